@@ -1,0 +1,1 @@
+"""The `exhaust` command: granting access and preparing the servers."""

@@ -1,0 +1,87 @@
+"""The record of a day archive: what lies beside it in the bucket and fills the manifest."""
+
+import builtins
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from typing import Annotated
+
+import orjson
+from pydantic import Field, TypeAdapter, ValidationError
+
+Count = Annotated[int, Field(ge=0, lt=2**53)]  # what every reader of JSON takes exactly
+Crc32 = Annotated[int, Field(ge=0, le=0xFFFF_FFFF)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Name = Annotated[str, Field(min_length=1)]
+Moment = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$")]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """What one source object gave.
+
+    Attributes:
+        object: its key in the raw bucket.
+        size: bytes as stored.
+        events: events that were selected from it.
+        bytes: uncompressed bytes of those events.
+        unreadable: its lines that are no events.
+    """
+
+    object: Name
+    etag: str
+    size: Count
+    events: Count
+    bytes: Count
+    unreadable: Count
+
+
+@dataclass(frozen=True, slots=True)
+class DayRecord:
+    """What a finished day archive holds.
+
+    Attributes:
+        key: of the archive, in the exhaust bucket.
+        size: bytes of the archive.
+        crc32: of the archive.
+        sha256: of the archive, 64 hex digits.
+        events: events in it.
+        bytes: uncompressed bytes of those events.
+        unreadable: lines of its source objects that are no events.
+        first_received: ISO 8601 in UTC with milliseconds; None when the names of the sources do not tell.
+    """
+
+    day: date
+    key: Name
+    size: Count
+    crc32: Crc32
+    sha256: Sha256
+    events: Count
+    bytes: Count
+    unreadable: Count
+    sources: tuple[SourceRecord, ...]
+    first_received: Moment | None
+    last_received: Moment | None
+
+    def to_json(self) -> builtins.bytes:
+        """The record as JSON; the same record gives the same bytes."""
+        return orjson.dumps(self)
+
+    @staticmethod
+    def from_json(data: builtins.bytes) -> "DayRecord":
+        """Read a record.
+
+        Raises:
+            ValueError: not JSON, or a field is missing or wrong; says which. Unknown fields are ignored.
+        """
+        try:
+            return _reader().validate_json(data, strict=True)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, first["loc"])) or "the whole"
+            raise ValueError(f"day record: {where}: {first['msg']}") from error
+
+
+@cache
+def _reader() -> TypeAdapter[DayRecord]:
+    return TypeAdapter(DayRecord)

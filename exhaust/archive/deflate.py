@@ -1,0 +1,43 @@
+"""Deflate whose output depends on the bytes alone, not on how they arrive."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from isal import isal_zlib
+
+# isal chooses its deflate blocks by what one call gives it, so other cuts of the same data make other bytes. Every call
+# therefore gets exactly this many bytes, save the last. Part of the archive format: another size makes other archives.
+BLOCK_SIZE: Final = 256 * 1024
+_LEVEL: Final = 1
+_RAW: Final = -15  # window bits, negative for a stream without header and trailer: what zip holds
+
+
+class RawDeflate:
+    """One raw deflate stream (RFC 1951), at isal's level 1. Holds less than one block of input back."""
+
+    def __init__(self) -> None:
+        self._compressor = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _RAW)
+        self._pending = bytearray()
+
+    def write(self, data: bytes | bytearray | memoryview) -> bytes:
+        """Take raw bytes; returns what is ready of the stream, often nothing."""
+        left = memoryview(data).cast("B")
+        ready = []
+        while left:
+            piece = left[: BLOCK_SIZE - len(self._pending)]
+            left = left[len(piece) :]
+            if len(piece) == BLOCK_SIZE:
+                ready.append(self._compressor.compress(piece))
+                continue
+            self._pending += piece
+            if len(self._pending) == BLOCK_SIZE:
+                ready.append(self._compressor.compress(self._pending))
+                self._pending.clear()
+        return b"".join(ready)
+
+    def finish(self) -> bytes:
+        """The rest of the stream; nothing may be written afterwards."""
+        last = self._compressor.compress(self._pending)
+        self._pending.clear()
+        return last + self._compressor.flush()

@@ -1,0 +1,102 @@
+"""The zip that a partner downloads: one stored zip per day, then the manifest.
+
+Nothing is compressed again, and every size is known before the first byte is sent. So the archive is a list of
+segments: bytes made here, and whole objects that lie in the bucket. It can be streamed, or made by a multipart copy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+from isal import isal_zlib
+
+from exhaust.archive.zip_records import Content, Member, Method, central_header, end_of_archive, local_header
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MANIFEST_NAME: Final = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDay:
+    """A finished day archive in the bucket: its key, its bytes and their CRC-32."""
+
+    day: date
+    key: str
+    size: int
+    crc32: int
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """Bytes of the archive that are made here."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedObject:
+    """Bytes of the archive that are a whole object of the bucket."""
+
+    key: str
+    size: int
+
+
+Segment = Literal | CopiedObject
+
+
+def outer_archive_name(dataset: str, first: date, last: date) -> str:
+    """The file name of a download: `<dataset>_<first day>_<last day>.zip`."""
+    return f"{dataset}_{first.isoformat()}_{last.isoformat()}.zip"
+
+
+def outer_segments(days: Sequence[StoredDay], manifest: bytes) -> list[Segment]:
+    """The archive of these days.
+
+    Args:
+        days: in any order, each day once; the archive has them in the order of time.
+        manifest: what manifest.json shall hold.
+
+    Returns:
+        The archive's bytes from the first to the last. Literals and objects take turns, and a literal is last.
+
+    Raises:
+        ValueError: a day comes twice.
+    """
+    ordered = sorted(days, key=lambda stored: stored.day)
+    for earlier, later in pairwise(ordered):
+        if earlier.day == later.day:
+            raise ValueError(f"{later.day} comes twice: {earlier.key} and {later.key}")
+    segments: list[Segment] = []
+    directory = b""
+    offset = 0
+    for stored in ordered:
+        member, content = _stored(f"{stored.day.isoformat()}.zip", stored.day, stored.size, stored.crc32)
+        header = local_header(member, content)
+        segments += (Literal(header), CopiedObject(stored.key, stored.size))
+        directory += central_header(member, content, offset)
+        offset += len(header) + stored.size
+    return [*segments, Literal(_closing(ordered, manifest, directory, offset))]
+
+
+def outer_size(segments: Sequence[Segment]) -> int:
+    """The archive's length in bytes."""
+    return sum(segment.size if isinstance(segment, CopiedObject) else len(segment.data) for segment in segments)
+
+
+def _closing(ordered: Sequence[StoredDay], manifest: bytes, directory: bytes, offset: int) -> bytes:
+    """What stands behind the last day: the manifest, the central directory and the end records."""
+    day = ordered[-1].day if ordered else date.min
+    member, content = _stored(MANIFEST_NAME, day, len(manifest), isal_zlib.crc32(manifest))
+    file = local_header(member, content) + manifest
+    directory += central_header(member, content, offset)
+    return file + directory + end_of_archive(len(ordered) + 1, len(directory), offset + len(file))
+
+
+def _stored(name: str, day: date, size: int, crc32: int) -> tuple[Member, Content]:
+    content = Content(crc32, size, size)
+    return Member(name, day, Method.STORED, streamed=False, zip64=content.needs_zip64), content

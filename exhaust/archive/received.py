@@ -1,0 +1,33 @@
+"""When the platform received what a source object holds, as the object's name says it."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# <YYYY-MM-DD>-<epoch ms>, perhaps with a dataset before it; 13 digits are the years 2001 to 2286.
+_STAMP: Final = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}-(\d{13})(?!\d)", re.ASCII)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def received_at(object_key: str) -> datetime | None:
+    """The moment, in UTC, in a name such as `2019-12-04-1575399627832.json.gz`; None when the name holds none."""
+    stamp = _STAMP.search(object_key.rpartition("/")[2])
+    # Not fromtimestamp, whose floating point may lose the last millisecond.
+    return _EPOCH + timedelta(milliseconds=int(stamp[1])) if stamp else None
+
+
+def received_span(object_keys: Iterable[str]) -> tuple[str | None, str | None]:
+    """The first and the last moment in these names, as ISO 8601 in UTC with milliseconds; None when no name has one."""
+    moments = sorted(moment for moment in map(received_at, object_keys) if moment)
+    if not moments:
+        return None, None
+    return _iso(moments[0]), _iso(moments[-1])
+
+
+def _iso(moment: datetime) -> str:
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

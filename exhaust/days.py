@@ -1,0 +1,81 @@
+"""Days and ranges of days, as callers write them in a path."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from exhaust.errors import ErrorCode, ExhaustError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from zoneinfo import ZoneInfo
+
+MAX_DAYS: Final = 31  # "one month's (31 days) data", v1 and v2 Dataset API
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class DayRange:
+    """Consecutive days, both ends included."""
+
+    first: date
+    last: date
+
+    def __len__(self) -> int:
+        return (self.last - self.first).days + 1
+
+    def __iter__(self) -> Iterator[date]:
+        return (self.first + timedelta(days=offset) for offset in range(len(self)))
+
+
+def parse_day(text: str, name: str) -> date:
+    """Read a day written as YYYY-MM-DD.
+
+    Args:
+        text: what the caller wrote.
+        name: what the API calls it, for the error.
+
+    Raises:
+        ExhaustError: INVALID_DATE when it has another form or is no day of the calendar.
+    """
+    # date.fromisoformat alone would also take 20261101 and 2026-W44-1.
+    if _DAY.fullmatch(text):
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            pass
+    raise ExhaustError(ErrorCode.INVALID_DATE, f"{name} must be a day of the calendar written as YYYY-MM-DD")
+
+
+def requested_days(from_text: str | None, to_text: str | None, *, today: date) -> DayRange:
+    """The range that a request names, with the documented defaults and bounds.
+
+    Args:
+        from_text: first day, or None for yesterday.
+        to_text: last day, included, or None for yesterday.
+        today: the current day in the platform's day zone; only days before it are complete.
+
+    Raises:
+        ExhaustError: INVALID_DATE or DATE_RANGE_TOO_LARGE.
+    """
+    yesterday = today - timedelta(days=1)
+    first = yesterday if from_text is None else parse_day(from_text, "fromDate")
+    last = yesterday if to_text is None else parse_day(to_text, "toDate")
+    if last >= today:
+        raise ExhaustError(ErrorCode.INVALID_DATE, f"toDate {last} must be before today, {today}")
+    if first > last:
+        raise ExhaustError(ErrorCode.INVALID_DATE, f"fromDate {first} must not be after toDate {last}")
+    days = DayRange(first, last)
+    if len(days) > MAX_DAYS:
+        raise ExhaustError(
+            ErrorCode.DATE_RANGE_TOO_LARGE, f"{len(days)} days were requested; ask for at most {MAX_DAYS} at once"
+        )
+    return days
+
+
+def today_in(zone: ZoneInfo) -> date:
+    """The current day in `zone`."""
+    return datetime.now(zone).date()

@@ -1,0 +1,133 @@
+"""The envelope that every HTTP body comes in, both ways (v1 and v2 API documents, "Request data" and "Response")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+import orjson
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from exhaust.errors import ErrorCode, ExhaustError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_BODY_BYTES: Final = 64 * 1024
+CALLER_HEADER: Final = "X-Exhaust-User"  # internal calls name the authenticated caller by user id
+JSON_TYPES: Final = frozenset({"application/json", ""})  # "" is a caller who names no type
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What an answer says of the operation that it answers: the documented `id` and `ver`."""
+
+    id: str
+    ver: str
+
+
+class _Lenient(BaseModel):
+    # Clients send more than is documented, and any `id`; strict: 5 is not "5".
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+
+class Params(_Lenient):
+    """The caller's `params`; only `msgid` is used, and only echoed."""
+
+    msgid: str | None = None
+
+
+class RequestPart(_Lenient):
+    """The union of what the operations read from `request`. Absent, null and blank are the same: missing."""
+
+    # Real clients write licensekey, the documents licenseKey.
+    license_key: str | None = Field(None, validation_alias=AliasChoices("licenseKey", "licensekey"))
+    partner_id: str | None = Field(None, validation_alias="partnerid", max_length=256)
+    username: str | None = Field(None, max_length=256)
+    client_name: str | None = Field(None, validation_alias="clientName", max_length=256)
+    license_key_name: str | None = Field(None, validation_alias="licenseKeyName", max_length=256)
+
+
+class RequestEnvelope(_Lenient):
+    """A caller's body."""
+
+    params: Params | None = None
+    request: RequestPart = RequestPart()
+
+    @property
+    def msgid(self) -> str:
+        """The caller's message id, to be echoed."""
+        return (self.params.msgid if self.params else None) or ""
+
+
+_ENVELOPE: Final = TypeAdapter(RequestEnvelope)
+
+
+def parse_envelope(body: bytes, content_type: str) -> RequestEnvelope:
+    """Read a caller's body.
+
+    Args:
+        body: the bytes as received, at most MAX_BODY_BYTES of them.
+        content_type: the media type without parameters, in lower case; empty when none was sent.
+
+    Raises:
+        ExhaustError: INVALID_DATA_ERROR, with status 415 for another media type; the message lists every violation
+            by its place, never a value.
+    """
+    if content_type not in JSON_TYPES:
+        raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "Content-Type must be application/json", status=415)
+    try:
+        decoded = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise ExhaustError(
+            ErrorCode.INVALID_DATA_ERROR, f"the body is not JSON (line {error.lineno}, column {error.colno})"
+        ) from error
+    try:
+        return _ENVELOPE.validate_python(decoded)
+    except ValidationError as error:
+        places = (
+            f"{'/'.join(map(str, violation['loc'])) or 'the body'}: {violation['msg']}"
+            for violation in error.errors(include_url=False, include_context=False, include_input=False)
+        )
+        raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "; ".join(places)) from error
+
+
+def body_too_large() -> ExhaustError:
+    """The error for a body over the limit."""
+    return ExhaustError(ErrorCode.INVALID_DATA_ERROR, f"the body must be at most {MAX_BODY_BYTES} bytes", status=413)
+
+
+def required(value: str | None, code: ErrorCode, name: str) -> str:
+    """A mandatory text of the `request` part.
+
+    Raises:
+        ExhaustError: with `code`, when the value is absent, null or blank; INVALID_DATA_ERROR when it holds a NUL or
+            a character that is no character (a lone surrogate), which no store can keep.
+    """
+    if value is None or not value.strip():
+        raise ExhaustError(code, f"request/{name} is mandatory and must not be blank")
+    if "\x00" in value or value.encode(errors="replace").decode() != value:
+        raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, f"request/{name} holds a character that is not allowed")
+    return value
+
+
+def success(operation: Operation, msgid: str, result: Mapping[str, object] | None = None) -> bytes:
+    """A successful answer's body; without `result` where the documents show none."""
+    body = _answer(operation, msgid, "successful", "", "")
+    return orjson.dumps(body if result is None else {**body, "result": result})
+
+
+def failure(operation: Operation, msgid: str, error: ExhaustError) -> bytes:
+    """A failed answer's body: `err` is the code, `errmsg` what to do."""
+    return orjson.dumps(_answer(operation, msgid, "failed", error.code, error.message))
+
+
+def _answer(operation: Operation, msgid: str, status: str, err: str, errmsg: str) -> dict[str, object]:
+    return {
+        "id": operation.id,
+        "ver": operation.ver,
+        "ts": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "params": {"resmsgid": str(uuid4()), "msgid": msgid, "status": status, "err": err, "errmsg": errmsg},
+    }

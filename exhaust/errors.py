@@ -1,0 +1,78 @@
+"""The one error taxonomy: it feeds HTTP answers, events and logs alike."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+
+class ErrorCode(StrEnum):
+    """Every code that leaves the system. The first block is documented by the API, the rest is ours."""
+
+    INVALID_DATA_ERROR = "INVALID_DATA_ERROR"
+    INVALID_DATE = "INVALID_DATE"
+    DATE_RANGE_TOO_LARGE = "DATE_RANGE_TOO_LARGE"
+    MISSING_PARTNERID = "MISSING_PARTNERID"
+    MISSING_USERNAME = "MISSING_USERNAME"
+    LOGIN_FAILED = "LOGIN_FAILED"
+    AUTHORIZATION_FAILED = "AUTHORIZATION_FAILED"
+    INVALID_REQUESTID = "INVALID_REQUESTID"
+    INTERNAL_ERROR = "INTERNAL_ERROR"
+
+    NOT_FOUND = "NOT_FOUND"
+    METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
+    SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
+    SOURCE_OBJECT_UNREADABLE = "SOURCE_OBJECT_UNREADABLE"
+    SOURCE_OBJECT_CHANGED = "SOURCE_OBJECT_CHANGED"
+    LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
+    NO_PROGRESS = "NO_PROGRESS"
+
+
+HTTP_STATUS: Final = {
+    ErrorCode.INVALID_DATA_ERROR: 400,
+    ErrorCode.INVALID_DATE: 400,
+    ErrorCode.DATE_RANGE_TOO_LARGE: 400,
+    ErrorCode.MISSING_PARTNERID: 400,
+    ErrorCode.MISSING_USERNAME: 400,
+    ErrorCode.LOGIN_FAILED: 401,
+    ErrorCode.AUTHORIZATION_FAILED: 403,
+    ErrorCode.INVALID_REQUESTID: 404,
+    ErrorCode.NOT_FOUND: 404,
+    ErrorCode.METHOD_NOT_ALLOWED: 405,
+    ErrorCode.SERVICE_UNAVAILABLE: 503,
+}
+RETRYABLE: Final = frozenset({ErrorCode.SERVICE_UNAVAILABLE, ErrorCode.SOURCE_OBJECT_CHANGED})
+
+
+class ExhaustError(Exception):
+    """An expected failure that knows its code.
+
+    Args:
+        code: what happened, in the words of the API.
+        message: what is wrong, where, and what to do; safe to show to the caller, never holds a secret.
+        status: HTTP status where it is not the code's usual one (413 and 415 share INVALID_DATA_ERROR).
+    """
+
+    def __init__(self, code: ErrorCode, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status if status is not None else HTTP_STATUS.get(code, 500)
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same call may succeed later without anybody changing anything."""
+        return self.code in RETRYABLE
+
+
+class SourceObjectError(ExhaustError):
+    """A raw object that cannot be exported; the day fails and names the object."""
+
+    def __init__(self, code: ErrorCode, source_object: str, message: str) -> None:
+        super().__init__(code, f"{source_object}: {message}")
+        self.source_object = source_object
+
+
+def unavailable(what: str) -> ExhaustError:
+    """The error for a dependency that does not answer now."""
+    return ExhaustError(ErrorCode.SERVICE_UNAVAILABLE, f"{what} does not answer; try again in a few seconds")

@@ -1,0 +1,189 @@
+"""HTTP around the operations: bodies in, envelopes out, whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+import structlog
+from aiohttp import web
+from prometheus_client import Counter, Histogram
+
+from exhaust.envelope import (
+    MAX_BODY_BYTES,
+    Operation,
+    RequestEnvelope,
+    body_too_large,
+    failure,
+    parse_envelope,
+    success,
+)
+from exhaust.errors import ErrorCode, ExhaustError, unavailable
+from exhaust.observability import bind_trace, traceparent_from
+
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Middleware
+    from prometheus_client import CollectorRegistry
+    from pydantic import SecretStr
+
+HANDLER_TIMEOUT_S: Final = 30.0
+BODY_TIMEOUT_S: Final = 10.0
+RETRY_AFTER_S: Final = 5
+UNKNOWN_OPERATION: Final = Operation("ekstep.data_exhaust", "1.0")
+JSON: Final = "application/json"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an operation answers when it succeeds; None as result where the documents show none."""
+
+    result: Mapping[str, object] | None = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of an operation, its body read and checked."""
+
+    http: web.Request
+    envelope: RequestEnvelope
+    traceparent: str
+
+    def path(self, name: str) -> str:
+        """A part of the path."""
+        return self.http.match_info[name]
+
+    def optional_path(self, name: str) -> str | None:
+        """A part of the path that may be left out."""
+        return self.http.match_info.get(name)
+
+
+Handler = Callable[[Call], Awaitable[Answer | web.Response]]
+
+
+class HttpMetrics:
+    """How many calls, how they ended, how long they took."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.calls = Counter(
+            "exhaust_http_requests",
+            "HTTP requests by operation and status.",
+            ["operation", "status"],
+            registry=registry,
+        )
+        self.seconds = Histogram(
+            "exhaust_http_request_seconds", "Time to answer, by operation.", ["operation"], registry=registry
+        )
+
+
+def endpoint(
+    operation: Operation, handle: Handler, metrics: HttpMetrics
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """An aiohttp handler for an operation: reads the body, and answers with the envelope in every case."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        started = time.monotonic()
+        traceparent = traceparent_from(request.headers.get("traceparent"))
+        call_id = str(uuid4())
+        bind_trace(traceparent, call_id=call_id, operation=operation.id)
+        response = await _answer(operation, handle, request, traceparent)
+        response.headers["X-Request-ID"] = call_id
+        metrics.calls.labels(operation.id, response.status).inc()
+        metrics.seconds.labels(operation.id).observe(time.monotonic() - started)
+        return response
+
+    return handler
+
+
+async def _answer(operation: Operation, handle: Handler, request: web.Request, traceparent: str) -> web.Response:
+    msgid = ""
+    try:
+        envelope = await read_envelope(request)
+        msgid = envelope.msgid
+        async with asyncio.timeout(HANDLER_TIMEOUT_S):
+            answer = await handle(Call(request, envelope, traceparent))
+    except ExhaustError as error:
+        return error_response(operation, msgid, error)
+    except TimeoutError:
+        log.warning("http.timeout")
+        return error_response(operation, msgid, unavailable("the service"))
+    except Exception:
+        log.exception("http.failed")
+        fault = ExhaustError(ErrorCode.INTERNAL_ERROR, "something went wrong here; try again, then tell the operators")
+        return error_response(operation, msgid, fault)
+    if isinstance(answer, web.Response):
+        return answer
+    body = success(operation, msgid, answer.result)
+    return web.Response(body=body, status=answer.status, headers=dict(answer.headers), content_type=JSON)
+
+
+def error_response(operation: Operation, msgid: str, error: ExhaustError) -> web.Response:
+    """A failure as the envelope, with its status."""
+    log.info("http.refused", code=error.code, status=error.status)
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if error.code is ErrorCode.SERVICE_UNAVAILABLE else {}
+    return web.Response(body=failure(operation, msgid, error), status=error.status, headers=headers, content_type=JSON)
+
+
+async def read_envelope(request: web.Request) -> RequestEnvelope:
+    """A caller's body.
+
+    Raises:
+        ExhaustError: INVALID_DATA_ERROR; with status 413 when it is too large, 415 when it is encoded or no JSON.
+    """
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "send the body without Content-Encoding", status=415)
+    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        raise body_too_large()
+    try:
+        body = await asyncio.wait_for(request.read(), BODY_TIMEOUT_S)
+    except web.HTTPRequestEntityTooLarge as error:
+        raise body_too_large() from error
+    except TimeoutError as error:
+        raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "the body did not arrive in time", status=408) from error
+    return parse_envelope(body, media_type)
+
+
+@web.middleware
+async def envelope_errors(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Middleware: what aiohttp itself refuses (unknown path, wrong method) is answered with the envelope too."""
+    try:
+        return await handler(request)
+    except web.HTTPMethodNotAllowed as error:
+        allowed = ", ".join(sorted(error.allowed_methods))
+        refusal = ExhaustError(ErrorCode.METHOD_NOT_ALLOWED, f"use {allowed} here")
+        response = error_response(UNKNOWN_OPERATION, "", refusal)
+        response.headers["Allow"] = allowed
+        return response
+    except web.HTTPException as error:
+        refusal = ExhaustError(
+            ErrorCode.NOT_FOUND, "there is no such operation; see the API document", status=error.status
+        )
+        return error_response(UNKNOWN_OPERATION, "", refusal)
+
+
+def service_token_check(token: SecretStr) -> Middleware:
+    """Middleware: everything under /v1 and /v2 needs `Authorization: Bearer <service token>`."""
+    expected = f"Bearer {token.get_secret_value()}".encode()
+
+    @web.middleware
+    async def check(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
+        if request.path.startswith(("/v1/", "/v2/")) and not hmac.compare_digest(given, expected):
+            error = ExhaustError(ErrorCode.LOGIN_FAILED, "internal operations need the service token as a bearer token")
+            return error_response(UNKNOWN_OPERATION, "", error)
+        return await handler(request)
+
+    return check

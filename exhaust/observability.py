@@ -1,0 +1,79 @@
+"""Structured logs and trace context, the same in every process."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import sys
+from typing import TYPE_CHECKING, Final
+
+import orjson
+import structlog
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, Processor, WrappedLogger
+
+# W3C Trace Context, 3.2: version 00, trace id, parent id, flags; all-zero ids are invalid.
+_TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
+
+
+def configure_logging(service: str, level: str) -> None:
+    """Log JSON lines to standard output, libraries' warnings included.
+
+    Args:
+        service: name of the process, in every line.
+        level: DEBUG, INFO, WARNING or ERROR.
+    """
+
+    def add_service(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        event["service"] = service
+        return event
+
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        add_service,
+    ]
+    structlog.configure(
+        processors=[
+            *shared,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(serializer=_dumps),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                structlog.processors.JSONRenderer(serializer=_dumps),
+            ],
+        )
+    )
+    # Libraries speak only of trouble: their INFO lines would drown ours.
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+def _dumps(value: object, **_: object) -> str:
+    return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def traceparent_from(header: str | None) -> str:
+    """The caller's trace context when it is a valid one, else a new one (W3C Trace Context, 3.2)."""
+    if header and _TRACEPARENT.fullmatch(header):
+        return header
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+
+
+def bind_trace(traceparent: str, **ids: object) -> None:
+    """Show these ids in every following log line of this task."""
+    structlog.contextvars.clear_contextvars()
+    trace_id = traceparent.split("-")[1] if _TRACEPARENT.fullmatch(traceparent) else ""
+    structlog.contextvars.bind_contextvars(trace_id=trace_id, **ids)

@@ -1,0 +1,33 @@
+"""Which records of a partition are finished, and so how far the group may commit."""
+
+from __future__ import annotations
+
+
+class OffsetLedger:
+    """The records of one partition that were taken and not yet committed.
+
+    Records finish in any order. What may be committed is the offset behind the longest run of finished records from
+    the oldest on: a crash then repeats some finished records, and never loses an unfinished one.
+    """
+
+    def __init__(self) -> None:
+        self._finished: dict[int, bool] = {}  # in the order taken, which is offset order
+
+    def take(self, offset: int) -> None:
+        """Note a record that begins to be worked on. Offsets must grow."""
+        self._finished[offset] = False
+
+    def finish(self, offset: int) -> None:
+        """Note that a record needs no more work."""
+        self._finished[offset] = True
+
+    def committable(self) -> int | None:
+        """The offset to commit (the next to be read), or None when nothing new is finished. Forgets what it covers."""
+        covered = []
+        for offset, finished in self._finished.items():
+            if not finished:
+                break
+            covered.append(offset)
+        for offset in covered:
+            del self._finished[offset]
+        return covered[-1] + 1 if covered else None

@@ -1,0 +1,173 @@
+"""The one place that talks to PostgreSQL's driver: a pool, transactions, migrations."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import asynccontextmanager
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Final
+
+import asyncpg
+import orjson
+
+from exhaust.errors import unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+    from importlib.resources.abc import Traversable
+
+    from pydantic import SecretStr
+
+COMMAND_TIMEOUT_S: Final = 10.0
+CONNECT_TIMEOUT_S: Final = 5.0
+_MIGRATION_LOCK: Final = 7_203_001  # any constant; two migrations at once must meet at it
+
+Row = "Mapping[str, Any]"
+
+
+class UniqueConflictError(Exception):
+    """A row with these unique values exists already."""
+
+
+class Connection:
+    """A connection inside a transaction."""
+
+    def __init__(self, raw: asyncpg.Connection) -> None:
+        self._raw = raw
+
+    async def fetch(self, sql: str, *args: object) -> Sequence[Mapping[str, Any]]:
+        """All rows."""
+        rows: Sequence[Mapping[str, Any]] = await self._raw.fetch(sql, *args)
+        return rows
+
+    async def fetch_one(self, sql: str, *args: object) -> Mapping[str, Any] | None:
+        """The first row, or None.
+
+        Raises:
+            UniqueConflictError: an INSERT met an existing row.
+        """
+        try:
+            row: Mapping[str, Any] | None = await self._raw.fetchrow(sql, *args)
+        except asyncpg.UniqueViolationError as error:
+            raise UniqueConflictError from error
+        return row
+
+    async def execute(self, sql: str, *args: object) -> int:
+        """Run a statement; the number of rows it touched."""
+        tag: str = await self._raw.execute(sql, *args)
+        count = tag.rpartition(" ")[2]
+        return int(count) if count.isdigit() else 0
+
+
+class Database:
+    """A pool of connections. Every call has a deadline; a database that is away is SERVICE_UNAVAILABLE."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A transaction, committed at the end, rolled back on any exception.
+
+        Raises:
+            ExhaustError: SERVICE_UNAVAILABLE.
+        """
+        try:
+            async with self._pool.acquire(timeout=CONNECT_TIMEOUT_S) as raw, raw.transaction():
+                yield Connection(raw)
+        except (
+            OSError,
+            TimeoutError,
+            asyncpg.PostgresConnectionError,
+            asyncpg.InterfaceError,
+            asyncpg.OperatorInterventionError,
+            asyncpg.InsufficientResourcesError,
+        ) as error:
+            raise unavailable("the database") from error
+
+    async def fetch(self, sql: str, *args: object) -> Sequence[Mapping[str, Any]]:
+        """All rows of one statement."""
+        async with self.transaction() as connection:
+            return await connection.fetch(sql, *args)
+
+    async def fetch_one(self, sql: str, *args: object) -> Mapping[str, Any] | None:
+        """The first row of one statement, or None."""
+        async with self.transaction() as connection:
+            return await connection.fetch_one(sql, *args)
+
+    async def ping(self) -> None:
+        """Raises ExhaustError when the database does not answer."""
+        await self.fetch_one("SELECT 1")
+
+
+@asynccontextmanager
+async def open_database(dsn: SecretStr, *, pool_size: int) -> AsyncIterator[Database]:
+    """Connect to PostgreSQL.
+
+    Args:
+        dsn: postgresql://user:password@host:port/database
+        pool_size: connections at most; they are opened as they are needed.
+
+    Raises:
+        ExhaustError: SERVICE_UNAVAILABLE.
+    """
+    try:
+        pool = await asyncpg.create_pool(
+            dsn.get_secret_value(),
+            min_size=1,
+            max_size=pool_size,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=COMMAND_TIMEOUT_S,
+            init=_set_json_codec,
+        )
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        raise unavailable("the database") from error
+    try:
+        yield Database(pool)
+    finally:
+        await pool.close()
+
+
+async def _set_json_codec(raw: asyncpg.Connection) -> None:
+    await raw.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads
+    )
+
+
+async def migrate(owner: Database, *, runtime_role: str) -> list[str]:
+    """Bring the tables up to date and give the runtime role its rights. Safe to repeat and to run twice at once.
+
+    Returns:
+        Names of the migrations that were applied now.
+
+    Raises:
+        ValueError: a migration that was applied earlier has another text now.
+    """
+    applied_now = []
+    async with owner.transaction() as connection:
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATION_LOCK)
+        await connection.execute(
+            "CREATE TABLE IF NOT EXISTS schema_migrations"
+            " (name text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
+        )
+        rows = await connection.fetch("SELECT name, sha256 FROM schema_migrations")
+        applied = {row["name"]: row["sha256"] for row in rows}
+        for file in _migrations():
+            sql = file.read_text()
+            digest = hashlib.sha256(sql.encode()).hexdigest()
+            if applied.get(file.name, digest) != digest:
+                raise ValueError(f"{file.name} was changed after it was applied; write a new migration instead")
+            if file.name not in applied:
+                await connection.execute(sql)
+                await connection.execute(
+                    "INSERT INTO schema_migrations (name, sha256) VALUES ($1, $2)", file.name, digest
+                )
+                applied_now.append(file.name)
+        await connection.execute("SELECT set_config('exhaust.runtime_role', $1, true)", runtime_role)
+        await connection.execute(resources.files("exhaust.migrations").joinpath("runtime_role.sql").read_text())
+    return applied_now
+
+
+def _migrations() -> list[Traversable]:
+    folder = resources.files("exhaust.migrations")
+    return sorted((file for file in folder.iterdir() if file.name[:4].isdigit()), key=lambda file: file.name)

@@ -1,0 +1,1 @@
+"""The contract: whatever crosses a process boundary. Imports nothing else of this project."""

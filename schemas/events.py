@@ -1,0 +1,159 @@
+"""The typed events of the three topics, and the CloudEvents frame that carries them.
+
+Each event also has a JSON Schema and an example beside this file; the tests hold the three against one another and
+against what the services really send. Unknown fields are ignored, so that a newer sender can add some.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Annotated, Final, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+TOPIC_REQUESTS: Final = "dataset.requests"
+TOPIC_DAYS: Final = "dataset.days"
+TOPIC_COMPLETIONS: Final = "dataset.completions"
+TOPIC_DEAD_LETTERS: Final = "dataset.dead-letters"
+TOPICS: Final = (TOPIC_REQUESTS, TOPIC_DAYS, TOPIC_COMPLETIONS, TOPIC_DEAD_LETTERS)
+
+TYPE_REQUESTED: Final = "telemetry-exhaust.dataset.requested.v1"
+TYPE_DAY_REQUESTED: Final = "telemetry-exhaust.day.requested.v1"
+TYPE_PROGRESS: Final = "telemetry-exhaust.dataset.progress.v1"
+TYPE_COMPLETED: Final = "telemetry-exhaust.dataset.completed.v1"
+TYPE_FAILED: Final = "telemetry-exhaust.dataset.failed.v1"
+
+Count = Annotated[int, Field(ge=0, lt=2**53)]  # what every reader of JSON takes exactly
+Attempt = Annotated[int, Field(ge=1, le=1000)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+@dataclass(frozen=True, slots=True)
+class CloudEvent:
+    """A CloudEvents 1.0 event in Kafka's binary mode: attributes are headers, the value is the data.
+
+    Attributes:
+        id: unique within the source; the same happening has the same id however often it is sent.
+        source: a URI reference that names the sender, such as /telemetry-exhaust/gateway.
+        traceparent: W3C trace context, or empty.
+    """
+
+    id: str
+    type: str
+    source: str
+    time: datetime
+    traceparent: str
+    data: bytes
+
+    def headers(self) -> list[tuple[str, bytes]]:
+        """The Kafka headers, with the names of the CloudEvents Kafka binding (3.2.3)."""
+        attributes = {
+            "ce_specversion": "1.0",
+            "ce_id": self.id,
+            "ce_type": self.type,
+            "ce_source": self.source,
+            "ce_time": self.time.isoformat(),
+            "content-type": "application/json",
+            "traceparent": self.traceparent,
+        }
+        return [(name, value.encode()) for name, value in attributes.items() if value]
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    def to_json(self) -> bytes:
+        """The event's data as it travels."""
+        return self.model_dump_json(exclude_none=True).encode()
+
+
+class DatasetRequested(_Data):
+    """dataset.requests: an accepted request, released for aggregation."""
+
+    requestid: UUID
+    attempt: Attempt
+    datasetid: str
+    resourceid: str
+    fromdate: date
+    todate: date
+    tags: tuple[str, ...] = ()
+
+
+class DayRequested(DatasetRequested):
+    """dataset.days: one day to be built; it carries the whole request, so that the last day can assemble."""
+
+    day: date
+
+
+class FinishedDay(_Data):
+    """One day whose archive is durable.
+
+    Attributes:
+        bytes: of the selected event lines, uncompressed.
+        reused: the archive existed before this request wanted it.
+    """
+
+    day: date
+    state: Literal["ok", "empty"]
+    events: Count
+    bytes: Count
+    unreadable: Count
+    reused: bool
+
+
+class FinishedArchive(_Data):
+    """The outer zip of a complete request.
+
+    Attributes:
+        key: object name in the exhaust bucket, under the prefix of the request and attempt.
+        size: of the zip, in bytes.
+        bytes: of the selected event lines, uncompressed.
+    """
+
+    key: str
+    size: Count
+    sha256: Sha256
+    events: Count
+    bytes: Count
+
+
+class Failure(_Data):
+    """Why a request failed, safe to show to the partner."""
+
+    code: str
+    message: str
+    day: date | None = None
+    object: str | None = None
+
+
+class _Completion(_Data):
+    requestid: UUID
+    attempt: Attempt
+
+
+class Progress(_Completion):
+    """dataset.completions: the request is being worked on; with `day` when one more is finished."""
+
+    status: Literal["inprogress"] = "inprogress"
+    daystotal: Annotated[int, Field(ge=1)]
+    day: FinishedDay | None = None
+
+
+class Completed(_Completion):
+    """dataset.completions: the download exists."""
+
+    status: Literal["complete"] = "complete"
+    archive: FinishedArchive
+
+
+class Failed(_Completion):
+    """dataset.completions: this attempt ended without a download."""
+
+    status: Literal["failed"] = "failed"
+    error: Failure
+
+
+Completion = Annotated[Progress | Completed | Failed, Field(discriminator="status")]
+COMPLETION: Final[TypeAdapter[Progress | Completed | Failed]] = TypeAdapter(Completion)

@@ -1,0 +1,1 @@
+"""One folder is one process and one image; services never import one another."""

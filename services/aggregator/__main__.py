@@ -1,0 +1,81 @@
+"""Runs the aggregator: `python -m services.aggregator`."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+from aiohttp import web
+
+from exhaust.catalogue import load_catalogue
+from exhaust.kafka import Consumption, open_producer
+from exhaust.objects import open_objects
+from exhaust.observability import configure_logging
+from exhaust.process import Health, health_routes, listening, metrics_route, run_process, run_until_stopped
+from schemas.events import TOPIC_DAYS, TOPIC_REQUESTS
+from services.aggregator.assembler import Assembler
+from services.aggregator.day_builder import DayBuilder
+from services.aggregator.day_worker import DayMetrics, DayWorker
+from services.aggregator.news import News
+from services.aggregator.planner import Planner
+from services.aggregator.settings import AggregatorSettings
+
+PLAN_CONCURRENCY = 4
+
+
+async def serve() -> None:
+    """Build everything, plan and build, until SIGTERM."""
+    settings = AggregatorSettings()
+    configure_logging("aggregator", settings.log_level)
+    catalogue = load_catalogue(settings.catalogue)
+    health = Health()
+    async with AsyncExitStack() as stack:
+        producer = await stack.enter_async_context(open_producer(settings))
+        objects = await stack.enter_async_context(open_objects(settings))
+        news = News(producer)
+        planner = Planner(producer, news, retry_for=settings.retry_for)
+        worker = DayWorker(
+            DayBuilder(objects, catalogue, settings),
+            Assembler(objects, settings.s3_exhaust_bucket),
+            news,
+            DayMetrics(health.registry),
+            retry_for=settings.retry_for,
+        )
+        plans = Consumption(
+            settings,
+            group="aggregator-plan",
+            topic=TOPIC_REQUESTS,
+            handle=planner.handle,
+            producer=producer,
+            concurrency=PLAN_CONCURRENCY,
+        )
+        days = Consumption(
+            settings,
+            group="aggregator-build",
+            topic=TOPIC_DAYS,
+            handle=worker.handle,
+            producer=producer,
+            concurrency=settings.day_concurrency,
+        )
+
+        async def s3_answers() -> None:
+            await objects.ping(settings.s3_exhaust_bucket)
+
+        health.checks |= {"kafka": producer.ping, "s3": s3_answers}
+        app = web.Application()
+        app.add_routes([*health_routes(health), metrics_route(health)])
+        await stack.enter_async_context(listening(app, settings.host, settings.port))
+        drain_s = settings.drain_timeout.total_seconds()
+        await run_until_stopped(
+            health,
+            plans.run(health.stop, health.beat("plan"), drain_s),
+            days.run(health.stop, health.beat("build"), drain_s),
+        )
+
+
+def main() -> None:
+    """The process."""
+    run_process(serve)
+
+
+if __name__ == "__main__":
+    main()

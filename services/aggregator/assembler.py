@@ -1,0 +1,95 @@
+"""Assemble: the worker that finishes a request's last day writes the download."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+import structlog
+
+from exhaust.archive.day_record import DayRecord
+from exhaust.archive.keys import day_marker_key, day_markers_prefix, outer_archive_key, request_prefix
+from exhaust.archive.manifest import manifest_json
+from exhaust.archive.outer_archive import CopiedObject, Literal, StoredDay, outer_segments, outer_size
+from exhaust.days import DayRange
+from exhaust.objects import ObjectExistsError, ObjectMissingError
+from schemas.events import FinishedArchive
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+    from exhaust.archive.outer_archive import Segment
+    from exhaust.objects import Objects
+    from schemas.events import DayRequested
+
+log = structlog.get_logger(__name__)
+
+
+class Assembler:
+    """Keeps the markers of finished days, and joins the days when none is missing.
+
+    S3 is strongly consistent: of several workers that write their markers and then list, the last sees them all. Two
+    may; they write the same bytes, and the first outcome stays.
+    """
+
+    def __init__(self, objects: Objects, bucket: str) -> None:
+        self._objects = objects
+        self._bucket = bucket
+
+    async def mark(self, wanted: DayRequested, record: DayRecord) -> None:
+        """Note that a day of the attempt is finished. The first note stays: what is assembled must not change."""
+        key = day_marker_key(wanted.requestid, wanted.attempt, wanted.day)
+        try:
+            await self._objects.put(self._bucket, key, record.to_json(), content_type="application/json", keep=True)
+        except ObjectExistsError:
+            log.info("day.marked_already")
+
+    async def assemble_if_last(self, wanted: DayRequested) -> FinishedArchive | None:
+        """The download, when all days of the attempt are finished; else None."""
+        days = DayRange(wanted.fromdate, wanted.todate)
+        prefix = day_markers_prefix(wanted.requestid, wanted.attempt)
+        present = {found.key async for found in self._objects.list(self._bucket, prefix)}
+        keys = [day_marker_key(wanted.requestid, wanted.attempt, day) for day in days]
+        if not present.issuperset(keys):
+            return None
+        outcome_key = f"{request_prefix(wanted.requestid, wanted.attempt)}outcome.json"
+        try:
+            return FinishedArchive.model_validate_json(await self._objects.get(self._bucket, outcome_key))
+        except ObjectMissingError:
+            archive = await self._assemble(wanted, days, keys)
+        try:
+            await self._objects.put(
+                self._bucket, outcome_key, archive.to_json(), content_type="application/json", keep=True
+            )
+        except ObjectExistsError:
+            log.info("request.assembled_already")
+        return archive
+
+    async def _assemble(self, wanted: DayRequested, days: DayRange, marker_keys: Sequence[str]) -> FinishedArchive:
+        markers = await asyncio.gather(*(self._objects.get(self._bucket, key) for key in marker_keys))
+        records = [DayRecord.from_json(marker) for marker in markers]
+        manifest = manifest_json(wanted.datasetid, wanted.resourceid, days, wanted.tags, records)
+        segments = outer_segments(
+            [StoredDay(record.day, record.key, record.size, record.crc32) for record in records], manifest
+        )
+        key = outer_archive_key(wanted.requestid, wanted.attempt, wanted.datasetid, days.first, days.last)
+        sha256 = await self._objects.upload(self._bucket, key, self._joined(segments), content_type="application/zip")
+        return FinishedArchive(
+            key=key,
+            size=outer_size(segments),
+            sha256=sha256,
+            events=sum(record.events for record in records),
+            bytes=sum(record.bytes for record in records),
+        )
+
+    async def _joined(self, segments: Sequence[Segment]) -> AsyncGenerator[bytes, None]:
+        for segment in segments:
+            match segment:
+                case Literal(data):
+                    yield data
+                case CopiedObject(key):
+                    found = await self._objects.head(self._bucket, key)
+                    async with aclosing(self._objects.stream(self._bucket, found)) as chunks:
+                        async for chunk in chunks:
+                            yield chunk

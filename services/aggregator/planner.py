@@ -1,0 +1,64 @@
+"""Plan: one request becomes one message a day."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import structlog
+
+from exhaust.days import DayRange
+from exhaust.observability import bind_trace
+from schemas.events import TOPIC_DAYS, TYPE_DAY_REQUESTED, CloudEvent, DatasetRequested, DayRequested
+from services.aggregator.news import SOURCE
+from services.aggregator.records import decode_record, persist
+
+if TYPE_CHECKING:
+    from datetime import date, timedelta
+
+    from exhaust.kafka import Producer, Record
+    from services.aggregator.news import News
+
+log = structlog.get_logger(__name__)
+
+
+class Planner:
+    """Handles records of dataset.requests."""
+
+    def __init__(self, producer: Producer, news: News, *, retry_for: timedelta) -> None:
+        self._producer = producer
+        self._news = news
+        self._retry_for = retry_for
+
+    async def handle(self, record: Record) -> None:
+        """Publish the request's days; a repeated record repeats them, which costs little.
+
+        Raises:
+            RejectedRecordError: it is no request.
+            ExhaustError: Kafka stayed away.
+        """
+        request = decode_record(record, DatasetRequested)
+        traceparent = record.header("traceparent")
+        bind_trace(traceparent, request_id=str(request.requestid), attempt=request.attempt)
+        days = DayRange(request.fromdate, request.todate)
+
+        async def plan() -> None:
+            await self._news.started(request, traceparent)
+            await asyncio.gather(*(self._send_day(request, day, traceparent) for day in days))
+
+        await persist(plan, retry_for=self._retry_for)
+        log.info("request.planned", days=len(days))
+
+    async def _send_day(self, request: DatasetRequested, day: date, traceparent: str) -> None:
+        wanted = DayRequested(**dict(request), day=day)
+        event = CloudEvent(
+            id=f"{request.requestid}/{request.attempt}/{day}",
+            type=TYPE_DAY_REQUESTED,
+            source=SOURCE,
+            time=datetime.now(UTC),
+            traceparent=traceparent,
+            data=wanted.to_json(),
+        )
+        # A key of request and day spreads a request's days over the partitions, and so over the workers.
+        await self._producer.send(TOPIC_DAYS, f"{request.requestid}/{day}", event)

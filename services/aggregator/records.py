@@ -1,0 +1,61 @@
+"""Records of the aggregator's two topics: decoding them, and what happens when their work cannot be done."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+import stamina
+from pydantic import ValidationError
+
+from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.kafka import RejectedRecordError
+from schemas.events import DatasetRequested, DayRequested
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from exhaust.kafka import Record
+
+Wanted = TypeVar("Wanted", DatasetRequested, DayRequested)
+FIRST_WAIT = timedelta(milliseconds=200)
+LONGEST_WAIT = timedelta(seconds=10)
+
+
+def decode_record(record: Record, kind: type[Wanted]) -> Wanted:
+    """The event in a record.
+
+    Raises:
+        RejectedRecordError: it is no such event.
+    """
+    try:
+        wanted = kind.model_validate_json(record.value)
+    except ValidationError as error:
+        violations = error.errors(include_url=False, include_input=False, include_context=False)
+        places = "; ".join(f"{'/'.join(map(str, violation['loc']))}: {violation['msg']}" for violation in violations)
+        raise RejectedRecordError(f"not an event of {record.topic}: {places}") from error
+    if wanted.fromdate > wanted.todate:
+        raise RejectedRecordError(f"fromdate {wanted.fromdate} is after todate {wanted.todate}")
+    return wanted
+
+
+async def persist(work: Callable[[], Awaitable[None]], *, retry_for: timedelta) -> None:
+    """Do work, again and again while a dependency is away or a source object changes under it.
+
+    Raises:
+        ExhaustError: what cannot be mended by trying again, or was not mended in time.
+    """
+    async for attempt in stamina.retry_context(
+        on=_is_retryable, attempts=None, timeout=retry_for, wait_initial=FIRST_WAIT, wait_max=LONGEST_WAIT
+    ):
+        with attempt:
+            await work()
+
+
+def _is_retryable(error: Exception) -> bool:
+    return isinstance(error, ExhaustError) and error.retryable
+
+
+def internal_fault() -> ExhaustError:
+    """The error for a defect of ours, with nothing in it that a partner should not read."""
+    return ExhaustError(ErrorCode.INTERNAL_ERROR, "the day could not be built; the operators have the details")

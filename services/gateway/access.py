@@ -1,0 +1,63 @@
+"""Who is calling, and what they may read: the same two questions for every operation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from exhaust.envelope import required
+from exhaust.errors import ErrorCode, ExhaustError
+from telemetry.resource_ids import resource_id
+
+if TYPE_CHECKING:
+    from exhaust.catalogue import Catalogue, Dataset
+    from exhaust.envelope import RequestPart
+    from exhaust.grant_store import GrantStore
+    from exhaust.key_store import Client, KeyStore
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Authentication and authorization."""
+
+    keys: KeyStore
+    grants: GrantStore
+    catalogue: Catalogue
+
+    async def authenticate(self, part: RequestPart) -> Client:
+        """The holder of the license key in the body.
+
+        Raises:
+            ExhaustError: LOGIN_FAILED when it is missing, unknown or revoked.
+        """
+        return await self.keys.authenticate(required(part.license_key, ErrorCode.LOGIN_FAILED, "licenseKey"))
+
+    async def authorize_partner(self, client: Client, partner_id: str) -> None:
+        """A key acts for a partner when it holds a grant on the partner's resource.
+
+        Raises:
+            ExhaustError: AUTHORIZATION_FAILED.
+        """
+        if not await self.grants.holds(client.user_id, resource_id(partner_id), None):
+            raise ExhaustError(
+                ErrorCode.AUTHORIZATION_FAILED, "this license key may not act for this partnerid; ask for a grant on it"
+            )
+
+    async def authorize(self, client: Client, dataset_name: str, resource: str) -> Dataset:
+        """The dataset, when the caller may read the resource in it.
+
+        Args:
+            client: the caller.
+            dataset_name: id or alias, as in the path.
+            resource: in canonical form.
+
+        Raises:
+            ExhaustError: AUTHORIZATION_FAILED, the same for an unknown dataset, an unknown resource and no grant.
+        """
+        dataset = self.catalogue.find(dataset_name)
+        if dataset is not None and await self.grants.holds(client.user_id, resource, dataset.id):
+            return dataset
+        raise ExhaustError(
+            ErrorCode.AUTHORIZATION_FAILED,
+            "this license key has no access to this dataset or resource; check both ids, or ask for a grant",
+        )

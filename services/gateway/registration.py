@@ -1,0 +1,30 @@
+"""POST /v1/client: register, and get a license key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from exhaust.envelope import Operation, required
+from exhaust.errors import ErrorCode
+from exhaust.http_edge import Answer
+
+if TYPE_CHECKING:
+    from exhaust.http_edge import Call
+    from exhaust.key_store import KeyStore
+
+REGISTER: Final = Operation("ekstep.data_exhaust_client", "1.0")
+
+
+class Registration:
+    """Registers clients. Registering grants nothing."""
+
+    def __init__(self, keys: KeyStore) -> None:
+        self._keys = keys
+
+    async def register(self, call: Call) -> Answer:
+        """Answers the license key, once."""
+        part = call.envelope.request
+        client_name = required(part.client_name, ErrorCode.INVALID_DATA_ERROR, "clientName")
+        key_name = required(part.license_key_name, ErrorCode.INVALID_DATA_ERROR, "licenseKeyName")
+        license_key = await self._keys.register(client_name, key_name)
+        return Answer({"licenseKey": license_key}, headers={"Cache-Control": "no-store"})

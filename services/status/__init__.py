@@ -1,0 +1,1 @@
+"""Keeps the state of every request from completion events, and answers for it."""

@@ -1,0 +1,87 @@
+"""Runs the status service: `python -m services.status`."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+from aiohttp import web
+
+from exhaust.envelope import MAX_BODY_BYTES
+from exhaust.grant_store import GrantStore
+from exhaust.http_edge import HttpMetrics, endpoint, envelope_errors, service_token_check
+from exhaust.kafka import Consumption, open_producer
+from exhaust.objects import open_objects
+from exhaust.observability import configure_logging
+from exhaust.postgres import open_database
+from exhaust.process import Health, health_routes, listening, metrics_route, run_process, run_until_stopped
+from schemas.events import TOPIC_COMPLETIONS
+from services.status.completions import CompletionConsumer
+from services.status.reaper import Reaper
+from services.status.request_states import RequestStates
+from services.status.settings import StatusSettings
+from services.status.status_calls import STATUS, StatusCalls
+
+CONCURRENCY = 16
+
+
+def internal_app(health: Health, settings: StatusSettings, calls: StatusCalls) -> web.Application:
+    """The internal listener: operations need the service token, health and metrics do not."""
+    app = web.Application(
+        middlewares=[envelope_errors, service_token_check(settings.service_token)], client_max_size=MAX_BODY_BYTES
+    )
+    status = endpoint(STATUS, calls.status, HttpMetrics(health.registry))
+    app.add_routes(
+        [
+            *health_routes(health),
+            metrics_route(health),
+            web.post("/v2/datasets/requests/status/{requestid}", status),
+        ]
+    )
+    return app
+
+
+async def serve() -> None:
+    """Build everything, consume and answer, until SIGTERM."""
+    settings = StatusSettings()
+    configure_logging("status", settings.log_level)
+    health = Health()
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(
+            open_database(settings.postgres_dsn, pool_size=settings.postgres_pool_size)
+        )
+        producer = await stack.enter_async_context(open_producer(settings))
+        objects = await stack.enter_async_context(open_objects(settings))
+        states = RequestStates(database)
+        calls = StatusCalls(
+            states,
+            GrantStore(database),
+            objects,
+            bucket=settings.s3_exhaust_bucket,
+            link_lifetime=settings.link_lifetime,
+        )
+        consumption = Consumption(
+            settings,
+            group="status",
+            topic=TOPIC_COMPLETIONS,
+            handle=CompletionConsumer(states, health.registry).handle,
+            producer=producer,
+            concurrency=CONCURRENCY,
+        )
+        health.checks |= {"postgres": database.ping, "kafka": producer.ping}
+        app = internal_app(health, settings, calls)
+        await stack.enter_async_context(listening(app, settings.host, settings.port))
+        drain_s = settings.drain_timeout.total_seconds()
+        await run_until_stopped(
+            health,
+            consumption.run(health.stop, health.beat("completions"), drain_s),
+            Reaper(states, settings, health.registry).run(health.stop, health.beat("reaper")),
+        )
+
+
+def main() -> None:
+    """The process."""
+    run_process(serve)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Consumes dataset.completions into the states."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import stamina
+import structlog
+from prometheus_client import Counter
+from pydantic import ValidationError
+
+from exhaust.errors import ExhaustError
+from exhaust.kafka import RejectedRecordError
+from exhaust.observability import bind_trace
+from schemas.events import COMPLETION
+from services.status.request_states import RefusedCompletionError
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+    from exhaust.kafka import Record
+    from services.status.request_states import RequestStates
+
+log = structlog.get_logger(__name__)
+
+
+class CompletionConsumer:
+    """Handles records of the topic, whoever sent them."""
+
+    def __init__(self, states: RequestStates, registry: CollectorRegistry) -> None:
+        self._states = states
+        self._taken = Counter("exhaust_completions", "Completion events taken in.", ["status"], registry=registry)
+
+    async def handle(self, record: Record) -> None:
+        """Take one event in; a database that is away is waited for, since the event must not be lost.
+
+        Raises:
+            RejectedRecordError: it is no completion event, or must not count.
+        """
+        try:
+            completion = COMPLETION.validate_json(record.value)
+        except ValidationError as error:
+            raise RejectedRecordError(f"not a completion event: {_places(error)}") from error
+        event_id = record.header("ce_id")
+        if not event_id:
+            raise RejectedRecordError("the header ce_id is missing")
+        bind_trace(record.header("traceparent"), request_id=str(completion.requestid))
+        try:
+            async for attempt in stamina.retry_context(
+                on=_is_retryable, attempts=None, timeout=None, wait_initial=0.1, wait_max=5.0
+            ):
+                with attempt:
+                    await self._states.take_in(record.header("ce_source"), event_id, completion)
+        except RefusedCompletionError as error:
+            raise RejectedRecordError(str(error)) from error
+        self._taken.labels(completion.status).inc()
+        log.info("completion.taken_in", status=completion.status, attempt=completion.attempt)
+
+
+def _is_retryable(error: Exception) -> bool:
+    return isinstance(error, ExhaustError) and error.retryable
+
+
+def _places(error: ValidationError) -> str:
+    violations = error.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(f"{'/'.join(map(str, violation['loc']))}: {violation['msg']}" for violation in violations)

@@ -1,0 +1,178 @@
+"""Whose an event is: its channel, its partners and its tags, by telemetry version.
+
+| `ver` | partners | tags | channel |
+|---|---|---|---|
+| 1.0 | `partnerid` of the objects in `tags` | none | none |
+| 2.0 | `partnerid` and `partner` of the objects in `tags` | their `genie` and `dims` | `channel` |
+| 2.1, 2.2 | `etags.partner` | `etags.app`, `etags.dims` | `channel` |
+| 3.x, other | `id` of `context.cdata` of type `partner` | strings in `tags`, `genie` of objects | `context.channel` |
+
+In every version `metadata.partner_name` holds resource ids of partners, already hashed.
+
+Real telemetry is looser than its schemas. These rules settle what it leaves open:
+
+- `ver` alone decides, even when the event looks like another version. Without a `ver` that is a string it is 3.x.
+- An id is a string. Where one is expected, a list of them counts too, however deeply nested; anything else is ignored.
+- Where a list is expected, a bare value counts as a list of one.
+- Blank ids are ignored; otherwise ids are kept and compared as they are written, with their case and white space.
+- A channel that is blank or missing is the default channel, and so is that of every event of version 1.0. Of a list of
+  channels the first one counts.
+- The type `partner` in `cdata` is written in any case, but without white space around it.
+- In 3.x a string in `tags` is a tag as it stands, even one that looks like serialised JSON.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias, TypeGuard
+
+from telemetry.resource_ids import canonical_resource_id, resource_id
+
+_Event: TypeAlias = Mapping[str, object]
+_Reader: TypeAlias = Callable[[_Event], Iterable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """Whose one event is.
+
+    Attributes:
+        channel: The channel's id; the default channel when the event names none, so never blank.
+        partners: Ids of the partners, as they are written.
+        partner_resources: Resource ids of partners that the event holds ready hashed, in canonical form.
+        tags: Program tags, as they are written.
+    """
+
+    channel: str
+    partners: frozenset[str]
+    partner_resources: frozenset[str]
+    tags: frozenset[str]
+
+    def belongs_to(self, resource: str) -> bool:
+        """Tell whether the event is the resource's: that of one of its partners or of its channel.
+
+        Args:
+            resource: A resource id in canonical form.
+        """
+        return (
+            resource_id(self.channel) == resource
+            or resource in self.partner_resources
+            or any(resource_id(partner) == resource for partner in self.partners)
+        )
+
+    def has_any_tag(self, tags: Collection[str]) -> bool:
+        """Tell whether at least one of the tags is the event's; True for no tags, as that filters nothing."""
+        return not tags or not self.tags.isdisjoint(tags)
+
+
+def is_event(value: object) -> TypeGuard[dict[str, object]]:
+    """Tell whether a decoded line is an event: a JSON object with an `eid`, whatever its value."""
+    return isinstance(value, dict) and "eid" in value
+
+
+def ownership(event: Mapping[str, object], *, default_channel: str) -> Ownership:
+    """Read whose an event is. Takes any JSON values anywhere and raises nothing.
+
+    Args:
+        event: A decoded line for which `is_event` is True.
+        default_channel: Id of the channel of events that name none.
+    """
+    version = event.get("ver")
+    rules = _RULES.get(version, _LATEST_RULES) if isinstance(version, str) else _LATEST_RULES
+    return Ownership(
+        channel=next(iter(rules.channel(event)), default_channel),
+        partners=frozenset(rules.partners(event)),
+        partner_resources=frozenset(map(canonical_resource_id, _ids(_member(event, "metadata", "partner_name")))),
+        tags=frozenset(rules.tags(event)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """Where the events of one version say whose they are."""
+
+    partners: _Reader
+    tags: _Reader
+    channel: _Reader
+
+
+def _flat(value: object) -> list[object]:
+    """List what a value holds that may be missing, bare, a list or a list of lists, in the order written."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        return [value]
+    found: list[object] = []
+    # A stack of its own, because lines may nest deeper than Python recurses.
+    pending = value[::-1]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, list):
+            pending.extend(reversed(item))
+        else:
+            found.append(item)
+    return found
+
+
+def _ids(value: object) -> list[str]:
+    return [item for item in _flat(value) if isinstance(item, str) and item and not item.isspace()]
+
+
+def _objects(value: object) -> list[dict[str, object]]:
+    return [item for item in _flat(value) if isinstance(item, dict)]
+
+
+def _member(event: _Event, parent: str, key: str) -> object:
+    """Read a member of an object in the event; None without such an object or member."""
+    holder = event.get(parent)
+    return holder.get(key) if isinstance(holder, dict) else None
+
+
+def _nothing(_event: _Event) -> list[str]:
+    return []
+
+
+def _at(key: str) -> _Reader:
+    """Read the ids at a key of the event."""
+    return lambda event: _ids(event.get(key))
+
+
+def _in(parent: str, *keys: str) -> _Reader:
+    """Read the ids at some keys of one object of the event."""
+    return lambda event: [found for key in keys for found in _ids(_member(event, parent, key))]
+
+
+def _in_tags(*keys: str) -> _Reader:
+    """Read the ids at some keys of the objects in `tags`."""
+    return lambda event: [
+        found for tag in _objects(event.get("tags")) for key in keys if key in tag for found in _ids(tag[key])
+    ]
+
+
+def _in_cdata(kind: str) -> _Reader:
+    """Read the ids of the correlation data of one type."""
+
+    def read(event: _Event) -> list[str]:
+        return [
+            found
+            for item in _objects(_member(event, "context", "cdata"))
+            if isinstance(written := item.get("type"), str) and written.lower() == kind
+            for found in _ids(item.get("id"))
+        ]
+
+    return read
+
+
+def _tags_and_genie(event: _Event) -> list[str]:
+    """Read the tags of 3.x: the strings in `tags`, and the values at `genie` of its objects."""
+    return [*_ids(event.get("tags")), *_GENIE(event)]
+
+
+_GENIE: Final = _in_tags("genie")
+_ETAGS_RULES: Final = _Rules(partners=_in("etags", "partner"), tags=_in("etags", "app", "dims"), channel=_at("channel"))
+_LATEST_RULES: Final = _Rules(partners=_in_cdata("partner"), tags=_tags_and_genie, channel=_in("context", "channel"))
+_RULES: Final[Mapping[str, _Rules]] = {
+    "1.0": _Rules(partners=_in_tags("partnerid"), tags=_nothing, channel=_nothing),
+    "2.0": _Rules(partners=_in_tags("partnerid", "partner"), tags=_in_tags("genie", "dims"), channel=_at("channel")),
+    "2.1": _ETAGS_RULES,
+    "2.2": _ETAGS_RULES,
+}
