@@ -37,7 +37,7 @@ class Dataset(BaseModel):
 
     id: DatasetId
     aliases: tuple[DatasetId, ...] = ()
-    prefix: Annotated[str, Field(pattern=r"^([A-Za-z0-9._=-]+/)+$")]
+    prefix: Annotated[str, Field(pattern=r"^([A-Za-z0-9_=-][A-Za-z0-9._=-]*/)+$")]
     layout: Layout
     event_kinds: frozenset[str] = frozenset()
     retention_days: Annotated[int, Field(ge=1)]

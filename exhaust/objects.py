@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -19,6 +18,7 @@ from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
 
 from exhaust.errors import ErrorCode, ExhaustError, SourceObjectError, unavailable
+from exhaust.object_info import ObjectInfo
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
@@ -49,15 +49,6 @@ class ObjectMissingError(Exception):
 
 class ObjectExistsError(Exception):
     """An object with this key exists and was to stay."""
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectInfo:
-    """An object as a listing shows it; size in bytes, etag without quotes."""
-
-    key: str
-    etag: str
-    size: int
 
 
 class Objects:

@@ -107,6 +107,9 @@ class RawObject:
 def generate(plan: GeneratorPlan) -> Iterator[RawObject]:
     """Make up the plan's objects, day by day, in the order of their names within a day.
 
+    Events carry their time of receipt as `syncts`, in ms. One session in ten comes days late: its `ets` are of 1 to 30
+    days before.
+
     The lines are the same wherever and whenever they are made; the compressed bytes are the same for one version of
     the compression library on one kind of processor. No more than one compressed object is in memory.
     """

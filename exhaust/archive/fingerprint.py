@@ -9,39 +9,46 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
+
+    from exhaust.object_info import ObjectInfo
 
 ARCHIVE_FORMAT_VERSION: Final = 1  # to be raised by every change that gives the same sources other bytes
 _HEX_DIGITS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
-class SourceObject:
-    """A raw object as a listing shows it; size in bytes as stored."""
+class ArchiveBasis:
+    """What decides a day archive's bytes beside its source objects.
 
-    key: str
-    etag: str
-    size: int
+    Attributes:
+        dataset: the dataset's own id, never an alias.
+        layout: of the dataset; whether lines are selected or objects pass whole.
+        event_kinds: the eids that may leave; empty means all.
+        resource: id in canonical form, so that aliases share archives.
+        tags: the filter; order and repetition do not matter.
+        default_channel: the channel of events that name none.
+        deflater: exhaust.archive.deflate.deflater_id().
+    """
+
+    dataset: str
+    layout: str
+    event_kinds: frozenset[str]
+    resource: str
+    tags: tuple[str, ...]
+    default_channel: str
+    deflater: str
 
 
 def day_fingerprint(
-    sources: Sequence[SourceObject],
-    *,
-    resource: str,
-    tags: Iterable[str],
-    dataset: str,
-    format_version: int,
-    default_channel: str,
+    basis: ArchiveBasis, sources: Sequence[ObjectInfo], *, format_version: int = ARCHIVE_FORMAT_VERSION
 ) -> str:
     """The fingerprint of one day of one resource.
 
     Args:
+        basis: what is asked for, and how it is written.
         sources: the listing of the day's raw objects; their order does not matter.
-        resource: id in canonical form, so that aliases share archives.
-        tags: the filter; order and repetition do not matter.
-        dataset: the dataset's own id, never an alias.
         format_version: ARCHIVE_FORMAT_VERSION, or another one to look for older archives.
-        default_channel: the channel of events that name none.
 
     Returns:
         The first 128 bits of a SHA-256, as 32 hex digits.
@@ -49,10 +56,13 @@ def day_fingerprint(
     # JSON quotes every string, so no two inputs look alike, whatever the strings hold.
     decided_by = {
         "format": format_version,
-        "dataset": dataset,
-        "resource": resource,
-        "tags": sorted(set(tags)),
-        "default_channel": default_channel,
+        "dataset": basis.dataset,
+        "layout": basis.layout,
+        "event_kinds": sorted(basis.event_kinds),
+        "resource": basis.resource,
+        "tags": sorted(set(basis.tags)),
+        "default_channel": basis.default_channel,
+        "deflater": basis.deflater,
         "sources": sorted((source.key, source.etag, source.size) for source in sources),
     }
     return hashlib.sha256(orjson.dumps(decided_by)).hexdigest()[:_HEX_DIGITS]

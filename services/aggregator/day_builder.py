@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from exhaust.archive.day_archive import DayArchiveWriter
 from exhaust.archive.day_record import DayRecord
-from exhaust.archive.fingerprint import ARCHIVE_FORMAT_VERSION, day_fingerprint
+from exhaust.archive.deflate import deflater_id
+from exhaust.archive.fingerprint import ArchiveBasis, day_fingerprint
 from exhaust.archive.keys import day_archive_key, day_record_key
 from exhaust.archive.member_names import member_names
 from exhaust.archive.received import received_span
 from exhaust.errors import ErrorCode, ExhaustError
-from exhaust.objects import ObjectInfo, ObjectMissingError
+from exhaust.objects import ObjectMissingError
 from services.aggregator.inflating import InflateLimits
 from services.aggregator.selecting import Selection
 from services.aggregator.source_filter import SourceFilter
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from exhaust.archive.day_record import SourceRecord
-    from exhaust.archive.fingerprint import SourceObject
     from exhaust.catalogue import Catalogue
+    from exhaust.object_info import ObjectInfo
     from exhaust.objects import Objects
     from schemas.events import DayRequested
     from services.aggregator.settings import AggregatorSettings
@@ -55,20 +56,13 @@ class DayBuilder:
         """The archive of the day that is wanted, durable.
 
         Raises:
-            ExhaustError: SourceObjectError names the object that cannot be exported.
+            ExhaustError: ObjectInfoError names the object that cannot be exported.
         """
         selection = self._selection(wanted)
         sources = await day_sources(
             self._objects, self._settings.s3_raw_bucket, selection.dataset, selection.resource, wanted.day
         )
-        fingerprint = day_fingerprint(
-            sources,
-            resource=selection.resource,
-            tags=selection.tags,
-            dataset=selection.dataset.id,
-            format_version=ARCHIVE_FORMAT_VERSION,
-            default_channel=selection.default_channel,
-        )
+        fingerprint = day_fingerprint(_basis(selection), sources)
         place = (selection.dataset.id, selection.resource, wanted.day, fingerprint)
         bucket = self._settings.s3_exhaust_bucket
         record_key = day_record_key(*place)
@@ -89,7 +83,7 @@ class DayBuilder:
         return Selection(dataset, wanted.resourceid, wanted.tags, self._settings.default_channel)
 
     async def _write(
-        self, selection: Selection, sources: list[SourceObject], wanted: DayRequested, key: str
+        self, selection: Selection, sources: list[ObjectInfo], wanted: DayRequested, key: str
     ) -> DayRecord:
         writer = DayArchiveWriter(wanted.day)
         records: list[SourceRecord] = []
@@ -118,15 +112,14 @@ class DayBuilder:
         self,
         writer: DayArchiveWriter,
         selection: Selection,
-        sources: list[SourceObject],
+        sources: list[ObjectInfo],
         records: list[SourceRecord],
     ) -> AsyncGenerator[bytes, None]:
         """The archive's bytes; the work on them runs in threads, so that the event loop stays free."""
         members = member_names([source.key for source in sources])
         for source, member in zip(sources, members, strict=True):
             chain = SourceFilter(source, member, writer, selection, self._limits, self._settings.max_line_bytes)
-            info = ObjectInfo(source.key, source.etag, source.size)
-            async with aclosing(self._objects.stream(self._settings.s3_raw_bucket, info)) as chunks:
+            async with aclosing(self._objects.stream(self._settings.s3_raw_bucket, source)) as chunks:
                 async for chunk in chunks:
                     if ready := await asyncio.to_thread(chain.feed, chunk):
                         yield ready
@@ -134,3 +127,15 @@ class DayBuilder:
                 yield ready
             records.append(chain.record())
         yield writer.finish()
+
+
+def _basis(selection: Selection) -> ArchiveBasis:
+    return ArchiveBasis(
+        dataset=selection.dataset.id,
+        layout=selection.dataset.layout,
+        event_kinds=selection.dataset.event_kinds,
+        resource=selection.resource,
+        tags=selection.tags,
+        default_channel=selection.default_channel,
+        deflater=deflater_id(),
+    )

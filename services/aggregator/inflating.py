@@ -88,6 +88,8 @@ class Inflater:
         """Whether another member begins here, and not padding."""
         if self._members:
             self._pending = self._pending.lstrip(b"\0")
+        if not self._pending.startswith(GZIP_MAGIC[: len(self._pending)]):
+            raise self._error(ErrorCode.SOURCE_OBJECT_UNREADABLE, "the gzip stream is corrupt: no member begins")
         if self._pending:
             self._stream = isal_zlib.decompressobj(wbits=_GZIP_WINDOW)
             self._in_member = True

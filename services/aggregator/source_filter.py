@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from exhaust.archive.day_archive import DayArchiveWriter
-    from exhaust.archive.fingerprint import SourceObject
+    from exhaust.object_info import ObjectInfo
     from services.aggregator.inflating import InflateLimits
     from services.aggregator.selecting import Selection
 
@@ -26,7 +26,7 @@ class SourceFilter:
 
     def __init__(
         self,
-        source: SourceObject,
+        source: ObjectInfo,
         member: str,
         writer: DayArchiveWriter,
         selection: Selection,

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exhaust.archive.fingerprint import SourceObject
 from exhaust.catalogue import Dataset, Layout
 from telemetry.resource_ids import canonical_resource_id, resource_id
 
 if TYPE_CHECKING:
     from datetime import date
 
+    from exhaust.object_info import ObjectInfo
     from exhaust.objects import Objects
 
 
-async def day_sources(objects: Objects, bucket: str, dataset: Dataset, resource: str, day: date) -> list[SourceObject]:
+async def day_sources(objects: Objects, bucket: str, dataset: Dataset, resource: str, day: date) -> list[ObjectInfo]:
     """The raw objects that may hold events of a resource received on a day, in key order.
 
     In a shared layout these are all objects of the day. In a resource layout they are those in the folders whose name
@@ -31,7 +31,7 @@ async def day_sources(objects: Objects, bucket: str, dataset: Dataset, resource:
     sources = []
     for prefix in prefixes:
         sources += [
-            SourceObject(found.key, found.etag, found.size)
+            found
             async for found in objects.list(bucket, f"{prefix}{day.isoformat()}-")
             if "/" not in found.key.removeprefix(prefix)  # a deeper folder may belong to another dataset
         ]

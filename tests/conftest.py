@@ -1,0 +1,20 @@
+"""Where the tests find what they need."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """The folder of real telemetry; absent means a visible skip, in CI a failure."""
+    folder = Path(os.environ.get("EXHAUST_SAMPLES") or ROOT.parent / "shared" / "telemetry-samples")
+    if not folder.is_dir():
+        message = f"no telemetry samples at {folder}; set EXHAUST_SAMPLES"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return folder

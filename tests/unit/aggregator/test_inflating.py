@@ -1,0 +1,94 @@
+import gzip
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exhaust.errors import ErrorCode, SourceObjectError
+from services.aggregator.inflating import PIECE, InflateLimits, Inflater
+
+LIMITS = InflateLimits(max_bytes=64 * PIECE, max_ratio=1000, ratio_grace=PIECE)
+TEXT = b'{"eid":"START"}\n' * 1000
+
+
+def inflate(name: str, data: bytes, *, cut: int = 1000, limits: InflateLimits = LIMITS) -> bytes:
+    inflater = Inflater(name, limits)
+    pieces: list[bytes] = []
+    for start in range(0, len(data), cut):
+        pieces += inflater.feed(data[start : start + cut])
+    pieces += inflater.finish()
+    assert all(len(piece) <= max(PIECE, cut) for piece in pieces)
+    return b"".join(pieces)
+
+
+@given(st.lists(st.binary(max_size=300), max_size=4), st.integers(1, 400), st.integers(0, 20))
+def test_members_in_a_row_are_one_stream_however_they_arrive(members: list[bytes], cut: int, padding: int) -> None:
+    data = b"".join(gzip.compress(member) for member in members)
+    if data:
+        data += b"\0" * padding
+    assert inflate("x.json.gz", data, cut=cut) == b"".join(members)
+
+
+@given(st.binary(max_size=300).filter(lambda data: not data.startswith(b"\x1f\x8b")), st.integers(1, 400))
+def test_plain_objects_pass(data: bytes, cut: int) -> None:
+    assert inflate("x.json", data, cut=cut) == data
+
+
+@pytest.mark.parametrize("size", [PIECE - 1, PIECE, PIECE + 1, 3 * PIECE])
+@pytest.mark.parametrize("cut", [7919, 10 * PIECE])
+def test_sizes_around_a_piece_lose_nothing(size: int, cut: int) -> None:
+    data = (TEXT * (size // len(TEXT) + 1))[:size]
+    assert inflate("x.gz", gzip.compress(data), cut=cut) == data
+
+
+def test_gzip_is_known_by_its_content_too() -> None:
+    assert inflate("x.json", gzip.compress(TEXT)) == TEXT
+
+
+def test_other_writers_header_fields_are_skipped() -> None:
+    extra = b"\x1f\x8b\x08\x0c" + b"\0" * 6 + b"\x04\x00AB\0\0" + b"name.json\0"
+    body = zlib.compressobj(wbits=-15)
+    stream = body.compress(TEXT) + body.flush()
+    trailer = zlib.crc32(TEXT).to_bytes(4, "little") + len(TEXT).to_bytes(4, "little")
+    assert inflate("x.gz", extra + stream + trailer) == TEXT
+
+
+def test_an_empty_object_holds_nothing() -> None:
+    assert inflate("x.json.gz", b"") == b""
+
+
+@pytest.mark.parametrize("kept", [1, 5, 12, -20, -8, -1])
+def test_a_truncated_stream_names_the_object(kept: int) -> None:
+    with pytest.raises(SourceObjectError, match=r"raw/x\.gz.*middle") as refused:
+        inflate("raw/x.gz", gzip.compress(TEXT)[:kept])
+    assert refused.value.code is ErrorCode.SOURCE_OBJECT_UNREADABLE
+    assert not refused.value.retryable
+
+
+@pytest.mark.parametrize("position", [-6, -2, 2])
+def test_a_corrupt_stream_names_the_object(position: int) -> None:
+    data = bytearray(gzip.compress(TEXT))
+    data[position] ^= 0x55
+    with pytest.raises(SourceObjectError, match=r"raw/x\.gz.*corrupt"):
+        inflate("raw/x.gz", bytes(data))
+
+
+@pytest.mark.parametrize("data", [b"no gzip at all", gzip.compress(TEXT) + b"garbage"])
+def test_garbage_is_refused(data: bytes) -> None:
+    with pytest.raises(SourceObjectError, match="corrupt"):
+        inflate("x.gz", data)
+
+
+def test_an_object_over_the_size_limit_is_refused() -> None:
+    limits = InflateLimits(max_bytes=1000, max_ratio=10_000, ratio_grace=10_000)
+    with pytest.raises(SourceObjectError) as refused:
+        inflate("x.gz", gzip.compress(TEXT), limits=limits)
+    assert refused.value.code is ErrorCode.LIMIT_EXCEEDED
+
+
+def test_a_bomb_is_refused_before_it_fills_memory() -> None:
+    limits = InflateLimits(max_bytes=2**40, max_ratio=400, ratio_grace=PIECE)
+    with pytest.raises(SourceObjectError, match="400 times") as refused:
+        inflate("x.gz", gzip.compress(b"\0" * 32 * PIECE), cut=PIECE, limits=limits)
+    assert refused.value.code is ErrorCode.LIMIT_EXCEEDED

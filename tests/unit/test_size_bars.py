@@ -1,0 +1,58 @@
+"""The size bars of the style guide, measured on every tracked module; run with -s to read the figures."""
+
+import ast
+import re
+from pathlib import Path
+from statistics import median
+
+ROOT = Path(__file__).parents[2]
+HOUSE = ("schemas", "telemetry", "exhaust", "services", "client", "deploy")
+MODULE_LINES = 400
+MEDIAN_MODULE_LINES = 120
+FUNCTION_LINES = 50
+MOST_FUNCTION_LINES = 25
+MOST = 0.9
+SUPPRESSIONS = 5
+SUPPRESSION = re.compile(r"#\s*(noqa|type:\s*ignore|mypy:|ruff:|pragma)")
+
+
+def modules() -> list[Path]:
+    return sorted(path for folder in HOUSE for path in (ROOT / folder).rglob("*.py"))
+
+
+def functions(path: Path) -> list[tuple[str, int]]:
+    """Every function as `file:line name` with its length in lines."""
+    tree = ast.parse(path.read_text())
+    return [
+        (f"{path.relative_to(ROOT)}:{node.lineno} {node.name}", (node.end_lineno or node.lineno) - node.lineno + 1)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+
+
+def test_modules_are_small() -> None:
+    lengths = {path: len(path.read_text().splitlines()) for path in modules()}
+    middle = median(length for path, length in lengths.items() if path.name != "__init__.py")
+    print(f"\n{len(lengths)} modules, median {middle:.0f} lines, longest {max(lengths.values())}")
+    assert [str(path) for path, length in lengths.items() if length > MODULE_LINES] == []
+    assert middle <= MEDIAN_MODULE_LINES
+
+
+def test_functions_are_short() -> None:
+    lengths = sorted((length, name) for path in modules() for name, length in functions(path))
+    within = sum(length <= MOST_FUNCTION_LINES for length, _ in lengths) / len(lengths)
+    print(f"\n{len(lengths)} functions, {within:.1%} within {MOST_FUNCTION_LINES} lines, longest {lengths[-1]}")
+    assert [name for length, name in lengths if length > FUNCTION_LINES] == []
+    assert within >= MOST
+
+
+def test_suppressions_are_few_and_say_why() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{number} {line.strip()}"
+        for path in [*modules(), *sorted((ROOT / "tests").rglob("*.py"))]
+        for number, line in enumerate(path.read_text().splitlines(), start=1)
+        if SUPPRESSION.search(line) and path != Path(__file__)
+    ]
+    print("\n" + "\n".join(found))
+    assert len(found) <= SUPPRESSIONS
+    assert [line for line in found if " -- " not in line and "]  # " not in line] == []
