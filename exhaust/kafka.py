@@ -23,7 +23,7 @@ from exhaust.offsets import OffsetLedger
 from schemas.events import TOPIC_DEAD_LETTERS, TOPICS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from exhaust.settings import KafkaSettings
     from schemas.events import CloudEvent
@@ -189,6 +189,45 @@ class Consumption:
             beat: called at every turn.
             drain_s: how long work in progress may still take after the stop.
         """
+        consumer = await self._joined(stop, beat)
+        if consumer is None:
+            return
+        try:
+            while not stop.is_set():
+                beat()
+                await self._turn(consumer)
+            await self._drain(consumer, drain_s)
+        finally:
+            for task in self._tasks.values():
+                task.cancel()
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+            await _close(consumer)
+
+    async def _joined(self, stop: asyncio.Event, beat: Beat) -> AIOKafkaConsumer | None:
+        """A consumer that has its partitions; None after a stop. Kafka may come up after us."""
+        while not stop.is_set():
+            consumer = self._consumer()
+            # Joining waits for members that died without a word, up to the session timeout.
+            joining = asyncio.ensure_future(consumer.start())
+            stopping = asyncio.ensure_future(stop.wait())
+            while not (joining.done() or stopping.done()):
+                beat()
+                await asyncio.wait((joining, stopping), timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            if joining.done() and joining.exception() is None:
+                return consumer
+            joining.cancel()
+            outcomes: list[BaseException | None] = await asyncio.gather(joining, return_exceptions=True)
+            failure = outcomes[0]
+            await _close(consumer)
+            if failure is not None and not isinstance(failure, KafkaError | OSError | asyncio.CancelledError):
+                raise failure
+            log.warning("kafka.connect_failed", group=self._group, error=type(failure).__name__)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), 1.0)
+        return None
+
+    def _consumer(self) -> AIOKafkaConsumer:
         session_ms = int(self._settings.kafka_session_timeout.total_seconds() * 1000)
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka_bootstrap,
@@ -201,31 +240,7 @@ class Consumption:
             partition_assignment_strategy=(StickyPartitionAssignor,),
         )
         consumer.subscribe([self._topic], listener=_Listener(self))
-        await self._start(consumer, stop, beat)
-        try:
-            while not stop.is_set():
-                beat()
-                await self._turn(consumer)
-            await self._drain(consumer, drain_s)
-        finally:
-            for task in self._tasks.values():
-                task.cancel()
-            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-            with contextlib.suppress(KafkaError, OSError, TimeoutError):
-                await asyncio.wait_for(consumer.stop(), CLOSE_TIMEOUT_S)
-
-    async def _start(self, consumer: AIOKafkaConsumer, stop: asyncio.Event, beat: Beat) -> None:
-        """Connect, again and again: Kafka may come up after us."""
-        while not stop.is_set():
-            beat()
-            try:
-                await asyncio.wait_for(consumer.start(), COMMIT_TIMEOUT_S)
-            except (KafkaError, OSError, TimeoutError) as error:
-                log.warning("kafka.connect_failed", group=self._group, error=str(error))
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), 1.0)
-            else:
-                return
+        return consumer
 
     async def _turn(self, consumer: AIOKafkaConsumer) -> None:
         """Poll once (never cancelled: that would switch off the driver's poll watchdog), start work, commit."""
@@ -331,13 +346,22 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # the driver 
         """Nothing to do: every turn of the loop pauses or resumes what is assigned then."""
 
 
+async def _close(consumer: AIOKafkaConsumer) -> None:
+    with contextlib.suppress(KafkaError, OSError, TimeoutError):
+        await asyncio.wait_for(consumer.stop(), CLOSE_TIMEOUT_S)
+
+
 def _record(message: object) -> Record:
     get = message.__getattribute__
     return Record(get("topic"), get("partition"), get("offset"), get("key"), get("value") or b"", tuple(get("headers")))
 
 
-async def create_topics(settings: KafkaSettings) -> list[str]:
+async def create_topics(settings: KafkaSettings, names: Sequence[str] = TOPICS) -> list[str]:
     """Create the topics that are missing.
+
+    Args:
+        settings: the cluster, and how many partitions and replicas a topic gets.
+        names: the topics.
 
     Returns:
         Names of those created now.
@@ -351,7 +375,7 @@ async def create_topics(settings: KafkaSettings) -> list[str]:
             try:
                 await admin.start()
                 response = await admin.create_topics(
-                    [NewTopic(name, settings.kafka_partitions, settings.kafka_replication) for name in TOPICS]
+                    [NewTopic(name, settings.kafka_partitions, settings.kafka_replication) for name in names]
                 )
             finally:
                 await admin.close()

@@ -1,0 +1,63 @@
+# Everything that a developer does; `make` alone lists it.
+PYTHON ?= python3
+RAW ?=
+
+VENV := .venv
+RUN := $(VENV)/bin/python -m
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SILENT:
+.PHONY: help venv demo test test-unit check up down logs lock clean
+
+help: ## list the targets
+	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: $(INSTALLED) ## show the whole way from raw telemetry to a checked download; RAW=folder takes your own files
+	$(RUN) deploy.local.demo $(if $(RAW),--raw "$(RAW)")
+
+test: check ## check, then the unit tests, then those on the real Kafka, PostgreSQL and S3
+	rm -rf .local/test-*
+	$(RUN) pytest tests/unit
+	$(RUN) pytest tests --ignore tests/unit
+
+test-unit: $(INSTALLED) ## the tests without I/O
+	$(RUN) pytest tests/unit
+
+check: $(INSTALLED) ## lint, format, types, import arrows, size bars
+	$(RUN) ruff check --quiet .
+	$(RUN) ruff format --check --quiet .
+	$(RUN) mypy
+	$(VENV)/bin/lint-imports
+	$(RUN) pytest -q -s tests/unit/test_size_bars.py
+
+up: $(INSTALLED) ## start the stack in the background, or only what has ended of it
+	$(RUN) deploy.local up
+
+down: $(INSTALLED) ## stop the stack; its data stays
+	$(RUN) deploy.local down
+
+logs: $(INSTALLED) ## follow the logs of the stack until Ctrl-C
+	$(RUN) deploy.local logs
+
+venv: $(INSTALLED) ## install what requirements.lock pins into .venv
+
+$(INSTALLED): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed: apt-get install -y python3, or make PYTHON=/path/to/python3" >&2; exit 1; }
+	$(PYTHON) -c 'import ensurepip, venv' || \
+	  { echo "$(PYTHON) cannot make virtual environments: apt-get install -y python3-venv" >&2; exit 1; }
+	test -x $(VENV)/bin/pip || $(PYTHON) -m venv --clear $(VENV)
+	$(RUN) pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements.lock
+	$(RUN) pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation -e .
+	touch $@
+
+lock: ## pin again what pyproject.toml asks for (needs uv)
+	uv pip compile pyproject.toml --extra local --extra dev --generate-hashes --no-header --no-annotate \
+	  --python-version 3.11 --universal --quiet -o requirements.lock
+
+clean: ## stop the stack and remove its data, downloads, the virtual environment and every cache
+	test ! -e $(INSTALLED) || $(RUN) deploy.local down
+	rm -rf $(VENV) .local .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,65 @@
+"""The addresses and credentials of a running stack, as kept in its stack.json."""
+
+import json
+from dataclasses import asdict, dataclass, field
+
+from deploy.local.errors import StackError
+from deploy.local.folder import Folder, write_private
+
+
+@dataclass(frozen=True, slots=True)
+class S3Access:
+    """Where the objects are and who may use them."""
+
+    endpoint: str
+    access_key: str
+    secret_key: str = field(repr=False)
+    raw_bucket: str
+    exhaust_bucket: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A running stack.
+
+    Attributes:
+        gateway: base URL of the only public listener.
+        gateway_internal: base URL of the gateway's listener for services and operators.
+        status_internal: base URL of the status service.
+        aggregator_internal: base URL of the aggregator's health and metrics.
+        kafka: bootstrap address.
+        postgres: DSN of the role that owns the database.
+        s3: the S3 server.
+        service_token: what internal calls carry.
+        processes: process ids by name, of what the stack itself started.
+        kafka_home: the folder with Kafka's jars, and so its tools.
+    """
+
+    gateway: str
+    gateway_internal: str
+    status_internal: str
+    aggregator_internal: str
+    kafka: str
+    postgres: str = field(repr=False)
+    s3: S3Access
+    service_token: str = field(repr=False)
+    processes: dict[str, int]
+    kafka_home: str
+
+
+def save(folder: Folder, stack: Stack) -> None:
+    """Writes stack.json, readable by this user alone."""
+    write_private(folder.stack_file, json.dumps(asdict(stack), indent=2) + "\n")
+
+
+def load(folder: Folder) -> Stack:
+    """Reads stack.json.
+
+    Raises:
+        StackError: there is none.
+    """
+    try:
+        facts = json.loads(folder.stack_file.read_text())
+    except FileNotFoundError:
+        raise StackError(f"no stack is up in {folder.root}, there is no {folder.stack_file.name}: `make up`") from None
+    return Stack(**facts | {"s3": S3Access(**facts["s3"])})

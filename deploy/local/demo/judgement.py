@@ -1,0 +1,76 @@
+"""What the independent count says: first whose telemetry to ask for, at the end whether it came right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from deploy.local.demo.errors import DemoError
+from deploy.local.demo.owner import choose_owner
+from deploy.local.demo.steps import in_words
+from deploy.local.independent_count import Wanted, compare_download
+from deploy.local.raw_files import RawFilesError
+from exhaust.settings import DatasetSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from deploy.local.demo.owner import Owner
+    from deploy.local.demo.raw_telemetry import RawTelemetry
+    from deploy.local.demo.steps import Steps
+    from deploy.local.demo.story import Finished
+    from deploy.local.independent_count import DayFound
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the demo ends with: whose telemetry, which requests, and every day as it was found."""
+
+    owner: Owner
+    finished: Sequence[Finished]
+    days: Sequence[DayFound]
+
+
+def owner_of(telemetry: RawTelemetry, steps: Steps) -> Owner:
+    """Chooses whose telemetry to ask for.
+
+    Raises:
+        RawFilesError: If there is no event that belongs to anybody.
+    """
+    with steps.step("Read it independently and choose whose telemetry to ask for") as step:
+        channel = DatasetSettings().default_channel
+        owner = choose_owner((source.read() for source in telemetry.objects), channel, telemetry.owners)
+        if owner is None:
+            raise RawFilesError(f"there is no event to ask for in {telemetry.title}")
+        versions = " and ".join(owner.families) or "unknown versions"
+        step.outcome = (
+            f"{owner.kind} {owner.identifier}, resource {owner.resource}: {owner.events:,} events of {versions}"
+        )
+    return owner
+
+
+def compared(telemetry: RawTelemetry, owner: Owner, finished: Sequence[Finished], steps: Steps) -> Outcome:
+    """Compares every day of every download with the independent count of the raw files.
+
+    Raises:
+        DemoError: If the downloads are right, but a status told other figures.
+    """
+    wanted = Wanted(owner.resource, default_channel=DatasetSettings().default_channel)
+    days: list[DayFound] = []
+    with steps.step("Compare every day with the independent count") as step:
+        for request in finished:
+            found = compare_download(request.archive, request.window.days, telemetry.of_day, wanted)
+            _check_status(request, found)
+            days += found
+        step.outcome = f"{len(days)} days compared, line by line"
+    return Outcome(owner, finished, days)
+
+
+def _check_status(request: Finished, found: Sequence[DayFound]) -> None:
+    days, events, size = len(found), sum(day.events for day in found), sum(day.bytes for day in found)
+    said = (request.status.days_done, request.status.events, request.status.bytes)
+    if said != (days, events, size) and not any(day.difference for day in found):
+        raise DemoError(
+            f"the download of request {request.request_id} holds {days} days, {events:,} events, {size:,} bytes, "
+            f"but its status said {in_words(request.status)}"
+        )

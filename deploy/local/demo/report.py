@@ -1,0 +1,96 @@
+"""The summary at the end: every day, the totals, how long each step took, and how to do it by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from deploy.local.demo.public_api import DATASET
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from deploy.local.demo.judgement import Outcome
+    from deploy.local.demo.steps import Steps
+
+
+def show_summary(console: Console, outcome: Outcome, steps: Steps, stack: Path) -> None:
+    """Prints everything but the verdict; the stack is the folder that keeps the demo's servers and their data."""
+    console.print()
+    console.print(_days(outcome))
+    console.print(_durations(steps))
+    console.print("By hand, on the same telemetry:", style="bold")
+    console.print(_by_hand(outcome, stack), markup=False, highlight=False, soft_wrap=True)
+    console.print()
+
+
+def verdict(outcome: Outcome) -> tuple[bool, str]:
+    """Tells whether every day matched, and says so in one line; a mismatch is named by its first difference."""
+    days = f"{len(outcome.days):,} {'day' if len(outcome.days) == 1 else 'days'}"
+    totals = (
+        f"{days}, {sum(day.events for day in outcome.days):,} events, {sum(day.bytes for day in outcome.days):,} bytes"
+    )
+    for day in outcome.days:
+        if day.difference:
+            return False, f"{totals}: NOT as the independent count. First difference: {day.difference}"
+    return True, f"{totals}: every day matches the independent count"
+
+
+def _days(outcome: Outcome) -> Table:
+    table = Table(title=f"{DATASET} of {outcome.owner.kind} {outcome.owner.identifier}", title_justify="left")
+    table.add_column("day")
+    table.add_column("events", justify="right")
+    table.add_column("bytes", justify="right")
+    table.add_column("unreadable lines", justify="right")
+    table.add_column("independent count")
+    for day in outcome.days:
+        same = "differs" if day.difference else "matches"
+        table.add_row(day.day, f"{day.events:,}", f"{day.bytes:,}", f"{day.unreadable:,}", same)
+    return table
+
+
+def _durations(steps: Steps) -> Table:
+    table = Table(title="How long each step took", title_justify="left")
+    table.add_column("step")
+    table.add_column("seconds", justify="right")
+    for title, taken in steps.durations:
+        table.add_row(title, f"{taken.total_seconds():.1f}")
+    return table
+
+
+def _by_hand(outcome: Outcome, stack: Path) -> str:
+    owner, window = outcome.owner, outcome.finished[-1].window
+    first, last = window.first.isoformat(), window.last.isoformat()
+    python = Path(os.path.relpath(sys.executable))
+    folder = shlex.quote(str(stack))
+    post = "curl -sS -H 'Content-Type: application/json'"
+    exhaust = python.with_name("exhaust")
+    grant = f"{exhaust} grant --client me --key-name mine --{owner.kind}={shlex.quote(owner.identifier)}"
+    submission = _body(licenseKey="$KEY", partnerid=owner.identifier, username="me")
+    return "\n".join(
+        [
+            f"{python} -m deploy.local up --folder {folder}",
+            "GATEWAY=...   # as printed by it",
+            f'{post} "$GATEWAY/v1/client" -d {_body(clientName="me", licenseKeyName="mine")}',
+            "KEY=...       # the licenseKey of that answer; it is shown once",
+            f"DSN=...       # the value of postgres in {stack / 'stack.json'}",
+            f'EXHAUST_POSTGRES_OWNER_DSN="$DSN" {grant}',
+            f'{post} "$GATEWAY/v2/datasets/{DATASET}/{owner.resource}/{first}/{last}" -d {submission}',
+            "REQUEST=...   # the requestid of that answer; then, until its status is complete:",
+            f'{post} "$GATEWAY/v2/datasets/requests/status/$REQUEST" -d {_body(licenseKey="$KEY")}',
+            "URL=...       # the downloadurl of that answer",
+            'curl -sS -o telemetry.zip "$URL" && unzip -t telemetry.zip',
+            f"{python} -m deploy.local down --folder {folder}",
+        ]
+    )
+
+
+def _body(**request: str) -> str:
+    # $KEY is put where the shell fills it in, outside the single quotes.
+    return shlex.quote(json.dumps({"request": request})).replace("$KEY", "'$KEY'")

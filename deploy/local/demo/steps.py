@@ -1,0 +1,92 @@
+"""The steps of the demo as the reader sees them: one line when a step starts, one with its outcome and duration."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Self
+
+from rich.progress import BarColumn, Progress, TextColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from deploy.local.demo.public_api import Status
+
+
+@dataclass(slots=True)
+class Step:
+    """A step under way; what is put into `outcome` is shown when it ends."""
+
+    title: str
+    outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Prints steps and keeps their durations, in order."""
+
+    console: Console
+    durations: list[tuple[str, timedelta]] = field(default_factory=list)
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[Step]:
+        """Shows a step while its block runs. A step that raises has no outcome."""
+        step = Step(title)
+        started = time.monotonic()
+        self.console.print(title, style="bold", markup=False)
+        yield step
+        taken = timedelta(seconds=time.monotonic() - started)
+        self.durations.append((title, taken))
+        line = f"  {step.outcome} ({taken.total_seconds():.1f} s)"
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def in_words(status: Status) -> str:
+    """Returns the progress of a request as a reader says it."""
+    return (
+        f"{status.word}: {status.days_done} of {status.days_total} days, "
+        f"{status.events:,} events, {status.bytes:,} bytes"
+    )
+
+
+class RequestProgress:
+    """The progress of one request: a bar on a terminal, a line for each change elsewhere.
+
+    A context manager; the bar goes away at the end of the block.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._last = ""
+        self._bar = Progress(
+            TextColumn("  "),
+            BarColumn(),
+            TextColumn("{task.description}", markup=False),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("submitted", total=None)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def show(self, status: Status) -> bool:
+        """Shows a status; tells whether it is another one than the last."""
+        words = in_words(status)
+        if words == self._last:
+            return False
+        self._last = words
+        self._bar.update(self._task, description=words, completed=status.days_done, total=status.days_total or None)
+        if not self._console.is_terminal:
+            self._console.print(f"  {words}", markup=False, highlight=False, soft_wrap=True)
+        return True

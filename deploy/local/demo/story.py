@@ -1,0 +1,167 @@
+"""The partner's walk: load, register, grant, submit, watch, download."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+from pydantic import SecretStr
+
+from deploy.local.demo.errors import DemoError
+from deploy.local.demo.public_api import DATASET, PublicApi
+from deploy.local.demo.steps import RequestProgress, Steps, in_words
+from deploy.local.demo.windows import windows_over
+from exhaust.objects import open_objects
+from exhaust.settings import ObjectSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from deploy.local.demo.owner import Owner
+    from deploy.local.demo.public_api import Status
+    from deploy.local.demo.raw_telemetry import RawTelemetry
+    from deploy.local.demo.windows import Window
+    from deploy.local.stack import Stack
+
+RAW_PREFIX: Final = "raw/"
+KEY_NAME: Final = "dashboard"
+POLL_S: Final = 0.2
+STUCK_S: Final = 120.0
+COMMAND_TIMEOUT_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Partner:
+    """The registered client, its license key and whose telemetry it asks for."""
+
+    client: str
+    key: str
+    owner: Owner
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A request that is complete, with its last status and where its download was saved."""
+
+    window: Window
+    request_id: str
+    status: Status
+    archive: Path
+
+
+async def walk(stack: Stack, telemetry: RawTelemetry, owner: Owner, downloads: Path, steps: Steps) -> list[Finished]:
+    """Does all that a partner and an operator do, on a running stack.
+
+    Args:
+        stack: Where the servers are.
+        telemetry: What to load into the raw bucket.
+        owner: Whose telemetry to ask for.
+        downloads: The folder for the downloaded zips.
+        steps: Shows each step.
+
+    Returns:
+        The requests that together cover all days of the telemetry, in order.
+
+    Raises:
+        DemoError: If a step fails or does not end in time.
+        ExhaustError: If the bucket cannot be used.
+    """
+    await _load(stack, telemetry, steps)
+    async with aiohttp.ClientSession() as session:
+        api = PublicApi(session, stack.gateway)
+        partner = await _register(api, owner, steps)
+        await _grant(stack, partner, steps)
+        return [await _request(api, partner, window, downloads, steps) for window in windows_over(telemetry.days)]
+
+
+async def _load(stack: Stack, telemetry: RawTelemetry, steps: Steps) -> None:
+    bucket = stack.s3.raw_bucket
+    settings = ObjectSettings(
+        s3_endpoint=stack.s3.endpoint,
+        s3_access_key=SecretStr(stack.s3.access_key),
+        s3_secret_key=SecretStr(stack.s3.secret_key),
+        s3_raw_bucket=bucket,
+        s3_exhaust_bucket=stack.s3.exhaust_bucket,
+    )
+    size = 0
+    with steps.step(f"Load {telemetry.title} into the raw bucket") as step:
+        async with open_objects(settings) as objects:
+            ours = {RAW_PREFIX + source.name for source in telemetry.objects}
+            if others := [found.key async for found in objects.list(bucket, RAW_PREFIX) if found.key not in ours]:
+                raise DemoError(f"bucket {bucket} holds other telemetry, such as {others[0]}: use an empty one")
+            for source in telemetry.objects:
+                data = source.read()
+                size += len(data)
+                await objects.put(bucket, RAW_PREFIX + source.name, data)
+        step.outcome = f"{len(telemetry.objects):,} objects of {len(telemetry.days)} days, {size:,} bytes compressed"
+
+
+async def _register(api: PublicApi, owner: Owner, steps: Steps) -> Partner:
+    client = f"demo-{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    with steps.step("Register a client: POST /v1/client") as step:
+        key = await api.register(client, KEY_NAME)
+        step.outcome = f"client {client} has a license key named {KEY_NAME}"
+    return Partner(client, key, owner)
+
+
+async def _grant(stack: Stack, partner: Partner, steps: Steps) -> None:
+    owner = partner.owner
+    words = ["grant", "--client", partner.client, "--key-name", KEY_NAME, f"--{owner.kind}={owner.identifier}"]
+    with steps.step("Grant it the resource: exhaust grant") as step:
+        await _run_command(words, {"EXHAUST_POSTGRES_OWNER_DSN": stack.postgres})
+        step.outcome = f"{partner.client} may read {owner.resource}"
+
+
+async def _run_command(words: Sequence[str], environment: Mapping[str, str]) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "client.command", *words),
+        env={**os.environ, **environment},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        said, _ = await asyncio.wait_for(process.communicate(), COMMAND_TIMEOUT_S)
+    except TimeoutError as error:
+        raise DemoError(f"exhaust {words[0]} did not end within {COMMAND_TIMEOUT_S:.0f} s") from error
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+    if process.returncode:
+        raise DemoError(f"exhaust {words[0]} failed: {said.decode(errors='replace').strip()}")
+
+
+async def _request(api: PublicApi, partner: Partner, window: Window, downloads: Path, steps: Steps) -> Finished:
+    first, last = window.first.isoformat(), window.last.isoformat()
+    with steps.step(f"Request {first} to {last}: POST /v2/datasets/...") as step:
+        request_id = await api.submit(partner.owner.resource, window, partner.key, partner.owner.identifier)
+        with RequestProgress(steps.console) as progress:
+            status = await _until_ended(api, request_id, partner.key, progress)
+        if status.word != "complete":
+            raise DemoError(f"request {request_id} ended {status.word}: {status.error or 'no reason given'}")
+        step.outcome = in_words(status)
+    archive = downloads / f"{DATASET}_{first}_{last}.zip"
+    with steps.step(f"Download {first} to {last} with its signed URL") as step:
+        size = await api.download(status.url, archive)
+        step.outcome = f"{size:,} bytes in {archive}"
+    return Finished(window, request_id, status, archive)
+
+
+async def _until_ended(api: PublicApi, request_id: str, key: str, progress: RequestProgress) -> Status:
+    changed = time.monotonic()
+    while True:
+        status = await api.status(request_id, key)
+        if status.word != "inprogress":
+            return status
+        if progress.show(status):
+            changed = time.monotonic()
+        if time.monotonic() - changed > STUCK_S:
+            raise DemoError(f"request {request_id} made no progress for {STUCK_S:.0f} s: {in_words(status)}")
+        await asyncio.sleep(POLL_S)

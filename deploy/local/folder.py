@@ -1,0 +1,168 @@
+"""What a stack keeps on the disk: data, logs, the records of its processes, its ports and credentials."""
+
+import json
+import os
+import secrets
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from deploy.local.errors import StackError
+from deploy.local.waiting import try_lock
+
+PORT_NAMES = (
+    *("kafka", "kafka_controller", "postgres"),
+    *("s3", "s3_grpc", "master", "master_grpc", "volume", "volume_grpc", "filer", "filer_grpc", "admin", "admin_grpc"),
+    *("gateway", "gateway_internal", "aggregator", "status"),
+)
+# All below 32768, where Linux begins to take ports for outgoing connections: none is lost while its process is down.
+_FIRST_PORT, _BLOCK, _BLOCKS = 11_000, 20, 500
+_ADMIN_GRPC_OFFSET = 10_000  # where SeaweedFS's own worker looks, whatever it is told
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """The credentials of one stack, made up once."""
+
+    postgres_owner: str
+    postgres_runtime: str
+    s3_access_key: str
+    s3_secret_key: str
+    service_token: str
+    pepper: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What stays the same over restarts of one stack: a port for each name of PORT_NAMES, and credentials."""
+
+    ports: dict[str, int]
+    secrets: Secrets = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """The places below the root of one stack."""
+
+    root: Path
+
+    @property
+    def stack_file(self) -> Path:
+        """Addresses and credentials for whoever uses the stack; there only while it is up."""
+        return self.root / "stack.json"
+
+    @property
+    def settings_file(self) -> Path:
+        """Ports and credentials, kept while the stack is down."""
+        return self.root / "settings.json"
+
+    @property
+    def runs(self) -> Path:
+        """One record for each process."""
+        return self.root / "run"
+
+    @property
+    def logs(self) -> Path:
+        """One `<name>.log` for each process."""
+        return self.root / "logs"
+
+    def data(self, name: str) -> Path:
+        """Where that process keeps its data."""
+        return self.root / "data" / name
+
+    def log(self, name: str) -> Path:
+        """Where that process writes its log."""
+        return self.logs / f"{name}.log"
+
+    def create(self) -> None:
+        """Makes the folders that are missing, for this user's eyes only."""
+        for path in (self.root, self.root / "data", self.logs, self.runs):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @contextmanager
+    def locked(self, wait: timedelta) -> Iterator[None]:
+        """Keeps every other start and stop of this stack out.
+
+        Raises:
+            StackError: another one has the lock for longer than the wait.
+        """
+        with (self.root / "lock").open("a+") as lock:
+            deadline = time.monotonic() + wait.total_seconds()
+            while not try_lock(lock.fileno()):
+                if time.monotonic() > deadline:
+                    lock.seek(0)
+                    raise StackError(
+                        f"process {lock.read().strip()} is starting or stopping the stack in {self.root}: "
+                        "wait for its end, or use another folder"
+                    )
+                time.sleep(0.05)
+            lock.truncate(0)
+            lock.write(f"{os.getpid()}\n")
+            lock.flush()
+            yield
+
+    def settings(self, *, may_move: bool) -> Settings:
+        """Reads the ports and credentials, or makes them up the first time.
+
+        Args:
+            may_move: nothing of the stack runs, so that a port which somebody else took can be exchanged.
+
+        Raises:
+            StackError: there is data of a stack whose credentials are lost.
+        """
+        if self.settings_file.exists():
+            kept = json.loads(self.settings_file.read_text())
+            settings = Settings(ports=kept["ports"], secrets=Secrets(**kept["secrets"]))
+            if not may_move or all(map(_is_free, settings.ports.values())):
+                return settings
+            settings = Settings(ports=_free_ports(), secrets=settings.secrets)
+        elif any(self.data("").iterdir()):
+            raise StackError(f"{self.settings_file} is lost and its data cannot be opened without: remove {self.root}")
+        else:
+            settings = Settings(ports=_free_ports(), secrets=_new_secrets())
+        write_private(self.settings_file, json.dumps(asdict(settings), indent=2))
+        return settings
+
+
+def write_private(path: Path, text: str) -> None:
+    """Writes a file that only this user can read; a reader sees the old or the new text, never a part."""
+    written = path.with_name(f".{path.name}.{os.getpid()}")
+    written.unlink(missing_ok=True)
+    written.touch(mode=0o600, exist_ok=False)
+    written.write_text(text)
+    written.replace(path)
+
+
+def _free_ports() -> dict[str, int]:
+    for _ in range(_BLOCKS):
+        first = _FIRST_PORT + _BLOCK * secrets.randbelow(_BLOCKS)
+        ports = dict(zip(PORT_NAMES, range(first, first + len(PORT_NAMES)), strict=True))
+        ports["admin_grpc"] = ports["admin"] + _ADMIN_GRPC_OFFSET
+        if all(map(_is_free, ports.values())):
+            return ports
+    raise StackError(f"no {len(PORT_NAMES)} free ports in a row from {_FIRST_PORT} on: stop some of what listens there")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as candidate:
+        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # closed connections of before do not count
+        try:
+            candidate.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _new_secrets() -> Secrets:
+    return Secrets(
+        postgres_owner=secrets.token_urlsafe(24),
+        postgres_runtime=secrets.token_urlsafe(24),
+        s3_access_key=secrets.token_hex(10).upper(),
+        s3_secret_key=secrets.token_urlsafe(30),
+        service_token=secrets.token_urlsafe(32),
+        pepper=secrets.token_urlsafe(32),
+    )

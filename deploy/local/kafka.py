@@ -1,0 +1,141 @@
+"""Apache Kafka from its jars: one process as broker and controller."""
+
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+from deploy.local.errors import StackError
+from deploy.local.folder import Folder
+from deploy.local.probes import kafka_serves
+from deploy.local.processes import Command, Process, Processes
+from deploy.local.waiting import Job, try_lock, until
+
+NAME = "kafka"
+_POM = Path(__file__).with_name("pom.xml")
+_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+_INSTALL = "apt-get install -y openjdk-17-jdk-headless maven"
+_OLDEST_JAVA = 17
+# The heap is small and the first compiler is enough: a start matters more here than a long run.
+_JVM = ("-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", "-Dlog4j2.level=WARN")
+_DOWNLOAD_LIMIT = timedelta(minutes=10)
+_START_LIMIT = timedelta(seconds=60)
+
+_CONFIGURATION = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{broker}
+log.dirs={data}
+auto.create.topics.enable=false
+group.initial.rebalance.delay.ms=0
+# One broker can hold one copy.
+default.replication.factor=1
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+# 50 partitions each are for clusters.
+offsets.topic.num.partitions=4
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.num.partitions=4
+# A broker that was killed is let in again when its old session is over: 2 s in place of 9 s.
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=300
+# 128 MiB of heap by default, for topics that this stack does not have.
+log.cleaner.dedupe.buffer.size=4194304
+"""
+
+
+def home(project: Path) -> Path:
+    """The folder with the jars of the version that pom.xml names, whether they are there yet or not."""
+    version = re.search(r"<kafka\.version>([\d.]+)<", _POM.read_text())
+    if version is None:
+        raise StackError(f"{_POM} has no kafka.version: restore it")
+    return project / ".cache" / f"kafka-{version[1]}"
+
+
+def serve(folder: Folder, processes: Processes, ports: dict[str, int], project: Path) -> Job[None]:
+    """Installs, formats and starts what is missing, and waits until the broker takes part.
+
+    Raises:
+        StackError: Java or Maven is missing or too old, or a step failed.
+    """
+
+    def start() -> Job[Process]:
+        base = (_java(), *_JVM, "-cp", f"{home(project)}/*")
+        yield from _install(processes, home(project))
+        yield from _format(folder, processes, ports, base)
+        data = folder.data(NAME)
+        program = (*base, "kafka.Kafka", str(_configure(ports, data)))
+        return (yield from processes.start(Command(NAME, program, _environment(), data)))
+
+    yield from processes.serve(NAME, start, lambda: kafka_serves(ports["kafka"]), _START_LIMIT)
+
+
+def _java() -> str:
+    java_home = os.environ.get("JAVA_HOME")
+    java = shutil.which("java", path=f"{java_home}/bin") if java_home else shutil.which("java")
+    if java is None:
+        raise StackError(f"Kafka needs Java {_OLDEST_JAVA} or newer, and there is no `java`: {_INSTALL}")
+    told = subprocess.run((java, "-version"), capture_output=True, text=True, timeout=30, check=False).stderr
+    version = re.search(r'version "(\d+)', told)
+    if version is None or int(version[1]) < _OLDEST_JAVA:
+        raise StackError(f"Kafka needs Java {_OLDEST_JAVA} or newer, and {java} is another: {_INSTALL}\n{told}")
+    return java
+
+
+def _install(processes: Processes, jars: Path) -> Job[None]:
+    """Brings the jars here once for all stacks of the project; a copy of pom.xml, written last, says they are whole."""
+    jars.parent.mkdir(exist_ok=True)
+    with jars.with_name(f"{jars.name}.lock").open("w") as lock:
+        if not (yield from until(lambda: try_lock(lock.fileno()), _DOWNLOAD_LIMIT)):
+            raise StackError(f"another start has been downloading Kafka into {jars} for too long: end it and try again")
+        seal = jars / _POM.name
+        if seal.exists() and seal.read_bytes() == _POM.read_bytes():
+            return
+        if shutil.which("mvn") is None:
+            raise StackError(f"Maven brings Kafka's jars, and there is no `mvn`: {_INSTALL}")
+        unfinished = jars.with_name(f".{jars.name}")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        program = ("mvn", "-B", "-ntp", "--strict-checksums", "-f", str(_POM), _COPY, f"-DoutputDirectory={unfinished}")
+        print("kafka: downloads its jars, once (45 MB)", file=sys.stderr)
+        yield from processes.finish(Command("maven", program, os.environ, jars.parent), _DOWNLOAD_LIMIT)
+        shutil.copy(_POM, unfinished)
+        shutil.rmtree(jars, ignore_errors=True)
+        unfinished.rename(jars)
+
+
+def _format(folder: Folder, processes: Processes, ports: dict[str, int], base: tuple[str, ...]) -> Job[None]:
+    data = folder.data(NAME)
+    if data.exists():
+        return
+    unfinished = data.with_name(f".{data.name}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir()
+    configuration = _configure(ports, unfinished)
+    cluster = secrets.token_urlsafe(16)
+    program = (*base, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(configuration))
+    yield from processes.finish(Command("kafka-format", program, _environment(), unfinished), _START_LIMIT)
+    unfinished.rename(data)
+
+
+def _configure(ports: dict[str, int], data: Path) -> Path:
+    """Writes the broker's configuration beside its data."""
+    path = data / "server.properties"
+    path.write_text(
+        _CONFIGURATION.format(broker=ports["kafka"], controller=ports["kafka_controller"], data=data / "log")
+    )
+    return path
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment less our own settings, which are none of the broker's business."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("EXHAUST_", "AWS_"))}

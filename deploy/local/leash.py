@@ -1,0 +1,47 @@
+"""Ties a stack to the life of its starter, however that ends.
+
+The starter alone holds the writing end of a pipe, and a helper process (release.py) the reading end: the end of the
+file is the end of the starter.
+"""
+
+import os
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+from deploy.local.errors import StackError
+from deploy.local.folder import Folder
+from deploy.local.processes import Command, Processes
+from deploy.local.waiting import Job
+
+NAME = "leash"
+_HELPER_LIMIT = timedelta(seconds=2)
+
+
+def claim(folder: Folder, processes: Processes) -> None:
+    """Makes sure that no other process's end will end the stack.
+
+    Raises:
+        StackError: the stack is tied to another process.
+    """
+    helper = processes.running(NAME)
+    if helper is None or helper.starter == os.getpid():
+        return
+    if not helper.orphaned():
+        raise StackError(
+            f"the stack in {folder.root} ends with process {helper.starter}, which started it: use another folder"
+        )
+    processes.stop([NAME], _HELPER_LIMIT)  # its starter has just ended; what it would stop is taken over
+
+
+def hold(folder: Folder, processes: Processes, project: Path) -> Job[None]:
+    """Starts the helper that stops the stack after the end of this process, if it does not run yet."""
+    if processes.running(NAME):
+        return
+    reading, writing = os.pipe()  # programs inherit neither; the writing end is open as long as this process lives
+    os.register_at_fork(after_in_child=lambda: os.close(writing))
+    program = (sys.executable, "-m", "deploy.local.release", str(folder.root))
+    try:
+        yield from processes.start(Command(NAME, program, os.environ, project), reading)
+    finally:
+        os.close(reading)

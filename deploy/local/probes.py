@@ -1,0 +1,51 @@
+"""Questions that tell whether a server can be used; each answers at once and False in place of an error."""
+
+import http.client
+import socket
+import struct
+
+_TIMEOUT_SECONDS = 1.0
+_NOTHING = b""
+_POSTGRES_PROTOCOL = 3 << 16  # version 3.0
+# Metadata, version 1, correlation id 1, no client id, no topics (Kafka protocol guide).
+_METADATA_REQUEST = struct.pack(">hhihi", 3, 1, 1, -1, 0)
+
+
+def http_answer(port: int, path: str, method: str = "GET") -> tuple[int, bytes]:
+    """Asks a server on this machine.
+
+    Returns:
+        The status and the body; status 0 when nobody answers.
+    """
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_SECONDS)
+    try:
+        connection.request(method, path)
+        response = connection.getresponse()
+        return response.status, response.read()
+    except (OSError, http.client.HTTPException):
+        return 0, _NOTHING
+    finally:
+        connection.close()
+
+
+def kafka_serves(port: int) -> bool:
+    """Whether the cluster has a broker that takes part, which is later than the port being open."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), _TIMEOUT_SECONDS) as broker, broker.makefile("rb") as answer:
+            broker.sendall(struct.pack(">i", len(_METADATA_REQUEST)) + _METADATA_REQUEST)
+            _, _, brokers = struct.unpack(">iii", answer.read(12))  # length, correlation id, number of brokers
+    except (OSError, struct.error):
+        return False
+    return bool(brokers > 0)
+
+
+def postgres_serves(port: int, user: str, database: str) -> bool:
+    """Whether PostgreSQL takes this user's connections: not before its recovery is over."""
+    parameters = f"user\0{user}\0database\0{database}\0\0".encode()
+    start_up = struct.pack(">ii", len(parameters) + 8, _POSTGRES_PROTOCOL) + parameters
+    try:
+        with socket.create_connection(("127.0.0.1", port), _TIMEOUT_SECONDS) as server:
+            server.sendall(start_up)
+            return server.recv(1) == b"R"  # asks for the password; E would be an error
+    except OSError:
+        return False

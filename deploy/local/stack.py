@@ -1,0 +1,163 @@
+"""The whole system on this machine: starts it, stops it, tells where it is.
+
+The real servers and the three services run as ordinary processes that keep everything in one folder. Two stacks in two
+folders know nothing of each other.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from deploy.local import kafka, postgres, seaweedfs
+from deploy.local import leash as leashing
+from deploy.local import services as three_services
+from deploy.local.addresses import S3Access, Stack, load, save
+from deploy.local.errors import StackError
+from deploy.local.folder import Folder, Settings
+from deploy.local.processes import Processes
+from deploy.local.servers import Servers, choose, jobs
+from deploy.local.waiting import in_turn, together
+
+__all__ = [
+    "DEFAULT_FOLDER",
+    "PROJECT",
+    "S3Access",
+    "Stack",
+    "StackError",
+    "read_stack",
+    "service_environment",
+    "start_stack",
+    "stop_stack",
+]
+
+PROJECT = Path(__file__).resolve().parents[2]
+DEFAULT_FOLDER = PROJECT / ".local"
+_SERVERS = (kafka.NAME, postgres.NAME, seaweedfs.NAME)
+_AT_ONCE = timedelta(0)
+_PATIENCE = timedelta(seconds=60)
+_STOP_LIMIT = timedelta(seconds=20)
+
+
+def start_stack(folder: Path, *, services: bool = True, leash: bool = False) -> Stack:
+    """Starts what does not run yet, and returns when everything can be used.
+
+    Servers whose address is set in this process's environment (EXHAUST_KAFKA_BOOTSTRAP, EXHAUST_POSTGRES_OWNER_DSN,
+    EXHAUST_S3_ENDPOINT, each with its credentials) are used as they are, and not started.
+
+    Args:
+        folder: keeps data, logs, ports and credentials; made when it is missing.
+        services: start the gateway, the aggregator and the status service too.
+        leash: stop everything when this process ends, even by SIGKILL.
+
+    Raises:
+        StackError: something is missing, failed or was not ready in time; what this call started is stopped again.
+    """
+    place = Folder(folder.resolve())
+    place.create()
+    processes = Processes(place)
+    with place.locked(_AT_ONCE):
+        leashing.claim(place, processes)
+        with _undone_on_failure(place, processes):
+            settings = place.settings(may_move=not processes.names_running())
+            servers = choose(os.environ, settings)
+            if leash:
+                together(leashing.hold(place, processes, PROJECT))
+            _start(place, processes, settings, servers, services=services)
+            stack = _describe(settings, servers, processes)
+            save(place, stack)
+    return stack
+
+
+def stop_stack(folder: Path) -> None:
+    """Stops everything that was started in this folder: services first, then servers. Its data stays.
+
+    Raises:
+        StackError: another start or stop was at work for too long.
+    """
+    place = Folder(folder.resolve())
+    if not place.runs.exists():
+        return
+    with place.locked(_PATIENCE):
+        _stop(place, Processes(place), frozenset())
+
+
+def read_stack(folder: Path) -> Stack:
+    """Reads where the stack in this folder is.
+
+    Raises:
+        StackError: it is not up.
+    """
+    return load(Folder(folder.resolve()))
+
+
+def service_environment(folder: Path, name: str) -> dict[str, str]:
+    """The environment in which the stack runs a service, for one more process of it or for a test in its place.
+
+    Args:
+        folder: the stack's.
+        name: gateway, aggregator or status.
+
+    Raises:
+        StackError: the stack is not up.
+    """
+    place = Folder(folder.resolve())
+    load(place)
+    settings = place.settings(may_move=False)
+    return three_services.environment(name, settings, choose(os.environ, settings))
+
+
+@contextmanager
+def _undone_on_failure(place: Folder, processes: Processes) -> Iterator[None]:
+    before = processes.names_running()
+    try:
+        yield
+    except BaseException:  # also Ctrl-C
+        _stop(place, processes, before)
+        raise
+
+
+def _start(place: Folder, processes: Processes, settings: Settings, servers: Servers, *, services: bool) -> None:
+    """Starts servers and then services. Where no service runs yet, what they need in a server is made as it is ready."""
+    known = (processes, settings, servers, PROJECT)
+    first = services and not processes.names_running().intersection(three_services.NAMES)
+    own = jobs(servers, place, processes, settings, PROJECT)
+    together(
+        *(
+            in_turn(*([own[name]] if name in own else []), *([three_services.prepare(name, *known)] if first else []))
+            for name in _SERVERS
+        )
+    )
+    if services:
+        together(*(three_services.serve(name, *known) for name in three_services.NAMES))
+
+
+def _stop(place: Folder, processes: Processes, kept: frozenset[str]) -> None:
+    """Stops all but the kept ones. The leash is last: until then a crash of this process leaves nothing behind."""
+    found = [name for name in processes.recorded() if name not in kept]
+    last = (*_SERVERS, leashing.NAME)
+    processes.stop([name for name in found if name not in last], _STOP_LIMIT)
+    processes.stop([name for name in found if name in _SERVERS], _STOP_LIMIT)
+    if not kept:
+        place.stack_file.unlink(missing_ok=True)
+        if place.settings_file.exists():
+            seaweedfs.forget_sockets(place.settings(may_move=False).ports)
+    processes.stop([name for name in found if name == leashing.NAME], _STOP_LIMIT)
+
+
+def _describe(settings: Settings, servers: Servers, processes: Processes) -> Stack:
+    ports = settings.ports
+    running = ((name, processes.running(name)) for name in (*_SERVERS, *three_services.NAMES))
+    return Stack(
+        gateway=f"http://127.0.0.1:{ports['gateway']}",
+        gateway_internal=f"http://127.0.0.1:{ports['gateway_internal']}",
+        status_internal=f"http://127.0.0.1:{ports['status']}",
+        aggregator_internal=f"http://127.0.0.1:{ports['aggregator']}",
+        kafka=servers.kafka,
+        postgres=servers.postgres_owner,
+        s3=servers.s3,
+        service_token=settings.secrets.service_token,
+        processes={name: process.pid for name, process in running if process is not None},
+        kafka_home=str(kafka.home(PROJECT)),
+    )

@@ -1,0 +1,70 @@
+"""The whole stack: real servers and the three services, as `make up` starts them."""
+
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from datetime import date, timedelta
+
+import aiohttp
+import pytest
+from pydantic import SecretStr
+
+from deploy.local.stack import Stack, start_stack, stop_stack
+from exhaust.objects import Objects, open_objects
+from exhaust.settings import ObjectSettings
+from telemetry.generator import GeneratorPlan, generate
+from tests.conftest import ROOT
+from tests.support.partner import Partner
+
+FOLDER = ROOT / ".local" / "test-stack"
+FIRST = date(2026, 9, 1)
+PLAN = GeneratorPlan(
+    seed=7,
+    days=tuple(FIRST + timedelta(days=number) for number in range(10)),
+    channels=3,
+    partners=3,
+    tags=3,
+    events_per_day=3000,
+    objects_per_day=3,
+)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    stop_stack(FOLDER)
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    yield start_stack(FOLDER, leash=True)
+    stop_stack(FOLDER)
+
+
+@pytest.fixture(scope="session")
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
+async def objects(stack: Stack) -> AsyncIterator[Objects]:
+    settings = ObjectSettings(
+        s3_endpoint=stack.s3.endpoint,
+        s3_access_key=SecretStr(stack.s3.access_key),
+        s3_secret_key=SecretStr(stack.s3.secret_key),
+        s3_raw_bucket=stack.s3.raw_bucket,
+        s3_exhaust_bucket=stack.s3.exhaust_bucket,
+    )
+    async with open_objects(settings) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+async def raw_days(stack: Stack, objects: Objects) -> dict[str, dict[str, bytes]]:
+    """Ten days of generated telemetry in `eks-consumption-raw`: by day, by object name."""
+    days: dict[str, dict[str, bytes]] = {}
+    for raw in generate(PLAN):
+        days.setdefault(raw.day.isoformat(), {})[raw.name] = raw.data
+        await objects.put(stack.s3.raw_bucket, f"raw/{raw.name}", raw.data)
+    return days
+
+
+@pytest.fixture
+async def partner(http: aiohttp.ClientSession, stack: Stack) -> Partner:
+    return await Partner.register(http, stack)

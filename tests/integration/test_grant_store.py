@@ -1,0 +1,130 @@
+"""Grants: which user may read which resource, however the row was written."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from exhaust.grant_store import Grant, GrantStore, UnknownClientError
+from exhaust.postgres import Database
+from telemetry.resource_ids import canonical_resource_id, resource_id
+from tests.integration.conftest import Filing
+
+FULL_SHA1 = "0474e1c817c08564614cd4ddebdd31b2e45c341a"  # of org.ekstep.partner.p3
+RESOURCE = resource_id("org.ekstep.partner.p3")
+INSERT = "INSERT INTO data_exhaust_users_resources (user_id, resource_id) VALUES ($1, $2) RETURNING resource"
+HEX = st.from_regex(r"\A0{0,8}[0-9A-Fa-f]{24,40}\Z")
+RESOURCE_IDS = HEX | HEX.map(str.upper) | st.from_regex(r"\A[A-Za-z0-9._-]{1,128}\Z")
+
+
+@pytest.fixture
+def grants(owner_database: Database) -> GrantStore:
+    return GrantStore(owner_database)
+
+
+@pytest.fixture
+async def user_id(filing: Filing) -> int:
+    return await filing.user()
+
+
+async def names(database: Database, user_id: int) -> tuple[str, str]:
+    row = await database.fetch_one(
+        "SELECT client_name, license_key_name FROM data_exhaust_users WHERE id = $1", user_id
+    )
+    assert row is not None
+    return row["client_name"], row["license_key_name"]
+
+
+async def test_a_grant_on_a_resource_is_for_every_dataset(grants: GrantStore, database: Database, user_id: int) -> None:
+    assert not await grants.holds(user_id, RESOURCE, None)
+    await grants.add(Grant(*await names(database, user_id), RESOURCE), actor="operator/somebody")
+    assert await grants.holds(user_id, RESOURCE, None)
+    assert await grants.holds(user_id, RESOURCE, "D001")
+    assert not await grants.holds(user_id, resource_id("org.ekstep"), "D001")
+    assert not await grants.holds(user_id + 1, RESOURCE, "D001")
+
+
+async def test_a_grant_can_be_for_one_dataset(grants: GrantStore, database: Database, user_id: int) -> None:
+    await grants.add(Grant(*await names(database, user_id), RESOURCE, "D001"), actor="operator/somebody")
+    assert await grants.holds(user_id, RESOURCE, "D001")
+    assert await grants.holds(user_id, RESOURCE, None)
+    assert not await grants.holds(user_id, RESOURCE, "channel-raw")
+
+
+@pytest.mark.parametrize(("minutes", "held"), [(-1, False), (1, True)])
+async def test_a_grant_can_end(
+    grants: GrantStore, database: Database, user_id: int, minutes: int, *, held: bool
+) -> None:
+    end = datetime.now(UTC) + timedelta(minutes=minutes)
+    await grants.add(Grant(*await names(database, user_id), RESOURCE, None, end), actor="operator/somebody")
+    assert await grants.holds(user_id, RESOURCE, "D001") is held
+    assert await grants.holds(user_id, RESOURCE, None) is held
+
+
+async def test_repeating_a_grant_moves_its_end(grants: GrantStore, database: Database, user_id: int) -> None:
+    client = await names(database, user_id)
+    over = datetime.now(UTC) - timedelta(minutes=1)
+    for end, held in ((None, True), (over, False), (None, True)):
+        await grants.add(Grant(*client, RESOURCE, None, end), actor="operator/somebody")
+        assert await grants.holds(user_id, RESOURCE, None) is held
+    assert len(await database.fetch("SELECT 1 FROM data_exhaust_users_resources")) == 1
+
+
+async def test_a_grant_is_in_the_audit(grants: GrantStore, database: Database, user_id: int) -> None:
+    end = datetime(2030, 1, 1, tzinfo=UTC)
+    await grants.add(Grant(*await names(database, user_id), RESOURCE, "D001", end), actor="operator/somebody")
+    row = await database.fetch_one("SELECT actor, action, subject, detail FROM audit")
+    assert row is not None
+    assert dict(row) == {
+        "actor": "operator/somebody",
+        "action": "grant",
+        "subject": f"user/{user_id}",
+        "detail": {"resource": RESOURCE, "dataset": "D001", "expires": "2030-01-01T00:00:00+00:00"},
+    }
+
+
+async def test_an_unknown_or_revoked_client_gets_nothing(
+    grants: GrantStore, database: Database, owner_database: Database, user_id: int
+) -> None:
+    client, key = await names(database, user_id)
+    for unknown in (Grant("nobody", key, RESOURCE), Grant(client, "another key", RESOURCE)):
+        with pytest.raises(UnknownClientError):
+            await grants.add(unknown, actor="operator/somebody")
+    async with owner_database.transaction() as connection:
+        await connection.execute("UPDATE data_exhaust_users SET revoked_at = now()")
+    with pytest.raises(UnknownClientError):
+        await grants.add(Grant(client, key, RESOURCE), actor="operator/somebody")
+    assert await database.fetch("SELECT 1 FROM data_exhaust_users_resources") == []
+    assert await database.fetch("SELECT 1 FROM audit") == []
+
+
+@pytest.mark.parametrize(
+    "written",
+    [RESOURCE, RESOURCE.upper(), FULL_SHA1, FULL_SHA1.upper(), FULL_SHA1.lstrip("0")],
+    ids=["short", "short upper-case", "full", "full upper-case", "zero dropped"],
+)
+async def test_a_row_written_by_hand_grants(
+    grants: GrantStore, owner_database: Database, user_id: int, written: str
+) -> None:
+    async with owner_database.transaction() as connection:
+        await connection.execute(INSERT, user_id, written)
+    assert await grants.holds(user_id, RESOURCE, "D001")
+
+
+@pytest.mark.parametrize("written", ["", "a b", "a/b", "ü", "a\n", "x" * 129])
+async def test_a_row_with_an_odd_resource_is_refused(owner_database: Database, user_id: int, written: str) -> None:
+    with pytest.raises(Exception, match="violates check constraint"):
+        async with owner_database.transaction() as connection:
+            await connection.execute(INSERT, user_id, written)
+
+
+# The tables need not be empty for each example: every example takes back what it inserted.
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(written=RESOURCE_IDS)
+async def test_the_database_knows_the_canonical_form(owner_database: Database, user_id: int, written: str) -> None:
+    async with owner_database.transaction() as connection:
+        row = await connection.fetch_one(INSERT, user_id, written)
+        await connection.execute("DELETE FROM data_exhaust_users_resources WHERE user_id = $1", user_id)
+    assert row is not None
+    assert row["resource"] == canonical_resource_id(written)

@@ -1,0 +1,221 @@
+"""Where accepted requests wait: whose turn it is, and that none is lost on the way to Kafka."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from exhaust import outbox
+from exhaust.errors import ErrorCode, ExhaustError, unavailable
+from exhaust.kafka import Consumption, Producer, Record
+from exhaust.outbox import Waiting
+from exhaust.postgres import Database
+from exhaust.requests import State
+from exhaust.settings import KafkaSettings
+from schemas.events import TOPIC_REQUESTS, TYPE_REQUESTED, DatasetRequested
+from services.gateway.relay import Relay
+from services.status.request_states import RequestStates
+from tests.integration.conftest import LONG_AGO, Filing
+
+A, B = "org.example.a", "org.example.b"
+DEADLINE_S = 30
+
+
+@dataclass
+class Topic:
+    """Takes what is published; fails from the n-th on when told so."""
+
+    taken: list[UUID] = field(default_factory=list)
+    fails_at: int | None = None
+
+    async def publish(self, waiting: Waiting) -> None:
+        if self.fails_at == len(self.taken):
+            raise unavailable("Kafka")
+        self.taken.append(waiting.request.request_id)
+
+
+async def release(database: Database, topic: Topic, *, limit: int = 100) -> list[UUID]:
+    """What one release hands over, in order."""
+    before = len(topic.taken)
+    count = await outbox.release(database, topic.publish, max_in_flight_per_partner=limit)
+    assert count == len(topic.taken) - before
+    return topic.taken[before:]
+
+
+async def waiting(database: Database) -> set[UUID]:
+    return {row["request_id"] for row in await database.fetch("SELECT request_id FROM outbox")}
+
+
+async def finish(database: Database, request_id: UUID, state: State) -> None:
+    async with database.transaction() as connection:
+        await connection.execute("UPDATE requests SET state = $2 WHERE request_id = $1", request_id, state)
+
+
+async def test_partners_take_turns_and_short_requests_go_first(database: Database, filing: Filing) -> None:
+    a_long = await filing.request(partner=A, days=31)
+    a_middle = await filing.request(partner=A, days=7)
+    a_short = await filing.request(partner=A, days=2)
+    b_long = await filing.request(partner=B, days=5)
+    b_short = await filing.request(partner=B, days=1)
+    assert await release(database, Topic()) == [b_short, a_short, b_long, a_middle, a_long]
+    assert await waiting(database) == set()
+
+
+async def test_of_equal_requests_the_oldest_goes_first(database: Database, filing: Filing) -> None:
+    filed = [await filing.request(partner=A, days=3) for _ in range(3)]
+    assert await release(database, Topic()) == filed
+
+
+async def test_what_is_handed_over_is_what_was_filed(database: Database, filing: Filing) -> None:
+    request_id = await filing.request(partner=A, days=3)
+    handed: list[Waiting] = []
+
+    async def publish(one: Waiting) -> None:
+        handed.append(one)
+
+    await outbox.release(database, publish, max_in_flight_per_partner=1)
+    request = handed[0].request
+    assert (request.request_id, request.dataset, request.tags) == (request_id, "eks-consumption-raw", (str(request_id),))
+    assert (request.days.first, request.days.last) == (LONG_AGO, LONG_AGO + timedelta(days=2))
+    assert (handed[0].attempt, handed[0].traceparent) == (1, "")
+
+
+@pytest.mark.parametrize("end", [State.COMPLETE, State.FAILED])
+async def test_a_partner_has_a_limit_of_released_and_unfinished_requests(
+    database: Database, filing: Filing, end: State
+) -> None:
+    of_a = [await filing.request(partner=A) for _ in range(4)]
+    of_b = [await filing.request(partner=B) for _ in range(1)]
+    topic = Topic()
+    assert await release(database, topic, limit=2) == [of_a[0], of_b[0], of_a[1]]
+    assert await release(database, topic, limit=2) == []
+    await finish(database, of_a[0], State.INPROGRESS)
+    assert await release(database, topic, limit=2) == []
+    await finish(database, of_a[0], end)
+    assert await release(database, topic, limit=2) == [of_a[2]]
+    assert await waiting(database) == {of_a[3]}
+
+
+async def test_more_than_a_batch_takes_more_than_one_round(database: Database, filing: Filing) -> None:
+    user_id = await filing.user()
+    filed = {await filing.request(user_id=user_id, partner=A) for _ in range(outbox.BATCH + 2)}
+    topic = Topic()
+    assert len(await release(database, topic, limit=1000)) == outbox.BATCH
+    assert len(await release(database, topic, limit=1000)) == 2
+    assert set(topic.taken) == filed
+
+
+async def test_what_cannot_be_published_waits(database: Database, filing: Filing) -> None:
+    filed = [await filing.request(partner=A) for _ in range(3)]
+    topic = Topic(fails_at=0)
+    with pytest.raises(ExhaustError) as refused:
+        await release(database, topic)
+    assert refused.value.code is ErrorCode.SERVICE_UNAVAILABLE
+    assert await waiting(database) == set(filed)
+    topic.fails_at = None
+    assert await release(database, topic) == filed
+
+
+async def test_a_crash_after_publishing_publishes_again_and_loses_nothing(database: Database, filing: Filing) -> None:
+    filed = [await filing.request(partner=A) for _ in range(3)]
+    topic = Topic(fails_at=2)
+    with pytest.raises(ExhaustError):
+        await release(database, topic)
+    assert topic.taken == filed[:2]
+    topic.fails_at = None
+    await release(database, topic)
+    assert set(topic.taken) == set(filed)
+    assert await waiting(database) == set()
+
+
+async def test_after_a_failure_nothing_is_published_behind_the_back_of_the_next_release(
+    database: Database, filing: Filing
+) -> None:
+    for _ in range(2):
+        await filing.request(partner=A)
+    kafka_is_slow = asyncio.Event()
+    started, ended = [], []
+
+    async def publish(one: Waiting) -> None:
+        started.append(one)
+        if len(started) == 1:
+            raise unavailable("Kafka")
+        try:
+            await asyncio.wait_for(kafka_is_slow.wait(), 1)
+        except TimeoutError:
+            ended.append(one)
+        finally:
+            ended.append(one)
+
+    with pytest.raises(ExhaustError):
+        await outbox.release(database, publish, max_in_flight_per_partner=5)
+    still_at_work = len(started) - 1 - len(ended)
+    kafka_is_slow.set()
+    while len(ended) < len(started) - 1:
+        await asyncio.sleep(0)
+    assert still_at_work == 0
+
+
+async def test_two_relays_at_once_release_each_request_once(database: Database, filing: Filing) -> None:
+    filed = {await filing.request(partner=A) for _ in range(5)}
+    topic = Topic()
+    other_was_turned_away = asyncio.Event()
+
+    async def publish(one: Waiting) -> None:
+        await asyncio.wait_for(other_was_turned_away.wait(), DEADLINE_S)
+        await topic.publish(one)
+
+    async def relay() -> int:
+        count = await outbox.release(database, publish, max_in_flight_per_partner=100)
+        other_was_turned_away.set()
+        return count
+
+    assert sorted(await asyncio.gather(relay(), relay())) == [0, len(filed)]
+    assert sorted(topic.taken) == sorted(filed)
+
+
+async def test_a_request_that_waits_is_never_reaped(database: Database, filing: Filing) -> None:
+    request_id = await filing.request()
+    states = RequestStates(database)
+    assert await states.reap(no_progress_after=timedelta(0), max_attempts=1) == (0, 0)
+    await release(database, Topic())
+    assert await states.reap(no_progress_after=timedelta(minutes=1), max_attempts=1) == (0, 0)
+    assert await states.reap(no_progress_after=timedelta(0), max_attempts=1) == (0, 1)
+    found = await states.read(request_id)
+    assert found is not None
+    assert found.state is State.FAILED
+
+
+async def test_the_relay_hands_requests_to_kafka(
+    database: Database, filing: Filing, producer: Producer, kafka_settings: KafkaSettings
+) -> None:
+    request_id = await filing.request(partner=A, days=3)
+    stop = asyncio.Event()
+    received: list[Record] = []
+
+    async def receive(record: Record) -> None:
+        if record.key == str(request_id).encode():
+            received.append(record)
+            stop.set()
+
+    relay = Relay(database, producer, CollectorRegistry(), max_in_flight_per_partner=1)
+    consumption = Consumption(
+        kafka_settings,
+        group=f"test-{uuid4()}",
+        topic=TOPIC_REQUESTS,
+        handle=receive,
+        producer=producer,
+        concurrency=4,
+    )
+    async with asyncio.timeout(DEADLINE_S):
+        await asyncio.gather(
+            relay.run(stop, lambda: None, timedelta(milliseconds=100)), consumption.run(stop, lambda: None, 1)
+        )
+    assert await waiting(database) == set()
+    event = DatasetRequested.model_validate_json(received[0].value)
+    assert (event.requestid, event.attempt, event.fromdate) == (request_id, 1, LONG_AGO)
+    assert received[0].header("ce_id") == f"{request_id}/1"
+    assert received[0].header("ce_type") == TYPE_REQUESTED

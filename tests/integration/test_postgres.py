@@ -1,0 +1,129 @@
+"""How the tables come about, and what the role of the running services may do with them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+from aiohttp.test_utils import unused_port
+from pydantic import SecretStr
+
+from deploy.local.stack import Stack
+from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.postgres import Database, UniqueConflictError, migrate, open_database
+from tests.integration.conftest import RUNTIME_ROLE, TABLES, Filing
+
+INSERT_USER = """
+INSERT INTO data_exhaust_users (client_name, license_key_name, license_key_hash, pepper_version)
+VALUES ('client', 'key', $1, 1) RETURNING id
+"""
+
+
+@pytest.fixture
+async def fresh(servers: Stack, owner_database: Database) -> AsyncIterator[Database]:
+    """The owner's, in a schema that no migration has seen."""
+    name = f"fresh_{uuid4().hex}"
+    async with owner_database.transaction() as connection:
+        await connection.execute(f"CREATE SCHEMA {name}")
+    separator = "&" if "?" in servers.postgres else "?"
+    async with open_database(
+        SecretStr(f"{servers.postgres}{separator}search_path={name}"), pool_size=2
+    ) as opened:
+        yield opened
+    async with owner_database.transaction() as connection:
+        await connection.execute(f"DROP SCHEMA {name} CASCADE")
+
+
+async def tables(database: Database) -> set[str]:
+    rows = await database.fetch("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
+    return {row["tablename"] for row in rows}
+
+
+async def test_a_fresh_database_gets_every_table_once(fresh: Database) -> None:
+    applied = await migrate(fresh, runtime_role=RUNTIME_ROLE)
+    assert applied[0] == "0001_initial.sql"
+    assert applied == sorted(applied)
+    assert await tables(fresh) >= set(TABLES.split(", "))
+    assert await migrate(fresh, runtime_role=RUNTIME_ROLE) == []
+
+
+async def test_two_migrations_at_once_share_the_work(fresh: Database) -> None:
+    applied = await asyncio.gather(*(migrate(fresh, runtime_role=RUNTIME_ROLE) for _ in range(2)))
+    assert [names for names in applied if not names] == [[]]
+    assert await tables(fresh) >= set(TABLES.split(", "))
+
+
+async def test_a_migration_that_was_changed_afterwards_is_refused(fresh: Database) -> None:
+    await migrate(fresh, runtime_role=RUNTIME_ROLE)
+    async with fresh.transaction() as connection:
+        await connection.execute("UPDATE schema_migrations SET sha256 = 'of another text'")
+    with pytest.raises(ValueError, match=r"0001_initial\.sql was changed"):
+        await migrate(fresh, runtime_role=RUNTIME_ROLE)
+
+
+async def test_a_refused_migration_changes_no_rights(fresh: Database) -> None:
+    await migrate(fresh, runtime_role=RUNTIME_ROLE)
+    async with fresh.transaction() as connection:
+        await connection.execute("UPDATE schema_migrations SET sha256 = 'of another text'")
+        await connection.execute(f"REVOKE ALL ON audit FROM {RUNTIME_ROLE}")
+    with pytest.raises(ValueError, match="was changed"):
+        await migrate(fresh, runtime_role=RUNTIME_ROLE)
+    row = await fresh.fetch_one("SELECT has_table_privilege($1, 'audit', 'INSERT') AS granted", RUNTIME_ROLE)
+    assert row is not None
+    assert row["granted"] is False
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TABLE audit",
+        "DROP TABLE data_exhaust_users CASCADE",
+        "ALTER TABLE requests DROP COLUMN state",
+        "ALTER TABLE audit DISABLE TRIGGER ALL",
+        "CREATE TABLE public.mine (id integer)",
+        "TRUNCATE audit",
+        "TRUNCATE data_exhaust_users CASCADE",
+        "DELETE FROM data_exhaust_users",
+        "UPDATE data_exhaust_users SET revoked_at = NULL",
+        "INSERT INTO data_exhaust_users_resources (user_id, resource_id) VALUES (1, 'mine')",
+        "UPDATE data_exhaust_users_resources SET expires_at = NULL",
+        "DELETE FROM data_exhaust_users_resources",
+        "UPDATE audit SET actor = 'nobody'",
+        "DELETE FROM audit",
+        "DELETE FROM requests",
+        "DELETE FROM request_days",
+        "UPDATE inbox SET event_id = 'another'",
+        "UPDATE schema_migrations SET sha256 = ''",
+    ],
+)
+async def test_the_runtime_role_may_not(database: Database, statement: str) -> None:
+    with pytest.raises(Exception, match="permission denied|must be owner"):
+        async with database.transaction() as connection:
+            await connection.execute(statement)
+
+
+async def test_the_tests_use_the_runtime_role(database: Database) -> None:
+    row = await database.fetch_one("SELECT current_user::text AS name")
+    assert row is not None
+    assert row["name"] == RUNTIME_ROLE
+
+
+async def test_a_row_that_exists_is_a_conflict_and_the_transaction_is_undone(
+    database: Database, filing: Filing
+) -> None:
+    await database.fetch_one(INSERT_USER, b"one")
+    with pytest.raises(UniqueConflictError):
+        async with database.transaction() as connection:
+            await connection.execute("INSERT INTO inbox (source, event_id) VALUES ('here', '1')")
+            await connection.fetch_one(INSERT_USER, b"another")
+    assert await database.fetch("SELECT 1 FROM inbox") == []
+    assert await filing.user()
+
+
+async def test_a_database_that_is_away_is_unavailable() -> None:
+    dsn = SecretStr(f"postgresql://nobody:nothing@127.0.0.1:{unused_port()}/nothing")
+    with pytest.raises(ExhaustError) as refused:
+        async with open_database(dsn, pool_size=1):
+            pass
+    assert refused.value.code is ErrorCode.SERVICE_UNAVAILABLE
+    assert refused.value.retryable
