@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SILENT:
-.PHONY: help venv demo test test-unit check up down logs lock clean
+.PHONY: help venv demo test test-unit check up load down logs lock clean
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,9 @@ check: $(INSTALLED) ## lint, format, types, import arrows, size bars
 
 up: $(INSTALLED) ## start the stack in the background, or only what has ended of it
 	$(RUN) deploy.local up
+
+load: $(INSTALLED) ## fill the running stack with made-up telemetry of the last ten days, or with RAW=folder
+	$(RUN) deploy.local.load $(if $(RAW),--raw "$(RAW)")
 
 down: $(INSTALLED) ## stop the stack; its data stays
 	$(RUN) deploy.local down

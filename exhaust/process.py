@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import ValidationError
 
+from exhaust.catalogue import CatalogueError
 from exhaust.errors import ExhaustError
 
 if TYPE_CHECKING:
@@ -149,7 +150,10 @@ def _start_watchdog(health: Health) -> None:
 
 
 def run_process(serve: Callable[[], Coroutine[None, None, None]]) -> None:
-    """Run a process's async main on uvloop; wrong settings end it with a plain sentence and exit code 2."""
+    """Run a process's async main on uvloop.
+
+    Wrong settings end it with a plain sentence and exit code 2, a server that is away at the start with 1.
+    """
     try:
         uvloop.run(serve())
     except ValidationError as error:
@@ -157,3 +161,9 @@ def run_process(serve: Callable[[], Coroutine[None, None, None]]) -> None:
             name = "EXHAUST_" + "_".join(map(str, violation["loc"])).upper()
             sys.stderr.write(f"{name}: {violation['msg']}; set it in the environment\n")
         sys.exit(USAGE_EXIT_CODE)
+    except CatalogueError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(USAGE_EXIT_CODE)
+    except ExhaustError as error:
+        sys.stderr.write(f"{error.message}\n")
+        sys.exit(1)

@@ -14,6 +14,7 @@ _INTERRUPTED = 130
 
 
 def _up(folder: Path) -> None:
+    print("Starts what does not run yet of Kafka, PostgreSQL, SeaweedFS and the three services ...", flush=True)
     stack = start_stack(folder)
     print(f"The stack is up; its addresses and credentials are in {Folder(folder.resolve()).stack_file}.")
     print(f"  gateway    {stack.gateway}")
@@ -33,13 +34,13 @@ def _down(folder: Path) -> None:
 def _logs(folder: Path) -> None:
     read_stack(folder)
     for name, line in follow(Folder(folder.resolve()).logs):
-        print(f"{name:10} | {line}", flush=True)
+        print(f"{name:12} | {line}", flush=True)
 
 
 def _status(folder: Path) -> None:
     read_stack(folder)
     for name, process in Processes(Folder(folder.resolve())).recorded().items():
-        print(f"{name:10} {process.pid:>8} {'runs' if process.runs() else 'has ended: `make up` starts it again'}")
+        print(f"{name:12} {process.pid:>8} {'runs' if process.runs() else 'has ended: `make up` starts it again'}")
 
 
 _COMMANDS: dict[str, tuple[Callable[[Path], None], str]] = {
@@ -51,7 +52,11 @@ _COMMANDS: dict[str, tuple[Callable[[Path], None], str]] = {
 
 
 def main() -> int:
-    """Runs one command; returns the exit code: 0, 1 for an error that is told, 130 after Ctrl-C."""
+    """Runs one command.
+
+    Returns:
+        The exit code: 0, 1 for an error that is told, 130 when it was cut short by Ctrl-C.
+    """
     parser = argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, (_, purpose) in _COMMANDS.items():
@@ -64,7 +69,7 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        return _INTERRUPTED
+        return 0 if chosen.command == "logs" else _INTERRUPTED  # the only way to end the logs
     return 0
 
 

@@ -12,7 +12,7 @@ How an event is read, where the rules leave room:
 - `metadata.partner_name` is the SHA-1 of a partner already, in any version.
 - A line ends at a line feed. Lines of white space alone are nothing at all. A line that is no JSON object with an
   `eid` is unreadable: so is one with NaN or Infinity, and one that is not UTF-8.
-- A byte order mark at the very start of an object is passed over for reading and stays in the copied line.
+- A byte order mark in front of a line is passed over for reading and stays in the copied line.
 """
 
 import gzip
@@ -210,10 +210,9 @@ def lines_of(data: bytes) -> Iterator[tuple[bytes, Event | None]]:
 
 
 def _lines_in(content: Iterator[bytes]) -> Iterator[tuple[bytes, Event | None]]:
-    for number, line in enumerate(content):
-        text = line.removeprefix(BYTE_ORDER_MARK) if number == 0 else line
-        if text.strip():
-            yield line, event_on(text)
+    for line in content:
+        if line.strip():
+            yield line, event_on(line.removeprefix(BYTE_ORDER_MARK))
 
 
 def expected_lines(data: bytes, wanted: Wanted) -> Iterator[bytes]:

@@ -82,7 +82,7 @@ def serve(folder: Folder, processes: Processes, ports: dict[str, int], project: 
 
 def _java() -> str:
     java_home = os.environ.get("JAVA_HOME")
-    java = shutil.which("java", path=f"{java_home}/bin") if java_home else shutil.which("java")
+    java = (java_home and shutil.which("java", path=f"{java_home}/bin")) or shutil.which("java")
     if java is None:
         raise StackError(f"Kafka needs Java {_OLDEST_JAVA} or newer, and there is no `java`: {_INSTALL}")
     told = subprocess.run((java, "-version"), capture_output=True, text=True, timeout=30, check=False).stderr
@@ -121,7 +121,7 @@ def _format(folder: Folder, processes: Processes, ports: dict[str, int], base: t
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
     configuration = _configure(ports, unfinished)
-    cluster = secrets.token_urlsafe(16)
+    cluster = secrets.token_hex(11)  # 22 characters of base64, and none is a dash, which would look like an option
     program = (*base, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(configuration))
     yield from processes.finish(Command("kafka-format", program, _environment(), unfinished), _START_LIMIT)
     unfinished.rename(data)

@@ -18,7 +18,8 @@ from deploy.local.folder import Folder
 from deploy.local.waiting import Job, until
 
 _LAUNCHER = Path(__file__).with_name("launch.sh")
-_LAUNCH_LIMIT = timedelta(seconds=10)
+_LAUNCH_LIMIT = timedelta(seconds=30)
+_LEFTOVER_LIMIT = timedelta(seconds=2)
 _LOG_LINES = 15
 _ZOMBIE = "Z"
 
@@ -99,6 +100,8 @@ class Processes:
         record = self.folder.runs / f"{command.name}.json"
         yield from until(lambda: record.exists() or _exit_code(pid) is not None, _LAUNCH_LIMIT)
         if not record.exists():
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
             raise self.failure(command.name, "did not start")
         return self._read(record)
 
@@ -140,12 +143,13 @@ class Processes:
         Raises:
             StackError: it failed, or the time was over; then it is stopped.
         """
+        self.stop([command.name], _LEFTOVER_LIMIT)  # of a starter that was killed
         process = yield from self.start(command, standard_input)
         try:
             in_time = yield from until(lambda: _exit_code(process.pid) is not None, limit)
             code = _exit_code(process.pid)
         finally:
-            self.stop([command.name], timedelta(seconds=2))
+            self.stop([command.name], _LEFTOVER_LIMIT)
         if not in_time:
             raise self.failure(command.name, f"was not finished after {limit.total_seconds():.0f} s")
         if code:

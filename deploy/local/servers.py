@@ -9,7 +9,7 @@ from deploy.local.addresses import S3Access
 from deploy.local.errors import StackError
 from deploy.local.folder import Folder, Settings
 from deploy.local.processes import Processes
-from deploy.local.waiting import Job
+from deploy.local.waiting import Job, in_turn
 
 _KAFKA = "EXHAUST_KAFKA_BOOTSTRAP"
 _POSTGRES = ("EXHAUST_POSTGRES_OWNER_DSN", "EXHAUST_POSTGRES_DSN")
@@ -62,13 +62,13 @@ def choose(environment: Mapping[str, str], settings: Settings) -> Servers:
 def jobs(
     servers: Servers, folder: Folder, processes: Processes, settings: Settings, project: Path
 ) -> dict[str, Job[None]]:
-    """One job for each server that the stack starts itself, by name."""
+    """A job for each server by name, which has nothing to do for an existing one."""
     own = {
         kafka.NAME: kafka.serve(folder, processes, settings.ports, project),
         postgres.NAME: postgres.serve(folder, processes, settings.ports["postgres"], settings.secrets),
         seaweedfs.NAME: seaweedfs.serve(folder, processes, settings),
     }
-    return {name: job for name, job in own.items() if name in servers.own}
+    return {name: job if name in servers.own else in_turn() for name, job in own.items()}
 
 
 def _complete(environment: Mapping[str, str], names: tuple[str, ...]) -> tuple[str, ...]:

@@ -15,8 +15,8 @@ from deploy.local.waiting import Job
 
 NAMES = ("gateway", "aggregator", "status")
 _PREPARATIONS = {kafka.NAME: "topics", postgres.NAME: "migrate", seaweedfs.NAME: "buckets"}
-_PREPARE_LIMIT = timedelta(seconds=60)
-_START_LIMIT = timedelta(seconds=30)
+_PREPARE_LIMIT = timedelta(seconds=90)
+_START_LIMIT = timedelta(seconds=60)
 _OK = 200
 _PEPPER_VERSION = "1"
 

@@ -119,16 +119,12 @@ def _undone_on_failure(place: Folder, processes: Processes) -> Iterator[None]:
 
 
 def _start(place: Folder, processes: Processes, settings: Settings, servers: Servers, *, services: bool) -> None:
-    """Starts servers and then services. Where no service runs yet, what they need in a server is made as it is ready."""
+    """Starts servers, then services. Where no service runs yet, what they need in a server is made once it serves."""
     known = (processes, settings, servers, PROJECT)
-    first = services and not processes.names_running().intersection(three_services.NAMES)
-    own = jobs(servers, place, processes, settings, PROJECT)
-    together(
-        *(
-            in_turn(*([own[name]] if name in own else []), *([three_services.prepare(name, *known)] if first else []))
-            for name in _SERVERS
-        )
-    )
+    starting = jobs(servers, place, processes, settings, PROJECT)
+    if services and not processes.names_running().intersection(three_services.NAMES):
+        starting = {name: in_turn(job, three_services.prepare(name, *known)) for name, job in starting.items()}
+    together(*starting.values())
     if services:
         together(*(three_services.serve(name, *known) for name in three_services.NAMES))
 

@@ -66,7 +66,8 @@ def decode(line: bytes) -> object:
         pass
     # orjson refuses \ud800 alone, which the grammar allows and real devices send; the slower parser takes it.
     try:
-        return json.loads(line.decode(), parse_constant=_refuse)
+        # Numbers never matter here; as floats they may have any number of digits.
+        return json.loads(line.decode(), parse_int=float, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return UNREADABLE
 

@@ -1,29 +1,52 @@
-"""Real servers without the services: the tests are the only ones at work on them."""
+"""Real servers without the services: the tests are the only ones at work on them. And a gateway for those who ask one."""
 
+import json
 import os
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
-from datetime import date, timedelta
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
+import aiohttp
 import pytest
-from pydantic import SecretStr
+from pydantic import HttpUrl, SecretStr
+from yarl import URL
 
 from deploy.local.folder import Folder
 from deploy.local.servers import choose
 from deploy.local.stack import Stack, start_stack, stop_stack
 from exhaust import outbox
+from exhaust.catalogue import load_catalogue
+from exhaust.grant_store import Grant, GrantStore
 from exhaust.kafka import Producer, create_topics, open_producer
+from exhaust.key_store import KeyStore
 from exhaust.objects import Objects, open_objects
 from exhaust.postgres import Database, migrate, open_database
+from exhaust.process import Health, listening
 from exhaust.settings import KafkaSettings, ObjectSettings
+from services.gateway.__main__ import public_app
+from services.gateway.access import Access
+from services.gateway.registration import Registration
+from services.gateway.status_service import StatusService
+from services.gateway.submission import Submission
 from telemetry.resource_ids import resource_id
 from tests.conftest import ROOT
+from tests.support.s3_proxy import closed_port
 
 RUNTIME_ROLE = "exhaust_runtime"
 TABLES = "data_exhaust_users, data_exhaust_users_resources, requests, outbox, request_days, inbox, audit"
 LONG_AGO = date(2026, 1, 1)
+PARTNER = "org.example.partner"
+RESOURCE = resource_id(PARTNER)
+FULL_SHA1 = "0474e1c817c08564614cd4ddebdd31b2e45c341a"  # of org.ekstep.partner.p3
+ONE_DATASET, EXPIRED = "granted-for-channel-raw", "granted-until-yesterday"
+PEPPERS = {1: SecretStr("a pepper with more than enough characters")}
+LEFT_OUT = object()
+MSGID = "ff305d54-85b4-341b-da2f-eb6b9e5460fa"
 
 
 @pytest.fixture(scope="session")
@@ -88,8 +111,8 @@ class Filing:
         last = LONG_AGO + timedelta(days=days - 1)
         async with self.database.transaction() as connection:
             await connection.execute(
-                "INSERT INTO requests (request_id, user_id, partner_id, username, dataset_id, resource, from_date,"
-                " to_date, tags, days_total) VALUES ($1, $2, $3, 'somebody', 'eks-consumption-raw', $4, $5, $6, $7, $8)",
+                "INSERT INTO requests (request_id, user_id, partner_id, username, dataset_id, resource, from_date, to_date,"
+                " tags, days_total) VALUES ($1, $2, $3, 'somebody', 'eks-consumption-raw', $4, $5, $6, $7, $8)",
                 *(request_id, owner, partner, resource_id(partner), LONG_AGO, last, [str(request_id)], days),
             )
             if waiting:
@@ -134,3 +157,121 @@ async def objects(object_settings: ObjectSettings) -> AsyncIterator[Objects]:
         await opened.create_bucket(object_settings.s3_raw_bucket)
         await opened.create_bucket(object_settings.s3_exhaust_bucket)
         yield opened
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A submit that is good unless something is changed.
+
+    Attributes:
+        days: of the path; a number is so many days from today.
+        request: laid over the good `request` part; LEFT_OUT takes a field away.
+        body: in place of the envelope.
+    """
+
+    dataset: str = "eks-consumption-raw"
+    resource: str = RESOURCE
+    days: tuple[int | str, ...] = (-3, -1)
+    query: str = ""
+    request: Mapping[str, object] = field(default_factory=dict)
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        written = (day if isinstance(day, str) else today(day).isoformat() for day in self.days)
+        return "/".join(["/v2/datasets", self.dataset, self.resource, *written]) + self.query
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+    @property
+    def requestid(self) -> str:
+        assert self.status == 202, self.body
+        return str(self.body["result"]["requestid"])
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A gateway that listens, and a client whose license key may read what the tests ask for."""
+
+    session: aiohttp.ClientSession
+    base: str
+    license_key: str = ""
+
+    async def call(
+        self, path: str, body: object, *, method: str = "POST", headers: Mapping[str, str] | None = None
+    ) -> Reply:
+        """The path goes out as it is written, without any normalisation."""
+        given = {"Content-Type": "application/json"} | dict(headers or {})
+        url = URL(self.base + path, encoded=True)
+        async with self.session.request(method, url, data=body, headers=given, allow_redirects=False) as answer:
+            assert answer.content_type == "application/json", await answer.text()
+            return Reply(answer.status, dict(answer.headers), json.loads(await answer.read() or b"null"))
+
+    async def ask(self, ask: Ask) -> Reply:
+        good = {"licenseKey": self.license_key, "partnerid": PARTNER, "username": "somebody"}
+        request = {name: value for name, value in (good | ask.request).items() if value is not LEFT_OUT}
+        body = envelope(request) if ask.body is None else ask.body
+        return await self.call(ask.path, body, headers=ask.headers)
+
+
+def today(offset: int = 0) -> date:
+    return datetime.now(UTC).date() + timedelta(days=offset)
+
+
+def envelope(request: object) -> bytes:
+    return json.dumps({"id": "anything", "ver": "2.0", "params": {"msgid": MSGID}, "request": request}).encode()
+
+
+def assert_refused(reply: Reply, status: int, code: str, *, ver: str = "2.0") -> None:
+    assert (reply.status, reply.body["params"]["err"]) == (status, code), reply.body
+    assert set(reply.body) == {"id", "ver", "ts", "params"}
+    assert reply.body["ver"] == ver
+    assert datetime.fromisoformat(reply.body["ts"]).utcoffset() is not None
+    params = reply.body["params"]
+    assert UUID(params["resmsgid"])
+    assert params["status"] == "failed"
+    assert params["errmsg"]
+
+
+@asynccontextmanager
+async def open_gateway(database: Database, producer: Producer) -> AsyncIterator[Gateway]:
+    """A gateway without relay, whose status service is away."""
+    health = Health(checks={"postgres": database.ping, "kafka": producer.ping})
+    access = Access(KeyStore(database, PEPPERS), GrantStore(database), load_catalogue(None))
+    submission = Submission(database, access, zone=ZoneInfo("UTC"), filed=lambda: None)
+    port = closed_port()
+    async with aiohttp.ClientSession() as session:
+        away = HttpUrl(f"http://127.0.0.1:{closed_port()}")
+        status_service = StatusService(session, away, SecretStr("a service token"), access)
+        app = public_app(health, Registration(access.keys), submission, status_service)
+        async with listening(app, "127.0.0.1", port):
+            yield Gateway(session, f"http://127.0.0.1:{port}")
+
+
+async def with_grants(gateway: Gateway, owner: Database) -> Gateway:
+    """The gateway's client, registered and granted."""
+    registered = await gateway.call("/v1/client", envelope({"clientName": "client", "licenseKeyName": "dashboard"}))
+    assert registered.status == 200
+    grants = GrantStore(owner)
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    for resource, dataset, end in (
+        (RESOURCE, None, None),
+        (FULL_SHA1[:32], None, None),
+        (ONE_DATASET, "channel-raw", None),
+        (EXPIRED, None, yesterday),
+        (resource_id("org.example.former"), None, yesterday),
+    ):
+        await grants.add(Grant("client", "dashboard", resource, dataset, end), actor="operator/test")
+    return Gateway(gateway.session, gateway.base, registered.body["result"]["licenseKey"])
+
+
+@pytest.fixture
+async def gateway(database: Database, owner_database: Database, producer: Producer) -> AsyncIterator[Gateway]:
+    async with open_gateway(database, producer) as opened:
+        yield await with_grants(opened, owner_database)

@@ -224,7 +224,7 @@ async def test_what_a_handler_raises_goes_to_the_dead_letters_and_is_committed(s
 
 
 async def test_the_largest_record_that_kafka_takes_can_become_a_dead_letter(scene: Scene) -> None:
-    largest = b"x" * (1024 * 1024 - 200)
+    largest = b"x" * (1024 * 1024 - 100)
     buried = Handled()
 
     async def refuse(_record: Record) -> None:
@@ -236,7 +236,7 @@ async def test_the_largest_record_that_kafka_takes_can_become_a_dead_letter(scen
 
     await scene.producer.send_raw(scene.topic, None, largest, [])
     dead_letters = Scene(scene.settings, scene.producer, TOPIC_DEAD_LETTERS)
-    async with dead_letters.member(note), scene.member(refuse, drain_s=0.05), asyncio.timeout(15):
+    async with dead_letters.member(note), scene.member(refuse, drain_s=0.05), asyncio.timeout(8):
         await buried.until(bool)
     assert buried.records[0].value == largest
     assert await scene.uncommitted() == []

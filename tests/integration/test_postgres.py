@@ -26,9 +26,7 @@ async def fresh(servers: Stack, owner_database: Database) -> AsyncIterator[Datab
     async with owner_database.transaction() as connection:
         await connection.execute(f"CREATE SCHEMA {name}")
     separator = "&" if "?" in servers.postgres else "?"
-    async with open_database(
-        SecretStr(f"{servers.postgres}{separator}search_path={name}"), pool_size=2
-    ) as opened:
+    async with open_database(SecretStr(f"{servers.postgres}{separator}search_path={name}"), pool_size=2) as opened:
         yield opened
     async with owner_database.transaction() as connection:
         await connection.execute(f"DROP SCHEMA {name} CASCADE")

@@ -157,6 +157,8 @@ def test_kill_of_the_starter_leaves_no_process(tmp_path: Path, moment: str) -> N
         if moment == "ready":
             assert starter.stdout.readline() == "ready\n"
             assert len(processes_of(tmp_path)) > len(SERVERS)
+            with pytest.raises(StackError, match=f"ends with process {starter.pid}"):
+                start_stack(tmp_path, services=False)
         else:
             assert wait_until((tmp_path / "run" / "seaweedfs.json").exists)
         starter.kill()

@@ -41,10 +41,8 @@ def _headers(settings: ObjectSettings, method: str, path: str, query: str) -> di
     host = settings.s3_endpoint.removeprefix("http://")
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     scope = f"{moment[:8]}/{settings.s3_region}/s3/aws4_request"
-    canonical = "\n".join(
-        (method, path, query, f"host:{host}", f"x-amz-content-sha256:{_UNSIGNED}", f"x-amz-date:{moment}", "")
-        + (_SIGNED, _UNSIGNED)
-    )
+    signed = f"host:{host}\nx-amz-content-sha256:{_UNSIGNED}\nx-amz-date:{moment}\n"
+    canonical = f"{method}\n{path}\n{query}\n{signed}\n{_SIGNED}\n{_UNSIGNED}"
     text = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
     key = b"AWS4" + settings.s3_secret_key.get_secret_value().encode()
     for part in scope.split("/"):

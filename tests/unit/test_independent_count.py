@@ -190,10 +190,12 @@ def test_lines_end_at_line_feeds_and_blank_ones_count_as_nothing() -> None:
     assert list(expected_lines(data, MINE))[-1] == last
 
 
-def test_a_byte_order_mark_is_passed_over_at_the_start_alone_and_copied() -> None:
+def test_a_byte_order_mark_in_front_of_a_line_is_passed_over_and_copied() -> None:
     first = b"\xef\xbb\xbf" + mine("first")
-    count = count_object(NAME, packed(first, b"\xef\xbb\xbf" + mine("second")), MINE)
-    assert (count.events, count.unreadable, count.bytes) == (1, 1, len(first))
+    second = b"\xef\xbb\xbf" + mine("second")
+    count = count_object(NAME, packed(first, second), MINE)
+    assert (count.events, count.unreadable, count.bytes) == (2, 0, len(first + second))
+    assert count_object(NAME, packed(b"\xef\xbb\xbf\n"), MINE).unreadable == 1
 
 
 def test_a_whole_object_passes_unchanged_and_counts_its_events() -> None:

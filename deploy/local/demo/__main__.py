@@ -20,11 +20,11 @@ from rich.console import Console
 
 from deploy.local.demo.errors import DemoError
 from deploy.local.demo.judgement import compared, owner_of
-from deploy.local.demo.raw_telemetry import from_folder, made_up
 from deploy.local.demo.report import show_summary, verdict
 from deploy.local.demo.steps import Steps
 from deploy.local.demo.story import walk
 from deploy.local.raw_files import DEFAULT_DAYS, RawFilesError
+from deploy.local.raw_telemetry import from_folder, made_up
 from deploy.local.stack import StackError, start_stack, stop_stack
 from exhaust.errors import ExhaustError
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from deploy.local.demo.owner import Owner
-    from deploy.local.demo.raw_telemetry import RawTelemetry
+    from deploy.local.raw_telemetry import RawTelemetry
     from deploy.local.stack import Stack
 
 MOST_DAYS: Final = 366
@@ -95,7 +95,7 @@ def _telemetry(arguments: argparse.Namespace, steps: Steps) -> RawTelemetry:
         telemetry = (
             from_folder(arguments.raw, today, arguments.days) if arguments.raw else made_up(today, arguments.days)
         )
-        step.outcome = f"{len(telemetry.objects):,} objects of {len(telemetry.days):,} days"
+        step.outcome = telemetry.extent
     return telemetry
 
 

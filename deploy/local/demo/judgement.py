@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from deploy.local.demo.errors import DemoError
 from deploy.local.demo.owner import choose_owner
-from deploy.local.demo.steps import in_words
+from deploy.local.demo.steps import counted, in_words
 from deploy.local.independent_count import Wanted, compare_download
 from deploy.local.raw_files import RawFilesError
 from exhaust.settings import DatasetSettings
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from deploy.local.demo.owner import Owner
-    from deploy.local.demo.raw_telemetry import RawTelemetry
     from deploy.local.demo.steps import Steps
     from deploy.local.demo.story import Finished
     from deploy.local.independent_count import DayFound
+    from deploy.local.raw_telemetry import RawTelemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,9 @@ def owner_of(telemetry: RawTelemetry, steps: Steps) -> Owner:
         owner = choose_owner((source.read() for source in telemetry.objects), channel, telemetry.owners)
         if owner is None:
             raise RawFilesError(f"there is no event to ask for in {telemetry.title}")
-        versions = " and ".join(owner.families) or "unknown versions"
-        step.outcome = (
-            f"{owner.kind} {owner.identifier}, resource {owner.resource}: {owner.events:,} events of {versions}"
-        )
+        versions = f"telemetry {', '.join(owner.families) or 'of no known version'}"
+        events = counted(owner.events, "event")
+        step.outcome = f"{owner.kind} {owner.identifier}, resource {owner.resource}: {events} of {versions}"
     return owner
 
 
@@ -62,15 +61,15 @@ def compared(telemetry: RawTelemetry, owner: Owner, finished: Sequence[Finished]
             found = compare_download(request.archive, request.window.days, telemetry.of_day, wanted)
             _check_status(request, found)
             days += found
-        step.outcome = f"{len(days)} days compared, line by line"
+        step.outcome = f"{counted(len(days), 'day')} compared, line by line"
     return Outcome(owner, finished, days)
 
 
 def _check_status(request: Finished, found: Sequence[DayFound]) -> None:
     days, events, size = len(found), sum(day.events for day in found), sum(day.bytes for day in found)
-    said = (request.status.days_done, request.status.events, request.status.bytes)
-    if said != (days, events, size) and not any(day.difference for day in found):
-        raise DemoError(
-            f"the download of request {request.request_id} holds {days} days, {events:,} events, {size:,} bytes, "
-            f"but its status said {in_words(request.status)}"
-        )
+    status = request.status
+    if (status.days_done, status.events, status.bytes) != (days, events, size):
+        if any(day.difference for day in found):
+            return  # told line by line
+        held = f"{counted(days, 'day')}, {counted(events, 'event')}, {counted(size, 'byte')}"
+        raise DemoError(f"the download of {request.request_id} holds {held}; its status said {in_words(status)}")

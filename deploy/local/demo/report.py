@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from deploy.local.demo.public_api import DATASET
+from deploy.local.demo.steps import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,10 +33,8 @@ def show_summary(console: Console, outcome: Outcome, steps: Steps, stack: Path) 
 
 def verdict(outcome: Outcome) -> tuple[bool, str]:
     """Tells whether every day matched, and says so in one line; a mismatch is named by its first difference."""
-    days = f"{len(outcome.days):,} {'day' if len(outcome.days) == 1 else 'days'}"
-    totals = (
-        f"{days}, {sum(day.events for day in outcome.days):,} events, {sum(day.bytes for day in outcome.days):,} bytes"
-    )
+    events, size = sum(day.events for day in outcome.days), sum(day.bytes for day in outcome.days)
+    totals = f"{counted(len(outcome.days), 'day')}, {counted(events, 'event')}, {counted(size, 'byte')}"
     for day in outcome.days:
         if day.difference:
             return False, f"{totals}: NOT as the independent count. First difference: {day.difference}"

@@ -46,11 +46,16 @@ class Steps:
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
+def counted(number: int, noun: str) -> str:
+    """Returns a number with its noun: 1 day, 1,200 days."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def in_words(status: Status) -> str:
     """Returns the progress of a request as a reader says it."""
     return (
-        f"{status.word}: {status.days_done} of {status.days_total} days, "
-        f"{status.events:,} events, {status.bytes:,} bytes"
+        f"{status.word}: {status.days_done} of {counted(status.days_total, 'day')}, "
+        f"{counted(status.events, 'event')}, {counted(status.bytes, 'byte')}"
     )
 
 

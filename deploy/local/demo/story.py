@@ -11,14 +11,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
-from pydantic import SecretStr
 
 from deploy.local.demo.errors import DemoError
 from deploy.local.demo.public_api import DATASET, PublicApi
-from deploy.local.demo.steps import RequestProgress, Steps, in_words
+from deploy.local.demo.steps import RequestProgress, Steps, counted, in_words
 from deploy.local.demo.windows import windows_over
-from exhaust.objects import open_objects
-from exhaust.settings import ObjectSettings
+from deploy.local.raw_telemetry import ForeignTelemetryError, load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,11 +24,10 @@ if TYPE_CHECKING:
 
     from deploy.local.demo.owner import Owner
     from deploy.local.demo.public_api import Status
-    from deploy.local.demo.raw_telemetry import RawTelemetry
     from deploy.local.demo.windows import Window
+    from deploy.local.raw_telemetry import RawTelemetry
     from deploy.local.stack import Stack
 
-RAW_PREFIX: Final = "raw/"
 KEY_NAME: Final = "dashboard"
 POLL_S: Final = 0.2
 STUCK_S: Final = 120.0
@@ -82,25 +79,12 @@ async def walk(stack: Stack, telemetry: RawTelemetry, owner: Owner, downloads: P
 
 
 async def _load(stack: Stack, telemetry: RawTelemetry, steps: Steps) -> None:
-    bucket = stack.s3.raw_bucket
-    settings = ObjectSettings(
-        s3_endpoint=stack.s3.endpoint,
-        s3_access_key=SecretStr(stack.s3.access_key),
-        s3_secret_key=SecretStr(stack.s3.secret_key),
-        s3_raw_bucket=bucket,
-        s3_exhaust_bucket=stack.s3.exhaust_bucket,
-    )
-    size = 0
     with steps.step(f"Load {telemetry.title} into the raw bucket") as step:
-        async with open_objects(settings) as objects:
-            ours = {RAW_PREFIX + source.name for source in telemetry.objects}
-            if others := [found.key async for found in objects.list(bucket, RAW_PREFIX) if found.key not in ours]:
-                raise DemoError(f"bucket {bucket} holds other telemetry, such as {others[0]}: use an empty one")
-            for source in telemetry.objects:
-                data = source.read()
-                size += len(data)
-                await objects.put(bucket, RAW_PREFIX + source.name, data)
-        step.outcome = f"{len(telemetry.objects):,} objects of {len(telemetry.days)} days, {size:,} bytes compressed"
+        try:
+            size = await load(stack, telemetry)
+        except ForeignTelemetryError as error:
+            raise DemoError(str(error)) from error
+        step.outcome = f"{telemetry.extent}, {counted(size, 'byte')} compressed"
 
 
 async def _register(api: PublicApi, owner: Owner, steps: Steps) -> Partner:
@@ -150,7 +134,7 @@ async def _request(api: PublicApi, partner: Partner, window: Window, downloads: 
     archive = downloads / f"{DATASET}_{first}_{last}.zip"
     with steps.step(f"Download {first} to {last} with its signed URL") as step:
         size = await api.download(status.url, archive)
-        step.outcome = f"{size:,} bytes in {archive}"
+        step.outcome = f"{counted(size, 'byte')} in {archive}"
     return Finished(window, request_id, status, archive)
 
 

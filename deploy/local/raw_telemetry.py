@@ -1,4 +1,4 @@
-"""The raw telemetry that the demo loads: made up, or read from a folder."""
+"""Raw telemetry for a local stack, made up or read from a folder, and its way into the raw bucket."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from pydantic import SecretStr
+
 from deploy.local.raw_files import read_folder
+from exhaust.objects import open_objects
+from exhaust.settings import ObjectSettings
 from telemetry.generator import GeneratorPlan, RawObject, generate
 
 if TYPE_CHECKING:
@@ -15,12 +19,19 @@ if TYPE_CHECKING:
     from datetime import date
     from pathlib import Path
 
+    from deploy.local.stack import Stack
+
+RAW_PREFIX: Final = "raw/"
 SEED: Final = 1
 CHANNELS: Final = 5
 PARTNERS: Final = 4
 TAGS: Final = 6
 EVENTS_PER_DAY: Final = 5000
 OBJECTS_PER_DAY: Final = 3
+
+
+class ForeignTelemetryError(Exception):
+    """The raw bucket holds telemetry that is not to be mixed with ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +61,12 @@ class RawTelemetry:
     def days(self) -> list[date]:
         """The days that hold objects, each once, in order."""
         return sorted({source.day for source in self.objects})
+
+    @property
+    def extent(self) -> str:
+        """How much it is, for people."""
+        objects, days = len(self.objects), len(self.days)
+        return f"{objects:,} object{'s' * (objects != 1)} of {days:,} day{'s' * (days != 1)}"
 
     def of_day(self, day: str) -> dict[str, bytes]:
         """Returns the gzip objects of a day (YYYY-MM-DD) by name."""
@@ -90,3 +107,33 @@ def from_folder(folder: Path, today: date, days: int) -> RawTelemetry:
     return RawTelemetry(
         f"the files of {folder}", tuple(SourceObject(file.day, file.name, file.read) for file in files), frozenset()
     )
+
+
+async def load(stack: Stack, telemetry: RawTelemetry) -> int:
+    """Puts telemetry into the raw bucket, where the dataset eks-consumption-raw looks for it.
+
+    Returns:
+        The compressed bytes that were put.
+
+    Raises:
+        ForeignTelemetryError: If other telemetry is there already.
+        ExhaustError: If the bucket cannot be used.
+    """
+    bucket = stack.s3.raw_bucket
+    settings = ObjectSettings(
+        s3_endpoint=stack.s3.endpoint,
+        s3_access_key=SecretStr(stack.s3.access_key),
+        s3_secret_key=SecretStr(stack.s3.secret_key),
+        s3_raw_bucket=bucket,
+        s3_exhaust_bucket=stack.s3.exhaust_bucket,
+    )
+    size = 0
+    async with open_objects(settings) as objects:
+        ours = {RAW_PREFIX + source.name for source in telemetry.objects}
+        if others := [found.key async for found in objects.list(bucket, RAW_PREFIX) if found.key not in ours]:
+            raise ForeignTelemetryError(f"bucket {bucket} holds other telemetry, such as {others[0]}: use an empty one")
+        for source in telemetry.objects:
+            data = source.read()
+            size += len(data)
+            await objects.put(bucket, RAW_PREFIX + source.name, data)
+    return size

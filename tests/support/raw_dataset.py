@@ -1,0 +1,109 @@
+"""A dataset on real S3 that only one test knows, and the days that are built of it."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import zipfile
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+from exhaust.catalogue import Catalogue, Dataset, Layout
+from schemas.events import DayRequested
+from services.aggregator.day_builder import BuiltDay, DayBuilder
+from services.aggregator.settings import AggregatorSettings
+from telemetry.resource_ids import resource_id
+
+if TYPE_CHECKING:
+    from exhaust.archive.day_record import DayRecord
+    from exhaust.objects import Objects
+    from exhaust.settings import ObjectSettings
+
+DAY = date(2026, 11, 1)
+CHANNEL = "in.channel.mine"
+MINE = resource_id(CHANNEL)
+
+
+def event(number: int = 0, *, channel: str = CHANNEL, tags: tuple[str, ...] = (), filler: str = "") -> bytes:
+    """The line of a 3.0 event."""
+    members = {"eid": "IMPRESSION", "ver": "3.0", "mid": str(number), "context": {"channel": channel}}
+    return json.dumps({**members, "tags": tags, "edata": {"filler": filler}}).encode() + b"\n"
+
+
+def packed(*lines: bytes) -> bytes:
+    """The bytes of a gzip object that holds these lines."""
+    return gzip.compress(b"".join(lines), mtime=0)
+
+
+@dataclass(frozen=True, slots=True)
+class RawDataset:
+    """The dataset, with the settings under which its days are built."""
+
+    objects: Objects
+    settings: AggregatorSettings
+    dataset: Dataset
+
+    @classmethod
+    def new(cls, objects: Objects, object_settings: ObjectSettings, layout: Layout, **limits: object) -> RawDataset:
+        """A dataset without objects.
+
+        Args:
+            objects: the store.
+            object_settings: its buckets.
+            layout: how the raw objects lie.
+            limits: settings of the aggregator that are not the default ones.
+        """
+        name = f"dataset-{uuid4().hex[:8]}"
+        given = {"port": 1, "kafka_bootstrap": "nowhere", **dict(object_settings), **limits}
+        dataset = Dataset(id=name, aliases=(f"{name}-alias",), prefix=f"{name}/raw/", layout=layout, retention_days=1)
+        return cls(objects, AggregatorSettings.model_validate(given), dataset)
+
+    def builder(self) -> DayBuilder:
+        names = (self.dataset.id, *self.dataset.aliases)
+        return DayBuilder(self.objects, Catalogue(dict.fromkeys(names, self.dataset)), self.settings)
+
+    async def put(self, name: str, data: bytes) -> None:
+        """Write a raw object; its name counts from the dataset's prefix."""
+        await self.objects.put(self.settings.s3_raw_bucket, self.dataset.prefix + name, data)
+
+    def wanted(
+        self,
+        *,
+        resource: str = MINE,
+        tags: tuple[str, ...] = (),
+        day: date = DAY,
+        days: int = 1,
+        request: UUID | None = None,
+    ) -> DayRequested:
+        """The message for one day of a request of `days` days that begins with DAY."""
+        return DayRequested(
+            requestid=request or uuid4(),
+            attempt=1,
+            datasetid=self.dataset.id,
+            resourceid=resource,
+            fromdate=DAY,
+            todate=DAY + timedelta(days=days - 1),
+            tags=tags,
+            day=day,
+        )
+
+    async def build(self, *, resource: str = MINE, tags: tuple[str, ...] = (), day: date = DAY) -> BuiltDay:
+        return await self.builder().build(self.wanted(resource=resource, tags=tags, day=day))
+
+    async def archive(self, record: DayRecord) -> bytes:
+        """The bytes of a day archive."""
+        return await self.objects.get(self.settings.s3_exhaust_bucket, record.key)
+
+    async def members(self, record: DayRecord) -> dict[str, bytes]:
+        """What a day archive holds, by name, in its order."""
+        with zipfile.ZipFile(io.BytesIO(await self.archive(record))) as archive:
+            assert archive.testzip() is None
+            return {name: archive.read(name) for name in archive.namelist()}
+
+    async def archives(self) -> list[str]:
+        """Keys of all that was built of the dataset."""
+        found = self.objects.list(self.settings.s3_exhaust_bucket, f"days/{self.dataset.id}/")
+        return [info.key async for info in found]
