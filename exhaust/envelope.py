@@ -56,36 +56,45 @@ class RequestEnvelope(_Lenient):
     params: Params | None = None
     request: RequestPart = RequestPart()
 
-    @property
-    def msgid(self) -> str:
-        """The caller's message id, to be echoed."""
-        return (self.params.msgid if self.params else None) or ""
-
 
 _ENVELOPE: Final = TypeAdapter(RequestEnvelope)
 
 
-def parse_envelope(body: bytes, content_type: str) -> RequestEnvelope:
-    """Read a caller's body.
+def decode_body(body: bytes, content_type: str) -> object:
+    """The JSON value of a caller's body.
 
     Args:
         body: the bytes as received, at most MAX_BODY_BYTES of them.
         content_type: the media type without parameters, in lower case; empty when none was sent.
 
     Raises:
-        ExhaustError: INVALID_DATA_ERROR, with status 415 for another media type; the message lists every violation
-            by its place, never a value.
+        ExhaustError: INVALID_DATA_ERROR, with status 415 for another media type.
     """
     if content_type not in JSON_TYPES:
         raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "Content-Type must be application/json", status=415)
     try:
-        decoded = orjson.loads(body)
+        return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise ExhaustError(
             ErrorCode.INVALID_DATA_ERROR, f"the body is not JSON (line {error.lineno}, column {error.colno})"
         ) from error
+
+
+def message_id(body: object) -> str:
+    """The caller's message id, to be echoed even when the rest of the body is refused; empty when there is none."""
+    params = body.get("params") if isinstance(body, dict) else None
+    msgid = params.get("msgid") if isinstance(params, dict) else None
+    return msgid if isinstance(msgid, str) else ""
+
+
+def check_envelope(body: object) -> RequestEnvelope:
+    """A caller's body, checked.
+
+    Raises:
+        ExhaustError: INVALID_DATA_ERROR; the message lists every violation by its place, never a value.
+    """
     try:
-        return _ENVELOPE.validate_python(decoded)
+        return _ENVELOPE.validate_python(body)
     except ValidationError as error:
         places = (
             f"{'/'.join(map(str, violation['loc'])) or 'the body'}: {violation['msg']}"

@@ -17,10 +17,12 @@ from prometheus_client import Counter, Histogram
 from exhaust.envelope import (
     MAX_BODY_BYTES,
     Operation,
-    RequestEnvelope,
+    RequestPart,
     body_too_large,
+    check_envelope,
+    decode_body,
     failure,
-    parse_envelope,
+    message_id,
     success,
 )
 from exhaust.errors import ErrorCode, ExhaustError, unavailable
@@ -54,7 +56,8 @@ class Call:
     """One call of an operation, its body read and checked."""
 
     http: web.Request
-    envelope: RequestEnvelope
+    part: RequestPart
+    msgid: str
     traceparent: str
 
     def path(self, name: str) -> str:
@@ -106,10 +109,11 @@ def endpoint(
 async def _answer(operation: Operation, handle: Handler, request: web.Request, traceparent: str) -> web.Response:
     msgid = ""
     try:
-        envelope = await read_envelope(request)
-        msgid = envelope.msgid
+        body = await read_body(request)
+        msgid = message_id(body)
+        call = Call(request, check_envelope(body).request, msgid, traceparent)
         async with asyncio.timeout(HANDLER_TIMEOUT_S):
-            answer = await handle(Call(request, envelope, traceparent))
+            answer = await handle(call)
     except ExhaustError as error:
         return error_response(operation, msgid, error)
     except TimeoutError:
@@ -121,8 +125,8 @@ async def _answer(operation: Operation, handle: Handler, request: web.Request, t
         return error_response(operation, msgid, fault)
     if isinstance(answer, web.Response):
         return answer
-    body = success(operation, msgid, answer.result)
-    return web.Response(body=body, status=answer.status, headers=dict(answer.headers), content_type=JSON)
+    data = success(operation, msgid, answer.result)
+    return web.Response(body=data, status=answer.status, headers=dict(answer.headers), content_type=JSON)
 
 
 def error_response(operation: Operation, msgid: str, error: ExhaustError) -> web.Response:
@@ -132,8 +136,8 @@ def error_response(operation: Operation, msgid: str, error: ExhaustError) -> web
     return web.Response(body=failure(operation, msgid, error), status=error.status, headers=headers, content_type=JSON)
 
 
-async def read_envelope(request: web.Request) -> RequestEnvelope:
-    """A caller's body.
+async def read_body(request: web.Request) -> object:
+    """The JSON value of a caller's body.
 
     Raises:
         ExhaustError: INVALID_DATA_ERROR; with status 413 when it is too large, 415 when it is encoded or no JSON.
@@ -149,7 +153,7 @@ async def read_envelope(request: web.Request) -> RequestEnvelope:
         raise body_too_large() from error
     except TimeoutError as error:
         raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "the body did not arrive in time", status=408) from error
-    return parse_envelope(body, media_type)
+    return decode_body(body, media_type)
 
 
 @web.middleware

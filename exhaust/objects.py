@@ -6,6 +6,7 @@ Reading and writing have clients of their own, because waiting for a free connec
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from http import HTTPStatus
@@ -106,36 +107,50 @@ class Objects:
             answer = await asyncio.wait_for(self._reader.head_object(Bucket=bucket, Key=key), CALL_TIMEOUT_S)
         return ObjectInfo(key, answer["ETag"].strip('"'), answer["ContentLength"])
 
-    async def stream(self, bucket: str, source: ObjectInfo) -> AsyncGenerator[bytes, None]:
-        """The bytes of one object, in chunks of at most READ_CHUNK; a cut stream is resumed where it stopped.
+    async def stream(
+        self, bucket: str, source: ObjectInfo, *, start: int = 0, end: int | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """The bytes of one object in chunks of at most READ_CHUNK; a cut stream is resumed where it stopped.
+
+        Args:
+            bucket: where it lies.
+            source: the object as listed.
+            start: first byte.
+            end: the byte behind the last; None for all.
 
         Raises:
             SourceObjectError: SOURCE_OBJECT_CHANGED when the object is not the listed one any more.
         """
-        done = 0
+        position = start
+        stop = source.size if end is None else end
         resumes = 0
-        while done < source.size:
+        while position < stop:
+            cut: Exception | None = None
+            before = position
             try:
-                async with aclosing(self._read_from(bucket, source, done)) as chunks:
+                async with aclosing(self._read(bucket, source, position, stop)) as chunks:
                     async for chunk in chunks:
-                        done += len(chunk)
-                        resumes = 0
+                        position += len(chunk)
                         yield chunk
-            except (ExhaustError, aiohttp.ClientError, OSError, TimeoutError) as error:
-                if isinstance(error, ExhaustError) and error.code is not ErrorCode.SERVICE_UNAVAILABLE:
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                cut = error
+            except ExhaustError as error:
+                if not error.retryable or isinstance(error, SourceObjectError):
                     raise
-                resumes += 1
-                log.warning("s3.read_cut", key=source.key, offset=done, error=type(error).__name__)
+                cut = error
+            if position < stop:
+                resumes = 1 if position > before else resumes + 1
+                log.warning("s3.read_cut", key=source.key, offset=position, error=type(cut).__name__)
                 if resumes > MAX_RESUMES:
-                    raise unavailable("S3") from error
+                    raise unavailable("S3") from cut
                 await asyncio.sleep(0.1 * 2**resumes)
 
-    async def _read_from(self, bucket: str, source: ObjectInfo, offset: int) -> AsyncGenerator[bytes, None]:
+    async def _read(self, bucket: str, source: ObjectInfo, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         try:
             with _translated(bucket, source.key):
                 answer = await asyncio.wait_for(
                     self._reader.get_object(
-                        Bucket=bucket, Key=source.key, IfMatch=source.etag, Range=f"bytes={offset}-"
+                        Bucket=bucket, Key=source.key, IfMatch=source.etag, Range=f"bytes={start}-{stop - 1}"
                     ),
                     CALL_TIMEOUT_S,
                 )
@@ -245,11 +260,22 @@ class _MultipartUpload:
 
     async def add(self, data: bytes) -> None:
         if not self.begun:
-            answer = await self._call(self._client.create_multipart_upload, ContentType=self._content_type)
-            self._upload = {"UploadId": answer["UploadId"]}
+            await self._begin()
         number = len(self._parts) + 1
         answer = await self._call(self._client.upload_part, PartNumber=number, Body=data)
         self._parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+
+    async def _begin(self) -> None:
+        creating = asyncio.ensure_future(
+            self._call(self._client.create_multipart_upload, ContentType=self._content_type)
+        )
+        try:
+            self._upload = {"UploadId": (await asyncio.shield(creating))["UploadId"]}
+        except asyncio.CancelledError:
+            # The store begins the upload all the same; only with its id can it be aborted.
+            with contextlib.suppress(ExhaustError, ObjectMissingError):
+                self._upload = {"UploadId": (await creating)["UploadId"]}
+            raise
 
     async def complete(self) -> None:
         await self._call(self._client.complete_multipart_upload, MultipartUpload={"Parts": self._parts})

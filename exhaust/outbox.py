@@ -68,12 +68,12 @@ async def release(
 ) -> int:
     """Hand over the requests whose turn it is.
 
-    The rows are removed after all were published. A crash in between publishes them again: consumers take repeated
+    Rows are removed after they were published. A crash in between publishes them again: consumers take repeated
     events for one.
 
     Args:
         database: with the runtime role.
-        publish: returns when Kafka has the event; what it raises leaves the rows waiting.
+        publish: returns when Kafka has the event; what it raises leaves that row waiting, and is raised at the end.
         max_in_flight_per_partner: released and unfinished requests that a partner may have.
 
     Returns:
@@ -84,10 +84,15 @@ async def release(
         if turn is None or not turn["ours"]:
             return 0
         rows = await connection.fetch(_NEXT, max_in_flight_per_partner, BATCH)
-        await asyncio.gather(*(publish(_waiting(row)) for row in rows))
-        for row in rows:
-            await connection.execute(_RELEASED, row["request_id"], row["attempt"])
-        return len(rows)
+        outcomes = await asyncio.gather(*(publish(_waiting(row)) for row in rows), return_exceptions=True)
+        for row, outcome in zip(rows, outcomes, strict=True):
+            if outcome is None:
+                await connection.execute(_RELEASED, row["request_id"], row["attempt"])
+    # After the commit: one that cannot be published must not send the others again.
+    for outcome in outcomes:
+        if outcome is not None:
+            raise outcome
+    return len(rows)
 
 
 def _waiting(row: Mapping[str, Any]) -> Waiting:

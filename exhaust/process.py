@@ -26,6 +26,7 @@ from exhaust.errors import ExhaustError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
+MAX_LINE_BYTES: Final = 32 * 1024  # 20 tags of 64 characters, each up to 12 bytes in a percent-encoded path
 STALL_LIMIT_S: Final = 60.0
 STALL_EXIT_CODE: Final = 70
 USAGE_EXIT_CODE: Final = 2
@@ -102,7 +103,14 @@ def metrics_route(health: Health) -> web.RouteDef:
 async def listening(app: web.Application, host: str, port: int) -> AsyncIterator[None]:
     """Serve an application until the block ends; requests in progress are then finished."""
     # Names and addresses of callers do not belong in logs, so no access log.
-    runner = web.AppRunner(app, access_log=None, keepalive_timeout=30, shutdown_timeout=10)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        keepalive_timeout=30,
+        shutdown_timeout=10,
+        auto_decompress=False,  # encoded bodies are refused, so nobody inflates them
+        max_line_size=MAX_LINE_BYTES,
+    )
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()

@@ -47,6 +47,7 @@ CREATE TABLE requests (
     attempt        integer NOT NULL DEFAULT 1,
     moved_at       timestamptz NOT NULL DEFAULT now(),  -- last sign of progress
     days_total     integer,
+    ended_at       timestamptz,                         -- when the state became terminal
     outcome        jsonb                                -- the archive of a complete request, the error of a failed one
 );
 
@@ -55,7 +56,7 @@ CREATE UNIQUE INDEX requests_open_intent
     ON requests (user_id, dataset_id, resource, from_date, to_date, tags)
     WHERE state IN ('submitted', 'inprogress');
 CREATE INDEX requests_unfinished ON requests (moved_at) WHERE state IN ('submitted', 'inprogress');
-CREATE INDEX requests_by_partner ON requests (partner_id, created_at DESC);
+CREATE INDEX requests_by_partner ON requests (partner_id, created_at DESC, request_id DESC);
 
 -- Where an accepted request waits until the relay releases it to Kafka. A row leaves when Kafka has it.
 CREATE TABLE outbox (

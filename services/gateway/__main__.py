@@ -27,11 +27,9 @@ from services.gateway.submission import SUBMIT, Submission
 if TYPE_CHECKING:
     from aiohttp.web import Application
 
-DATASET_PATHS = (
-    "/v2/datasets/{datasetId}/{resourceId}",
-    "/v2/datasets/{datasetId}/{resourceId}/{fromDate}",
-    "/v2/datasets/{datasetId}/{resourceId}/{fromDate}/{toDate}",
-)
+# "requests" is a reserved word: what is no dataset operation must not look like one.
+DATASET = "/v2/datasets/{datasetId:(?!requests/)[^/]+}/{resourceId}"
+DATASET_PATHS = (DATASET, f"{DATASET}/{{fromDate}}", f"{DATASET}/{{fromDate}}/{{toDate}}")
 
 
 def public_app(
@@ -45,7 +43,6 @@ def public_app(
         [
             *health_routes(health),
             web.post("/v1/client", endpoint(REGISTER, registration.register, metrics)),
-            # Before the dataset paths, which would take it: "requests" is a reserved word.
             web.post("/v2/datasets/requests/status/{requestid}", endpoint(STATUS, status_service.status, metrics)),
             *(web.post(path, submit) for path in DATASET_PATHS),
         ]

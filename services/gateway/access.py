@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from exhaust.envelope import required
 from exhaust.errors import ErrorCode, ExhaustError
 from telemetry.resource_ids import resource_id
 
@@ -30,7 +29,9 @@ class Access:
         Raises:
             ExhaustError: LOGIN_FAILED when it is missing, unknown or revoked.
         """
-        return await self.keys.authenticate(required(part.license_key, ErrorCode.LOGIN_FAILED, "licenseKey"))
+        if part.license_key is None or not part.license_key.strip():
+            raise ExhaustError(ErrorCode.LOGIN_FAILED, "request/licenseKey is mandatory and must not be blank")
+        return await self.keys.authenticate(part.license_key)
 
     async def authorize_partner(self, client: Client, partner_id: str) -> None:
         """A key acts for a partner when it holds a grant on the partner's resource.

@@ -23,7 +23,7 @@ class Registration:
 
     async def register(self, call: Call) -> Answer:
         """Answers the license key, once."""
-        part = call.envelope.request
+        part = call.part
         client_name = required(part.client_name, ErrorCode.INVALID_DATA_ERROR, "clientName")
         key_name = required(part.license_key_name, ErrorCode.INVALID_DATA_ERROR, "licenseKeyName")
         license_key = await self._keys.register(client_name, key_name)

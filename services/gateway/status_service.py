@@ -33,10 +33,10 @@ class StatusService:
 
     async def status(self, call: Call) -> web.Response:
         """POST /v2/datasets/requests/status/{requestid}; the answer is passed back as it is."""
-        client = await self._access.authenticate(call.envelope.request)
+        client = await self._access.authenticate(call.part)
         request_id = parse_request_id(call.path("requestid"))
         # Only the caller's identity and message id go on; the license key stays here.
-        body = orjson.dumps({"params": {"msgid": call.envelope.msgid}, "request": {}})
+        body = orjson.dumps({"params": {"msgid": call.msgid}, "request": {}})
         headers = {
             "Authorization": f"Bearer {self._token.get_secret_value()}",
             "Content-Type": "application/json",

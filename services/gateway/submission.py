@@ -67,7 +67,7 @@ class Submission:
 
     async def submit(self, call: Call) -> Answer:
         """Answers 202 with the request id, after request and outbox row are committed."""
-        part = call.envelope.request
+        part = call.part
         client = await self._access.authenticate(part)
         submitter = Submitter(
             client.user_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,12 +24,21 @@ if TYPE_CHECKING:
 Completion = Progress | Completed | Failed
 
 _TAKE_IN: Final = "INSERT INTO inbox (source, event_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"
-_LOCK: Final = "SELECT attempt, state, outcome FROM requests WHERE request_id = $1 FOR UPDATE"
+_LOCK: Final = """
+SELECT attempt, state, outcome, from_date, to_date FROM requests WHERE request_id = $1 FOR UPDATE
+"""
+# Different counts for one day end alike in any order: the greater stays.
 _FINISH_DAY: Final = """
-INSERT INTO request_days (request_id, attempt, day, events, bytes) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING
+INSERT INTO request_days AS d (request_id, attempt, day, events, bytes) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (request_id, attempt, day) DO UPDATE SET events = EXCLUDED.events, bytes = EXCLUDED.bytes
+WHERE (EXCLUDED.events, EXCLUDED.bytes) > (d.events, d.bytes)
 """
 _MOVE: Final = """
-UPDATE requests SET attempt = $2, state = $3, outcome = $4, moved_at = now() WHERE request_id = $1
+UPDATE requests SET attempt = $2, state = $3::request_state, outcome = $4, moved_at = now(), ended_at = CASE
+    WHEN $3::request_state NOT IN ('complete', 'failed') THEN NULL
+    WHEN attempt = $2 AND state = $3::request_state THEN ended_at
+    ELSE now() END
+WHERE request_id = $1
 """
 _READ: Final = """
 SELECT r.*, d.days_done, d.events, d.bytes
@@ -47,6 +57,8 @@ ORDER BY moved_at LIMIT 100 FOR UPDATE SKIP LOCKED
 _TRY_AGAIN: Final = """
 UPDATE requests SET attempt = attempt + 1, state = 'submitted', moved_at = now() WHERE request_id = $1
 """
+# A name that stays in its folder, whatever reads it.
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}", re.ASCII)
 
 
 class RefusedCompletionError(Exception):
@@ -98,11 +110,15 @@ class RequestStates:
                 raise RefusedCompletionError(f"there is no request {completion.requestid}")
             if isinstance(completion, Progress) and completion.day is not None:
                 day = completion.day
+                if not row["from_date"] <= day.day <= row["to_date"]:
+                    raise RefusedCompletionError(f"{day.day} is no day of request {completion.requestid}")
                 await connection.execute(
                     _FINISH_DAY, completion.requestid, completion.attempt, day.day, day.events, day.bytes
                 )
             current = Standing(row["attempt"], State(row["state"]), _canonical(row["outcome"]))
-            await _move(connection, completion, current.advanced_by(_reported(completion)))
+            standing = current.advanced_by(_reported(completion))
+            if completion.attempt == standing.attempt:  # news of an earlier attempt are no sign of progress
+                await _move(connection, completion, standing)
 
     async def read(self, request_id: UUID) -> RequestStatus | None:
         """What is known of a request; None when there is none."""
@@ -155,7 +171,9 @@ def _reported(completion: Completion) -> Standing:
         case Progress():
             return Standing(completion.attempt, State.INPROGRESS)
         case Completed():
-            if not completion.archive.key.startswith(request_prefix(completion.requestid, completion.attempt)):
+            prefix = request_prefix(completion.requestid, completion.attempt)
+            name = completion.archive.key.removeprefix(prefix)
+            if name == completion.archive.key or not _PLAIN_NAME.fullmatch(name):
                 raise RefusedCompletionError(f"the archive of request {completion.requestid} lies outside its prefix")
             return Standing(completion.attempt, State.COMPLETE, _canonical(completion.archive.model_dump(mode="json")))
         case Failed():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from exhaust.archive.outer_archive import outer_archive_name
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from services.status.request_states import RequestStates, RequestStatus
 
 STATUS: Final = Operation("ekstep.data_exhaust_dataset_request_status_service", "2.0")
+_USER_ID: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 class StatusCalls:
@@ -38,7 +40,7 @@ class StatusCalls:
     async def status(self, call: Call) -> Answer:
         """The documented status and downloadurl, and progress, size, digest or error beside them."""
         caller = call.http.headers.get(CALLER_HEADER, "")
-        if not caller.isascii() or not caller.isdigit():
+        if not _USER_ID.fullmatch(caller):
             raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, f"the header {CALLER_HEADER} must be a user id")
         request = await self._states.read(parse_request_id(call.path("requestid")))
         if request is None or not await self._may_see(int(caller), request):

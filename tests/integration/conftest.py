@@ -1,4 +1,4 @@
-"""Real servers without the services: the tests are the only ones at work on them. And a gateway for those who ask one."""
+"""Real servers without the services: the tests are the only ones at work on them. And a gateway for those who ask."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from deploy.local.servers import choose
 from deploy.local.stack import Stack, start_stack, stop_stack
 from exhaust import outbox
 from exhaust.catalogue import load_catalogue
-from exhaust.grant_store import Grant, GrantStore
+from exhaust.grant_store import GrantStore
 from exhaust.kafka import Producer, create_topics, open_producer
 from exhaust.key_store import KeyStore
 from exhaust.objects import Objects, open_objects
@@ -40,7 +40,7 @@ from tests.support.s3_proxy import closed_port
 RUNTIME_ROLE = "exhaust_runtime"
 TABLES = "data_exhaust_users, data_exhaust_users_resources, requests, outbox, request_days, inbox, audit"
 LONG_AGO = date(2026, 1, 1)
-PARTNER = "org.example.partner"
+PARTNER, FORMER_PARTNER = "org.example.partner", "org.example.former"
 RESOURCE = resource_id(PARTNER)
 FULL_SHA1 = "0474e1c817c08564614cd4ddebdd31b2e45c341a"  # of org.ekstep.partner.p3
 ONE_DATASET, EXPIRED = "granted-for-channel-raw", "granted-until-yesterday"
@@ -61,17 +61,42 @@ def servers(servers_folder: Path) -> Iterator[Stack]:
     stop_stack(servers_folder)
 
 
+@asynccontextmanager
+async def new_schema(owner_dsn: str) -> AsyncIterator[str]:
+    """A database schema while the block runs: what else lies in the database neither matters nor is touched."""
+    name = f"test_{uuid4().hex}"
+    async with open_database(SecretStr(owner_dsn), pool_size=1) as owner:
+        async with owner.transaction() as connection:
+            await connection.execute(f"CREATE SCHEMA {name}")
+            await connection.execute(f"GRANT USAGE ON SCHEMA {name} TO {RUNTIME_ROLE}")
+        yield name
+        async with owner.transaction() as connection:
+            await connection.execute(f"DROP SCHEMA {name} CASCADE")
+
+
+def within(schema: str, dsn: str) -> SecretStr:
+    """The same database, where names without a schema mean those of `schema`."""
+    return SecretStr(f"{dsn}{'&' if '?' in dsn else '?'}search_path={schema}")
+
+
 @pytest.fixture(scope="session")
-def runtime_dsn(servers: Stack, servers_folder: Path) -> SecretStr:
+async def schema(servers: Stack) -> AsyncIterator[str]:
+    """Where the tables of this test session are."""
+    async with new_schema(servers.postgres) as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+def runtime_dsn(servers: Stack, servers_folder: Path, schema: str) -> SecretStr:
     """The database for the role of the running services, which owns nothing."""
     chosen = choose(os.environ, Folder(servers_folder).settings(may_move=False))
     assert chosen.postgres_owner == servers.postgres
-    return SecretStr(chosen.postgres_runtime)
+    return within(schema, chosen.postgres_runtime)
 
 
 @pytest.fixture(scope="session")
-async def owner_database(servers: Stack) -> AsyncIterator[Database]:
-    async with open_database(SecretStr(servers.postgres), pool_size=2) as database:
+async def owner_database(servers: Stack, schema: str) -> AsyncIterator[Database]:
+    async with open_database(within(schema, servers.postgres), pool_size=2) as database:
         await migrate(database, runtime_role=RUNTIME_ROLE)
         yield database
 
@@ -103,17 +128,19 @@ class Filing:
         return int(row["id"])
 
     async def request(
-        self, *, user_id: int | None = None, partner: str = "org.example.partner", days: int = 1, waiting: bool = True
+        self, *, user_id: int | None = None, partner: str = PARTNER, days: int = 1, waiting: bool = True
     ) -> UUID:
-        """A request for so many days from LONG_AGO on; it waits in the outbox, or was released. Its id."""
+        """A request for so many days of RESOURCE from LONG_AGO on; it waits in the outbox, or was released. Its id."""
         request_id = uuid4()
-        owner = await self.user() if user_id is None else user_id
         last = LONG_AGO + timedelta(days=days - 1)
+        row = (request_id, await self.user() if user_id is None else user_id, partner, RESOURCE, LONG_AGO, last, days)
         async with self.database.transaction() as connection:
+            # A tag of its own, so that no two requests are the same.
             await connection.execute(
-                "INSERT INTO requests (request_id, user_id, partner_id, username, dataset_id, resource, from_date, to_date,"
-                " tags, days_total) VALUES ($1, $2, $3, 'somebody', 'eks-consumption-raw', $4, $5, $6, $7, $8)",
-                *(request_id, owner, partner, resource_id(partner), LONG_AGO, last, [str(request_id)], days),
+                "INSERT INTO requests (request_id, user_id, partner_id, resource, from_date, to_date, days_total,"
+                " username, dataset_id, tags)"
+                " VALUES ($1, $2, $3, $4, $5, $6, $7, 'somebody', 'eks-consumption-raw', ARRAY[$1::uuid::text])",
+                *row,
             )
             if waiting:
                 await outbox.put(connection, request_id, 1, "")
@@ -196,12 +223,11 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Gateway:
-    """A gateway that listens, and a client whose license key may read what the tests ask for."""
+class Listener:
+    """A service that listens, and a session to call it with."""
 
     session: aiohttp.ClientSession
     base: str
-    license_key: str = ""
 
     async def call(
         self, path: str, body: object, *, method: str = "POST", headers: Mapping[str, str] | None = None
@@ -211,11 +237,18 @@ class Gateway:
         url = URL(self.base + path, encoded=True)
         async with self.session.request(method, url, data=body, headers=given, allow_redirects=False) as answer:
             assert answer.content_type == "application/json", await answer.text()
-            return Reply(answer.status, dict(answer.headers), json.loads(await answer.read() or b"null"))
+            return Reply(answer.status, dict(answer.headers), json.loads(await answer.read()))
+
+
+@dataclass(frozen=True)
+class Gateway(Listener):
+    """A gateway, and a license key that may read what the tests ask for."""
+
+    license_key: str = ""
 
     async def ask(self, ask: Ask) -> Reply:
-        good = {"licenseKey": self.license_key, "partnerid": PARTNER, "username": "somebody"}
-        request = {name: value for name, value in (good | ask.request).items() if value is not LEFT_OUT}
+        good: dict[str, object] = {"licenseKey": self.license_key, "partnerid": PARTNER, "username": "somebody"}
+        request = {name: value for name, value in (good | dict(ask.request)).items() if value is not LEFT_OUT}
         body = envelope(request) if ask.body is None else ask.body
         return await self.call(ask.path, body, headers=ask.headers)
 
@@ -234,7 +267,7 @@ def assert_refused(reply: Reply, status: int, code: str, *, ver: str = "2.0") ->
     assert reply.body["ver"] == ver
     assert datetime.fromisoformat(reply.body["ts"]).utcoffset() is not None
     params = reply.body["params"]
-    assert UUID(params["resmsgid"])
+    UUID(params["resmsgid"])
     assert params["status"] == "failed"
     assert params["errmsg"]
 
@@ -258,16 +291,20 @@ async def with_grants(gateway: Gateway, owner: Database) -> Gateway:
     """The gateway's client, registered and granted."""
     registered = await gateway.call("/v1/client", envelope({"clientName": "client", "licenseKeyName": "dashboard"}))
     assert registered.status == 200
-    grants = GrantStore(owner)
     yesterday = datetime.now(UTC) - timedelta(days=1)
-    for resource, dataset, end in (
-        (RESOURCE, None, None),
-        (FULL_SHA1[:32], None, None),
-        (ONE_DATASET, "channel-raw", None),
-        (EXPIRED, None, yesterday),
-        (resource_id("org.example.former"), None, yesterday),
-    ):
-        await grants.add(Grant("client", "dashboard", resource, dataset, end), actor="operator/test")
+    async with owner.transaction() as connection:
+        for resource, dataset, end in (
+            (RESOURCE, None, None),
+            (FULL_SHA1, None, None),
+            (ONE_DATASET, "channel-raw", None),
+            (EXPIRED, None, yesterday),
+            (resource_id(FORMER_PARTNER), None, yesterday),
+        ):
+            await connection.execute(
+                "INSERT INTO data_exhaust_users_resources (user_id, resource_id, dataset_id, expires_at)"
+                " SELECT id, $1, $2, $3 FROM data_exhaust_users",
+                *(resource, dataset, end),
+            )
     return Gateway(gateway.session, gateway.base, registered.body["result"]["licenseKey"])
 
 
@@ -275,3 +312,13 @@ async def with_grants(gateway: Gateway, owner: Database) -> Gateway:
 async def gateway(database: Database, owner_database: Database, producer: Producer) -> AsyncIterator[Gateway]:
     async with open_gateway(database, producer) as opened:
         yield await with_grants(opened, owner_database)
+
+
+async def written(database: Database) -> dict[str, int]:
+    """How many rows there are of all that a call could write."""
+    row = await database.fetch_one(
+        "SELECT (SELECT count(*) FROM data_exhaust_users) AS users, (SELECT count(*) FROM requests) AS requests,"
+        " (SELECT count(*) FROM outbox) AS outbox, (SELECT count(*) FROM audit) AS audit"
+    )
+    assert row is not None
+    return dict(row)

@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlsplit
-from uuid import UUID
 
 import pytest
 from pydantic import SecretStr
@@ -18,6 +17,7 @@ from exhaust.postgres import Database, open_database
 from telemetry.resource_ids import resource_id
 from tests.integration.conftest import (
     EXPIRED,
+    FORMER_PARTNER,
     FULL_SHA1,
     LEFT_OUT,
     MSGID,
@@ -30,21 +30,12 @@ from tests.integration.conftest import (
     envelope,
     open_gateway,
     today,
+    written,
 )
 from tests.support.s3_proxy import proxy
 
 STRANGER = "org.example.stranger"
 REQUEST_ID = "11111111-1111-4111-8111-111111111111"
-
-
-async def written(database: Database) -> dict[str, int]:
-    """How many rows there are of all that a call could write."""
-    row = await database.fetch_one(
-        "SELECT (SELECT count(*) FROM data_exhaust_users) AS users, (SELECT count(*) FROM requests) AS requests,"
-        " (SELECT count(*) FROM outbox) AS outbox, (SELECT count(*) FROM audit) AS audit"
-    )
-    assert row is not None
-    return dict(row)
 
 
 BAD_BODIES = {
@@ -88,7 +79,7 @@ NO_ACCESS = {
     "grant for another dataset": Ask(resource=ONE_DATASET),
     "expired grant": Ask(resource=EXPIRED),
     "another partner": Ask(request={"partnerid": STRANGER}),
-    "partner whose grant is over": Ask(request={"partnerid": "org.example.former"}),
+    "partner whose grant is over": Ask(request={"partnerid": FORMER_PARTNER}),
     "partner's resource for its id": Ask(request={"partnerid": RESOURCE}),
     "dots for a dataset": Ask(dataset="%2e%2e"),
     "slashes in the dataset": Ask(dataset="..%2F..%2Feks-consumption-raw"),
@@ -194,13 +185,13 @@ async def test_a_body_over_the_limit_is_refused(
     ],
     ids=str,
 )
-@pytest.mark.parametrize("encode", [bytes, gzip.compress], ids=["plain", "gzip"])
 async def test_another_type_or_an_encoding_is_refused(
-    gateway: Gateway, database: Database, headers: dict[str, str], encode: Callable[[bytes], bytes]
+    gateway: Gateway, database: Database, headers: dict[str, str]
 ) -> None:
     good = envelope({"licenseKey": gateway.license_key, "partnerid": PARTNER, "username": "somebody"})
     before = await written(database)
-    assert_refused(await gateway.ask(Ask(body=encode(good), headers=headers)), 415, "INVALID_DATA_ERROR")
+    for body in (good, gzip.compress(good)):
+        assert_refused(await gateway.ask(Ask(body=body, headers=headers)), 415, "INVALID_DATA_ERROR")
     assert await written(database) == before
 
 
@@ -236,48 +227,12 @@ async def test_what_is_no_operation_does_not_exist(gateway: Gateway, database: D
     assert await written(database) == before
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"])
-@pytest.mark.parametrize(
-    "path",
-    ["/v1/client", Ask().path, f"/v2/datasets/requests/status/{REQUEST_ID}"],
-    ids=["register", "submit", "status"],
-)
-async def test_another_method_is_refused(gateway: Gateway, path: str, method: str) -> None:
-    reply = await gateway.call(path, None, method=method)
-    assert_refused(reply, 405, "METHOD_NOT_ALLOWED", ver="1.0")
-    assert reply.headers["Allow"] == "POST"
-
-
-@pytest.mark.parametrize(
-    ("part", "code"),
-    [
-        ({}, "INVALID_DATA_ERROR"),
-        ({"clientName": "client"}, "INVALID_DATA_ERROR"),
-        ({"clientName": " ", "licenseKeyName": "dashboard"}, "INVALID_DATA_ERROR"),
-        ({"clientName": "client", "licenseKeyName": 5}, "INVALID_DATA_ERROR"),
-        ({"clientName": "client", "licenseKeyName": "a\x00b"}, "INVALID_DATA_ERROR"),
-        ({"clientName": "client", "licenseKeyName": "x" * 257}, "INVALID_DATA_ERROR"),
-        ({"clientName": "client", "licenseKeyName": "dashboard"}, "INVALID_DATA_ERROR"),
-    ],
-    ids=["nothing", "no key name", "blank", "a number", "NUL", "very long", "registered already"],
-)
-async def test_a_bad_registration_is_refused(
-    gateway: Gateway, database: Database, part: dict[str, object], code: str
-) -> None:
-    before = await written(database)
-    assert_refused(await gateway.call("/v1/client", envelope(part)), 400, code, ver="1.0")
-    assert await written(database) == before
-
-
-async def test_a_registration_gives_a_key_that_alone_reads_nothing(gateway: Gateway) -> None:
-    reply = await gateway.call("/v1/client", envelope({"clientName": "client", "licenseKeyName": "another"}))
-    assert reply.status == 200
-    assert reply.headers["Cache-Control"] == "no-store"
-    assert reply.body["params"]["msgid"] == MSGID
-    assert reply.body["params"]["status"] == "successful"
-    license_key = reply.body["result"]["licenseKey"]
-    assert UUID(license_key).version == 4
-    assert_refused(await gateway.ask(Ask(request={"licenseKey": license_key})), 403, "AUTHORIZATION_FAILED")
+@pytest.mark.parametrize("path", ["/v1/client", Ask().path, f"/v2/datasets/requests/status/{REQUEST_ID}"])
+async def test_another_method_is_refused(gateway: Gateway, path: str) -> None:
+    for method in ("GET", "PUT", "DELETE", "PATCH", "OPTIONS"):
+        reply = await gateway.call(path, None, method=method)
+        assert_refused(reply, 405, "METHOD_NOT_ALLOWED", ver="1.0")
+        assert reply.headers["Allow"] == "POST"
 
 
 async def test_a_revoked_key_is_a_wrong_key(gateway: Gateway, owner_database: Database) -> None:
@@ -286,7 +241,10 @@ async def test_a_revoked_key_is_a_wrong_key(gateway: Gateway, owner_database: Da
     assert_refused(await gateway.ask(Ask()), 401, "LOGIN_FAILED")
 
 
-@pytest.mark.parametrize("request_id", ["1", "..%2F..%2Fetc", "%2e%2e", f"%7B{REQUEST_ID}%7D", REQUEST_ID + "%00"])
+@pytest.mark.parametrize(
+    "request_id",
+    ["1", "..%2F..%2Fetc", "%2e%2e", f"urn:uuid:{REQUEST_ID}", REQUEST_ID.replace("-", ""), REQUEST_ID + "%00"],
+)
 async def test_a_malformed_request_id_does_not_exist(gateway: Gateway, request_id: str) -> None:
     path = f"/v2/datasets/requests/status/{request_id}"
     known = await gateway.call(path, envelope({"licenseKey": gateway.license_key}))

@@ -1,7 +1,8 @@
-"""License keys: shown once, kept as a keyed hash, recognised under every pepper that is still known."""
+"""License keys: shown once, kept as a keyed hash, recognised under every pepper still known; registration over HTTP."""
 
 import hmac
 from hashlib import sha256
+from uuid import UUID
 
 import pytest
 from pydantic import SecretStr
@@ -9,6 +10,7 @@ from pydantic import SecretStr
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.key_store import KeyStore
 from exhaust.postgres import Database
+from tests.integration.conftest import MSGID, Ask, Gateway, assert_refused, envelope, written
 
 OLD, NEW = "an old pepper of enough characters", "a new pepper with enough characters"
 
@@ -25,14 +27,11 @@ async def refusal(keys: KeyStore, license_key: str) -> tuple[ErrorCode, str]:
 
 
 async def stored_texts(owner: Database) -> str:
-    """Every row of every table, as text; bytes are hex there."""
-    names = await owner.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-    rows = [
-        row["row"]
-        for name in names
-        for row in await owner.fetch(f'SELECT every::text AS row FROM public."{name["tablename"]}" AS every')
-    ]
-    return "\n".join(rows)
+    """Every value of every table as text, bytes in hex."""
+    tables = await owner.fetch("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
+    rows = [row for table in tables for row in await owner.fetch(f'TABLE "{table["tablename"]}"')]
+    values = (value for row in rows for value in row.values())
+    return "\n".join(value.hex() if isinstance(value, bytes) else str(value) for value in values)
 
 
 async def test_a_key_is_recognised_and_stored_nowhere(keys: KeyStore, owner_database: Database) -> None:
@@ -101,3 +100,33 @@ async def test_old_peppers_are_recognised_and_the_newest_hashes_new_keys(databas
     only_new = KeyStore(database, {10: SecretStr(NEW)})
     assert (await only_new.authenticate(new_key)).license_key_name == "new"
     assert await refusal(only_new, old_key) == (ErrorCode.LOGIN_FAILED, "the license key is invalid")
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {},
+        {"clientName": "client"},
+        {"clientName": " ", "licenseKeyName": "dashboard"},
+        {"clientName": "client", "licenseKeyName": 5},
+        {"clientName": "client", "licenseKeyName": "a\x00b"},
+        {"clientName": "client", "licenseKeyName": "x" * 257},
+        {"clientName": "client", "licenseKeyName": "dashboard"},
+    ],
+    ids=["nothing", "no key name", "blank", "a number", "NUL", "very long", "registered already"],
+)
+async def test_a_bad_registration_is_refused(gateway: Gateway, database: Database, part: dict[str, object]) -> None:
+    before = await written(database)
+    assert_refused(await gateway.call("/v1/client", envelope(part)), 400, "INVALID_DATA_ERROR", ver="1.0")
+    assert await written(database) == before
+
+
+async def test_a_registration_gives_a_key_that_alone_reads_nothing(gateway: Gateway) -> None:
+    reply = await gateway.call("/v1/client", envelope({"clientName": "client", "licenseKeyName": "another"}))
+    assert reply.status == 200
+    assert reply.headers["Cache-Control"] == "no-store"
+    assert reply.body["params"]["msgid"] == MSGID
+    assert reply.body["params"]["status"] == "successful"
+    license_key = reply.body["result"]["licenseKey"]
+    assert UUID(license_key).version == 4
+    assert_refused(await gateway.ask(Ask(request={"licenseKey": license_key})), 403, "AUTHORIZATION_FAILED")

@@ -2,16 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from uuid import uuid4
 
 import pytest
-from aiohttp.test_utils import unused_port
 from pydantic import SecretStr
 
 from deploy.local.stack import Stack
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.postgres import Database, UniqueConflictError, migrate, open_database
-from tests.integration.conftest import RUNTIME_ROLE, TABLES, Filing
+from tests.integration.conftest import RUNTIME_ROLE, TABLES, Filing, new_schema, within
+from tests.support.s3_proxy import closed_port
 
 INSERT_USER = """
 INSERT INTO data_exhaust_users (client_name, license_key_name, license_key_hash, pepper_version)
@@ -20,16 +19,13 @@ VALUES ('client', 'key', $1, 1) RETURNING id
 
 
 @pytest.fixture
-async def fresh(servers: Stack, owner_database: Database) -> AsyncIterator[Database]:
+async def fresh(servers: Stack) -> AsyncIterator[Database]:
     """The owner's, in a schema that no migration has seen."""
-    name = f"fresh_{uuid4().hex}"
-    async with owner_database.transaction() as connection:
-        await connection.execute(f"CREATE SCHEMA {name}")
-    separator = "&" if "?" in servers.postgres else "?"
-    async with open_database(SecretStr(f"{servers.postgres}{separator}search_path={name}"), pool_size=2) as opened:
+    async with (
+        new_schema(servers.postgres) as name,
+        open_database(within(name, servers.postgres), pool_size=2) as opened,
+    ):
         yield opened
-    async with owner_database.transaction() as connection:
-        await connection.execute(f"DROP SCHEMA {name} CASCADE")
 
 
 async def tables(database: Database) -> set[str]:
@@ -95,7 +91,7 @@ async def test_a_refused_migration_changes_no_rights(fresh: Database) -> None:
     ],
 )
 async def test_the_runtime_role_may_not(database: Database, statement: str) -> None:
-    with pytest.raises(Exception, match="permission denied|must be owner"):
+    with pytest.raises(Exception, match=r"permission denied|must be owner"):
         async with database.transaction() as connection:
             await connection.execute(statement)
 
@@ -110,16 +106,20 @@ async def test_a_row_that_exists_is_a_conflict_and_the_transaction_is_undone(
     database: Database, filing: Filing
 ) -> None:
     await database.fetch_one(INSERT_USER, b"one")
-    with pytest.raises(UniqueConflictError):
+
+    async def conflict() -> None:
         async with database.transaction() as connection:
             await connection.execute("INSERT INTO inbox (source, event_id) VALUES ('here', '1')")
             await connection.fetch_one(INSERT_USER, b"another")
+
+    with pytest.raises(UniqueConflictError):
+        await conflict()
     assert await database.fetch("SELECT 1 FROM inbox") == []
     assert await filing.user()
 
 
 async def test_a_database_that_is_away_is_unavailable() -> None:
-    dsn = SecretStr(f"postgresql://nobody:nothing@127.0.0.1:{unused_port()}/nothing")
+    dsn = SecretStr(f"postgresql://nobody:nothing@127.0.0.1:{closed_port()}/nothing")
     with pytest.raises(ExhaustError) as refused:
         async with open_database(dsn, pool_size=1):
             pass

@@ -35,7 +35,7 @@ def event(number: int = 0, *, channel: str = CHANNEL, tags: tuple[str, ...] = ()
 
 def packed(*lines: bytes) -> bytes:
     """The bytes of a gzip object that holds these lines."""
-    return gzip.compress(b"".join(lines), mtime=0)
+    return gzip.compress(b"".join(lines), compresslevel=1, mtime=0)
 
 
 @dataclass(frozen=True, slots=True)

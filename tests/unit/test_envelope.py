@@ -4,13 +4,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exhaust.envelope import Operation, failure, parse_envelope, required, success
+from exhaust.envelope import (
+    Operation,
+    RequestEnvelope,
+    check_envelope,
+    decode_body,
+    failure,
+    message_id,
+    required,
+    success,
+)
 from exhaust.errors import ErrorCode, ExhaustError
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-1000, 1000) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
 )
+
+
+def parse_envelope(body: bytes, content_type: str) -> RequestEnvelope:
+    return check_envelope(decode_body(body, content_type))
 
 
 def parse(value: object) -> None:
@@ -23,9 +36,14 @@ def test_both_spellings_of_the_license_key_are_read(name: str) -> None:
     assert parse_envelope(body, "application/json").request.license_key == "k"
 
 
-def test_the_message_id_is_echoed() -> None:
-    envelope = parse_envelope(b'{"params": {"msgid": "m-1", "key": ""}, "request": {}}', "application/json")
-    assert envelope.msgid == "m-1"
+def test_the_message_id_is_read_whatever_the_rest_is() -> None:
+    assert message_id({"params": {"msgid": "m-1", "key": 5}, "request": 7}) == "m-1"
+
+
+@given(JSON_VALUES)
+def test_a_message_id_is_always_text(value: object) -> None:
+    assert isinstance(message_id(value), str)
+    assert isinstance(message_id({"params": value}), str)
 
 
 @pytest.mark.parametrize(

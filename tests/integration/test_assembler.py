@@ -1,0 +1,239 @@
+"""The last day assembles: on a real S3, with several workers at once and messages that come again."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+import io
+import json
+import zipfile
+from datetime import timedelta
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import jsonschema_rs
+import pytest
+
+from exhaust.archive.keys import day_markers_prefix, request_prefix
+from exhaust.catalogue import Layout
+from exhaust.objects import ObjectMissingError
+from services.aggregator.assembler import Assembler
+from tests.support.raw_dataset import DAY, MINE, RawDataset, event, packed
+
+if TYPE_CHECKING:
+    from exhaust.objects import Objects
+    from exhaust.settings import ObjectSettings
+    from schemas.events import DayRequested, FinishedArchive
+
+DAYS = 3
+
+
+@pytest.fixture
+async def dataset(objects: Objects, object_settings: ObjectSettings) -> RawDataset:
+    """Three days: two with events, one without any."""
+    made = RawDataset.new(objects, object_settings, Layout.SHARED)
+    for number in (0, 2):
+        day = DAY + timedelta(days=number)
+        lines = [event(line, filler=hashlib.sha256(str(line).encode()).hexdigest()) for line in range(200)]
+        await made.put(f"{day}-1793491200000.json.gz", packed(*lines, b"junk\n", event(channel="other")))
+        await made.put(f"{day}-1793494800000.json.gz", packed(event(number)))
+    return made
+
+
+@pytest.fixture
+def days(dataset: RawDataset) -> list[DayRequested]:
+    """The messages of one request."""
+    request = uuid4()
+    return [dataset.wanted(day=DAY + timedelta(days=number), days=DAYS, request=request) for number in range(DAYS)]
+
+
+def worker(dataset: RawDataset) -> Assembler:
+    return Assembler(dataset.objects, dataset.settings.s3_exhaust_bucket)
+
+
+async def finish(dataset: RawDataset, wanted: DayRequested) -> FinishedArchive | None:
+    """What a worker does with one message."""
+    built = await dataset.builder().build(wanted)
+    assembler = worker(dataset)
+    await assembler.mark(wanted, built.record)
+    return await assembler.assemble_if_last(wanted)
+
+
+async def download(dataset: RawDataset, archive: FinishedArchive) -> bytes:
+    return await dataset.objects.get(dataset.settings.s3_exhaust_bucket, archive.key)
+
+
+async def keys(dataset: RawDataset, wanted: DayRequested) -> list[str]:
+    prefix = request_prefix(wanted.requestid, wanted.attempt)
+    found = dataset.objects.list(dataset.settings.s3_exhaust_bucket, prefix)
+    return [info.key.removeprefix(prefix) async for info in found]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
+async def test_only_the_last_day_assembles(
+    dataset: RawDataset, days: list[DayRequested], order: tuple[int, int, int]
+) -> None:
+    for number in order[:-1]:
+        assert await finish(dataset, days[number]) is None
+    assert [key for key in await keys(dataset, days[0]) if not key.startswith("days/")] == []
+    archive = await finish(dataset, days[order[-1]])
+    assert archive is not None
+    assert archive.key == (
+        f"{request_prefix(days[0].requestid, 1)}{dataset.dataset.id}_{DAY}_{DAY + timedelta(days=2)}.zip"
+    )
+    assert len(await keys(dataset, days[0])) == DAYS + 2
+    data = await download(dataset, archive)
+    assert (archive.size, archive.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+    assert archive.events == 2 * 201
+
+
+async def test_the_download_holds_the_days_and_a_true_manifest(dataset: RawDataset, days: list[DayRequested]) -> None:
+    outcomes = [await finish(dataset, wanted) for wanted in days]
+    assert outcomes[-1] is not None
+    with zipfile.ZipFile(io.BytesIO(await download(dataset, outcomes[-1]))) as outer:
+        assert outer.testzip() is None
+        names = [f"{wanted.day}.zip" for wanted in days]
+        assert outer.namelist() == [*names, "manifest.json"]
+        assert {info.compress_type for info in outer.infolist()} == {zipfile.ZIP_STORED}
+        manifest: Any = json.loads(outer.read("manifest.json"))
+        inner = [outer.read(name) for name in names]
+    schema = json.loads(resources.files("schemas").joinpath("manifest.schema.json").read_text())
+    jsonschema_rs.validator_for(schema, validate_formats=True).validate(manifest)
+    assert [day["sha256"] for day in manifest["days"]] == [hashlib.sha256(data).hexdigest() for data in inner]
+    assert [day["size"] for day in manifest["days"]] == [len(data) for data in inner]
+    assert [day["state"] for day in manifest["days"]] == ["ok", "empty", "ok"]
+    assert [day["unreadable"] for day in manifest["days"]] == [1, 0, 1]
+    assert manifest["request"] == {
+        "datasetid": dataset.dataset.id,
+        "resourceid": MINE,
+        "fromdate": str(days[0].day),
+        "todate": str(days[-1].day),
+        "tags": [],
+    }
+    contents = [contained(data) for data in inner]
+    assert [len(content.splitlines()) for content in contents] == [201, 0, 201]
+    assert [day["bytes"] for day in manifest["days"]] == [len(content) for content in contents]
+    assert manifest["totals"] == {
+        "days": DAYS,
+        "events": 402,
+        "bytes": sum(map(len, contents)),
+        "unreadable": 2,
+    }
+    assert (outcomes[-1].events, outcomes[-1].bytes) == (402, manifest["totals"]["bytes"])
+
+
+def contained(archive: bytes) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        assert opened.testzip() is None
+        return b"".join(opened.read(name) for name in opened.namelist())
+
+
+async def test_two_workers_at_once_give_one_outcome(dataset: RawDataset, days: list[DayRequested]) -> None:
+    for wanted in days:
+        built = await dataset.builder().build(wanted)
+        await worker(dataset).mark(wanted, built.record)
+    outcomes = await asyncio.gather(*(worker(dataset).assemble_if_last(wanted) for wanted in days * 2))
+    first = outcomes[0]
+    assert first is not None
+    assert outcomes == [first] * len(outcomes)
+    assert hashlib.sha256(await download(dataset, first)).hexdigest() == first.sha256
+    assert len(await keys(dataset, days[0])) == DAYS + 2
+
+
+async def test_all_days_at_once_give_at_least_one_outcome(dataset: RawDataset, days: list[DayRequested]) -> None:
+    outcomes = await asyncio.gather(*(finish(dataset, wanted) for wanted in days))
+    told = [outcome for outcome in outcomes if outcome is not None]
+    assert told
+    assert told == [told[0]] * len(told)
+
+
+async def test_a_repeated_message_finds_the_outcome(dataset: RawDataset, days: list[DayRequested]) -> None:
+    archive = [await finish(dataset, wanted) for wanted in days][-1]
+    assert archive is not None
+    sentinel = b"written by the test over the download"
+    await dataset.objects.put(dataset.settings.s3_exhaust_bucket, archive.key, sentinel)
+    assert [await finish(dataset, wanted) for wanted in days] == [archive] * DAYS
+    assert await download(dataset, archive) == sentinel
+
+
+async def test_the_first_marker_of_a_day_stays(dataset: RawDataset, days: list[DayRequested]) -> None:
+    before = await dataset.builder().build(days[0])
+    await worker(dataset).mark(days[0], before.record)
+    await dataset.put(f"{DAY}-1793498400000.json.gz", packed(event(7), event(8)))
+    after = await dataset.builder().build(days[0])
+    assert after.record.events == before.record.events + 2
+    await worker(dataset).mark(days[0], after.record)
+    outcomes = [await finish(dataset, wanted) for wanted in days[1:]]
+    assert outcomes[-1] is not None
+    assert outcomes[-1].events == 402
+
+
+async def test_the_same_request_again_gives_the_same_bytes(dataset: RawDataset, days: list[DayRequested]) -> None:
+    again = [wanted.model_copy(update={"requestid": uuid4()}) for wanted in days]
+    again = [wanted.model_copy(update={"requestid": again[0].requestid}) for wanted in again]
+    first = [await finish(dataset, wanted) for wanted in days][-1]
+    second = [await finish(dataset, wanted) for wanted in again][-1]
+    assert first is not None
+    assert second is not None
+    assert first.key != second.key
+    assert await download(dataset, first) == await download(dataset, second)
+
+
+async def test_attempts_do_not_share_their_days(dataset: RawDataset, days: list[DayRequested]) -> None:
+    assert await finish(dataset, days[0]) is None
+    assert await finish(dataset, days[1]) is None
+    third = days[2].model_copy(update={"attempt": 2})
+    assert await finish(dataset, third) is None
+    second_attempt = [wanted.model_copy(update={"attempt": 2}) for wanted in days[:2]]
+    outcomes = [await finish(dataset, wanted) for wanted in second_attempt]
+    assert outcomes[0] is None
+    assert outcomes[1] is not None
+    assert outcomes[1].key.startswith(request_prefix(days[0].requestid, 2))
+
+
+async def test_a_worker_that_died_before_its_outcome_is_repeated(dataset: RawDataset, days: list[DayRequested]) -> None:
+    archive = [await finish(dataset, wanted) for wanted in days][-1]
+    assert archive is not None
+    bucket = dataset.settings.s3_exhaust_bucket
+    other = [wanted.model_copy(update={"attempt": 5}) for wanted in days]
+    for wanted in other:
+        built = await dataset.builder().build(wanted)
+        await worker(dataset).mark(wanted, built.record)
+    half = f"{request_prefix(other[0].requestid, 5)}{archive.key.rpartition('/')[2]}"
+    await dataset.objects.put(bucket, half, b"half a downl")
+    with pytest.raises(ObjectMissingError):
+        await dataset.objects.get(bucket, f"{request_prefix(other[0].requestid, 5)}outcome.json")
+    again = await worker(dataset).assemble_if_last(other[1])
+    assert again is not None
+    assert again.key == half
+    assert await download(dataset, again) == await download(dataset, archive)
+
+
+async def test_a_download_of_many_megabytes_is_whole(dataset: RawDataset, days: list[DayRequested]) -> None:
+    noise = hashlib.shake_128(b"noise").hexdigest(5 * 1024 * 1024)
+    lines = [
+        event(number, filler=noise[start : start + 4096]) for number, start in enumerate(range(0, len(noise), 4096))
+    ]
+    for number in (0, 1):
+        await dataset.put(
+            f"{DAY + timedelta(days=number)}-1793498400000.json.gz", gzip.compress(b"".join(lines), 1, mtime=0)
+        )
+    archive = [await finish(dataset, wanted) for wanted in days][-1]
+    assert archive is not None
+    data = await download(dataset, archive)
+    assert len(data) == archive.size > 8 * 1024 * 1024
+    with zipfile.ZipFile(io.BytesIO(data)) as outer:
+        assert outer.testzip() is None
+        assert contained(outer.read(f"{days[1].day}.zip")) == b"".join(lines)
+
+
+async def test_markers_lie_where_the_listing_of_the_attempt_shows_them(
+    dataset: RawDataset, days: list[DayRequested]
+) -> None:
+    built = await dataset.builder().build(days[1])
+    await worker(dataset).mark(days[1], built.record)
+    prefix = day_markers_prefix(days[1].requestid, 1)
+    found = dataset.objects.list(dataset.settings.s3_exhaust_bucket, prefix)
+    assert [info.key async for info in found] == [f"{prefix}{days[1].day}.json"]

@@ -1,0 +1,297 @@
+"""The status service's internal listener: who may call, who may see a request, and the link to its download."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID, uuid4
+
+import aiohttp
+import pytest
+import stamina
+from pydantic import SecretStr
+from yarl import URL
+
+from exhaust.archive.keys import outer_archive_key
+from exhaust.envelope import CALLER_HEADER
+from exhaust.grant_store import GrantStore
+from exhaust.objects import Objects
+from exhaust.postgres import Database
+from exhaust.process import Health, listening
+from exhaust.settings import KafkaSettings, ObjectSettings
+from schemas.events import Completed, Failed, Failure, FinishedArchive, FinishedDay, Progress
+from services.status.__main__ import internal_app
+from services.status.request_states import RequestStates
+from services.status.settings import StatusSettings
+from services.status.status_calls import StatusCalls
+from telemetry.resource_ids import resource_id
+from tests.integration.conftest import LONG_AGO, MSGID, RESOURCE, Filing, Listener, Reply, assert_refused, envelope
+from tests.support.s3_proxy import closed_port
+
+TOKEN = "a service token for the tests"
+PARTNER_ONLY = "org.example.another"  # requests for it are about RESOURCE, which is not its own
+DAYS = 3
+DOWNLOAD = bytes(range(256)) * 40
+
+
+@dataclass(frozen=True)
+class Status(Listener):
+    """The status service, with a caller who has the service token."""
+
+    async def of(self, request_id: UUID, caller: int | str) -> Reply:
+        return await self.call(path_of(request_id), envelope({}), headers=headers(caller))
+
+    async def result(self, request_id: UUID, caller: int) -> dict[str, Any]:
+        reply = await self.of(request_id, caller)
+        assert reply.status == 200, reply.body
+        assert reply.body["params"]["msgid"] == MSGID
+        found: dict[str, Any] = reply.body["result"]
+        return found
+
+
+def path_of(request_id: UUID | str) -> str:
+    return f"/v2/datasets/requests/status/{request_id}"
+
+
+def headers(caller: int | str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {TOKEN}", CALLER_HEADER: str(caller)}
+
+
+@pytest.fixture
+def states(database: Database) -> RequestStates:
+    return RequestStates(database)
+
+
+@pytest.fixture
+async def link_lifetime() -> timedelta:
+    return timedelta(hours=1)
+
+
+@pytest.fixture
+async def status(
+    states: RequestStates,
+    runtime_dsn: SecretStr,
+    kafka_settings: KafkaSettings,
+    object_settings: ObjectSettings,
+    objects: Objects,
+    database: Database,
+    link_lifetime: timedelta,
+) -> AsyncIterator[Status]:
+    settings = StatusSettings(
+        port=closed_port(),
+        postgres_dsn=runtime_dsn,
+        service_token=SecretStr(TOKEN),
+        **kafka_settings.model_dump(),
+        **object_settings.model_dump(),
+    )
+    calls = StatusCalls(
+        states, GrantStore(database), objects, bucket=settings.s3_exhaust_bucket, link_lifetime=link_lifetime
+    )
+    app = internal_app(Health(checks={"postgres": database.ping}), settings, calls)
+    async with aiohttp.ClientSession() as session, listening(app, settings.host, settings.port):
+        yield Status(session, f"http://{settings.host}:{settings.port}")
+
+
+async def grant(owner: Database, user_id: int, *resources: str) -> int:
+    async with owner.transaction() as connection:
+        for resource in resources:
+            await connection.execute(
+                "INSERT INTO data_exhaust_users_resources (user_id, resource_id) VALUES ($1, $2)", user_id, resource
+            )
+    return user_id
+
+
+@pytest.fixture
+async def caller(filing: Filing, owner_database: Database) -> int:
+    """Somebody who may read RESOURCE and acts for its partner."""
+    return await grant(owner_database, await filing.user(), RESOURCE)
+
+
+@pytest.fixture
+async def request_id(filing: Filing, caller: int) -> UUID:
+    """A request of the caller, released."""
+    return await filing.request(user_id=caller, days=DAYS, waiting=False)
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [None, "", "Bearer", "Bearer ", TOKEN, f"Basic {TOKEN}", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", "Bearer é"],
+)
+async def test_a_call_without_the_service_token_is_refused(
+    status: Status, request_id: UUID, caller: int, authorization: str | None
+) -> None:
+    given = {CALLER_HEADER: str(caller)} | ({} if authorization is None else {"Authorization": authorization})
+    for path in (path_of(request_id), f"/%76%32{path_of(request_id)[3:]}", "/v2/nothing", "/v1/nothing"):
+        assert_refused(await status.call(path, envelope({}), headers=given), 401, "LOGIN_FAILED", ver="1.0")
+
+
+async def test_health_and_metrics_need_no_token(status: Status) -> None:
+    for path in ("/health/live", "/health/ready", "/metrics"):
+        async with status.session.get(status.base + path) as answer:
+            assert answer.status == 200
+
+
+async def test_what_is_no_operation_does_not_exist(status: Status, caller: int) -> None:
+    for path in ("/v2/nothing", "/v1/client", "/v2/datasets/eks-consumption-raw/x", f"/{path_of(uuid4())}"):
+        reply = await status.call(path, envelope({}), headers=headers(caller))
+        assert_refused(reply, 404, "NOT_FOUND", ver="1.0")
+
+
+@pytest.mark.parametrize("odd", ["", "x", "-1", "+1", "1.0", "1 2", "0x1", "\u0661", "9" * 19, "9" * 30, "9" * 5000])
+async def test_a_caller_who_is_no_user_id_is_refused(status: Status, request_id: UUID, odd: str) -> None:
+    assert_refused(await status.of(request_id, odd), 400, "INVALID_DATA_ERROR")
+
+
+async def test_a_call_without_a_caller_is_refused(status: Status, request_id: UUID) -> None:
+    given = {"Authorization": f"Bearer {TOKEN}"}
+    assert_refused(await status.call(path_of(request_id), envelope({}), headers=given), 400, "INVALID_DATA_ERROR")
+
+
+async def test_a_foreign_request_cannot_be_told_from_an_unknown_one(
+    status: Status, filing: Filing, owner_database: Database, states: RequestStates, caller: int
+) -> None:
+    own_partner, reader_only = resource_id(PARTNER_ONLY), caller
+    acts_only = await grant(owner_database, await filing.user(), own_partner)
+    nobody = await filing.user()
+    owner = await grant(owner_database, await filing.user(), own_partner, RESOURCE)
+    foreign = await filing.request(user_id=owner, partner=PARTNER_ONLY, days=DAYS)
+    await states.take_in("/test", str(uuid4()), completed(foreign))
+    assert (await status.of(foreign, owner)).status == 200
+    for stranger in (reader_only, acts_only, nobody, nobody + 1000, 0):
+        assert without_ids(await status.of(foreign, stranger)) == without_ids(await status.of(uuid4(), stranger))
+    assert_refused(await status.of(foreign, nobody), 404, "INVALID_REQUESTID")
+    for malformed in ("1", f"{foreign}0", "..%2F..", f"{foreign}%00"):
+        reply = await status.call(path_of(malformed), envelope({}), headers=headers(nobody))
+        assert without_ids(reply) == without_ids(await status.of(foreign, nobody))
+
+
+def without_ids(reply: Reply) -> tuple[object, ...]:
+    """All of an answer but what differs between any two."""
+    names = {name: value for name, value in reply.headers.items() if name not in {"Date", "X-Request-ID"}}
+    params = list((reply.body["params"] | {"resmsgid": ""}).items())
+    return reply.status, names, list((reply.body | {"ts": "", "params": params}).items())
+
+
+async def test_whoever_acts_for_the_partner_and_may_read_the_resource_sees_the_request(
+    status: Status, filing: Filing, owner_database: Database, request_id: UUID
+) -> None:
+    colleague = await grant(owner_database, await filing.user(), RESOURCE)
+    assert (await status.result(request_id, colleague))["status"] == "inprogress"
+
+
+@pytest.mark.parametrize(
+    "withdrawal",
+    [
+        "DELETE FROM data_exhaust_users_resources",
+        "UPDATE data_exhaust_users_resources SET expires_at = now()",
+        "UPDATE data_exhaust_users_resources SET dataset_id = 'channel-raw'",
+    ],
+)
+async def test_an_own_request_whose_grant_was_withdrawn_is_forbidden(
+    status: Status, owner_database: Database, states: RequestStates, request_id: UUID, caller: int, withdrawal: str
+) -> None:
+    await states.take_in("/test", "1", completed(request_id))
+    assert "downloadurl" in await status.result(request_id, caller)
+    async with owner_database.transaction() as connection:
+        await connection.execute(withdrawal)
+    assert_refused(await status.of(request_id, caller), 403, "AUTHORIZATION_FAILED")
+
+
+async def test_progress_is_shown_and_no_link_before_the_end(
+    status: Status, states: RequestStates, request_id: UUID, caller: int
+) -> None:
+    nothing = {"daysdone": 0, "daystotal": DAYS, "events": 0, "bytes": 0}
+    assert await status.result(request_id, caller) == {"status": "inprogress", "progress": nothing}
+    day = FinishedDay(day=LONG_AGO, state="ok", events=7, bytes=700, unreadable=1, reused=False)
+    await states.take_in("/test", "1", Progress(requestid=request_id, attempt=1, daystotal=DAYS, day=day))
+    progress = {"daysdone": 1, "daystotal": DAYS, "events": 7, "bytes": 700}
+    assert await status.result(request_id, caller) == {"status": "inprogress", "progress": progress}
+
+
+async def test_a_failed_request_says_why(status: Status, states: RequestStates, request_id: UUID, caller: int) -> None:
+    error = Failure(
+        code="SOURCE_OBJECT_UNREADABLE", message="raw/a.json.gz: is cut short", day=LONG_AGO, object="raw/a"
+    )
+    await states.take_in("/test", "1", Failed(requestid=request_id, attempt=1, error=error))
+    found = await status.result(request_id, caller)
+    assert (found["status"], found["error"]) == ("failed", error.model_dump(mode="json"))
+    assert "downloadurl" not in found
+
+
+def completed(request_id: UUID) -> Completed:
+    last = LONG_AGO + timedelta(days=DAYS - 1)
+    archive = FinishedArchive(
+        key=outer_archive_key(request_id, 1, "eks-consumption-raw", LONG_AGO, last),
+        size=len(DOWNLOAD),
+        sha256="0" * 64,
+        events=30,
+        bytes=3000,
+    )
+    return Completed(requestid=request_id, attempt=1, archive=archive)
+
+
+@pytest.fixture
+async def link(
+    status: Status,
+    states: RequestStates,
+    objects: Objects,
+    object_settings: ObjectSettings,
+    request_id: UUID,
+    caller: int,
+) -> URL:
+    """The address of a download that exists."""
+    event = completed(request_id)
+    await objects.put(object_settings.s3_exhaust_bucket, event.archive.key, DOWNLOAD)
+    await states.take_in("/test", str(uuid4()), event)
+    found = await status.result(request_id, caller)
+    assert {name: found[name] for name in ("status", "size", "events", "bytes")} == {
+        "status": "complete",
+        "size": len(DOWNLOAD),
+        "events": 30,
+        "bytes": 3000,
+    }
+    assert found["sha256"] == event.archive.sha256
+    assert found["progress"]["daysdone"] == DAYS
+    return URL(found["downloadurl"], encoded=True)
+
+
+async def test_the_link_downloads_the_archive_as_a_file(status: Status, link: URL) -> None:
+    async with status.session.get(link) as answer:
+        assert (answer.status, await answer.read()) == (200, DOWNLOAD)
+        assert answer.content_disposition is not None
+        assert answer.content_disposition.type == "attachment"
+        assert answer.content_disposition.filename == "eks-consumption-raw_2026-01-01_2026-01-03.zip"
+        assert answer.content_type == "application/zip"
+        assert answer.headers["ETag"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "first", "end"), [("bytes=0-0", 0, 1), ("bytes=1000-1999", 1000, 2000), ("bytes=-10", -10, None)]
+)
+async def test_the_link_gives_parts(status: Status, link: URL, asked: str, first: int, end: int | None) -> None:
+    async with status.session.get(link, headers={"Range": asked}) as answer:
+        assert (answer.status, await answer.read()) == (206, DOWNLOAD[first:end])
+        assert answer.headers["Content-Range"].endswith(f"/{len(DOWNLOAD)}")
+
+
+async def test_the_link_is_for_reading_that_one_object(status: Status, link: URL) -> None:
+    another = link.with_path(link.path.replace("attempt-1", "attempt-2"), encoded=True, keep_query=True)
+    for method, url in (("GET", another), ("PUT", link), ("DELETE", link), ("GET", link.with_query(None))):
+        async with status.session.request(method, url) as answer:
+            assert answer.status == 403, (method, url)
+
+
+async def test_the_link_lives_an_hour_and_is_signed_at_each_reading(link: URL) -> None:
+    assert StatusSettings.model_fields["link_lifetime"].default == timedelta(hours=1)
+    assert parse_qs(urlsplit(str(link)).query)["X-Amz-Expires"] == ["3600"]
+
+
+@pytest.mark.parametrize("link_lifetime", [timedelta(seconds=1)])
+async def test_the_link_ends(status: Status, link: URL) -> None:
+    async for attempt in stamina.retry_context(
+        on=AssertionError, attempts=None, timeout=timedelta(seconds=30), wait_initial=0.1, wait_max=0.2
+    ):
+        with attempt:
+            async with status.session.get(link) as answer:
+                assert answer.status == 403
