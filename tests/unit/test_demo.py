@@ -7,10 +7,10 @@ import pytest
 
 from deploy.local.demo.judgement import Outcome
 from deploy.local.demo.owner import Owner, choose_owner
-from deploy.local.raw_telemetry import from_folder, made_up
 from deploy.local.demo.report import verdict
 from deploy.local.demo.windows import Window, windows_over
 from deploy.local.independent_count import DayFound, resource_of
+from deploy.local.raw_telemetry import from_folder, made_up
 
 FIRST = date(2026, 1, 1)
 
