@@ -32,6 +32,8 @@ SEND_TIMEOUT_S: Final = 15.0
 COMMIT_TIMEOUT_S: Final = 10.0
 CLOSE_TIMEOUT_S: Final = 5.0
 POLL_MS: Final = 200  # how late a pause, a commit or a stop is noticed while nothing arrives
+# A dead letter is the largest record that Kafka takes by default (1 MiB) and our headers.
+MAX_RECORD_BYTES: Final = 2 * 1024 * 1024
 TOPIC_EXISTS: Final = 36  # TOPIC_ALREADY_EXISTS in Kafka's protocol errors
 
 log = structlog.get_logger(__name__)
@@ -111,6 +113,7 @@ class Producer:
                     enable_idempotence=True,
                     linger_ms=2,  # lets concurrent senders share a batch
                     request_timeout_ms=int(SEND_TIMEOUT_S * 1000),
+                    max_request_size=MAX_RECORD_BYTES,
                 )
                 try:
                     await raw.start()
@@ -374,9 +377,7 @@ async def create_topics(settings: KafkaSettings, names: Sequence[str] = TOPICS) 
             admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
             try:
                 await admin.start()
-                response = await admin.create_topics(
-                    [NewTopic(name, settings.kafka_partitions, settings.kafka_replication) for name in names]
-                )
+                response = await admin.create_topics([_new_topic(settings, name) for name in names])
             finally:
                 await admin.close()
     except (KafkaError, OSError, TimeoutError) as error:
@@ -388,3 +389,8 @@ async def create_topics(settings: KafkaSettings, names: Sequence[str] = TOPICS) 
         if code == 0:
             created.append(name)
     return created
+
+
+def _new_topic(settings: KafkaSettings, name: str) -> NewTopic:
+    larger = {"max.message.bytes": str(MAX_RECORD_BYTES)} if name == TOPIC_DEAD_LETTERS else {}
+    return NewTopic(name, settings.kafka_partitions, settings.kafka_replication, topic_configs=larger)

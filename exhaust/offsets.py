@@ -18,8 +18,9 @@ class OffsetLedger:
         self._finished[offset] = False
 
     def finish(self, offset: int) -> None:
-        """Note that a record needs no more work."""
-        self._finished[offset] = True
+        """Note that a record needs no more work; one that was not taken here, but before a rebalance, is ignored."""
+        if offset in self._finished:
+            self._finished[offset] = True
 
     def committable(self) -> int | None:
         """The offset to commit (the next to be read), or None when nothing new is finished. Forgets what it covers."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import defaultdict
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -295,10 +296,38 @@ async def test_a_member_that_joins_and_leaves_neither_loses_nor_wedges_anything(
     assert await scene.uncommitted() == []
 
 
+async def test_work_from_before_a_rebalance_does_not_hide_what_is_unfinished(scene: Scene) -> None:
+    begun, finished = Handled(), Handled()
+    gates: defaultdict[tuple[str, int], asyncio.Event] = defaultdict(asyncio.Event)
+
+    async def work(record: Record) -> None:
+        await begun.note(record)
+        await gates[record.value.decode(), begun.values.count(record.value.decode())].wait()
+        await finished.note(record)
+
+    joined = Handled()
+    neighbour = replace(await new_scene(scene.settings, scene.producer, partitions=1), group=scene.group)
+    await neighbour.send("joined")
+    await scene.send("0", "1", "2", "3")
+    async with scene.member(work, concurrency=4, drain_s=0.05):
+        await begun.until_all(["0", "1", "2", "3"])
+        # A member that reads another topic: everything is revoked and comes back to the same member.
+        async with neighbour.member(joined.note):
+            await joined.until_all(["joined"])
+            gates["1", 1].set()
+            await begun.until(lambda values: values.count("1") == 2)  # and so 2 and 3 are still to be read again
+            gates["3", 1].set()
+            await begun.until(lambda values: values.count("3") == 2)
+            for gate in (("0", 1), ("1", 2), ("3", 2)):
+                gates[gate].set()
+            await finished.until(lambda values: sorted(values) == ["0", "1", "1", "3", "3"])
+    assert (await scene.uncommitted())[:1] == ["2"]
+
+
 async def test_a_member_waits_its_turn_behind_one_that_went_away_without_a_word(scene: Scene) -> None:
     # A member that was killed holds the group until its session ends, which takes longer than any one call may.
     slow = Scene(
-        scene.settings.model_copy(update={"kafka_session_timeout": timedelta(seconds=13)}), scene.producer, scene.topic
+        scene.settings.model_copy(update={"kafka_session_timeout": timedelta(seconds=11)}), scene.producer, scene.topic
     )
     frozen, thaw = threading.Event(), threading.Event()
 

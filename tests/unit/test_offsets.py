@@ -29,3 +29,13 @@ def test_no_unfinished_record_is_ever_covered(offsets: list[int], data: st.DataO
         committed = ledger.committable()
         assert committed is None or all(committed <= left for left in unfinished)
     assert not unfinished
+
+
+def test_work_from_before_a_rebalance_covers_nothing() -> None:
+    ledger = OffsetLedger()
+    ledger.take(0)
+    ledger.finish(2)
+    ledger.take(1)
+    ledger.take(2)
+    ledger.finish(0)
+    assert ledger.committable() == 1
