@@ -48,6 +48,8 @@ class RequestPart(_Lenient):
     username: str | None = Field(None, max_length=256)
     client_name: str | None = Field(None, validation_alias="clientName", max_length=256)
     license_key_name: str | None = Field(None, validation_alias="licenseKeyName", max_length=256)
+    status: str | None = None
+    download_url: str | None = Field(None, validation_alias="downloadurl", max_length=4096)
 
 
 class RequestEnvelope(_Lenient):

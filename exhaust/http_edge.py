@@ -33,11 +33,17 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
     from pydantic import SecretStr
 
-HANDLER_TIMEOUT_S: Final = 30.0
+HANDLER_TIMEOUT_S: Final = 45.0
 BODY_TIMEOUT_S: Final = 10.0
 RETRY_AFTER_S: Final = 5
 UNKNOWN_OPERATION: Final = Operation("ekstep.data_exhaust", "1.0")
 JSON: Final = "application/json"
+SECURITY_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +55,13 @@ class Answer:
     result: Mapping[str, object] | None = None
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An answer that is streamed, without the deadline of ordinary answers."""
+
+    stream: Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +82,7 @@ class Call:
         return self.http.match_info.get(name)
 
 
-Handler = Callable[[Call], Awaitable[Answer | web.Response]]
+Handler = Callable[[Call], Awaitable[Answer | Delivery | web.Response]]
 
 
 class HttpMetrics:
@@ -87,18 +100,32 @@ class HttpMetrics:
         )
 
 
+def edge_app(*middlewares: Middleware) -> web.Application:
+    """An application whose every answer is the envelope, with headers that browsers and proxies heed."""
+    app = web.Application(middlewares=[envelope_errors, *middlewares], client_max_size=MAX_BODY_BYTES)
+    app.on_response_prepare.append(_add_headers)
+    return app
+
+
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    if call_id := request.get("call_id"):
+        response.headers["X-Request-ID"] = call_id
+    response.headers["Server"] = "telemetry-exhaust"  # not which libraries, in which versions
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+
+
 def endpoint(
-    operation: Operation, handle: Handler, metrics: HttpMetrics
+    operation: Operation, handle: Handler, metrics: HttpMetrics, *, needs_body: bool = True
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """An aiohttp handler for an operation: reads the body, and answers with the envelope in every case."""
 
     async def handler(request: web.Request) -> web.StreamResponse:
         started = time.monotonic()
         traceparent = traceparent_from(request.headers.get("traceparent"))
-        call_id = str(uuid4())
+        request["call_id"] = call_id = str(uuid4())
         bind_trace(traceparent, call_id=call_id, operation=operation.id)
-        response = await _answer(operation, handle, request, traceparent)
-        response.headers["X-Request-ID"] = call_id
+        response = await _answer(operation, handle, request, traceparent, needs_body=needs_body)
         metrics.calls.labels(operation.id, response.status).inc()
         metrics.seconds.labels(operation.id).observe(time.monotonic() - started)
         return response
@@ -106,19 +133,25 @@ def endpoint(
     return handler
 
 
-async def _answer(operation: Operation, handle: Handler, request: web.Request, traceparent: str) -> web.Response:
+async def _answer(
+    operation: Operation, handle: Handler, request: web.Request, traceparent: str, *, needs_body: bool
+) -> web.StreamResponse:
     msgid = ""
     try:
-        body = await read_body(request)
+        body = await read_body(request, needed=needs_body)
         msgid = message_id(body)
         call = Call(request, check_envelope(body).request, msgid, traceparent)
         async with asyncio.timeout(HANDLER_TIMEOUT_S):
             answer = await handle(call)
+        if isinstance(answer, Delivery):
+            return await answer.stream(request)
     except ExhaustError as error:
         return error_response(operation, msgid, error)
     except TimeoutError:
         log.warning("http.timeout")
         return error_response(operation, msgid, unavailable("the service"))
+    except ConnectionError:
+        raise  # the caller went away, or must be cut off in the middle of a stream
     except Exception:
         log.exception("http.failed")
         fault = ExhaustError(ErrorCode.INTERNAL_ERROR, "something went wrong here; try again, then tell the operators")
@@ -136,8 +169,8 @@ def error_response(operation: Operation, msgid: str, error: ExhaustError) -> web
     return web.Response(body=failure(operation, msgid, error), status=error.status, headers=headers, content_type=JSON)
 
 
-async def read_body(request: web.Request) -> object:
-    """The JSON value of a caller's body.
+async def read_body(request: web.Request, *, needed: bool) -> object:
+    """The JSON value of a caller's body; an empty object when there is none and none is needed.
 
     Raises:
         ExhaustError: INVALID_DATA_ERROR; with status 413 when it is too large, 415 when it is encoded or no JSON.
@@ -153,6 +186,8 @@ async def read_body(request: web.Request) -> object:
         raise body_too_large() from error
     except TimeoutError as error:
         raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "the body did not arrive in time", status=408) from error
+    if not body and not needed:
+        return {}
     return decode_body(body, media_type)
 
 

@@ -25,7 +25,8 @@ _RELEASE_LOCK: Final = 7_203_002  # any constant; relays of several gateways tak
 _PUT: Final = """
 INSERT INTO outbox (request_id, attempt, traceparent) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
 """
-# One turn after the other round the partners, a partner's shortest request first, and none beyond its limit.
+# Whoever holds the line first; then one turn after the other round the partners, a partner's shortest request first,
+# and none beyond its limit.
 _NEXT: Final = """
 WITH in_flight AS (
     SELECT partner_id, count(*) AS requests FROM requests r
@@ -34,13 +35,15 @@ WITH in_flight AS (
     GROUP BY partner_id
 ), waiting AS (
     SELECT o.request_id, o.attempt, o.traceparent, o.created_at,
-           r.partner_id, r.dataset_id, r.resource, r.from_date, r.to_date, r.tags,
-           row_number() OVER (PARTITION BY r.partner_id ORDER BY r.to_date - r.from_date, o.created_at) AS turn
+           r.partner_id, r.dataset_id, r.resource, r.from_date, r.to_date, r.tags, r.synchronous,
+           row_number() OVER (
+               PARTITION BY r.partner_id ORDER BY r.synchronous DESC, r.to_date - r.from_date, o.created_at
+           ) AS turn
     FROM outbox o JOIN requests r USING (request_id)
 )
 SELECT w.* FROM waiting w LEFT JOIN in_flight f USING (partner_id)
 WHERE coalesce(f.requests, 0) + w.turn <= $1
-ORDER BY w.turn, w.to_date - w.from_date, w.created_at
+ORDER BY w.synchronous DESC, w.turn, w.to_date - w.from_date, w.created_at
 LIMIT $2
 """
 _RELEASED: Final = """

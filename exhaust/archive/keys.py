@@ -37,9 +37,14 @@ def day_record_key(dataset: str, resource: str, day: date, fingerprint: str) -> 
     return f"{_day_archive_stem(dataset, resource, day, fingerprint)}.json"
 
 
+def request_folder(request_id: UUID) -> str:
+    """What all keys of a request begin with; ends in a slash."""
+    return f"requests/{request_id}/"
+
+
 def request_prefix(request_id: UUID, attempt: int) -> str:
     """What the keys of one attempt at a request begin with; ends in a slash."""
-    return f"requests/{request_id}/attempt-{attempt}/"
+    return f"{request_folder(request_id)}attempt-{attempt}/"
 
 
 def day_markers_prefix(request_id: UUID, attempt: int) -> str:

@@ -43,6 +43,7 @@ CREATE TABLE requests (
     to_date        date NOT NULL,
     tags           text[] NOT NULL,
     created_at     timestamptz NOT NULL DEFAULT now(),
+    synchronous    boolean NOT NULL DEFAULT false,      -- somebody holds the line
     state          request_state NOT NULL DEFAULT 'submitted',
     attempt        integer NOT NULL DEFAULT 1,
     moved_at       timestamptz NOT NULL DEFAULT now(),  -- last sign of progress

@@ -11,6 +11,7 @@ from exhaust.settings import (
     DatasetSettings,
     KafkaSettings,
     LicenseKeySettings,
+    ObjectSettings,
     Port,
     PostgresSettings,
     ProcessSettings,
@@ -19,11 +20,23 @@ from exhaust.settings import (
 
 
 class GatewaySettings(
-    ProcessSettings, PostgresSettings, KafkaSettings, LicenseKeySettings, ServiceTokenSettings, DatasetSettings
+    ProcessSettings,
+    PostgresSettings,
+    KafkaSettings,
+    ObjectSettings,
+    LicenseKeySettings,
+    ServiceTokenSettings,
+    DatasetSettings,
 ):
-    """`port` is the public listener, `internal_port` the one for operators and internal services."""
+    """`port` is the public listener, `internal_port` the one for operators and internal services.
+
+    sync_patience is how long a synchronous download may hold the line, sync_fresh_for how old a finished download may
+    be that serves another call.
+    """
 
     internal_port: Port
     status_url: HttpUrl
     max_in_flight_per_partner: Annotated[int, Field(ge=1)] = 4
+    sync_patience: timedelta = timedelta(seconds=40)
+    sync_fresh_for: timedelta = timedelta(minutes=5)
     relay_interval: timedelta = timedelta(seconds=0.5)

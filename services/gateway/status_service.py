@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 import aiohttp
 import orjson
 from aiohttp import web
+from yarl import URL
 
-from exhaust.envelope import CALLER_HEADER, Operation
-from exhaust.errors import unavailable
+from exhaust.envelope import CALLER_HEADER, Operation, required
+from exhaust.errors import ErrorCode, unavailable
 from exhaust.requests import parse_request_id
 
 if TYPE_CHECKING:
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
     from services.gateway.access import Access
 
 STATUS: Final = Operation("ekstep.data_exhaust_dataset_request_status_service", "2.0")
-TIMEOUT: Final = aiohttp.ClientTimeout(total=20, connect=5)
+LIST: Final = Operation("ekstep.data_exhaust_dataset_requests_service", "2.0")
+# Longer than the longest wait that a caller may ask for.
+TIMEOUT: Final = aiohttp.ClientTimeout(total=40, connect=5)
 
 
 class StatusService:
@@ -35,15 +39,25 @@ class StatusService:
         """POST /v2/datasets/requests/status/{requestid}; the answer is passed back as it is."""
         client = await self._access.authenticate(call.part)
         request_id = parse_request_id(call.path("requestid"))
+        return await self._pass_on(call, client.user_id, f"/v2/datasets/requests/status/{request_id}")
+
+    async def list(self, call: Call) -> web.Response:
+        """POST /v2/datasets/requests/{partnerid}; the answer is passed back as it is."""
+        client = await self._access.authenticate(call.part)
+        partner_id = required(call.path("partnerid"), ErrorCode.MISSING_PARTNERID, "partnerid")
+        await self._access.authorize_partner(client, partner_id)
+        return await self._pass_on(call, client.user_id, f"/v2/datasets/requests/{quote(partner_id, safe='')}")
+
+    async def _pass_on(self, call: Call, user_id: int, path: str) -> web.Response:
         # Only the caller's identity and message id go on; the license key stays here.
         body = orjson.dumps({"params": {"msgid": call.msgid}, "request": {}})
         headers = {
             "Authorization": f"Bearer {self._token.get_secret_value()}",
             "Content-Type": "application/json",
             "traceparent": call.traceparent,
-            CALLER_HEADER: str(client.user_id),
+            CALLER_HEADER: str(user_id),
         }
-        url = f"{self._url}/v2/datasets/requests/status/{request_id}"
+        url = URL(f"{self._url}{path}", encoded=True).with_query(call.http.query)
         try:
             async with self._session.post(url, data=body, headers=headers, timeout=TIMEOUT) as answer:
                 return web.Response(
@@ -52,5 +66,5 @@ class StatusService:
                     content_type="application/json",
                     headers={"Cache-Control": "no-store"},
                 )
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise unavailable("the status service") from error

@@ -6,35 +6,39 @@ from contextlib import AsyncExitStack
 
 from aiohttp import web
 
-from exhaust.envelope import MAX_BODY_BYTES
+from exhaust.catalogue import load_catalogue
 from exhaust.grant_store import GrantStore
-from exhaust.http_edge import HttpMetrics, endpoint, envelope_errors, service_token_check
+from exhaust.http_edge import HttpMetrics, edge_app, endpoint, service_token_check
 from exhaust.kafka import Consumption, open_producer
 from exhaust.objects import open_objects
 from exhaust.observability import configure_logging
 from exhaust.postgres import open_database
 from exhaust.process import Health, health_routes, listening, metrics_route, run_process, run_until_stopped
 from schemas.events import TOPIC_COMPLETIONS
+from services.status.answers import Answers
+from services.status.changes import Changes
 from services.status.completions import CompletionConsumer
 from services.status.reaper import Reaper
 from services.status.request_states import RequestStates
+from services.status.request_views import RequestViews
 from services.status.settings import StatusSettings
-from services.status.status_calls import STATUS, StatusCalls
+from services.status.status_calls import LIST, STATUS, StatusCalls
+from services.status.update_calls import UPDATE, UpdateCalls
 
 CONCURRENCY = 16
 
 
-def internal_app(health: Health, settings: StatusSettings, calls: StatusCalls) -> web.Application:
+def internal_app(health: Health, settings: StatusSettings, calls: StatusCalls, updates: UpdateCalls) -> web.Application:
     """The internal listener: operations need the service token, health and metrics do not."""
-    app = web.Application(
-        middlewares=[envelope_errors, service_token_check(settings.service_token)], client_max_size=MAX_BODY_BYTES
-    )
-    status = endpoint(STATUS, calls.status, HttpMetrics(health.registry))
+    app = edge_app(service_token_check(settings.service_token))
+    metrics = HttpMetrics(health.registry)
     app.add_routes(
         [
             *health_routes(health),
             metrics_route(health),
-            web.post("/v2/datasets/requests/status/{requestid}", status),
+            web.post("/v2/datasets/requests/status/{requestid}", endpoint(STATUS, calls.status, metrics)),
+            web.post("/v2/datasets/requests/update/{requestid}", endpoint(UPDATE, updates.update, metrics)),
+            web.post("/v2/datasets/requests/{partnerid}", endpoint(LIST, calls.list, metrics)),
         ]
     )
     return app
@@ -52,24 +56,26 @@ async def serve() -> None:
         producer = await stack.enter_async_context(open_producer(settings))
         objects = await stack.enter_async_context(open_objects(settings))
         states = RequestStates(database)
-        calls = StatusCalls(
-            states,
-            GrantStore(database),
+        changes = Changes()
+        answers = Answers(
             objects,
+            load_catalogue(settings.catalogue),
             bucket=settings.s3_exhaust_bucket,
             link_lifetime=settings.link_lifetime,
         )
+        calls = StatusCalls(RequestViews(database), GrantStore(database), answers, changes)
+        updates = UpdateCalls(states, objects, changes, bucket=settings.s3_exhaust_bucket)
         consumption = Consumption(
             settings,
             group="status",
             topic=TOPIC_COMPLETIONS,
-            handle=CompletionConsumer(states, health.registry).handle,
+            handle=CompletionConsumer(states, changes, health.registry).handle,
             producer=producer,
             concurrency=CONCURRENCY,
         )
         # Not Kafka: while it is away, what is known can still be asked for.
         health.checks["postgres"] = database.ping
-        app = internal_app(health, settings, calls)
+        app = internal_app(health, settings, calls, updates)
         await stack.enter_async_context(listening(app, settings.host, settings.port))
         drain_s = settings.drain_timeout.total_seconds()
         await run_until_stopped(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from exhaust.kafka import Record
+    from services.status.changes import Changes
     from services.status.request_states import RequestStates
 
 log = structlog.get_logger(__name__)
@@ -27,8 +28,9 @@ log = structlog.get_logger(__name__)
 class CompletionConsumer:
     """Handles records of the topic, whoever sent them."""
 
-    def __init__(self, states: RequestStates, registry: CollectorRegistry) -> None:
+    def __init__(self, states: RequestStates, changes: Changes, registry: CollectorRegistry) -> None:
         self._states = states
+        self._changes = changes
         self._taken = Counter("exhaust_completions", "Completion events taken in.", ["status"], registry=registry)
 
     async def handle(self, record: Record) -> None:
@@ -53,6 +55,7 @@ class CompletionConsumer:
                     await self._states.take_in(record.header("ce_source"), event_id, completion)
         except RefusedCompletionError as error:
             raise RejectedRecordError(str(error)) from error
+        self._changes.tell(completion.requestid)
         self._taken.labels(completion.status).inc()
         log.info("completion.taken_in", status=completion.status, attempt=completion.attempt)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from exhaust import outbox
 from exhaust.archive.keys import request_prefix
+from exhaust.audit import record_action
 from exhaust.errors import ErrorCode
 from exhaust.requests import Standing, State
 from schemas.events import Completed, Failed, Progress
@@ -40,14 +40,6 @@ UPDATE requests SET attempt = $2, state = $3::request_state, outcome = $4, moved
     ELSE now() END
 WHERE request_id = $1
 """
-_READ: Final = """
-SELECT r.*, d.days_done, d.events, d.bytes
-FROM requests r, LATERAL (
-    SELECT count(*) AS days_done, coalesce(sum(events), 0)::bigint AS events, coalesce(sum(bytes), 0)::bigint AS bytes
-    FROM request_days d WHERE d.request_id = r.request_id AND d.attempt = r.attempt
-) d
-WHERE r.request_id = $1
-"""
 _STUCK: Final = """
 SELECT request_id, attempt FROM requests r
 WHERE state IN ('submitted', 'inprogress') AND moved_at < now() - $1::interval
@@ -63,30 +55,6 @@ _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}", re.ASCII)
 
 class RefusedCompletionError(Exception):
     """A completion event that must not count: its request is unknown, or it names a foreign object."""
-
-
-@dataclass(frozen=True, slots=True)
-class RequestStatus:
-    """What is known of a request now.
-
-    Attributes:
-        outcome: the archive (key, size, sha256, events, bytes) when complete, the error (code, message, …) when
-            failed, else None.
-    """
-
-    user_id: int
-    partner_id: str
-    dataset: str
-    resource: str
-    first: str
-    last: str
-    state: State
-    attempt: int
-    days_done: int
-    days_total: int
-    events: int
-    bytes: int
-    outcome: Mapping[str, Any] | None
 
 
 class RequestStates:
@@ -105,9 +73,7 @@ class RequestStates:
         async with self._database.transaction() as connection:
             if not await connection.execute(_TAKE_IN, source, event_id):
                 return
-            row = await connection.fetch_one(_LOCK, completion.requestid)
-            if row is None:
-                raise RefusedCompletionError(f"there is no request {completion.requestid}")
+            row = await _locked(connection, completion.requestid)
             if isinstance(completion, Progress) and completion.day is not None:
                 day = completion.day
                 if not row["from_date"] <= day.day <= row["to_date"]:
@@ -115,33 +81,30 @@ class RequestStates:
                 await connection.execute(
                     _FINISH_DAY, completion.requestid, completion.attempt, day.day, day.events, day.bytes
                 )
-            current = Standing(row["attempt"], State(row["state"]), _canonical(row["outcome"]))
-            standing = current.advanced_by(_reported(completion))
-            if completion.attempt == standing.attempt:  # news of an earlier attempt are no sign of progress
-                await _move(connection, completion, standing)
+            await _advance(connection, completion.requestid, row, _reported(completion))
 
-    async def read(self, request_id: UUID) -> RequestStatus | None:
-        """What is known of a request; None when there is none."""
-        row = await self._database.fetch_one(_READ, request_id)
-        if row is None:
-            return None
-        state = State(row["state"])
-        return RequestStatus(
-            user_id=row["user_id"],
-            partner_id=row["partner_id"],
-            dataset=row["dataset_id"],
-            resource=row["resource"],
-            first=row["from_date"].isoformat(),
-            last=row["to_date"].isoformat(),
-            state=state,
-            attempt=row["attempt"],
-            # A job elsewhere may complete a request without reporting days.
-            days_done=row["days_total"] if state is State.COMPLETE else row["days_done"],
-            days_total=row["days_total"],
-            events=row["events"],
-            bytes=row["bytes"],
-            outcome=row["outcome"],
-        )
+    async def update(self, request_id: UUID, state: State, outcome: Mapping[str, Any] | None) -> None:
+        """Let the word of a job that aggregates elsewhere count, for the present attempt. Repeating it changes nothing.
+
+        Args:
+            request_id: the request.
+            state: INPROGRESS, COMPLETE or FAILED.
+            outcome: the archive (key, size) when complete, the error (code, message) when failed, else None.
+
+        Raises:
+            RefusedCompletionError: there is no such request.
+        """
+        async with self._database.transaction() as connection:
+            row = await _locked(connection, request_id)
+            reported = Standing(row["attempt"], state, _canonical(outcome))
+            await _advance(connection, request_id, row, reported)
+            await record_action(
+                connection,
+                actor="service",
+                action="update",
+                subject=f"request/{request_id}",
+                detail={"status": state.wire},
+            )
 
     async def reap(self, *, no_progress_after: timedelta, max_attempts: int) -> tuple[int, int]:
         """Try requests again that show no progress, and fail them after the last attempt: every request ends.
@@ -184,9 +147,19 @@ def _reported(completion: Completion) -> Standing:
             )
 
 
-async def _move(connection: Connection, completion: Completion, standing: Standing) -> None:
-    outcome = orjson.loads(standing.detail) if standing.detail else None
-    await connection.execute(_MOVE, completion.requestid, standing.attempt, standing.state, outcome)
+async def _locked(connection: Connection, request_id: UUID) -> Mapping[str, Any]:
+    row = await connection.fetch_one(_LOCK, request_id)
+    if row is None:
+        raise RefusedCompletionError(f"there is no request {request_id}")
+    return row
+
+
+async def _advance(connection: Connection, request_id: UUID, row: Mapping[str, Any], reported: Standing) -> None:
+    current = Standing(row["attempt"], State(row["state"]), _canonical(row["outcome"]))
+    standing = current.advanced_by(reported)
+    if reported.attempt == standing.attempt:  # news of an earlier attempt are no sign of progress
+        outcome = orjson.loads(standing.detail) if standing.detail else None
+        await connection.execute(_MOVE, request_id, standing.attempt, standing.state, outcome)
 
 
 def _canonical(outcome: Mapping[str, Any] | None) -> str:

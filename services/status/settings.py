@@ -7,10 +7,19 @@ from typing import Annotated
 
 from pydantic import Field
 
-from exhaust.settings import KafkaSettings, ObjectSettings, PostgresSettings, ProcessSettings, ServiceTokenSettings
+from exhaust.settings import (
+    DatasetSettings,
+    KafkaSettings,
+    ObjectSettings,
+    PostgresSettings,
+    ProcessSettings,
+    ServiceTokenSettings,
+)
 
 
-class StatusSettings(ProcessSettings, PostgresSettings, KafkaSettings, ObjectSettings, ServiceTokenSettings):
+class StatusSettings(
+    ProcessSettings, PostgresSettings, KafkaSettings, ObjectSettings, ServiceTokenSettings, DatasetSettings
+):
     """How long a download link lives, and when a request without progress is tried again."""
 
     link_lifetime: timedelta = timedelta(hours=1)

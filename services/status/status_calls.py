@@ -1,88 +1,118 @@
-"""POST /v2/datasets/requests/status/{requestid}, for callers that the gateway has authenticated."""
+"""Status and list, for callers that the gateway has authenticated."""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
+import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
-from exhaust.archive.outer_archive import outer_archive_name
-from exhaust.days import DayRange, parse_day
 from exhaust.envelope import CALLER_HEADER, Operation
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http_edge import Answer
-from exhaust.requests import State, parse_request_id, unknown_request
+from exhaust.requests import parse_request_id, unknown_request
+from services.status.request_views import Place
 from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from exhaust.grant_store import GrantStore
     from exhaust.http_edge import Call
-    from exhaust.objects import Objects
-    from services.status.request_states import RequestStates, RequestStatus
+    from services.status.answers import Answers
+    from services.status.changes import Changes
+    from services.status.request_views import RequestView, RequestViews
 
 STATUS: Final = Operation("ekstep.data_exhaust_dataset_request_status_service", "2.0")
+LIST: Final = Operation("ekstep.data_exhaust_dataset_requests_service", "2.0")
+MAX_WAIT_S: Final = 30
+MAX_LIMIT: Final = 100
+DEFAULT_LIMIT: Final = 50
+LOOK_AGAIN_S: Final = 1.0  # another replica may have taken the news in
 _USER_ID: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 class StatusCalls:
-    """Answers what a request's state is, and where its download lies."""
+    """Answers how requests stand."""
 
-    def __init__(
-        self, states: RequestStates, grants: GrantStore, objects: Objects, *, bucket: str, link_lifetime: timedelta
-    ) -> None:
-        self._states = states
+    def __init__(self, views: RequestViews, grants: GrantStore, answers: Answers, changes: Changes) -> None:
+        self._views = views
         self._grants = grants
-        self._objects = objects
-        self._bucket = bucket
-        self._link_lifetime = link_lifetime
+        self._answers = answers
+        self._changes = changes
 
     async def status(self, call: Call) -> Answer:
-        """The documented status and downloadurl, and progress, size, digest or error beside them."""
-        caller = call.http.headers.get(CALLER_HEADER, "")
-        if not _USER_ID.fullmatch(caller):
-            raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, f"the header {CALLER_HEADER} must be a user id")
-        request = await self._states.read(parse_request_id(call.path("requestid")))
-        if request is None or not await self._may_see(int(caller), request):
-            raise unknown_request()
-        return Answer(await self._result(request))
+        """One request. With `?wait=30` the answer comes when it has ended, or after so many seconds."""
+        user_id = _caller(call)
+        request_id = parse_request_id(call.path("requestid"))
+        deadline = time.monotonic() + _number(call, "wait", default=0, least=0, most=MAX_WAIT_S)
+        while True:
+            view = await self._views.one(request_id)
+            if view is None or not await self._may_see(user_id, view):
+                raise unknown_request()
+            left = deadline - time.monotonic()
+            if view.state.is_terminal or left <= 0:
+                return Answer(await self._answers.status(view))
+            await self._changes.wait(request_id, min(left, LOOK_AGAIN_S))
 
-    async def _may_see(self, user_id: int, request: RequestStatus) -> bool:
-        """Whether the caller acts for the request's partner.
+    async def list(self, call: Call) -> Answer:
+        """A partner's requests that the caller may read, newest first, in pages: `?limit=50&next=…`."""
+        views, more = await self._views.of_partner(
+            call.path("partnerid"),
+            user_id=_caller(call),
+            after=_place(call.http.query.get("next")),
+            limit=_number(call, "limit", default=DEFAULT_LIMIT, least=1, most=MAX_LIMIT),
+        )
+        result: dict[str, object] = {"requests": [await self._answers.entry(view) for view in views]}
+        if more is not None:
+            result["next"] = _cursor(more)
+        return Answer(result)
+
+    async def _may_see(self, user_id: int, view: RequestView) -> bool:
+        """Whether the caller acts for the request's partner and may read its resource.
 
         Raises:
             ExhaustError: AUTHORIZATION_FAILED, when it is the caller's own request and a grant was withdrawn since.
         """
-        acts_for_partner = await self._grants.holds(user_id, resource_id(request.partner_id), None)
-        may_read = await self._grants.holds(user_id, request.resource, request.dataset)
-        if acts_for_partner and may_read:
+        acts_for_partner = await self._grants.holds(user_id, resource_id(view.partner_id), None)
+        if acts_for_partner and await self._grants.holds(user_id, view.resource, view.dataset):
             return True
-        if user_id == request.user_id:
+        if user_id == view.user_id:
             raise ExhaustError(
                 ErrorCode.AUTHORIZATION_FAILED, "the grant on this request's partner or resource was withdrawn"
             )
         return False
 
-    async def _result(self, request: RequestStatus) -> dict[str, object]:
-        result: dict[str, object] = {
-            "status": request.state.wire,
-            "progress": {
-                "daysdone": request.days_done,
-                "daystotal": request.days_total,
-                "events": request.events,
-                "bytes": request.bytes,
-            },
-        }
-        outcome = request.outcome or {}
-        if request.state is State.COMPLETE:
-            days = DayRange(parse_day(request.first, "fromdate"), parse_day(request.last, "todate"))
-            result["downloadurl"] = await self._objects.signed_url(
-                self._bucket,
-                outcome["key"],
-                lifetime=self._link_lifetime,
-                file_name=outer_archive_name(request.dataset, days.first, days.last),
-            )
-            result |= {name: outcome[name] for name in ("size", "sha256", "events", "bytes")}
-        elif request.state is State.FAILED:
-            result["error"] = outcome
-        return result
+
+def _caller(call: Call) -> int:
+    caller = call.http.headers.get(CALLER_HEADER, "")
+    if not _USER_ID.fullmatch(caller):
+        raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, f"the header {CALLER_HEADER} must be a user id")
+    return int(caller)
+
+
+def _number(call: Call, name: str, *, default: int, least: int, most: int) -> int:
+    text = call.http.query.get(name)
+    if text is None:
+        return default
+    if not re.fullmatch(r"[0-9]{1,6}", text, re.ASCII) or not least <= int(text) <= most:
+        raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, f"{name} must be a number from {least} to {most}")
+    return int(text)
+
+
+def _cursor(place: Place) -> str:
+    return base64.urlsafe_b64encode(f"{place.created_at.isoformat()} {place.request_id}".encode()).decode()
+
+
+def _place(cursor: str | None) -> Place | None:
+    if cursor is None:
+        return None
+    try:
+        created_at, _, request_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
+        place = Place(datetime.fromisoformat(created_at), UUID(request_id))
+    except (ValueError, binascii.Error) as error:
+        raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "next must be the value that the last page gave") from error
+    if place.created_at.tzinfo is None:
+        raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "next must be the value that the last page gave")
+    return place

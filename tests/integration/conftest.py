@@ -30,9 +30,11 @@ from exhaust.process import Health, listening
 from exhaust.settings import KafkaSettings, ObjectSettings
 from services.gateway.__main__ import public_app
 from services.gateway.access import Access
+from services.gateway.filing import Filing as GatewayFiling
 from services.gateway.registration import Registration
 from services.gateway.status_service import StatusService
 from services.gateway.submission import Submission
+from services.gateway.synchronous import SynchronousDownloads, SynchronousSettings
 from telemetry.resource_ids import resource_id
 from tests.conftest import ROOT
 from tests.support.s3_proxy import closed_port
@@ -274,15 +276,32 @@ def assert_refused(reply: Reply, status: int, code: str, *, ver: str = "2.0") ->
 
 @asynccontextmanager
 async def open_gateway(database: Database, producer: Producer) -> AsyncIterator[Gateway]:
-    """A gateway without relay, whose status service is away."""
+    """A gateway without relay, whose status service and store are away."""
     health = Health(checks={"postgres": database.ping, "kafka": producer.ping})
     access = Access(KeyStore(database, PEPPERS), GrantStore(database), load_catalogue(None))
-    submission = Submission(database, access, zone=ZoneInfo("UTC"), filed=lambda: None)
+    filing = GatewayFiling(database, filed=lambda: None)
+    submission = Submission(filing, access, zone=ZoneInfo("UTC"))
     port = closed_port()
-    async with aiohttp.ClientSession() as session:
+    no_store = ObjectSettings(
+        s3_endpoint=f"http://127.0.0.1:{closed_port()}",
+        s3_access_key=SecretStr("nobody"),
+        s3_secret_key=SecretStr("nothing"),
+        s3_raw_bucket="raw",
+        s3_exhaust_bucket="exhaust",
+    )
+    async with aiohttp.ClientSession() as session, open_objects(no_store) as objects:
+        downloads = SynchronousDownloads(
+            database,
+            objects,
+            filing,
+            access,
+            bucket=no_store.s3_exhaust_bucket,
+            zone=ZoneInfo("UTC"),
+            settings=SynchronousSettings(patience=timedelta(seconds=1), fresh_for=timedelta(minutes=5)),
+        )
         away = HttpUrl(f"http://127.0.0.1:{closed_port()}")
         status_service = StatusService(session, away, SecretStr("a service token"), access)
-        app = public_app(health, Registration(access.keys), submission, status_service)
+        app = public_app(health, Registration(access.keys), submission, status_service, downloads)
         async with listening(app, "127.0.0.1", port):
             yield Gateway(session, f"http://127.0.0.1:{port}")
 

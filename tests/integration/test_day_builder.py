@@ -275,6 +275,7 @@ ODD: dict[str, bytes] = {
     "blank lines": packed(b"\n", event(), b" \t\r\n", b"\n"),
     "carriage returns": packed(event(1).replace(b"\n", b"\r\n"), event(2).replace(b"\n", b"\r\n")),
     "byte order mark": packed(b"\xef\xbb\xbf" + event(1), event(2)),
+    "byte order marks anywhere": packed(b"\xef\xbb\xbf\n", event(1), b"\xef\xbb\xbf" + event(2), b"\xef\xbb\xbf"),
     "NUL": packed(event(1), b"\0\n", event(2)[:-1] + b"\0\n", b'{"eid":"a\0b"}\n'),
     "NUL in an escape": packed(event(filler="\0")),
     "invalid UTF-8": packed(event(1).replace(b"IMP", b"\xff\xfe"), event(2), b"\xc3\n"),

@@ -292,6 +292,20 @@ async def test_a_stream_that_is_cut_goes_on_where_it_stopped(shelf: Shelf, *, re
     assert way.cuts >= 3
 
 
+@pytest.mark.parametrize(("start", "end"), [(0, 1), (MIB, 4 * MIB), (3 * MIB + 1, None), (MIB, MIB)])
+async def test_a_part_of_an_object_is_streamed_over_cuts_too(shelf: Shelf, start: int, end: int | None) -> None:
+    data = noise(5 * MIB)
+    await shelf.put("a", data=data)
+    source = await shelf.head("a")
+    async with (
+        proxy(shelf.settings.s3_endpoint, cut_after=MIB) as way,
+        shelf.behind(way) as behind,
+        asyncio.timeout(PATIENCE_S),
+    ):
+        stream = behind.objects.stream(behind.bucket, source, start=start, end=end)
+        assert b"".join([chunk async for chunk in stream]) == data[start:end]
+
+
 @pytest.mark.parametrize("size", [0, 1, MIB, 3 * MIB + 1])
 async def test_a_stream_comes_in_chunks_of_bounded_size(shelf: Shelf, size: int) -> None:
     data = noise(size)

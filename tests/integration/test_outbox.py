@@ -18,6 +18,7 @@ from exhaust.settings import KafkaSettings
 from schemas.events import TOPIC_REQUESTS, TYPE_REQUESTED, DatasetRequested
 from services.gateway.relay import Relay
 from services.status.request_states import RequestStates
+from services.status.request_views import RequestViews
 from tests.integration.conftest import LONG_AGO, Filing
 
 A, B = "org.example.a", "org.example.b"
@@ -208,7 +209,7 @@ async def test_a_request_that_waits_is_never_reaped(database: Database, filing: 
     await release(database, Topic())
     assert await states.reap(no_progress_after=timedelta(minutes=1), max_attempts=1) == (0, 0)
     assert await states.reap(no_progress_after=timedelta(0), max_attempts=1) == (0, 1)
-    found = await states.read(request_id)
+    found = await RequestViews(database).one(request_id)
     assert found is not None
     assert found.state is State.FAILED
 

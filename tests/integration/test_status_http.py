@@ -1,10 +1,11 @@
 """The status service's internal listener: who may call, who may see a request, and the link to its download."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 from uuid import UUID, uuid4
 
 import aiohttp
@@ -14,6 +15,7 @@ from pydantic import SecretStr
 from yarl import URL
 
 from exhaust.archive.keys import outer_archive_key
+from exhaust.catalogue import load_catalogue
 from exhaust.envelope import CALLER_HEADER
 from exhaust.grant_store import GrantStore
 from exhaust.objects import Objects
@@ -22,11 +24,25 @@ from exhaust.process import Health, listening
 from exhaust.settings import KafkaSettings, ObjectSettings
 from schemas.events import Completed, Failed, Failure, FinishedArchive, FinishedDay, Progress
 from services.status.__main__ import internal_app
+from services.status.answers import Answers
+from services.status.changes import Changes
 from services.status.request_states import RequestStates
+from services.status.request_views import RequestViews
 from services.status.settings import StatusSettings
 from services.status.status_calls import StatusCalls
+from services.status.update_calls import UpdateCalls
 from telemetry.resource_ids import resource_id
-from tests.integration.conftest import LONG_AGO, MSGID, RESOURCE, Filing, Listener, Reply, assert_refused, envelope
+from tests.integration.conftest import (
+    LONG_AGO,
+    MSGID,
+    PARTNER,
+    RESOURCE,
+    Filing,
+    Listener,
+    Reply,
+    assert_refused,
+    envelope,
+)
 from tests.support.s3_proxy import closed_port
 
 TOKEN = "a service token for the tests"
@@ -85,10 +101,12 @@ async def status(
         **kafka_settings.model_dump(),
         **object_settings.model_dump(),
     )
-    calls = StatusCalls(
-        states, GrantStore(database), objects, bucket=settings.s3_exhaust_bucket, link_lifetime=link_lifetime
-    )
-    app = internal_app(Health(checks={"postgres": database.ping}), settings, calls)
+    changes = Changes()
+    bucket = settings.s3_exhaust_bucket
+    answers = Answers(objects, load_catalogue(None), bucket=bucket, link_lifetime=link_lifetime)
+    calls = StatusCalls(RequestViews(database), GrantStore(database), answers, changes)
+    updates = UpdateCalls(states, objects, changes, bucket=bucket)
+    app = internal_app(Health(checks={"postgres": database.ping}), settings, calls, updates)
     async with aiohttp.ClientSession() as session, listening(app, settings.host, settings.port):
         yield Status(session, f"http://{settings.host}:{settings.port}")
 
@@ -295,3 +313,124 @@ async def test_the_link_ends(status: Status, link: URL) -> None:
         with attempt:
             async with status.session.get(link) as answer:
                 assert answer.status == 403
+
+
+async def listed(status: Status, caller: int, query: str = "", partner: str = PARTNER) -> Reply:
+    path = f"/v2/datasets/requests/{quote(partner, safe='')}{query}"
+    return await status.call(path, envelope({}), headers=headers(caller))
+
+
+async def test_a_partners_requests_are_listed_newest_first_in_pages(
+    status: Status, filing: Filing, caller: int
+) -> None:
+    made = [await filing.request(user_id=caller) for _ in range(5)]
+    await filing.request(partner="org.example.somebody.else")
+    seen: list[str] = []
+    query = "?limit=2"
+    while True:
+        result = (await listed(status, caller, query)).body["result"]
+        seen += [entry["requestid"] for entry in result["requests"]]
+        if "next" not in result:
+            break
+        query = f"?limit=2&next={quote(result['next'])}"
+    assert seen == [str(request_id) for request_id in reversed(made)]
+
+
+async def test_an_entry_has_every_documented_field(status: Status, link: URL, caller: int, request_id: UUID) -> None:
+    assert link
+    (entry,) = (await listed(status, caller)).body["result"]["requests"]
+    tracker = entry.pop("tracker")
+    created = entry.pop("createdat")
+    assert entry == {
+        "partnerid": PARTNER,
+        "username": "somebody",
+        "requestid": str(request_id),
+        "datasetid": "eks-consumption-raw",
+        "resourceid": RESOURCE,
+        "fromdate": "2026-01-01",
+        "todate": "2026-01-03",
+        "tags": [str(request_id)],
+    }
+    assert abs(created / 1000 - datetime.now(UTC).timestamp()) < 3600
+    assert (tracker["status"], tracker["size"]) == ("complete", len(DOWNLOAD))
+    assert tracker["downloadurl"].startswith("http")
+
+
+async def test_a_list_shows_only_what_the_caller_may_read(
+    status: Status, filing: Filing, owner_database: Database
+) -> None:
+    await filing.request()
+    stranger = await grant(owner_database, await filing.user(), "another-resource")
+    assert (await listed(status, stranger)).body["result"] == {"requests": []}
+
+
+@pytest.mark.parametrize("query", ["?limit=0", "?limit=101", "?limit=x", "?next=x", "?next=", "?next=AAAA"])
+async def test_a_page_that_cannot_be_is_refused(status: Status, caller: int, query: str) -> None:
+    assert_refused(await listed(status, caller, query), 400, "INVALID_DATA_ERROR")
+
+
+async def test_a_call_can_wait_for_the_end(
+    status: Status, states: RequestStates, caller: int, request_id: UUID
+) -> None:
+    waiting = asyncio.create_task(status.call(f"{path_of(request_id)}?wait=30", envelope({}), headers=headers(caller)))
+    event = completed(request_id)
+    # News that another replica took in: nobody tells the one that waits.
+    await states.take_in("/test", str(uuid4()), event)
+    reply = await asyncio.wait_for(waiting, 15)
+    assert reply.body["result"]["status"] == "complete"
+
+
+async def test_a_wait_that_is_too_long_is_refused(status: Status, caller: int, request_id: UUID) -> None:
+    reply = await status.call(f"{path_of(request_id)}?wait=31", envelope({}), headers=headers(caller))
+    assert_refused(reply, 400, "INVALID_DATA_ERROR")
+
+
+async def updated(status: Status, request_id: UUID | str, request: dict[str, Any]) -> Reply:
+    return await status.call(f"/v2/datasets/requests/update/{request_id}", envelope(request), headers=headers(1))
+
+
+async def test_a_job_elsewhere_completes_a_request(
+    status: Status, objects: Objects, object_settings: ObjectSettings, request_id: UUID, caller: int
+) -> None:
+    bucket = object_settings.s3_exhaust_bucket
+    key = f"requests/{request_id}/spark/part 1.zip"
+    await objects.put(bucket, key, DOWNLOAD)
+    await updated(status, request_id, {"status": "inprogress", "downloadurl": "ignored"})
+    for url in (f"s3://{bucket}/{key}", f"https://elsewhere.example/{bucket}/{quote(key)}?signature=x", key):
+        reply = await updated(status, request_id, {"status": "complete", "downloadurl": url})
+        assert reply.status == 200, reply.body
+    found = await status.result(request_id, caller)
+    assert (found["status"], found["size"]) == ("complete", len(DOWNLOAD))
+    async with status.session.get(URL(found["downloadurl"], encoded=True)) as answer:
+        assert await answer.read() == DOWNLOAD
+    late = await updated(status, request_id, {"status": "failed"})
+    assert late.status == 200
+    assert (await status.result(request_id, caller))["status"] == "complete"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "https://evil.example/x.zip",
+        "requests/00000000-0000-4000-8000-000000000000/x.zip",
+        "requests/REQUEST/",
+        "requests/REQUEST/../other/x.zip",
+        "requests/REQUEST/absent.zip",
+    ],
+)
+async def test_an_update_may_only_name_an_object_of_its_own(
+    status: Status, request_id: UUID, caller: int, url: str
+) -> None:
+    url = url.replace("REQUEST", str(request_id))
+    reply = await updated(status, request_id, {"status": "complete", "downloadurl": url})
+    assert_refused(reply, 400, "INVALID_DATA_ERROR")
+    assert (await status.result(request_id, caller))["status"] == "inprogress"
+
+
+async def test_an_update_needs_a_documented_word_and_a_known_request(status: Status, request_id: UUID) -> None:
+    for request in ({}, {"status": "done"}, {"status": "submitted"}):
+        assert_refused(await updated(status, request_id, request), 400, "INVALID_DATA_ERROR")
+    unknown = "00000000-0000-4000-8000-000000000000"
+    assert_refused(await updated(status, unknown, {"status": "failed"}), 404, "INVALID_REQUESTID")
+    assert_refused(await updated(status, "x", {"status": "failed"}), 404, "INVALID_REQUESTID")

@@ -1,0 +1,146 @@
+"""Downloads for callers who hold the line: the same requests and archives, and a wait for their end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+from exhaust.archive.outer_archive import outer_archive_name
+from exhaust.days import requested_days, today_in
+from exhaust.envelope import Operation
+from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.http_edge import Delivery
+from exhaust.objects import ObjectMissingError
+from exhaust.requests import DatasetRequest, State, parse_resource
+from services.gateway.downloads import Download, send
+from services.gateway.filing import Submitter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import timedelta
+    from zoneinfo import ZoneInfo
+
+    from aiohttp import web
+
+    from exhaust.catalogue import Dataset
+    from exhaust.days import DayRange
+    from exhaust.http_edge import Call
+    from exhaust.key_store import Client
+    from exhaust.object_info import ObjectInfo
+    from exhaust.objects import Objects
+    from exhaust.postgres import Database
+    from services.gateway.access import Access
+    from services.gateway.filing import Filing
+
+DOWNLOAD_V1: Final = Operation("ekstep.data_exhaust_dataset_service", "1.0")
+LOOK_AGAIN_S: Final = 0.1
+_RECENT: Final = """
+SELECT outcome FROM requests
+WHERE dataset_id = $1 AND resource = $2 AND from_date = $3 AND to_date = $4 AND tags = '{}'
+  AND state = 'complete' AND ended_at > now() - $5::interval AND outcome ? 'sha256'
+ORDER BY ended_at DESC LIMIT 1
+"""
+_STANDING: Final = "SELECT state, outcome FROM requests WHERE request_id = $1"
+
+
+@dataclass(frozen=True, slots=True)
+class SynchronousSettings:
+    """How long a caller may hold the line, and how old a finished download may be that serves another caller."""
+
+    patience: timedelta
+    fresh_for: timedelta
+
+
+class SynchronousDownloads:
+    """Answers with the zip itself."""
+
+    def __init__(
+        self,
+        database: Database,
+        objects: Objects,
+        filing: Filing,
+        access: Access,
+        *,
+        bucket: str,
+        zone: ZoneInfo,
+        settings: SynchronousSettings,
+    ) -> None:
+        self._database = database
+        self._objects = objects
+        self._filing = filing
+        self._access = access
+        self._bucket = bucket
+        self._zone = zone
+        self._settings = settings
+
+    async def v1(self, call: Call) -> Delivery:
+        """POST /v1/datasets/{datasetId}/{resourceId}[/{fromDate}[/{toDate}]]."""
+        client = await self._access.authenticate(call.part)
+        resource = parse_resource(call.path("resourceId"))
+        days = self._days(call)
+        dataset = await self._access.authorize(client, call.path("datasetId"), resource)
+        return await self._deliver(call, client, dataset, resource, days)
+
+    def _days(self, call: Call) -> DayRange:
+        return requested_days(call.optional_path("fromDate"), call.optional_path("toDate"), today=today_in(self._zone))
+
+    async def _deliver(self, call: Call, client: Client, dataset: Dataset, resource: str, days: DayRange) -> Delivery:
+        request = DatasetRequest(uuid4(), dataset.id, resource, days, ())
+        outcome = await self._finished_lately(request)
+        info = None
+        if outcome is not None:
+            info = await self._stored(outcome)
+        if outcome is None or info is None:
+            outcome = await self._wait_for(call, client, request)
+            info = await self._stored(outcome)
+        if info is None:
+            raise ExhaustError(ErrorCode.INTERNAL_ERROR, "the download vanished; ask again")
+        download = Download(info, str(outcome["sha256"]), outer_archive_name(dataset.id, days.first, days.last))
+
+        async def stream(http: web.Request) -> web.StreamResponse:
+            return await send(http, self._objects, self._bucket, download)
+
+        return Delivery(stream)
+
+    async def _finished_lately(self, request: DatasetRequest) -> Mapping[str, Any] | None:
+        row = await self._database.fetch_one(
+            _RECENT,
+            request.dataset,
+            request.resource,
+            request.days.first,
+            request.days.last,
+            self._settings.fresh_for,
+        )
+        return row["outcome"] if row else None
+
+    async def _stored(self, outcome: Mapping[str, Any]) -> ObjectInfo | None:
+        try:
+            return await self._objects.head(self._bucket, str(outcome["key"]))
+        except ObjectMissingError:
+            return None
+
+    async def _wait_for(self, call: Call, client: Client, request: DatasetRequest) -> Mapping[str, Any]:
+        """File the request, or join the identical one that is in progress, and wait for its outcome.
+
+        Raises:
+            ExhaustError: SERVICE_UNAVAILABLE when it takes longer; the work goes on, so that the next call finds it.
+        """
+        submitter = Submitter(client.user_id, request.resource, client.license_key_name, synchronous=True)
+        request_id = await self._filing.file(request, submitter, call.traceparent)
+        deadline = time.monotonic() + self._settings.patience.total_seconds()
+        while time.monotonic() < deadline:
+            row = await self._database.fetch_one(_STANDING, request_id)
+            state = State(row["state"]) if row else State.SUBMITTED
+            if row and state is State.COMPLETE:
+                outcome: Mapping[str, Any] = row["outcome"]
+                return outcome
+            if row and state is State.FAILED:
+                reason = (row["outcome"] or {}).get("message", "no reason given")
+                raise ExhaustError(ErrorCode.INTERNAL_ERROR, f"the dataset could not be made: {reason}")
+            await asyncio.sleep(LOOK_AGAIN_S)
+        raise ExhaustError(
+            ErrorCode.SERVICE_UNAVAILABLE, "the dataset is still being made; the same call will find it in a while"
+        )

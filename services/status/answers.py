@@ -1,0 +1,77 @@
+"""What a request looks like on the wire: the documented fields, and ours beside them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from exhaust.archive.outer_archive import outer_archive_name
+from exhaust.requests import State
+
+if TYPE_CHECKING:
+    from exhaust.catalogue import Catalogue
+    from exhaust.objects import Objects
+    from services.status.request_views import RequestView
+
+DEFAULT_RETENTION_DAYS: Final = 7  # of a dataset that left the catalogue
+
+
+class Answers:
+    """Describes requests; links are signed while they are described, and never kept."""
+
+    def __init__(self, objects: Objects, catalogue: Catalogue, *, bucket: str, link_lifetime: timedelta) -> None:
+        self._objects = objects
+        self._catalogue = catalogue
+        self._bucket = bucket
+        self._link_lifetime = link_lifetime
+
+    async def status(self, view: RequestView) -> dict[str, object]:
+        """The result of the status operation."""
+        result: dict[str, object] = {
+            "status": view.state.wire,
+            "progress": {
+                "daysdone": view.days_done,
+                "daystotal": len(view.days),
+                "events": view.events,
+                "bytes": view.bytes,
+            },
+        }
+        if view.state is State.FAILED:
+            return result | {"error": view.outcome}
+        if view.state is not State.COMPLETE:
+            return result
+        outcome = view.outcome or {}
+        result |= {name: outcome[name] for name in ("size", "sha256", "events", "bytes") if name in outcome}
+        expires_at = self._expires_at(view)
+        result["expiresat"] = expires_at.isoformat(timespec="seconds")
+        if expires_at <= datetime.now(UTC):
+            return result | {"expired": True}
+        return result | {"downloadurl": await self._link(view, str(outcome["key"]))}
+
+    async def entry(self, view: RequestView) -> dict[str, object]:
+        """One entry of the list operation."""
+        return {
+            "partnerid": view.partner_id,
+            "username": view.username,
+            "requestid": str(view.request_id),
+            "datasetid": view.dataset,
+            "resourceid": view.resource,
+            "fromdate": view.days.first.isoformat(),
+            "todate": view.days.last.isoformat(),
+            "tags": list(view.tags),
+            "createdat": int(view.created_at.timestamp() * 1000),
+            "tracker": await self.status(view),
+        }
+
+    def _expires_at(self, view: RequestView) -> datetime:
+        dataset = self._catalogue.find(view.dataset)
+        days = dataset.retention_days if dataset else DEFAULT_RETENTION_DAYS
+        return (view.ended_at or view.created_at) + timedelta(days=days)
+
+    async def _link(self, view: RequestView, key: str) -> str:
+        return await self._objects.signed_url(
+            self._bucket,
+            key,
+            lifetime=self._link_lifetime,
+            file_name=outer_archive_name(view.dataset, view.days.first, view.days.last),
+        )

@@ -1,0 +1,75 @@
+"""POST /v2/datasets/requests/update/{requestid}: the word of a job that aggregates elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote, urlsplit
+
+from exhaust.archive.keys import request_folder
+from exhaust.envelope import Operation
+from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.http_edge import Answer
+from exhaust.objects import ObjectMissingError
+from exhaust.requests import State, parse_request_id, unknown_request
+from services.status.request_states import RefusedCompletionError
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from exhaust.http_edge import Call
+    from exhaust.objects import Objects
+    from services.status.changes import Changes
+    from services.status.request_states import RequestStates
+
+UPDATE: Final = Operation("ekstep.data_exhaust_dataset_request_update_service", "2.0")
+FAILED_ELSEWHERE: Final = {"code": ErrorCode.INTERNAL_ERROR, "message": "the job that aggregated it reported a failure"}
+
+
+class UpdateCalls:
+    """Takes updates in. The URL is never stored: it only says which object of the request's own is meant."""
+
+    def __init__(self, states: RequestStates, objects: Objects, changes: Changes, *, bucket: str) -> None:
+        self._states = states
+        self._objects = objects
+        self._changes = changes
+        self._bucket = bucket
+
+    async def update(self, call: Call) -> Answer:
+        """Moves the request as its present attempt allows; the same update again changes nothing."""
+        request_id = parse_request_id(call.path("requestid"))
+        try:
+            state = {word.wire: word for word in State}[call.part.status or ""]
+        except KeyError:
+            raise ExhaustError(
+                ErrorCode.INVALID_DATA_ERROR, "request/status must be inprogress, complete or failed"
+            ) from None
+        outcome: dict[str, object] | None = None
+        if state is State.COMPLETE:
+            outcome = await self._archive(request_id, call.part.download_url or "")
+        elif state is State.FAILED:
+            outcome = dict(FAILED_ELSEWHERE)
+        try:
+            await self._states.update(request_id, state, outcome)
+        except RefusedCompletionError as error:
+            raise unknown_request() from error
+        self._changes.tell(request_id)
+        return Answer()
+
+    async def _archive(self, request_id: UUID, url: str) -> dict[str, object]:
+        """The object that the URL names: s3://bucket/key, http(s)://host/bucket/key, or a key alone."""
+        folder = request_folder(request_id)
+        path = unquote(urlsplit(url).path) if "://" in url else url
+        _, found, name = path.partition(folder)
+        key = f"{folder}{name}"
+        if not found or not name or ".." in name or "\0" in name:
+            raise ExhaustError(
+                ErrorCode.INVALID_DATA_ERROR,
+                f"request/downloadurl must name an object under {folder} of the exhaust bucket",
+            )
+        try:
+            stored = await self._objects.head(self._bucket, key)
+        except ObjectMissingError as error:
+            raise ExhaustError(
+                ErrorCode.INVALID_DATA_ERROR, "request/downloadurl names an object that does not exist"
+            ) from error
+        return {"key": key, "size": stored.size}
