@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
@@ -20,6 +19,7 @@ from aiokafka.errors import KafkaError
 
 from exhaust.errors import unavailable
 from exhaust.offsets import OffsetLedger
+from exhaust.records import Record, RejectedRecordError, dead_letter_headers
 from schemas.events import TOPIC_DEAD_LETTERS, TOPICS
 
 if TYPE_CHECKING:
@@ -37,27 +37,6 @@ MAX_RECORD_BYTES: Final = 2 * 1024 * 1024
 TOPIC_EXISTS: Final = 36  # TOPIC_ALREADY_EXISTS in Kafka's protocol errors
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A record as it lies on the topic."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes
-    headers: tuple[tuple[str, bytes], ...]
-
-    def header(self, name: str) -> str:
-        """The last header of that name as text, or the empty string."""
-        values = [value for header, value in self.headers if header == name and value is not None]
-        return values[-1].decode(errors="replace") if values else ""
-
-
-class RejectedRecordError(Exception):
-    """A handler's verdict: this record cannot be worked on, now or later; it belongs on the dead-letter topic."""
 
 
 class Producer:
@@ -198,7 +177,7 @@ class Consumption:
         try:
             while not stop.is_set():
                 beat()
-                await self._turn(consumer)
+                await self._turn(consumer, stop, beat)
             await self._drain(consumer, drain_s)
         finally:
             for task in self._tasks.values():
@@ -213,13 +192,15 @@ class Consumption:
             # Joining waits for members that died without a word, up to the session timeout.
             joining = asyncio.ensure_future(consumer.start())
             stopping = asyncio.ensure_future(stop.wait())
-            while not (joining.done() or stopping.done()):
-                beat()
-                await asyncio.wait((joining, stopping), timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
-            stopping.cancel()
-            if joining.done() and joining.exception() is None:
-                return consumer
-            joining.cancel()
+            try:
+                while not (joining.done() or stopping.done()):
+                    beat()
+                    await asyncio.wait((joining, stopping), timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
+                if joining.done() and joining.exception() is None:
+                    return consumer
+            finally:
+                stopping.cancel()
+                joining.cancel()
             outcomes: list[BaseException | None] = await asyncio.gather(joining, return_exceptions=True)
             failure = outcomes[0]
             await _close(consumer)
@@ -240,17 +221,28 @@ class Consumption:
             session_timeout_ms=session_ms,
             heartbeat_interval_ms=session_ms // 10,
             rebalance_timeout_ms=60_000,
-            partition_assignment_strategy=(StickyPartitionAssignor,),
+            # A class of its own: the driver keeps the last assignment on the class, for all groups of a process.
+            partition_assignment_strategy=(type("StickyAssignor", (StickyPartitionAssignor,), {}),),
         )
         consumer.subscribe([self._topic], listener=_Listener(self))
         return consumer
 
-    async def _turn(self, consumer: AIOKafkaConsumer) -> None:
-        """Poll once (never cancelled: that would switch off the driver's poll watchdog), start work, commit."""
+    async def _turn(self, consumer: AIOKafkaConsumer, stop: asyncio.Event, beat: Beat) -> None:
+        """Poll once, start work, commit."""
         free = self._concurrency - len(self._tasks)
         self._pause(consumer, paused=free <= 0)
-        batches = await consumer.getmany(timeout_ms=POLL_MS if free > 0 else POLL_MS // 10, max_records=max(free, 1))
-        for partition, messages in batches.items():
+        polling = asyncio.ensure_future(
+            consumer.getmany(timeout_ms=POLL_MS if free > 0 else POLL_MS // 10, max_records=max(free, 1))
+        )
+        # A poll waits for a rebalance however long that takes. It is not cancelled: that would switch off the driver's
+        # watchdog. A stop leaves it to the closing of the consumer.
+        while not polling.done() and not stop.is_set():
+            beat()
+            await asyncio.wait({polling}, timeout=1.0)
+        if not polling.done():
+            polling.add_done_callback(lambda left: left.cancelled() or left.exception())
+            return
+        for partition, messages in polling.result().items():
             ledger = self._ledgers.setdefault(partition, OffsetLedger())
             for message in messages:
                 ledger.take(message.offset)
@@ -296,14 +288,7 @@ class Consumption:
             error=type(error).__name__,
             exc_info=not isinstance(error, RejectedRecordError),
         )
-        headers = [
-            *record.headers,
-            ("dl_topic", record.topic.encode()),
-            ("dl_partition", str(record.partition).encode()),
-            ("dl_offset", str(record.offset).encode()),
-            ("dl_group", self._group.encode()),
-            ("dl_error", f"{type(error).__name__}: {error}"[:1000].encode(errors="replace")),
-        ]
+        headers = dead_letter_headers(record, self._group, error)
         while True:
             try:
                 await self._producer.send_raw(TOPIC_DEAD_LETTERS, record.key, record.value, headers)
@@ -324,6 +309,9 @@ class Consumption:
         try:
             async with asyncio.timeout(COMMIT_TIMEOUT_S):
                 await consumer.commit(offsets)
+            for partition, behind in offsets.items():
+                if partition in self._ledgers:
+                    self._ledgers[partition].committed(behind)
         except (KafkaError, TimeoutError, OSError) as error:
             # The records may come again; their effects are idempotent.
             log.warning("kafka.commit_failed", group=self._group, error=type(error).__name__)

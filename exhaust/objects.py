@@ -132,7 +132,7 @@ class Objects:
                     async for chunk in chunks:
                         position += len(chunk)
                         yield chunk
-            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            except (BotoCoreError, aiohttp.ClientError, OSError, TimeoutError) as error:
                 cut = error
             except ExhaustError as error:
                 if not error.retryable or isinstance(error, SourceObjectError):

@@ -23,12 +23,15 @@ class OffsetLedger:
             self._finished[offset] = True
 
     def committable(self) -> int | None:
-        """The offset to commit (the next to be read), or None when nothing new is finished. Forgets what it covers."""
-        covered = []
+        """The offset to commit (the next to be read), or None when nothing new is finished."""
+        behind = None
         for offset, finished in self._finished.items():
             if not finished:
                 break
-            covered.append(offset)
-        for offset in covered:
+            behind = offset + 1
+        return behind
+
+    def committed(self, behind: int) -> None:
+        """Forget what a successful commit of this offset covers."""
+        for offset in [offset for offset in self._finished if offset < behind]:
             del self._finished[offset]
-        return covered[-1] + 1 if covered else None

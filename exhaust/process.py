@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
 MAX_LINE_BYTES: Final = 32 * 1024  # 20 tags of 64 characters, each up to 12 bytes in a percent-encoded path
-STALL_LIMIT_S: Final = 60.0
+STALL_LIMIT_S: Final = 120.0  # twice the longest rebalance
 STALL_EXIT_CODE: Final = 70
 USAGE_EXIT_CODE: Final = 2
 READY_TIMEOUT_S: Final = 5.0

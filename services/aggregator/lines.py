@@ -22,7 +22,8 @@ class LineSplitter:
     def __init__(self, name: str, max_line_bytes: int) -> None:
         self._name = name
         self._max = max_line_bytes
-        self._rest = b""
+        self._begun: list[bytes] = []  # the parts of a line whose end has not come yet
+        self._begun_bytes = 0
         self._offset = 0
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
@@ -31,27 +32,35 @@ class LineSplitter:
         Raises:
             SourceObjectError: LIMIT_EXCEEDED for a line that is too long.
         """
-        lines = (self._rest + piece).split(b"\n")
-        self._rest = lines.pop()
-        for line in lines:
-            yield self._checked(line + b"\n")
-        if len(self._rest) > self._max:
-            self._checked(self._rest)
+        whole, newline, rest = piece.rpartition(b"\n")
+        if newline:
+            block = b"".join((*self._begun, whole))
+            self._begun, self._begun_bytes = [], 0
+            for line in block.split(b"\n"):
+                yield self._checked(line + b"\n")
+        if rest:
+            self._begun.append(rest)
+            self._begun_bytes += len(rest)
+            if self._begun_bytes > self._max:
+                raise self._too_long()
 
     def finish(self) -> Iterator[bytes]:
         """The last line, when it has no newline."""
-        if self._rest:
-            yield self._checked(self._rest)
+        if self._begun:
+            yield self._checked(b"".join(self._begun))
 
     def _checked(self, line: bytes) -> bytes:
         if len(line) > self._max:
-            raise SourceObjectError(
-                ErrorCode.LIMIT_EXCEEDED,
-                self._name,
-                f"the line at inflated byte {self._offset} is longer than {self._max} bytes",
-            )
+            raise self._too_long()
         self._offset += len(line)
         return line
+
+    def _too_long(self) -> SourceObjectError:
+        return SourceObjectError(
+            ErrorCode.LIMIT_EXCEEDED,
+            self._name,
+            f"the line at inflated byte {self._offset} is longer than {self._max} bytes",
+        )
 
 
 def decode(line: bytes) -> object:

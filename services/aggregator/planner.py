@@ -17,7 +17,8 @@ from services.aggregator.records import decode_record, persist
 if TYPE_CHECKING:
     from datetime import date, timedelta
 
-    from exhaust.kafka import Producer, Record
+    from exhaust.kafka import Producer
+    from exhaust.records import Record
     from services.aggregator.news import News
 
 log = structlog.get_logger(__name__)

@@ -9,13 +9,13 @@ import stamina
 from pydantic import ValidationError
 
 from exhaust.errors import ErrorCode, ExhaustError
-from exhaust.kafka import RejectedRecordError
+from exhaust.records import RejectedRecordError
 from schemas.events import DatasetRequested, DayRequested
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from exhaust.kafka import Record
+    from exhaust.records import Record
 
 Wanted = TypeVar("Wanted", DatasetRequested, DayRequested)
 FIRST_WAIT = timedelta(milliseconds=200)

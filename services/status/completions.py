@@ -10,15 +10,15 @@ from prometheus_client import Counter
 from pydantic import ValidationError
 
 from exhaust.errors import ExhaustError
-from exhaust.kafka import RejectedRecordError
 from exhaust.observability import bind_trace
+from exhaust.records import RejectedRecordError
 from schemas.events import COMPLETION
 from services.status.request_states import RefusedCompletionError
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-    from exhaust.kafka import Record
+    from exhaust.records import Record
     from services.status.changes import Changes
     from services.status.request_states import RequestStates
 

@@ -14,7 +14,8 @@ from uuid import uuid4
 import pytest
 
 from exhaust.errors import ErrorCode, ExhaustError
-from exhaust.kafka import Consumption, Producer, Record, RejectedRecordError, create_topics, open_producer
+from exhaust.kafka import Consumption, Producer, create_topics, open_producer
+from exhaust.records import Record, RejectedRecordError
 from schemas.events import TOPIC_DEAD_LETTERS, CloudEvent
 from tests.support.s3_proxy import closed_port, proxy
 

@@ -10,9 +10,10 @@ from prometheus_client import CollectorRegistry
 
 from exhaust import outbox
 from exhaust.errors import ErrorCode, ExhaustError, unavailable
-from exhaust.kafka import Consumption, Producer, Record
+from exhaust.kafka import Consumption, Producer
 from exhaust.outbox import Waiting
 from exhaust.postgres import Database
+from exhaust.records import Record
 from exhaust.requests import State
 from exhaust.settings import KafkaSettings
 from schemas.events import TOPIC_REQUESTS, TYPE_REQUESTED, DatasetRequested
