@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from exhaust.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 RESERVED_IDS: Final = frozenset({"requests"})  # /v2/datasets/requests/… is another operation
 
 
-class CatalogueError(Exception):
-    """The catalogue file cannot be used; the message says what, where and what to do."""
+class CatalogueError(ConfigurationError):
+    """The catalogue file cannot be used."""
 
 
 class Layout(StrEnum):

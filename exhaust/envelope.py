@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 from uuid import uuid4
 
 import orjson
@@ -33,6 +33,9 @@ class _Lenient(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
 
+ShortText = Annotated[str | None, Field(max_length=256)]
+
+
 class Params(_Lenient):
     """The caller's `params`; only `msgid` is used, and only echoed."""
 
@@ -44,12 +47,27 @@ class RequestPart(_Lenient):
 
     # Real clients write licensekey, the documents licenseKey.
     license_key: str | None = Field(None, validation_alias=AliasChoices("licenseKey", "licensekey"))
-    partner_id: str | None = Field(None, validation_alias="partnerid", max_length=256)
-    username: str | None = Field(None, max_length=256)
-    client_name: str | None = Field(None, validation_alias="clientName", max_length=256)
-    license_key_name: str | None = Field(None, validation_alias="licenseKeyName", max_length=256)
-    status: str | None = None
+    partner_id: ShortText = Field(None, validation_alias="partnerid")
+    username: ShortText = None
+    client_name: ShortText = Field(None, validation_alias="clientName")
+    license_key_name: ShortText = Field(None, validation_alias="licenseKeyName")
+    resource_id: ShortText = Field(None, validation_alias="resourceId")
+    dataset_id: ShortText = Field(None, validation_alias="datasetId")
+    # Of updates by jobs that aggregate elsewhere.
+    status: ShortText = None
     download_url: str | None = Field(None, validation_alias="downloadurl", max_length=4096)
+    # Of an operator's calls.
+    operator: ShortText = None
+    expires_at: ShortText = Field(None, validation_alias="expiresAt")
+    overlap_hours: int | None = Field(None, validation_alias="overlapHours", ge=0, le=24 * 365)
+    key_number: int | None = Field(None, validation_alias="keyNumber", ge=1, lt=2**63)
+    actor: ShortText = None
+    action: ShortText = None
+    subject: ShortText = None
+    since: ShortText = None
+    until: ShortText = None
+    before: int | None = Field(None, ge=1, lt=2**63)
+    limit: int | None = Field(None, ge=1, le=1000)
 
 
 class RequestEnvelope(_Lenient):

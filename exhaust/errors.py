@@ -21,6 +21,7 @@ class ErrorCode(StrEnum):
 
     NOT_FOUND = "NOT_FOUND"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
+    RATE_LIMITED = "RATE_LIMITED"
     SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
     SOURCE_OBJECT_UNREADABLE = "SOURCE_OBJECT_UNREADABLE"
     SOURCE_OBJECT_CHANGED = "SOURCE_OBJECT_CHANGED"
@@ -39,9 +40,10 @@ HTTP_STATUS: Final = {
     ErrorCode.INVALID_REQUESTID: 404,
     ErrorCode.NOT_FOUND: 404,
     ErrorCode.METHOD_NOT_ALLOWED: 405,
+    ErrorCode.RATE_LIMITED: 429,
     ErrorCode.SERVICE_UNAVAILABLE: 503,
 }
-RETRYABLE: Final = frozenset({ErrorCode.SERVICE_UNAVAILABLE, ErrorCode.SOURCE_OBJECT_CHANGED})
+RETRYABLE: Final = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.SERVICE_UNAVAILABLE, ErrorCode.SOURCE_OBJECT_CHANGED})
 
 
 class ExhaustError(Exception):
@@ -63,6 +65,10 @@ class ExhaustError(Exception):
     def retryable(self) -> bool:
         """Whether the same call may succeed later without anybody changing anything."""
         return self.code in RETRYABLE
+
+
+class ConfigurationError(Exception):
+    """A file that the process needs cannot be used; the message says what, where and what to do."""
 
 
 class SourceObjectError(ExhaustError):

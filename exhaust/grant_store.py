@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from exhaust.audit import record_action
+from exhaust.audit import Action, record_action
+from exhaust.key_store import find_holder, find_user
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from exhaust.postgres import Database
@@ -19,12 +21,28 @@ WHERE user_id = $1 AND resource = $2
   AND (expires_at IS NULL OR expires_at > now())
 LIMIT 1
 """
-_FIND_USER: Final = """
-SELECT id FROM data_exhaust_users WHERE client_name = $1 AND license_key_name = $2 AND revoked_at IS NULL
-"""
 _GRANT: Final = """
 INSERT INTO data_exhaust_users_resources (user_id, resource_id, dataset_id, expires_at) VALUES ($1, $2, $3, $4)
 ON CONFLICT (user_id, resource, dataset_id) DO UPDATE SET expires_at = EXCLUDED.expires_at
+"""
+_UNGRANT: Final = """
+DELETE FROM data_exhaust_users_resources
+WHERE user_id = $1 AND resource = $2 AND ($3::text IS NULL OR dataset_id = $3)
+"""
+_OF_CLIENT: Final = """
+SELECT u.client_name, u.license_key_name, g.resource, g.dataset_id, g.expires_at
+FROM data_exhaust_users_resources g JOIN data_exhaust_users u ON u.id = g.user_id
+WHERE u.client_name = $1 AND ($2::text IS NULL OR u.license_key_name = $2)
+ORDER BY u.license_key_name, g.resource, g.dataset_id NULLS FIRST
+"""
+_WHO: Final = """
+SELECT u.client_name, u.license_key_name, g.resource, g.dataset_id, g.expires_at
+FROM data_exhaust_users_resources g JOIN data_exhaust_users u ON u.id = g.user_id
+WHERE g.resource = $1
+  AND (g.dataset_id IS NULL OR $2::text IS NULL OR g.dataset_id = $2)
+  AND (g.expires_at IS NULL OR g.expires_at > now())
+  AND EXISTS (SELECT FROM valid_license_keys k WHERE k.user_id = u.id)
+ORDER BY u.client_name, u.license_key_name, g.dataset_id NULLS FIRST
 """
 
 
@@ -33,6 +51,7 @@ class Grant:
     """A resource for the holder of one license key.
 
     Attributes:
+        resource: in canonical form.
         dataset: the one dataset that it is for, by the dataset's own id; None for all.
         expires_at: when it ends; None for never.
     """
@@ -42,10 +61,6 @@ class Grant:
     resource: str
     dataset: str | None = None
     expires_at: datetime | None = None
-
-
-class UnknownClientError(Exception):
-    """No unrevoked license key has these names."""
 
 
 class GrantStore:
@@ -68,21 +83,61 @@ class GrantStore:
         """Grant; repeating a grant only moves its end.
 
         Raises:
-            UnknownClientError: there is no such key.
+            UnknownClientError: there is no such user, or all its keys are revoked.
         """
         async with self._database.transaction() as connection:
-            user = await connection.fetch_one(_FIND_USER, grant.client_name, grant.license_key_name)
-            if user is None:
-                raise UnknownClientError
-            await connection.execute(_GRANT, user["id"], grant.resource, grant.dataset, grant.expires_at)
+            user_id = await find_holder(connection, grant.client_name, grant.license_key_name)
+            await connection.execute(_GRANT, user_id, grant.resource, grant.dataset, grant.expires_at)
             await record_action(
-                connection,
-                actor=actor,
-                action="grant",
-                subject=f"user/{user['id']}",
-                detail={
-                    "resource": grant.resource,
-                    "dataset": grant.dataset,
-                    "expires": grant.expires_at.isoformat() if grant.expires_at else None,
-                },
+                connection, actor=actor, action=Action.GRANT, subject=f"user/{user_id}", detail=_detail(grant)
             )
+
+    async def remove(self, grant: Grant, *, actor: str) -> int:
+        """Withdraw a grant, effective at once.
+
+        Args:
+            grant: with a dataset, the grant for that dataset alone: one for all datasets stays. Without, every grant
+                on the resource. Its end does not matter.
+            actor: who withdraws it.
+
+        Returns:
+            How many grants there were.
+
+        Raises:
+            UnknownClientError: there is no such user.
+        """
+        async with self._database.transaction() as connection:
+            user_id = await find_user(connection, grant.client_name, grant.license_key_name)
+            removed = await connection.execute(_UNGRANT, user_id, grant.resource, grant.dataset)
+            if removed:
+                await record_action(
+                    connection,
+                    actor=actor,
+                    action=Action.UNGRANT,
+                    subject=f"user/{user_id}",
+                    detail={"resource": grant.resource, "dataset": grant.dataset, "grants": removed},
+                )
+        return removed
+
+    async def of_client(self, client_name: str, license_key_name: str | None = None) -> list[Grant]:
+        """The grants of a client's keys, also those that have ended; of one key, when it is named."""
+        rows = await self._database.fetch(_OF_CLIENT, client_name, license_key_name)
+        return [Grant(*row.values()) for row in rows]
+
+    async def who(self, resource: str, dataset: str | None = None) -> list[Grant]:
+        """The grants by which somebody may read a resource now.
+
+        Args:
+            resource: in canonical form.
+            dataset: the dataset's own id; None for any.
+        """
+        rows = await self._database.fetch(_WHO, resource, dataset)
+        return [Grant(*row.values()) for row in rows]
+
+
+def _detail(grant: Grant) -> Mapping[str, object]:
+    return {
+        "resource": grant.resource,
+        "dataset": grant.dataset,
+        "expires": grant.expires_at.isoformat() if grant.expires_at else None,
+    }

@@ -38,6 +38,7 @@ BODY_TIMEOUT_S: Final = 10.0
 RETRY_AFTER_S: Final = 5
 UNKNOWN_OPERATION: Final = Operation("ekstep.data_exhaust", "1.0")
 JSON: Final = "application/json"
+CALL_ID: Final = web.RequestKey("call_id", str)
 SECURITY_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -108,7 +109,7 @@ def edge_app(*middlewares: Middleware) -> web.Application:
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    if call_id := request.get("call_id"):
+    if call_id := request.get(CALL_ID):
         response.headers["X-Request-ID"] = call_id
     response.headers["Server"] = "telemetry-exhaust"  # not which libraries, in which versions
     for name, value in SECURITY_HEADERS.items():
@@ -123,7 +124,7 @@ def endpoint(
     async def handler(request: web.Request) -> web.StreamResponse:
         started = time.monotonic()
         traceparent = traceparent_from(request.headers.get("traceparent"))
-        request["call_id"] = call_id = str(uuid4())
+        request[CALL_ID] = call_id = str(uuid4())
         bind_trace(traceparent, call_id=call_id, operation=operation.id)
         response = await _answer(operation, handle, request, traceparent, needs_body=needs_body)
         metrics.calls.labels(operation.id, response.status).inc()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -20,13 +21,13 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import ValidationError
 
-from exhaust.catalogue import CatalogueError
-from exhaust.errors import ExhaustError
+from exhaust.errors import ConfigurationError, ExhaustError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
 MAX_LINE_BYTES: Final = 32 * 1024  # 20 tags of 64 characters, each up to 12 bytes in a percent-encoded path
+MAX_FIELD_BYTES: Final = 16 * 1024  # a header: the longest token, and some
 STALL_LIMIT_S: Final = 120.0  # twice the longest rebalance
 STALL_EXIT_CODE: Final = 70
 USAGE_EXIT_CODE: Final = 2
@@ -99,6 +100,13 @@ def metrics_route(health: Health) -> web.RouteDef:
     return web.get("/metrics", metrics)
 
 
+def _quiet_logger() -> logging.Logger:
+    """For the HTTP server: what it would log of a malformed request quotes the request, which may hold a secret."""
+    logger = logging.getLogger("exhaust.http_server")
+    logger.disabled = True
+    return logger
+
+
 @asynccontextmanager
 async def listening(app: web.Application, host: str, port: int) -> AsyncIterator[None]:
     """Serve an application until the block ends; requests in progress are then finished."""
@@ -110,6 +118,8 @@ async def listening(app: web.Application, host: str, port: int) -> AsyncIterator
         shutdown_timeout=10,
         auto_decompress=False,  # encoded bodies are refused, so nobody inflates them
         max_line_size=MAX_LINE_BYTES,
+        max_field_size=MAX_FIELD_BYTES,
+        logger=_quiet_logger(),
     )
     await runner.setup()
     try:
@@ -169,7 +179,7 @@ def run_process(serve: Callable[[], Coroutine[None, None, None]]) -> None:
             name = "EXHAUST_" + "_".join(map(str, violation["loc"])).upper()
             sys.stderr.write(f"{name}: {violation['msg']}; set it in the environment\n")
         sys.exit(USAGE_EXIT_CODE)
-    except CatalogueError as error:
+    except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(USAGE_EXIT_CODE)
     except ExhaustError as error:

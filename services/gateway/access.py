@@ -9,10 +9,15 @@ from exhaust.errors import ErrorCode, ExhaustError
 from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
+    from multidict import CIMultiDictProxy
+
     from exhaust.catalogue import Catalogue, Dataset
     from exhaust.envelope import RequestPart
     from exhaust.grant_store import GrantStore
+    from exhaust.http_edge import Call
     from exhaust.key_store import Client, KeyStore
+    from services.gateway.limits import Limits
+    from services.gateway.tokens.verifier import TokenVerifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,33 @@ class Access:
     keys: KeyStore
     grants: GrantStore
     catalogue: Catalogue
+    tokens: TokenVerifier
+    limits: Limits
+
+    async def admit(self, call: Call) -> Client:
+        """The holder of the license key in a public call's body, when it calls not too often.
+
+        Raises:
+            ExhaustError: LOGIN_FAILED, or RATE_LIMITED.
+        """
+        client = await self.authenticate(call.part)
+        self.limits.check_holder(call.http, client.user_id)
+        return client
+
+    async def admit_by_header(self, call: Call) -> Client:
+        """The holder of the bearer token, or beside X-Channel-ID of the X-API-Key, when it calls not too often.
+
+        Raises:
+            ExhaustError: LOGIN_FAILED, or RATE_LIMITED.
+        """
+        license_key = call.http.headers.get("X-API-Key")
+        if license_key is not None and "X-Channel-ID" in call.http.headers:
+            client = await self.keys.authenticate(license_key)
+        else:
+            caller = await self.tokens.verify(_bearer_token(call.http.headers))
+            client = await self.keys.by_subject(caller.issuer, caller.subject)
+        self.limits.check_holder(call.http, client.user_id)
+        return client
 
     async def authenticate(self, part: RequestPart) -> Client:
         """The holder of the license key in the body.
@@ -62,3 +94,10 @@ class Access:
             ErrorCode.AUTHORIZATION_FAILED,
             "this license key has no access to this dataset or resource; check both ids, or ask for a grant",
         )
+
+
+def _bearer_token(headers: CIMultiDictProxy[str]) -> str:
+    """What follows `Bearer `; empty, and so a bad token, when the header is missing, repeated or of another scheme."""
+    given = headers.getall("Authorization", ())
+    scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+    return token if scheme.lower() == "bearer" else ""

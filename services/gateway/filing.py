@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from exhaust import outbox
-from exhaust.audit import record_action
+from exhaust.audit import Action, record_action
+from services.gateway.idempotency import Intent, fingerprint_of, once
+from services.gateway.limits import check_open_requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,44 +49,68 @@ class Submitter:
 class Filing:
     """Files requests."""
 
-    def __init__(self, database: Database, *, filed: Callable[[], None]) -> None:
+    def __init__(self, database: Database, *, max_open_per_partner: int, filed: Callable[[], None]) -> None:
         """Prepare.
 
         Args:
             database: with the runtime role.
+            max_open_per_partner: unfinished requests that a partner may have.
             filed: told after a request was committed, so that it need not wait for the relay's next round.
         """
         self._database = database
+        self._max_open = max_open_per_partner
         self._filed = filed
 
-    async def file(self, request: DatasetRequest, submitter: Submitter, traceparent: str) -> UUID:
-        """The id of the filed request, or of an identical one that is still in progress."""
+    async def file(
+        self, request: DatasetRequest, submitter: Submitter, traceparent: str, *, idempotency_key: str | None = None
+    ) -> UUID:
+        """The id of the filed request, of an identical one in progress, or of the one that the key stands for.
+
+        Raises:
+            ExhaustError: RATE_LIMITED when the partner has too many open requests; INVALID_DATA_ERROR with status 422
+                when the key was used for something else.
+        """
+        intent = None
+        if idempotency_key is not None:
+            asked = fingerprint_of(request, partner_id=submitter.partner_id, username=submitter.username)
+            intent = Intent(submitter.user_id, idempotency_key, asked)
         async with self._database.transaction() as connection:
-            inserted = await connection.fetch_one(
-                _INSERT,
-                request.request_id,
-                submitter.user_id,
-                submitter.partner_id,
-                submitter.username,
-                request.dataset,
-                request.resource,
-                request.days.first,
-                request.days.last,
-                list(request.tags),
-                len(request.days),
-                submitter.synchronous,
-            )
-            if inserted is None:
-                return await self._same(connection, request, submitter)
-            await outbox.put(connection, request.request_id, 1, traceparent)
-            await record_action(
-                connection,
-                actor=f"user/{submitter.user_id}",
-                action="submit",
-                subject=f"request/{request.request_id}",
-                detail={"partner": submitter.partner_id, "username": submitter.username},
-            )
+
+            async def write() -> UUID:
+                return await self._write(connection, request, submitter, traceparent)
+
+            request_id = await once(connection, intent, request.request_id, write)
         self._filed()
+        return request_id
+
+    async def _write(
+        self, connection: Connection, request: DatasetRequest, submitter: Submitter, traceparent: str
+    ) -> UUID:
+        inserted = await connection.fetch_one(
+            _INSERT,
+            request.request_id,
+            submitter.user_id,
+            submitter.partner_id,
+            submitter.username,
+            request.dataset,
+            request.resource,
+            request.days.first,
+            request.days.last,
+            list(request.tags),
+            len(request.days),
+            submitter.synchronous,
+        )
+        if inserted is None:
+            return await self._same(connection, request, submitter)
+        await check_open_requests(connection, submitter.partner_id, self._max_open)
+        await outbox.put(connection, request.request_id, 1, traceparent)
+        await record_action(
+            connection,
+            actor=f"user/{submitter.user_id}",
+            action=Action.SUBMIT,
+            subject=f"request/{request.request_id}",
+            detail={"partner": submitter.partner_id, "username": submitter.username},
+        )
         return request.request_id
 
     async def _same(self, connection: Connection, request: DatasetRequest, submitter: Submitter) -> UUID:

@@ -7,22 +7,26 @@ from typing import TYPE_CHECKING, Final
 from exhaust.envelope import Operation, required
 from exhaust.errors import ErrorCode
 from exhaust.http_edge import Answer
+from services.gateway.limits import check_registration
 
 if TYPE_CHECKING:
     from exhaust.http_edge import Call
     from exhaust.key_store import KeyStore
+    from services.gateway.limits import LimitSettings
 
 REGISTER: Final = Operation("ekstep.data_exhaust_client", "1.0")
 
 
 class Registration:
-    """Registers clients. Registering grants nothing."""
+    """Registers clients, where the settings allow it. Registering grants nothing."""
 
-    def __init__(self, keys: KeyStore) -> None:
+    def __init__(self, keys: KeyStore, limits: LimitSettings) -> None:
         self._keys = keys
+        self._limits = limits
 
     async def register(self, call: Call) -> Answer:
         """Answers the license key, once."""
+        check_registration(self._limits, call.http.headers)
         part = call.part
         client_name = required(part.client_name, ErrorCode.INVALID_DATA_ERROR, "clientName")
         key_name = required(part.license_key_name, ErrorCode.INVALID_DATA_ERROR, "licenseKeyName")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, HttpUrl
@@ -17,6 +18,7 @@ from exhaust.settings import (
     ProcessSettings,
     ServiceTokenSettings,
 )
+from services.gateway.limits import LimitSettings
 
 
 class GatewaySettings(
@@ -27,11 +29,12 @@ class GatewaySettings(
     LicenseKeySettings,
     ServiceTokenSettings,
     DatasetSettings,
+    LimitSettings,
 ):
     """`port` is the public listener, `internal_port` the one for operators and internal services.
 
     sync_patience is how long a synchronous download may hold the line, sync_fresh_for how old a finished download may
-    be that serves another call.
+    be that serves another call. token_issuers is the file of the issuers whose tokens are accepted; without it, none.
     """
 
     internal_port: Port
@@ -39,4 +42,5 @@ class GatewaySettings(
     max_in_flight_per_partner: Annotated[int, Field(ge=1)] = 4
     sync_patience: timedelta = timedelta(seconds=40)
     sync_fresh_for: timedelta = timedelta(minutes=5)
+    token_issuers: Path | None = None
     relay_interval: timedelta = timedelta(seconds=0.5)

@@ -11,6 +11,7 @@ from exhaust.errors import ErrorCode
 from exhaust.http_edge import RETRY_AFTER_S, Answer
 from exhaust.requests import DatasetRequest, parse_resource, parse_tags
 from services.gateway.filing import Submitter
+from services.gateway.idempotency import key_from
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -40,7 +41,8 @@ class Submission:
     async def submit(self, call: Call) -> Answer:
         """Answers 202 with the request id, after request and outbox row are committed."""
         part = call.part
-        client = await self._access.authenticate(part)
+        key = key_from(call.http.headers)
+        client = await self._access.admit(call)
         submitter = Submitter(
             client.user_id,
             required(part.partner_id, ErrorCode.MISSING_PARTNERID, "partnerid"),
@@ -52,9 +54,8 @@ class Submission:
         tags = parse_tags([*query.getall("tags[]", ()), *query.getall("tags", ())])
         await self._access.authorize_partner(client, submitter.partner_id)
         dataset = await self._access.authorize(client, call.path("datasetId"), resource)
-        request_id = await self._filing.file(
-            DatasetRequest(uuid4(), dataset.id, resource, days, tags), submitter, call.traceparent
-        )
+        request = DatasetRequest(uuid4(), dataset.id, resource, days, tags)
+        request_id = await self._filing.file(request, submitter, call.traceparent, idempotency_key=key)
         return Answer(
             {"requestid": str(request_id)},
             status=202,

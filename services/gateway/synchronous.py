@@ -17,6 +17,7 @@ from exhaust.objects import ObjectMissingError
 from exhaust.requests import DatasetRequest, State, parse_resource
 from services.gateway.downloads import Download, send
 from services.gateway.filing import Submitter
+from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,8 +79,16 @@ class SynchronousDownloads:
 
     async def v1(self, call: Call) -> Delivery:
         """POST /v1/datasets/{datasetId}/{resourceId}[/{fromDate}[/{toDate}]]."""
-        client = await self._access.authenticate(call.part)
+        client = await self._access.admit(call)
         resource = parse_resource(call.path("resourceId"))
+        days = self._days(call)
+        dataset = await self._access.authorize(client, call.path("datasetId"), resource)
+        return await self._deliver(call, client, dataset, resource, days)
+
+    async def v3(self, call: Call) -> Delivery:
+        """/data/v3/datasets/{datasetId}[/{resourceId}[/{fromDate}[/{toDate}]]], for holders of a token or a channel."""
+        client = await self._access.admit_by_header(call)
+        resource = _resource_v3(call)
         days = self._days(call)
         dataset = await self._access.authorize(client, call.path("datasetId"), resource)
         return await self._deliver(call, client, dataset, resource, days)
@@ -144,3 +153,21 @@ class SynchronousDownloads:
         raise ExhaustError(
             ErrorCode.SERVICE_UNAVAILABLE, "the dataset is still being made; the same call will find it in a while"
         )
+
+
+def _resource_v3(call: Call) -> str:
+    """The resource that is asked for; with X-Channel-ID it is the channel's, whether the path names it or not.
+
+    Raises:
+        ExhaustError: AUTHORIZATION_FAILED when the path names another one.
+    """
+    named = call.optional_path("resourceId")
+    channel = call.http.headers.get("X-Channel-ID")
+    if channel is None:
+        if named is None:
+            raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "name a resourceId in the path, or send X-Channel-ID")
+        return parse_resource(named)
+    resource = resource_id(channel)
+    if named is not None and named != channel and parse_resource(named) != resource:
+        raise ExhaustError(ErrorCode.AUTHORIZATION_FAILED, "the resourceId in the path is not that of X-Channel-ID")
+    return resource

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,19 +23,23 @@ from deploy.local.stack import Stack, start_stack, stop_stack
 from exhaust import outbox
 from exhaust.catalogue import load_catalogue
 from exhaust.grant_store import GrantStore
+from exhaust.http_edge import HttpMetrics
 from exhaust.kafka import Producer, create_topics, open_producer
 from exhaust.key_store import KeyStore
 from exhaust.objects import Objects, open_objects
 from exhaust.postgres import Database, migrate, open_database
 from exhaust.process import Health, listening
 from exhaust.settings import KafkaSettings, ObjectSettings
-from services.gateway.__main__ import public_app
 from services.gateway.access import Access
+from services.gateway.administration import Administration
+from services.gateway.apps import Operations, public_app
 from services.gateway.filing import Filing as GatewayFiling
+from services.gateway.limits import Limits, LimitSettings
 from services.gateway.registration import Registration
 from services.gateway.status_service import StatusService
 from services.gateway.submission import Submission
 from services.gateway.synchronous import SynchronousDownloads, SynchronousSettings
+from services.gateway.tokens.verifier import open_token_verifier
 from telemetry.resource_ids import resource_id
 from tests.conftest import ROOT
 from tests.support.s3_proxy import closed_port
@@ -278,9 +283,9 @@ def assert_refused(reply: Reply, status: int, code: str, *, ver: str = "2.0") ->
 async def open_gateway(database: Database, producer: Producer) -> AsyncIterator[Gateway]:
     """A gateway without relay, whose status service and store are away."""
     health = Health(checks={"postgres": database.ping, "kafka": producer.ping})
-    access = Access(KeyStore(database, PEPPERS), GrantStore(database), load_catalogue(None))
-    filing = GatewayFiling(database, filed=lambda: None)
-    submission = Submission(filing, access, zone=ZoneInfo("UTC"))
+    limited = LimitSettings(holder_calls_per_minute=100_000, address_calls_per_minute=100_000)
+    limits = Limits(limited, time.monotonic)
+    filing = GatewayFiling(database, max_open_per_partner=1000, filed=lambda: None)
     port = closed_port()
     no_store = ObjectSettings(
         s3_endpoint=f"http://127.0.0.1:{closed_port()}",
@@ -289,7 +294,12 @@ async def open_gateway(database: Database, producer: Producer) -> AsyncIterator[
         s3_raw_bucket="raw",
         s3_exhaust_bucket="exhaust",
     )
-    async with aiohttp.ClientSession() as session, open_objects(no_store) as objects:
+    async with (
+        aiohttp.ClientSession() as session,
+        open_objects(no_store) as objects,
+        open_token_verifier(None) as tokens,
+    ):
+        access = Access(KeyStore(database, PEPPERS), GrantStore(database), load_catalogue(None), tokens, limits)
         downloads = SynchronousDownloads(
             database,
             objects,
@@ -300,8 +310,14 @@ async def open_gateway(database: Database, producer: Producer) -> AsyncIterator[
             settings=SynchronousSettings(patience=timedelta(seconds=1), fresh_for=timedelta(minutes=5)),
         )
         away = HttpUrl(f"http://127.0.0.1:{closed_port()}")
-        status_service = StatusService(session, away, SecretStr("a service token"), access)
-        app = public_app(health, Registration(access.keys), submission, status_service, downloads)
+        operations = Operations(
+            Registration(access.keys, limited),
+            Submission(filing, access, zone=ZoneInfo("UTC")),
+            downloads,
+            StatusService(session, away, SecretStr("a service token"), access),
+            Administration(access, database),
+        )
+        app = public_app(health, operations, limits, HttpMetrics(health.registry))
         async with listening(app, "127.0.0.1", port):
             yield Gateway(session, f"http://127.0.0.1:{port}")
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exhaust.grant_store import Grant, GrantStore, UnknownClientError
+from exhaust.grant_store import Grant, GrantStore
+from exhaust.key_store import UnknownClientError
 from exhaust.postgres import Database
 from telemetry.resource_ids import canonical_resource_id, resource_id
 from tests.integration.conftest import Filing
@@ -97,6 +98,63 @@ async def test_an_unknown_or_revoked_client_gets_nothing(
         await grants.add(Grant(client, key, RESOURCE), actor="operator/somebody")
     assert await database.fetch("SELECT 1 FROM data_exhaust_users_resources") == []
     assert await database.fetch("SELECT 1 FROM audit") == []
+
+
+async def test_a_grant_is_withdrawn_at_once(grants: GrantStore, database: Database, user_id: int) -> None:
+    client = await names(database, user_id)
+    for dataset in (None, "D001", "channel-raw"):
+        await grants.add(Grant(*client, RESOURCE, dataset), actor="operator/somebody")
+    await grants.add(Grant(*client, "another"), actor="operator/somebody")
+    assert await grants.remove(Grant(*client, RESOURCE, "D001"), actor="operator/somebody") == 1
+    assert await grants.holds(user_id, RESOURCE, "D001")  # by the grant on every dataset
+    assert await grants.remove(Grant(*client, RESOURCE), actor="operator/somebody") == 2
+    assert not await grants.holds(user_id, RESOURCE, None)
+    assert await grants.remove(Grant(*client, RESOURCE), actor="operator/somebody") == 0
+    assert await grants.holds(user_id, "another", None)
+    rows = await database.fetch("SELECT detail FROM audit WHERE action = 'ungrant' ORDER BY id")
+    assert [row["detail"] for row in rows] == [
+        {"resource": RESOURCE, "dataset": "D001", "grants": 1},
+        {"resource": RESOURCE, "dataset": None, "grants": 2},
+    ]
+    with pytest.raises(UnknownClientError):
+        await grants.remove(Grant("nobody", "nothing", RESOURCE), actor="operator/somebody")
+
+
+async def test_the_runtime_role_grants_and_withdraws(database: Database, user_id: int) -> None:
+    grants, client = GrantStore(database), await names(database, user_id)
+    for _ in range(2):
+        await grants.add(Grant(*client, RESOURCE), actor="service/somebody")
+    assert await grants.holds(user_id, RESOURCE, None)
+    assert await grants.remove(Grant(*client, RESOURCE), actor="service/somebody") == 1
+    assert not await grants.holds(user_id, RESOURCE, None)
+
+
+async def test_a_clients_grants_and_who_has_access(
+    grants: GrantStore, database: Database, owner_database: Database, filing: Filing, user_id: int
+) -> None:
+    mine, others = await names(database, user_id), await names(database, await filing.user())
+    revoked = await names(database, await filing.user())
+    over = datetime.now(UTC) - timedelta(minutes=1)
+    narrow, ended = Grant(*mine, RESOURCE, "D001"), Grant(*mine, "another", None, over)
+    wide, gone = Grant(*others, RESOURCE), Grant(*revoked, RESOURCE)
+    for grant in (narrow, ended, wide, gone, Grant(*others, RESOURCE, "channel-raw", over)):
+        await grants.add(grant, actor="operator/somebody")
+    async with owner_database.transaction() as connection:
+        await connection.execute(
+            "UPDATE license_keys SET revoked_at = now()"
+            " WHERE user_id = (SELECT id FROM data_exhaust_users WHERE client_name = $1)",
+            revoked[0],
+        )
+    assert {(grant.resource, grant.expires_at) for grant in await grants.of_client(mine[0])} == {
+        (RESOURCE, None),
+        ("another", over),
+    }
+    assert await grants.of_client(mine[0], "no such key") == []
+    assert await grants.of_client(revoked[0]) == [gone]
+    assert await grants.who(RESOURCE) == sorted([narrow, wide], key=lambda grant: grant.client_name)
+    assert await grants.who(RESOURCE, "D001") == sorted([narrow, wide], key=lambda grant: grant.client_name)
+    assert await grants.who(RESOURCE, "channel-raw") == [wide]
+    assert await grants.who("another") == []
 
 
 @pytest.mark.parametrize(

@@ -70,19 +70,18 @@ class Partner:
         body = {"licenseKey": self.license_key, "partnerid": partner_id, "username": "somebody"} | change
         return await post(self.http, f"{self.stack.gateway}/v2/datasets/{path}", body)
 
-    async def status(self, request_id: str) -> Reply:
-        url = f"{self.stack.gateway}/v2/datasets/requests/status/{request_id}"
+    async def status(self, request_id: str, *, wait: int = 0) -> Reply:
+        url = f"{self.stack.gateway}/v2/datasets/requests/status/{request_id}?wait={wait}"
         return await post(self.http, url, {"licenseKey": self.license_key})
 
     async def finished(self, request_id: str, *, within: timedelta = timedelta(seconds=120)) -> dict[str, Any]:
         """The status result once it is complete or failed."""
         async with asyncio.timeout(within.total_seconds()):
             while True:
-                reply = await self.status(request_id)
+                reply = await self.status(request_id, wait=10)
                 assert reply.status == 200, reply
                 if reply.result["status"] != "inprogress":
                     return reply.result
-                await asyncio.sleep(0.05)
 
     async def download(self, result: dict[str, Any]) -> bytes:
         async with self.http.get(result["downloadurl"]) as answer:

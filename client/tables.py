@@ -1,0 +1,37 @@
+"""Rows for a person at a terminal, or for the next program in a pipe."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def show(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table on a terminal; else a line of headings and one for each row, with tabs between."""
+    cells = [[cell(value) for value in row] for row in rows]
+    if not sys.stdout.isatty():
+        for line in [list(headings), *cells]:
+            typer.echo("\t".join(line))
+        return
+    table = Table(*headings)
+    for line in cells:
+        table.add_row(*map(Text, line))  # Text: square brackets in a name are no markup
+    Console().print(table)
+
+
+def cell(value: object) -> str:
+    """A value on one line. Names come from strangers: what could steer a terminal is written out instead."""
+    if value is None:
+        return "-"
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(value))

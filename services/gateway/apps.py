@@ -1,0 +1,84 @@
+"""The two listeners of the gateway: what the outside can reach, and what only operators and services can."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from exhaust.http_edge import HttpMetrics, edge_app, endpoint, service_token_check
+from exhaust.process import health_routes, metrics_route
+from services.gateway.api_docs import docs_routes, listener_part, load_document
+from services.gateway.registration import REGISTER
+from services.gateway.status_service import LIST, STATUS, UPDATE
+from services.gateway.submission import SUBMIT
+from services.gateway.synchronous import DOWNLOAD_V1
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from exhaust.process import Health
+    from services.gateway.administration import Administration
+    from services.gateway.limits import Limits
+    from services.gateway.registration import Registration
+    from services.gateway.status_service import StatusService
+    from services.gateway.submission import Submission
+    from services.gateway.synchronous import SynchronousDownloads
+
+# "requests" is a reserved word: what is no dataset operation must not look like one.
+DATASET: Final = "/{datasetId:(?!requests/)[^/]+}"
+RESOURCE: Final = f"{DATASET}/{{resourceId}}"
+RESOURCE_PATHS: Final = (RESOURCE, f"{RESOURCE}/{{fromDate}}", f"{RESOURCE}/{{fromDate}}/{{toDate}}")
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """All that the gateway can do for a caller."""
+
+    registration: Registration
+    submission: Submission
+    downloads: SynchronousDownloads
+    status_service: StatusService
+    administration: Administration
+
+
+def public_app(health: Health, operations: Operations, limits: Limits, metrics: HttpMetrics) -> web.Application:
+    """The public listener: the only operations that the outside can reach."""
+    submit = endpoint(SUBMIT, operations.submission.submit, metrics)
+    download_v1 = endpoint(DOWNLOAD_V1, operations.downloads.v1, metrics)
+    download_v3 = endpoint(DOWNLOAD_V1, operations.downloads.v3, metrics, needs_body=False)
+    status_service = operations.status_service
+    app = edge_app()
+    limits.install(app)
+    app.add_routes(docs_routes(listener_part(load_document(), "public")))
+    app.add_routes(
+        [
+            *health_routes(health),
+            web.post("/v1/client", endpoint(REGISTER, operations.registration.register, metrics)),
+            web.post("/v2/datasets/requests/status/{requestid}", endpoint(STATUS, status_service.status, metrics)),
+            web.post("/v2/datasets/requests/{partnerid}", endpoint(LIST, status_service.list, metrics)),
+            *(web.post(f"/v2/datasets{path}", submit) for path in RESOURCE_PATHS),
+            *(web.post(f"/v1/datasets{path}", download_v1) for path in RESOURCE_PATHS),
+        ]
+    )
+    for path in (DATASET, *RESOURCE_PATHS):
+        app.router.add_post(f"/data/v3/datasets{path}", download_v3)
+        app.router.add_get(f"/data/v3/datasets{path}", download_v3)  # and HEAD
+    return app
+
+
+def internal_app(health: Health, operations: Operations, token: SecretStr, metrics: HttpMetrics) -> web.Application:
+    """The internal listener: operations need the service token, health and metrics do not."""
+    app = edge_app(service_token_check(token))
+    app.add_routes(docs_routes(listener_part(load_document(), "internal")))
+    update = endpoint(UPDATE, operations.status_service.update, metrics)
+    app.add_routes(
+        [
+            *health_routes(health),
+            metrics_route(health),
+            *operations.administration.routes(metrics),
+            web.post("/v2/datasets/requests/update/{requestid}", update),
+        ]
+    )
+    return app

