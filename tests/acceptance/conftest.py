@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 
+from client.test_issuer import Algorithm, LocalIssuer, make_issuer
 from deploy.local.stack import Stack, start_stack, stop_stack
 from exhaust.objects import Objects, open_objects
 from exhaust.settings import ObjectSettings
@@ -29,10 +30,20 @@ PLAN = GeneratorPlan(
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
+def issuer(tmp_path_factory: pytest.TempPathFactory) -> LocalIssuer:
+    """An issuer whose tokens the stack's gateway accepts."""
+    folder = tmp_path_factory.mktemp("issuer")
+    return make_issuer(folder / "made", Algorithm.ED25519, issuer="https://issuer.test", audience="telemetry-exhaust")
+
+
+@pytest.fixture(scope="session")
+def stack(issuer: LocalIssuer) -> Iterator[Stack]:
     stop_stack(FOLDER)
     shutil.rmtree(FOLDER, ignore_errors=True)
-    yield start_stack(FOLDER, leash=True)
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in issuer.environment.items():
+            environment.setenv(name, value)
+        yield start_stack(FOLDER, leash=True)
     stop_stack(FOLDER)
 
 
