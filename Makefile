@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SILENT:
-.PHONY: help venv demo test test-unit check up load down logs lock clean
+.PHONY: help venv demo test test-unit test-api check up load down logs lock clean
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -24,6 +24,9 @@ test: check ## check, then the unit tests, then those on the real Kafka, Postgre
 
 test-unit: $(INSTALLED) ## the tests without I/O
 	$(RUN) pytest tests/unit
+
+test-api: $(INSTALLED) ## call every operation of a stack of its own, made up from the API document
+	$(RUN) tests.api
 
 check: $(INSTALLED) ## lint, format, types, import arrows, size bars
 	$(RUN) ruff check --quiet .

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Final
 from uuid import uuid4
 
 import orjson
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from exhaust.errors import ErrorCode, ExhaustError
 
@@ -33,6 +34,12 @@ class _Lenient(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
 
+def _whole(value: object) -> object:
+    """JSON has one kind of number: 2.0 is as whole as 2."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WholeNumber = Annotated[int | None, BeforeValidator(_whole)]
 ShortText = Annotated[str | None, Field(max_length=256)]
 
 
@@ -59,15 +66,15 @@ class RequestPart(_Lenient):
     # Of an operator's calls.
     operator: ShortText = None
     expires_at: ShortText = Field(None, validation_alias="expiresAt")
-    overlap_hours: int | None = Field(None, validation_alias="overlapHours", ge=0, le=24 * 365)
-    key_number: int | None = Field(None, validation_alias="keyNumber", ge=1, lt=2**63)
+    overlap_hours: WholeNumber = Field(None, validation_alias="overlapHours", ge=0, le=24 * 365)
+    key_number: WholeNumber = Field(None, validation_alias="keyNumber", ge=1, lt=2**63)
     actor: ShortText = None
     action: ShortText = None
     subject: ShortText = None
     since: ShortText = None
     until: ShortText = None
-    before: int | None = Field(None, ge=1, lt=2**63)
-    limit: int | None = Field(None, ge=1, le=1000)
+    before: WholeNumber = Field(None, ge=1, lt=2**63)
+    limit: WholeNumber = Field(None, ge=1, le=1000)
 
 
 class RequestEnvelope(_Lenient):
@@ -116,11 +123,12 @@ def check_envelope(body: object) -> RequestEnvelope:
     try:
         return _ENVELOPE.validate_python(body)
     except ValidationError as error:
-        places = (
-            f"{'/'.join(map(str, violation['loc'])) or 'the body'}: {violation['msg']}"
+        violations = [
+            ("".join(f"/{part}" for part in violation["loc"]), violation["msg"])
             for violation in error.errors(include_url=False, include_context=False, include_input=False)
-        )
-        raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "; ".join(places)) from error
+        ]
+        message = "; ".join(f"{pointer.removeprefix('/') or 'the body'}: {detail}" for pointer, detail in violations)
+        raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, message, violations=violations) from error
 
 
 def body_too_large() -> ExhaustError:
@@ -151,6 +159,20 @@ def success(operation: Operation, msgid: str, result: Mapping[str, object] | Non
 def failure(operation: Operation, msgid: str, error: ExhaustError) -> bytes:
     """A failed answer's body: `err` is the code, `errmsg` what to do."""
     return orjson.dumps(_answer(operation, msgid, "failed", error.code, error.message))
+
+
+def problem(error: ExhaustError) -> bytes:
+    """A failed answer's body as problem details (RFC 9457), for callers who ask for that."""
+    body: dict[str, object] = {
+        "type": "about:blank",
+        "title": HTTPStatus(error.status).phrase,
+        "status": error.status,
+        "detail": error.message,
+        "code": error.code,
+    }
+    if error.violations:
+        body["errors"] = [{"pointer": pointer, "detail": detail} for pointer, detail in error.violations]
+    return orjson.dumps(body)
 
 
 def _answer(operation: Operation, msgid: str, status: str, err: str, errmsg: str) -> dict[str, object]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class ErrorCode(StrEnum):
@@ -53,10 +56,14 @@ class ExhaustError(Exception):
         code: what happened, in the words of the API.
         message: what is wrong, where, and what to do; safe to show to the caller, never holds a secret.
         status: HTTP status where it is not the code's usual one (413 and 415 share INVALID_DATA_ERROR).
+        violations: each wrong place of the body as a JSON pointer (RFC 6901), with what is wrong there.
     """
 
-    def __init__(self, code: ErrorCode, message: str, *, status: int | None = None) -> None:
+    def __init__(
+        self, code: ErrorCode, message: str, *, status: int | None = None, violations: Sequence[tuple[str, str]] = ()
+    ) -> None:
         super().__init__(message)
+        self.violations = tuple(violations)
         self.code = code
         self.message = message
         self.status = status if status is not None else HTTP_STATUS.get(code, 500)

@@ -23,6 +23,7 @@ from exhaust.envelope import (
     decode_body,
     failure,
     message_id,
+    problem,
     success,
 )
 from exhaust.errors import ErrorCode, ExhaustError, unavailable
@@ -38,6 +39,7 @@ BODY_TIMEOUT_S: Final = 10.0
 RETRY_AFTER_S: Final = 5
 UNKNOWN_OPERATION: Final = Operation("ekstep.data_exhaust", "1.0")
 JSON: Final = "application/json"
+PROBLEM_JSON: Final = "application/problem+json"
 CALL_ID: Final = web.RequestKey("call_id", str)
 SECURITY_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -147,27 +149,33 @@ async def _answer(
         if isinstance(answer, Delivery):
             return await answer.stream(request)
     except ExhaustError as error:
-        return error_response(operation, msgid, error)
+        return error_response(request, operation, msgid, error)
     except TimeoutError:
         log.warning("http.timeout")
-        return error_response(operation, msgid, unavailable("the service"))
+        return error_response(request, operation, msgid, unavailable("the service"))
     except ConnectionError:
         raise  # the caller went away, or must be cut off in the middle of a stream
     except Exception:
         log.exception("http.failed")
         fault = ExhaustError(ErrorCode.INTERNAL_ERROR, "something went wrong here; try again, then tell the operators")
-        return error_response(operation, msgid, fault)
+        return error_response(request, operation, msgid, fault)
     if isinstance(answer, web.Response):
         return answer
     data = success(operation, msgid, answer.result)
     return web.Response(body=data, status=answer.status, headers=dict(answer.headers), content_type=JSON)
 
 
-def error_response(operation: Operation, msgid: str, error: ExhaustError) -> web.Response:
-    """A failure as the envelope, with its status."""
+def error_response(request: web.BaseRequest, operation: Operation, msgid: str, error: ExhaustError) -> web.Response:
+    """A failure with its status: the envelope, or problem details for a caller who accepts them by name."""
     log.info("http.refused", code=error.code, status=error.status)
     headers = {"Retry-After": str(RETRY_AFTER_S)} if error.code is ErrorCode.SERVICE_UNAVAILABLE else {}
-    return web.Response(body=failure(operation, msgid, error), status=error.status, headers=headers, content_type=JSON)
+    wants_problem = PROBLEM_JSON in request.headers.get("Accept", "")
+    return web.Response(
+        body=problem(error) if wants_problem else failure(operation, msgid, error),
+        status=error.status,
+        headers=headers,
+        content_type=PROBLEM_JSON if wants_problem else JSON,
+    )
 
 
 async def read_body(request: web.Request, *, needed: bool) -> object:
@@ -202,14 +210,14 @@ async def envelope_errors(
     except web.HTTPMethodNotAllowed as error:
         allowed = ", ".join(sorted(error.allowed_methods))
         refusal = ExhaustError(ErrorCode.METHOD_NOT_ALLOWED, f"use {allowed} here")
-        response = error_response(UNKNOWN_OPERATION, "", refusal)
+        response = error_response(request, UNKNOWN_OPERATION, "", refusal)
         response.headers["Allow"] = allowed
         return response
     except web.HTTPException as error:
         refusal = ExhaustError(
             ErrorCode.NOT_FOUND, "there is no such operation; see the API document", status=error.status
         )
-        return error_response(UNKNOWN_OPERATION, "", refusal)
+        return error_response(request, UNKNOWN_OPERATION, "", refusal)
 
 
 def service_token_check(token: SecretStr) -> Middleware:
@@ -223,7 +231,7 @@ def service_token_check(token: SecretStr) -> Middleware:
         given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
         if request.path.startswith(("/v1/", "/v2/")) and not hmac.compare_digest(given, expected):
             error = ExhaustError(ErrorCode.LOGIN_FAILED, "internal operations need the service token as a bearer token")
-            return error_response(UNKNOWN_OPERATION, "", error)
+            return error_response(request, UNKNOWN_OPERATION, "", error)
         return await handler(request)
 
     return check

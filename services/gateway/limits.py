@@ -161,7 +161,7 @@ class Limits:
         request[_ALLOWANCE] = allowance
         if not allowance.allowed:
             error = _too_many(f"this address may make {allowance.limit} calls a minute", allowance)
-            return error_response(UNKNOWN_OPERATION, "", error)
+            return error_response(request, UNKNOWN_OPERATION, "", error)
         return await handler(request)
 
 

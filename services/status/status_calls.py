@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from exhaust.envelope import CALLER_HEADER, Operation
+from exhaust.envelope import CALLER_HEADER, Operation, required
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http_edge import Answer
 from exhaust.requests import parse_request_id, unknown_request
@@ -59,7 +58,7 @@ class StatusCalls:
     async def list(self, call: Call) -> Answer:
         """A partner's requests that the caller may read, newest first, in pages: `?limit=50&next=…`."""
         views, more = await self._views.of_partner(
-            call.path("partnerid"),
+            required(call.path("partnerid"), ErrorCode.MISSING_PARTNERID, "partnerid"),
             user_id=_caller(call),
             after=_place(call.http.query.get("next")),
             limit=_number(call, "limit", default=DEFAULT_LIMIT, least=1, most=MAX_LIMIT),
@@ -109,10 +108,10 @@ def _place(cursor: str | None) -> Place | None:
     if cursor is None:
         return None
     try:
-        created_at, _, request_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
-        place = Place(datetime.fromisoformat(created_at), UUID(request_id))
-    except (ValueError, binascii.Error) as error:
-        raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "next must be the value that the last page gave") from error
-    if place.created_at.tzinfo is None:
-        raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "next must be the value that the last page gave")
-    return place
+        written, _, request_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
+        created_at = datetime.fromisoformat(written)
+        if created_at.tzinfo is not None:
+            return Place(created_at.astimezone(UTC), UUID(request_id))
+    except (ValueError, OverflowError):
+        pass
+    raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "next must be the value that the last page gave")

@@ -58,7 +58,10 @@ class UpdateCalls:
     async def _archive(self, request_id: UUID, url: str) -> dict[str, object]:
         """The object that the URL names: s3://bucket/key, http(s)://host/bucket/key, or a key alone."""
         folder = request_folder(request_id)
-        path = unquote(urlsplit(url).path) if "://" in url else url
+        try:
+            path = unquote(urlsplit(url).path) if "://" in url else url
+        except ValueError:
+            path = ""
         _, found, name = path.partition(folder)
         key = f"{folder}{name}"
         if not found or not name or ".." in name or "\0" in name:

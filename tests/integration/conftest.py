@@ -279,14 +279,9 @@ def assert_refused(reply: Reply, status: int, code: str, *, ver: str = "2.0") ->
     assert params["errmsg"]
 
 
-@asynccontextmanager
-async def open_gateway(database: Database, producer: Producer) -> AsyncIterator[Gateway]:
-    """A gateway without relay, whose status service and store are away."""
-    health = Health(checks={"postgres": database.ping, "kafka": producer.ping})
-    limited = LimitSettings(holder_calls_per_minute=100_000, address_calls_per_minute=100_000)
-    limits = Limits(limited, time.monotonic)
-    filing = GatewayFiling(database, max_open_per_partner=1000, filed=lambda: None)
-    port = closed_port()
+@pytest.fixture(scope="session")
+async def away_objects() -> AsyncIterator[Objects]:
+    """A store that is away. One for all tests: the driver takes a second of work to make its clients."""
     no_store = ObjectSettings(
         s3_endpoint=f"http://127.0.0.1:{closed_port()}",
         s3_access_key=SecretStr("nobody"),
@@ -294,18 +289,26 @@ async def open_gateway(database: Database, producer: Producer) -> AsyncIterator[
         s3_raw_bucket="raw",
         s3_exhaust_bucket="exhaust",
     )
-    async with (
-        aiohttp.ClientSession() as session,
-        open_objects(no_store) as objects,
-        open_token_verifier(None) as tokens,
-    ):
+    async with open_objects(no_store) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def open_gateway(database: Database, producer: Producer, objects: Objects) -> AsyncIterator[Gateway]:
+    """A gateway without relay, whose status service and store are away."""
+    health = Health(checks={"postgres": database.ping, "kafka": producer.ping})
+    limited = LimitSettings(holder_calls_per_minute=100_000, address_calls_per_minute=100_000)
+    limits = Limits(limited, time.monotonic)
+    filing = GatewayFiling(database, max_open_per_partner=1000, filed=lambda: None)
+    port = closed_port()
+    async with aiohttp.ClientSession() as session, open_token_verifier(None) as tokens:
         access = Access(KeyStore(database, PEPPERS), GrantStore(database), load_catalogue(None), tokens, limits)
         downloads = SynchronousDownloads(
             database,
             objects,
             filing,
             access,
-            bucket=no_store.s3_exhaust_bucket,
+            bucket="exhaust",
             zone=ZoneInfo("UTC"),
             settings=SynchronousSettings(patience=timedelta(seconds=1), fresh_for=timedelta(minutes=5)),
         )
@@ -344,8 +347,10 @@ async def with_grants(gateway: Gateway, owner: Database) -> Gateway:
 
 
 @pytest.fixture
-async def gateway(database: Database, owner_database: Database, producer: Producer) -> AsyncIterator[Gateway]:
-    async with open_gateway(database, producer) as opened:
+async def gateway(
+    database: Database, owner_database: Database, producer: Producer, away_objects: Objects
+) -> AsyncIterator[Gateway]:
+    async with open_gateway(database, producer, away_objects) as opened:
         yield await with_grants(opened, owner_database)
 
 

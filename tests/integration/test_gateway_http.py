@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from exhaust.envelope import MAX_BODY_BYTES
 from exhaust.kafka import Producer
+from exhaust.objects import Objects
 from exhaust.postgres import Database, open_database
 from telemetry.resource_ids import resource_id
 from tests.integration.conftest import (
@@ -359,7 +360,7 @@ async def test_identical_submits_at_once_are_one_request(gateway: Gateway, datab
 
 
 async def test_a_database_that_is_away_is_told_and_is_found_again(
-    gateway: Gateway, runtime_dsn: SecretStr, producer: Producer
+    gateway: Gateway, runtime_dsn: SecretStr, producer: Producer, away_objects: Objects
 ) -> None:
     dsn = urlsplit(runtime_dsn.get_secret_value())
     credentials, _, server = dsn.netloc.rpartition("@")
@@ -367,7 +368,7 @@ async def test_a_database_that_is_away_is_told_and_is_found_again(
         async with proxy(server) as network:
             through = SecretStr(dsn._replace(netloc=f"{credentials}@{network.address}").geturl())
             shaky = await stack.enter_async_context(open_database(through, pool_size=4))
-            opened = await stack.enter_async_context(open_gateway(shaky, producer))
+            opened = await stack.enter_async_context(open_gateway(shaky, producer, away_objects))
             client = replace(opened, license_key=gateway.license_key)
             assert (await client.ask(Ask())).status == 202
         for reply in await asyncio.gather(*(client.ask(Ask(days=(-day,))) for day in range(2, 8))):
@@ -379,3 +380,14 @@ async def test_a_database_that_is_away_is_told_and_is_found_again(
             assert (await client.call("/health/ready", None, method="GET")).status == 200
             assert (await client.ask(Ask(days=(-2,)))).status == 202
             await stack.aclose()
+
+
+async def test_problem_details_name_every_violation_for_who_accepts_them(gateway: Gateway) -> None:
+    body = envelope({"licenseKey": 5, "partnerid": [], "username": "u"})
+    headers = {"Content-Type": "application/json", "Accept": "application/problem+json"}
+    path = f"{gateway.base}/v2/datasets/eks-consumption-raw/{RESOURCE}"
+    async with gateway.session.post(path, data=body, headers=headers) as answer:
+        assert (answer.status, answer.content_type) == (400, "application/problem+json")
+        told = await answer.json(content_type=None)
+    assert (told["status"], told["code"], told["title"]) == (400, "INVALID_DATA_ERROR", "Bad Request")
+    assert {error["pointer"] for error in told["errors"]} == {"/request/licenseKey", "/request/partnerid"}

@@ -25,18 +25,20 @@ async def base() -> AsyncIterator[str]:
     async def operation(request: web.Request) -> web.StreamResponse:
         if request.headers.get("X-Key") != "right":
             wrong = ExhaustError(ErrorCode.LOGIN_FAILED, "the license key is invalid")
-            return error_response(UNKNOWN_OPERATION, "", wrong)
+            return error_response(request, UNKNOWN_OPERATION, "", wrong)
         try:
             limits.check_holder(request, HOLDER)
         except ExhaustError as error:
-            return error_response(UNKNOWN_OPERATION, "", error)
+            return error_response(request, UNKNOWN_OPERATION, "", error)
         streamed = web.StreamResponse()
         await streamed.prepare(request)
         await streamed.write_eof(b"ok")
         return streamed
 
-    async def busy(_request: web.Request) -> web.StreamResponse:
-        return error_response(UNKNOWN_OPERATION, "", ExhaustError(ErrorCode.RATE_LIMITED, "too many open requests"))
+    async def busy(request: web.Request) -> web.StreamResponse:
+        return error_response(
+            request, UNKNOWN_OPERATION, "", ExhaustError(ErrorCode.RATE_LIMITED, "too many open requests")
+        )
 
     app = web.Application()
     limits.install(app)

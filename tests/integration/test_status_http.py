@@ -1,6 +1,7 @@
 """The status service's internal listener: who may call, who may see a request, and the link to its download."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -364,7 +365,10 @@ async def test_a_list_shows_only_what_the_caller_may_read(
     assert (await listed(status, stranger)).body["result"] == {"requests": []}
 
 
-@pytest.mark.parametrize("query", ["?limit=0", "?limit=101", "?limit=x", "?next=x", "?next=", "?next=AAAA"])
+FAR = "?next=" + base64.urlsafe_b64encode(b"0001-01-01T00:00:00+23:59 00000000-0000-4000-8000-000000000000").decode()
+
+
+@pytest.mark.parametrize("query", ["?limit=0", "?limit=101", "?limit=x", "?next=x", "?next=", "?next=AAAA", FAR])
 async def test_a_page_that_cannot_be_is_refused(status: Status, caller: int, query: str) -> None:
     assert_refused(await listed(status, caller, query), 400, "INVALID_DATA_ERROR")
 
@@ -417,6 +421,7 @@ async def test_a_job_elsewhere_completes_a_request(
         "requests/REQUEST/",
         "requests/REQUEST/../other/x.zip",
         "requests/REQUEST/absent.zip",
+        "http://[",
     ],
 )
 async def test_an_update_may_only_name_an_object_of_its_own(
