@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Other examples at every run, so few are enough each time; EXHAUST_EXAMPLES=1000 looks closer.
+settings.register_profile("project", max_examples=int(os.environ.get("EXHAUST_EXAMPLES", "30")), deadline=None)
+settings.load_profile("project")
 
 ROOT = Path(__file__).parents[1]
 

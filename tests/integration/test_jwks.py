@@ -17,7 +17,7 @@ from exhaust.errors import ExhaustError
 from services.gateway.tokens.jwks_address import MIN_REFRESH_INTERVAL_S, REFRESH_AFTER_S
 from services.gateway.tokens.key_sources import USABLE_FOR_S
 from services.gateway.tokens.verifier import REFUSAL, TokenVerifier, open_token_verifier
-from tests.unit.gateway_tokens.forge import Signer, entry, good_claims, jwks, new_signer, token
+from tests.integration.gateway_tokens.forge import Signer, entry, good_claims, jwks, new_signer, token
 
 ENDLESS = 64 * 1024 * 1024
 FIRST, SECOND = new_signer("EdDSA", "first"), new_signer("EdDSA", "other")  # their JWKS have one size

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.gateway.tokens.verifier import TokenVerifier, open_token_verifier
-from tests.unit.gateway_tokens.forge import World
+from tests.integration.gateway_tokens.forge import World
 
 
 @pytest.fixture(scope="session")

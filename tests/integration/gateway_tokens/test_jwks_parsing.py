@@ -6,7 +6,7 @@ import pytest
 
 from services.gateway.tokens.jwks import KeySet, parse_jwks
 from services.gateway.tokens.keys import UnusableKeyError
-from tests.unit.gateway_tokens.forge import Signer, World, jwks, new_signer
+from tests.integration.gateway_tokens.forge import Signer, World, jwks, new_signer
 
 
 def document(*members: object) -> bytes:

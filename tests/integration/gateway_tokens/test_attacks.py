@@ -6,9 +6,9 @@ from structlog.testing import capture_logs
 
 from exhaust.errors import ErrorCode, ExhaustError
 from services.gateway.tokens.verifier import REFUSAL, Caller, TokenVerifier, open_token_verifier
-from tests.unit.gateway_tokens import claim_attacks, header_attacks, shape_attacks, signature_attacks
-from tests.unit.gateway_tokens.attack import Attack
-from tests.unit.gateway_tokens.forge import ALGORITHMS, SUBJECT, World, issuer_name
+from tests.integration.gateway_tokens import claim_attacks, header_attacks, shape_attacks, signature_attacks
+from tests.integration.gateway_tokens.attack import Attack
+from tests.integration.gateway_tokens.forge import ALGORITHMS, SUBJECT, World, issuer_name
 
 KINDS: tuple[Callable[[], Iterator[Attack]], ...] = (
     signature_attacks.no_algorithm,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from tests.unit.gateway_tokens.attack import BAD_SHAPE, TOO_LONG, Attack
-from tests.unit.gateway_tokens.forge import encoded, good_claims, token
+from tests.integration.gateway_tokens.attack import BAD_SHAPE, TOO_LONG, Attack
+from tests.integration.gateway_tokens.forge import encoded, good_claims, token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.unit.gateway_tokens.forge import World
+    from tests.integration.gateway_tokens.forge import World
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 

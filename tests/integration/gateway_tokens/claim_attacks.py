@@ -6,8 +6,8 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-from tests.unit.gateway_tokens.attack import BAD_LIFETIME, UNKNOWN_ISSUER, Attack, claiming
-from tests.unit.gateway_tokens.forge import AUDIENCE, SUBJECT, good_claims, issuer_name, token, without
+from tests.integration.gateway_tokens.attack import BAD_LIFETIME, UNKNOWN_ISSUER, Attack, claiming
+from tests.integration.gateway_tokens.forge import AUDIENCE, SUBJECT, good_claims, issuer_name, token, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,7 +3,7 @@ import time
 import pytest
 
 from services.gateway.tokens.verifier import Caller, TokenVerifier
-from tests.unit.gateway_tokens.forge import ALGORITHMS, SUBJECT, World, good_claims, issuer_name, token, without
+from tests.integration.gateway_tokens.forge import ALGORITHMS, SUBJECT, World, good_claims, issuer_name, token, without
 
 NOW = int(time.time())
 CALLER = Caller(issuer_name("EdDSA"), SUBJECT)

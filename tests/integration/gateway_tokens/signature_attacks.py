@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
-from tests.unit.gateway_tokens.attack import BAD_SHAPE, BAD_SIGNATURE, NOT_ALLOWED, Attack, headed
-from tests.unit.gateway_tokens.forge import ALGORITHMS, Signer, encoded, good_claims, jwks, token, without
+from tests.integration.gateway_tokens.attack import BAD_SHAPE, BAD_SIGNATURE, NOT_ALLOWED, Attack, headed
+from tests.integration.gateway_tokens.forge import ALGORITHMS, Signer, encoded, good_claims, jwks, token, without
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.unit.gateway_tokens.forge import World
+    from tests.integration.gateway_tokens.forge import World
 
 WEAK_RSA_BITS = 1024
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551

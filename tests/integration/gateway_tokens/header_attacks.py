@@ -5,8 +5,8 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import TYPE_CHECKING
 
-from tests.unit.gateway_tokens.attack import BAD_SIGNATURE, TOO_LONG, UNKNOWN_KEY, Attack, headed
-from tests.unit.gateway_tokens.forge import ALGORITHMS, Signer, good_claims, token
+from tests.integration.gateway_tokens.attack import BAD_SIGNATURE, TOO_LONG, UNKNOWN_KEY, Attack, headed
+from tests.integration.gateway_tokens.forge import ALGORITHMS, Signer, good_claims, token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

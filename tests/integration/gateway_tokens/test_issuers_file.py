@@ -11,7 +11,7 @@ from yarl import URL
 
 from services.gateway.tokens.issuers import TokenIssuersError, load_issuers
 from services.gateway.tokens.keys import VerificationKey
-from tests.unit.gateway_tokens.forge import SECRET_NAME, Signer, World, entry, issuer_name, jwks
+from tests.integration.gateway_tokens.forge import SECRET_NAME, Signer, World, entry, issuer_name, jwks
 
 WEAK_RSA_BITS = 1024
 SECRET = "a secret that is long enough for HS256"
