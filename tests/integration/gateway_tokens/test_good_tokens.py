@@ -1,11 +1,11 @@
 import time
+from datetime import timedelta
 
 import pytest
 
 from services.gateway.tokens.verifier import Caller, TokenVerifier
 from tests.integration.gateway_tokens.forge import ALGORITHMS, SUBJECT, World, good_claims, issuer_name, token, without
 
-NOW = int(time.time())
 CALLER = Caller(issuer_name("EdDSA"), SUBJECT)
 
 
@@ -21,18 +21,23 @@ async def test_a_good_token_of_each_algorithm_names_its_bearer(
     [
         {"sub": "s" * 256},
         {"sub": "Jürgen Ünal / 用户"},
-        {"iat": NOW - 5.25, "exp": NOW + 60.75},
-        {"iat": NOW - 5, "exp": NOW + 3595},
-        {"nbf": NOW - 60},
-        {"nbf": NOW + 20},
-        {"iat": NOW + 20},
-        {"iat": NOW - 60, "exp": NOW - 5},
+        {"iat": timedelta(seconds=-5.25), "exp": timedelta(seconds=60.75)},
+        {"iat": timedelta(seconds=-5), "exp": timedelta(seconds=3595)},
+        {"nbf": timedelta(seconds=-60)},
+        {"nbf": timedelta(seconds=20)},
+        {"iat": timedelta(seconds=20)},
+        {"iat": timedelta(seconds=-60), "exp": timedelta(seconds=-5)},
         {"jti": "one", "scope": ["a", "b"], "realm_access": {"roles": []}, "azp": None},
     ],
     ids=str,
 )
 async def test_what_may_differ_in_claims(claims: dict[str, object], world: World, verifier: TokenVerifier) -> None:
-    assert await verifier.verify(world.claiming(**claims)) == Caller(
+    """A timedelta is a time from now on: of this test, which may run long after it was collected."""
+    now = int(time.time())
+    claimed = {
+        name: now + value.total_seconds() if isinstance(value, timedelta) else value for name, value in claims.items()
+    }
+    assert await verifier.verify(world.claiming(**claimed)) == Caller(
         issuer_name("EdDSA"), str(claims.get("sub", SUBJECT))
     )
 
