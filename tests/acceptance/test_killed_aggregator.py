@@ -68,7 +68,8 @@ async def test_a_killed_aggregator_loses_nothing_and_builds_nothing_twice(
     result = await partner.finished(reply.result["requestid"])
 
     assert result["status"] == "complete"
-    assert await built(http, restarted) == len(PLAN.days) - len(finished_before)
+    # At most: the store may have finished a write of the dead process after it was asked.
+    assert 0 < await built(http, restarted) <= len(PLAN.days) - len(finished_before)
     assert finished_before < await durable(objects, stack)
     archive = tmp_path / "download.zip"
     archive.write_bytes(await partner.download(result))
