@@ -84,6 +84,10 @@ class SourceObjectError(ExhaustError):
     def __init__(self, code: ErrorCode, source_object: str, message: str) -> None:
         super().__init__(code, f"{source_object}: {message}")
         self.source_object = source_object
+        self._what = message
+
+    def __reduce__(self) -> tuple[type[SourceObjectError], tuple[ErrorCode, str, str]]:
+        return type(self), (self.code, self.source_object, self._what)  # it crosses process boundaries
 
 
 def unavailable(what: str) -> ExhaustError:

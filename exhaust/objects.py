@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 import structlog
@@ -19,11 +18,12 @@ from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
 
 from exhaust.errors import ErrorCode, ExhaustError, SourceObjectError, unavailable
+from exhaust.multipart import MultipartUpload
 from exhaust.object_info import ObjectInfo
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from exhaust.settings import ObjectSettings
 
@@ -33,9 +33,6 @@ CALL_TIMEOUT_S: Final = 120.0
 CONNECT_TIMEOUT_S: Final = 5.0
 READ_CONNECTIONS: Final = 32
 WRITE_CONNECTIONS: Final = 32
-# S3 takes parts of 5 MiB to 5 GiB, 10,000 at most. Later parts are larger, so that 440 GiB fit.
-PART_SIZE: Final = 8 * 1024 * 1024
-PARTS_BEFORE_GROWTH: Final = 1000
 MAX_RESUMES: Final = 5
 
 # The driver makes its client classes at run time.
@@ -110,7 +107,7 @@ class Objects:
     async def stream(
         self, bucket: str, source: ObjectInfo, *, start: int = 0, end: int | None = None
     ) -> AsyncGenerator[bytes, None]:
-        """The bytes of one object in chunks of at most READ_CHUNK; a cut stream is resumed where it stopped.
+        """The bytes of one object in chunks of READ_CHUNK, the last perhaps less; a cut is resumed where it stopped.
 
         Args:
             bucket: where it lies.
@@ -124,14 +121,18 @@ class Objects:
         position = start
         stop = source.size if end is None else end
         resumes = 0
+        chunk = bytearray()
         while position < stop:
             cut: Exception | None = None
             before = position
             try:
-                async with aclosing(self._read(bucket, source, position, stop)) as chunks:
-                    async for chunk in chunks:
-                        position += len(chunk)
-                        yield chunk
+                async with aclosing(self._read(bucket, source, position, stop)) as arriving:
+                    async for data in arriving:
+                        position += len(data)
+                        chunk += data
+                        if len(chunk) >= READ_CHUNK:
+                            yield bytes(memoryview(chunk)[:READ_CHUNK])
+                            del chunk[:READ_CHUNK]
             except (BotoCoreError, aiohttp.ClientError, OSError, TimeoutError) as error:
                 cut = error
             except ExhaustError as error:
@@ -144,6 +145,8 @@ class Objects:
                 if resumes > MAX_RESUMES:
                     raise unavailable("S3") from cut
                 await asyncio.sleep(0.1 * 2**resumes)
+        if chunk:
+            yield bytes(chunk)
 
     async def _read(self, bucket: str, source: ObjectInfo, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         try:
@@ -177,29 +180,52 @@ class Objects:
                 CALL_TIMEOUT_S,
             )
 
-    async def upload(self, bucket: str, key: str, chunks: AsyncGenerator[bytes, None], *, content_type: str) -> str:
-        """Write an object of any size from a stream; at most one part is held in memory.
+    async def upload(self, bucket: str, key: str, chunks: AsyncGenerator[bytes, None], *, content_type: str) -> None:
+        """Write an object of any size from a stream; few parts are held in memory.
 
         Nothing is left behind when it fails or is cancelled.
-
-        Returns:
-            SHA-256 of the bytes, in hex.
         """
-        digest = hashlib.sha256()
         buffer = bytearray()
-        async with aclosing(chunks), _MultipartUpload(self._writer, bucket, key, content_type) as upload:
+        async with aclosing(chunks), self.multipart(bucket, key, content_type) as upload:
             async for chunk in chunks:
-                digest.update(chunk)
                 buffer += chunk
                 while len(buffer) > (size := upload.part_size):
-                    await upload.add(bytes(memoryview(buffer)[:size]))
+                    await upload.add(_giving(bytes(memoryview(buffer)[:size])))
                     del buffer[:size]
             if upload.begun:
-                await upload.add(bytes(buffer))
+                await upload.add(_giving(bytes(buffer)))
                 await upload.complete()
             else:
                 await self.put(bucket, key, bytes(buffer), content_type=content_type)
-        return digest.hexdigest()
+
+    def multipart(self, bucket: str, key: str, content_type: str) -> MultipartUpload:
+        """A multipart upload, to be entered."""
+        return MultipartUpload(self._write, bucket, key, content_type)
+
+    async def reap_uploads(self, bucket: str, *, begun_before: datetime) -> int:
+        """Abort multipart uploads that were abandoned; how many there were.
+
+        Their parts cost room and show in no listing. A process that is killed leaves its uploads behind.
+        """
+        reaped = 0
+        marker: dict[str, str] = {}
+        while True:
+            page = await self._write("list_multipart_uploads", Bucket=bucket, **marker)
+            for upload in page.get("Uploads", ()):
+                if upload["Initiated"] < begun_before:
+                    with contextlib.suppress(ObjectMissingError):  # somebody else was faster
+                        await self._write(
+                            "abort_multipart_upload", Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                        )
+                    reaped += 1
+            if not page.get("IsTruncated"):
+                return reaped
+            marker = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+
+    async def _write(self, operation: str, /, **arguments: object) -> dict[str, Any]:
+        with _translated(str(arguments.get("Bucket")), str(arguments.get("Key", ""))):
+            call: Callable[..., Awaitable[dict[str, Any]]] = getattr(self._writer, operation)
+            return await asyncio.wait_for(call(**arguments), CALL_TIMEOUT_S)
 
     async def signed_url(self, bucket: str, key: str, *, lifetime: timedelta, file_name: str) -> str:
         """An address that lets anybody read this one object for a while, offered as a file to save."""
@@ -233,63 +259,11 @@ class Objects:
             raise unavailable(f"bucket {bucket}") from error
 
 
-class _MultipartUpload:
-    """A multipart upload that begins with its first part, and is aborted unless it was completed."""
+def _giving(data: bytes) -> Callable[[], Awaitable[bytes]]:
+    async def give() -> bytes:
+        return data
 
-    def __init__(self, client: Client, bucket: str, key: str, content_type: str) -> None:
-        self._client = client
-        self._target = {"Bucket": bucket, "Key": key}
-        self._content_type = content_type
-        self._upload: dict[str, str] = {}
-        self._parts: list[dict[str, object]] = []
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self.begun:
-            await asyncio.shield(self._abort())
-
-    @property
-    def begun(self) -> bool:
-        return bool(self._upload)
-
-    @property
-    def part_size(self) -> int:
-        return PART_SIZE * (1 + len(self._parts) // PARTS_BEFORE_GROWTH)
-
-    async def add(self, data: bytes) -> None:
-        if not self.begun:
-            await self._begin()
-        number = len(self._parts) + 1
-        answer = await self._call(self._client.upload_part, PartNumber=number, Body=data)
-        self._parts.append({"PartNumber": number, "ETag": answer["ETag"]})
-
-    async def _begin(self) -> None:
-        creating = asyncio.ensure_future(
-            self._call(self._client.create_multipart_upload, ContentType=self._content_type)
-        )
-        try:
-            self._upload = {"UploadId": (await asyncio.shield(creating))["UploadId"]}
-        except asyncio.CancelledError:
-            # The store begins the upload all the same; only with its id can it be aborted.
-            with contextlib.suppress(ExhaustError, ObjectMissingError):
-                self._upload = {"UploadId": (await creating)["UploadId"]}
-            raise
-
-    async def complete(self) -> None:
-        await self._call(self._client.complete_multipart_upload, MultipartUpload={"Parts": self._parts})
-        self._upload = {}
-
-    async def _abort(self) -> None:
-        try:
-            await self._call(self._client.abort_multipart_upload)
-        except (ExhaustError, ObjectMissingError) as error:
-            log.warning("s3.abort_failed", key=self._target["Key"], error=str(error))
-
-    async def _call(self, operation: Callable[..., Awaitable[dict[str, Any]]], **arguments: object) -> dict[str, Any]:
-        with _translated(self._target["Bucket"], self._target["Key"]):
-            return await asyncio.wait_for(operation(**self._target, **self._upload, **arguments), CALL_TIMEOUT_S)
+    return give
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from exhaust.days import DayRange
 from exhaust.requests import DatasetRequest
+from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -54,9 +55,14 @@ UPDATE requests SET moved_at = now() WHERE request_id = $1
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A request whose turn it is."""
+    """A request whose turn it is.
+
+    Attributes:
+        owner: plain id of the partner whose resource it is, when the request says it.
+    """
 
     request: DatasetRequest
+    owner: str | None
     attempt: int
     traceparent: str
 
@@ -106,4 +112,6 @@ def _waiting(row: Mapping[str, Any]) -> Waiting:
         days=DayRange(row["from_date"], row["to_date"]),
         tags=tuple(row["tags"]),
     )
-    return Waiting(request, row["attempt"], row["traceparent"])
+    partner = row["partner_id"]
+    owner = partner if resource_id(partner) == request.resource else None
+    return Waiting(request, owner, row["attempt"], row["traceparent"])

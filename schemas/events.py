@@ -70,7 +70,11 @@ class _Data(BaseModel):
 
 
 class DatasetRequested(_Data):
-    """dataset.requests: an accepted request, released for aggregation."""
+    """dataset.requests: an accepted request, released for aggregation.
+
+    Attributes:
+        owner: plain id of the partner or channel whose resource it is, where the caller said it; it speeds the search.
+    """
 
     requestid: UUID
     attempt: Attempt
@@ -79,6 +83,7 @@ class DatasetRequested(_Data):
     fromdate: date
     todate: date
     tags: tuple[str, ...] = ()
+    owner: str | None = None
 
 
 class DayRequested(DatasetRequested):
@@ -109,12 +114,15 @@ class FinishedArchive(_Data):
     Attributes:
         key: object name in the exhaust bucket, under the prefix of the request and attempt.
         size: of the zip, in bytes.
+        digest: equal for equal zips, whichever request made them: a strong entity tag. Not the zip's SHA-256.
+        sha256: of the zip; absent when the store copied parts of it, since nobody has read it then.
         bytes: of the selected event lines, uncompressed.
     """
 
     key: str
     size: Count
-    sha256: Sha256
+    digest: Sha256
+    sha256: Sha256 | None = None
     events: Count
     bytes: Count
 

@@ -31,21 +31,40 @@ _Event: TypeAlias = Mapping[str, object]
 _Reader: TypeAlias = Callable[[_Event], Iterable[str]]
 
 
-@dataclass(frozen=True, slots=True)
 class Ownership:
-    """Whose one event is.
+    """Whose one event is. Each part is read when it is first asked for, since most events are told by their channel.
 
     Attributes:
         channel: The channel's id; the default channel when the event names none, so never blank.
-        partners: Ids of the partners, as they are written.
-        partner_resources: Resource ids of partners that the event holds ready hashed, in canonical form.
-        tags: Program tags, as they are written.
     """
 
-    channel: str
-    partners: frozenset[str]
-    partner_resources: frozenset[str]
-    tags: frozenset[str]
+    __slots__ = ("_event", "_rules", "channel")
+
+    def __init__(self, event: _Event, default_channel: str) -> None:
+        version = event.get("ver")
+        self._event = event
+        self._rules = _RULES.get(version, _LATEST_RULES) if isinstance(version, str) else _LATEST_RULES
+        self.channel = next(iter(self._rules.channel(event)), default_channel)
+
+    @property
+    def partners(self) -> frozenset[str]:
+        """Ids of the partners, as they are written."""
+        return frozenset(self._rules.partners(self._event))
+
+    @property
+    def partner_resources(self) -> frozenset[str]:
+        """Resource ids of partners that the event holds ready hashed, in canonical form."""
+        return frozenset(map(canonical_resource_id, _ids(_member(self._event, "metadata", "partner_name"))))
+
+    @property
+    def tags(self) -> frozenset[str]:
+        """Program tags, as they are written."""
+        return frozenset(self._rules.tags(self._event))
+
+    @property
+    def resources(self) -> frozenset[str]:
+        """The resources whose event it is, in canonical form: those of its partners and of its channel."""
+        return self.partner_resources.union(map(resource_id, (self.channel, *self._rules.partners(self._event))))
 
     def belongs_to(self, resource: str) -> bool:
         """Tell whether the event is the resource's: that of one of its partners or of its channel.
@@ -53,11 +72,7 @@ class Ownership:
         Args:
             resource: A resource id in canonical form.
         """
-        return (
-            resource_id(self.channel) == resource
-            or resource in self.partner_resources
-            or any(resource_id(partner) == resource for partner in self.partners)
-        )
+        return resource_id(self.channel) == resource or resource in self.resources
 
     def has_any_tag(self, tags: Collection[str]) -> bool:
         """Tell whether at least one of the tags is the event's; True for no tags, as that filters nothing."""
@@ -76,14 +91,7 @@ def ownership(event: Mapping[str, object], *, default_channel: str) -> Ownership
         event: A decoded line for which `is_event` is True.
         default_channel: Id of the channel of events that name none.
     """
-    version = event.get("ver")
-    rules = _RULES.get(version, _LATEST_RULES) if isinstance(version, str) else _LATEST_RULES
-    return Ownership(
-        channel=next(iter(rules.channel(event)), default_channel),
-        partners=frozenset(rules.partners(event)),
-        partner_resources=frozenset(map(canonical_resource_id, _ids(_member(event, "metadata", "partner_name")))),
-        tags=frozenset(rules.tags(event)),
-    )
+    return Ownership(event, default_channel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +122,8 @@ def _flat(value: object) -> list[object]:
 
 
 def _ids(value: object) -> list[str]:
+    if isinstance(value, str):  # nearly always
+        return [] if not value or value.isspace() else [value]
     return [item for item in _flat(value) if isinstance(item, str) and item and not item.isspace()]
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from isal import isal_zlib
 
-from exhaust.archive.deflate import RawDeflate
 from exhaust.archive.member_names import check_member_name, member_name, member_names
 from exhaust.archive.zip_records import (
-    Content,
     Member,
     Method,
     central_header,
@@ -24,6 +22,8 @@ from exhaust.archive.zip_records import (
 if TYPE_CHECKING:
     from datetime import date
 
+    from exhaust.archive.zip_records import Content
+
 __all__ = ["DayArchiveWriter", "member_name", "member_names"]
 
 
@@ -33,15 +33,15 @@ class _OpenMember:
 
     member: Member
     offset: int
-    deflate: RawDeflate = field(default_factory=RawDeflate)
-    content: Content = field(default_factory=lambda: Content(0, 0, 0))
+    written: int = 0
 
 
 class DayArchiveWriter:
     """One day's zip, produced as a stream of bytes; the caller puts what each call returns behind one another.
 
-    Members are written one after another: begin_member, write as often as needed, end_member; finish closes the
-    archive. The bytes depend on the day, the members' names and their data alone, not on how the data is cut.
+    Members are written one after another: begin_member, add as often as needed, end_member; finish closes the
+    archive. Members arrive deflated: made by DeflatedMember, or taken as they are from a gzip object. The bytes depend
+    on the day, the members' names and their data alone, not on how the data is cut.
     A call in the wrong order raises RuntimeError. After an OverflowError the archive cannot be used.
 
     Args:
@@ -87,28 +87,37 @@ class DayArchiveWriter:
         self._open = _OpenMember(member, offset=self.size)
         return self._emit(local_header(member))
 
-    def write(self, data: bytes | bytearray | memoryview) -> bytes:
-        """Add raw bytes to the open member; returns the bytes of the zip that are ready, perhaps none.
+    def add(self, deflated: bytes) -> bytes:
+        """Add bytes of the open member's raw deflate stream (RFC 1951); returns them, as bytes of the zip.
 
         Raises:
-            OverflowError: the member reaches 4 GiB and was not begun with maybe_large.
             RuntimeError: no member is open.
         """
-        current = self._expect_member("write")
-        return self._add(current, data, current.deflate.write(data))
+        self._expect_member("add").written += len(deflated)
+        return self._emit(deflated)
 
-    def end_member(self) -> bytes:
-        """End the open member; returns the rest of its bytes and its data descriptor.
+    def end_member(self, content: Content) -> bytes:
+        """End the open member; returns its data descriptor.
+
+        Args:
+            content: checksum and sizes of what was added.
 
         Raises:
-            OverflowError: compressed, the member reaches 4 GiB and was not begun with maybe_large.
+            OverflowError: the member reaches 4 GiB, and was not begun with maybe_large.
+            ValueError: the compressed size is not that of what was added.
             RuntimeError: no member is open.
         """
         current = self._expect_member("end_member")
-        rest = self._add(current, b"", current.deflate.finish())
-        self._directory += central_header(current.member, current.content, current.offset)
+        if content.compressed_size != current.written:
+            raise ValueError(f"{current.member.name!r} has {current.written} bytes, not {content.compressed_size}")
+        try:
+            check_fits(current.member, content)
+        except OverflowError:
+            self._ended_by = f"member {current.member.name!r} was too large"
+            raise
+        self._directory += central_header(current.member, content, current.offset)
         self._open = None
-        return rest + self._emit(data_descriptor(current.member, current.content))
+        return self._emit(data_descriptor(current.member, content))
 
     def finish(self) -> bytes:
         """Close the archive; returns its central directory.
@@ -120,21 +129,6 @@ class DayArchiveWriter:
         self._ended_by = "the archive is finished"
         end = end_of_archive(len(self._names), len(self._directory), self.size)
         return self._emit(bytes(self._directory) + end)
-
-    def _add(self, current: _OpenMember, raw: bytes | bytearray | memoryview, deflated: bytes) -> bytes:
-        """Count raw bytes of the open member and the next bytes of its deflate stream."""
-        known = current.content
-        current.content = Content(
-            isal_zlib.crc32(raw, known.crc32),
-            known.compressed_size + len(deflated),
-            known.size + memoryview(raw).nbytes,
-        )
-        try:
-            check_fits(current.member, current.content)
-        except OverflowError:
-            self._ended_by = f"member {current.member.name!r} was too large"
-            raise
-        return self._emit(deflated)
 
     def _emit(self, data: bytes) -> bytes:
         """Count what is about to be returned."""

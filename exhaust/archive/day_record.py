@@ -4,7 +4,7 @@ import builtins
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Final
 
 import orjson
 from pydantic import Field, TypeAdapter, ValidationError
@@ -16,6 +16,17 @@ Name = Annotated[str, Field(min_length=1)]
 Moment = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$")]
 
 
+MOST_UNREADABLE_LINES: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableLine:
+    """A line that is no event: its source object's key, and its number from 1."""
+
+    object: Name
+    line: Count
+
+
 @dataclass(frozen=True, slots=True)
 class SourceRecord:
     """What one source object gave.
@@ -24,8 +35,8 @@ class SourceRecord:
         object: its key in the raw bucket.
         size: bytes as stored.
         events: events that were selected from it.
-        bytes: uncompressed bytes of those events.
-        unreadable: its lines that are no events.
+        bytes: uncompressed bytes of its member; 0 when it has none.
+        unreadable: its lines that are no events and may concern the resource.
     """
 
     object: Name
@@ -46,9 +57,14 @@ class DayRecord:
         crc32: of the archive.
         sha256: of the archive, 64 hex digits.
         events: events in it.
-        bytes: uncompressed bytes of those events.
-        unreadable: lines of its source objects that are no events.
+        bytes: uncompressed bytes of its members.
+        unreadable: lines of its source objects that are no events and may concern the resource. Where the plain id of
+            the resource's owner was known, these are the lines that mention it.
+        duplicates: events whose `mid` an earlier one has; none was removed.
+        versions: events by telemetry version.
+        unreadable_lines: the first MOST_UNREADABLE_LINES of them.
         first_received: ISO 8601 in UTC with milliseconds; None when the names of the sources do not tell.
+        first_event: when the device says that the earliest event happened, in the same form; None when none says so.
     """
 
     day: date
@@ -59,9 +75,14 @@ class DayRecord:
     events: Count
     bytes: Count
     unreadable: Count
+    duplicates: Count
+    versions: dict[str, Count]
     sources: tuple[SourceRecord, ...]
+    unreadable_lines: tuple[UnreadableLine, ...]
     first_received: Moment | None
     last_received: Moment | None
+    first_event: Moment | None
+    last_event: Moment | None
 
     def to_json(self) -> builtins.bytes:
         """The record as JSON; the same record gives the same bytes."""

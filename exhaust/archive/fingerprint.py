@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from exhaust.object_info import ObjectInfo
 
-ARCHIVE_FORMAT_VERSION: Final = 1  # to be raised by every change that gives the same sources other bytes
+ARCHIVE_FORMAT_VERSION: Final = 2  # to be raised by every change that gives the same sources other bytes
 _HEX_DIGITS: Final = 32
 
 
@@ -63,6 +63,19 @@ def day_fingerprint(
         "tags": sorted(set(basis.tags)),
         "default_channel": basis.default_channel,
         "deflater": basis.deflater,
-        "sources": sorted((source.key, source.etag, source.size) for source in sources),
+        "sources": _listing(sources),
     }
-    return hashlib.sha256(orjson.dumps(decided_by)).hexdigest()[:_HEX_DIGITS]
+    return _fingerprint(decided_by)
+
+
+def listing_fingerprint(sources: Sequence[ObjectInfo]) -> str:
+    """The fingerprint of a listing alone, as 32 hex digits; the order of the objects does not matter."""
+    return _fingerprint(_listing(sources))
+
+
+def _listing(sources: Sequence[ObjectInfo]) -> list[tuple[str, str, int]]:
+    return sorted((source.key, source.etag, source.size) for source in sources)
+
+
+def _fingerprint(value: object) -> str:
+    return hashlib.sha256(orjson.dumps(value)).hexdigest()[:_HEX_DIGITS]

@@ -54,6 +54,7 @@ def manifest_json(
             "events": sum(record.events for record in ordered),
             "bytes": sum(record.bytes for record in ordered),
             "unreadable": sum(record.unreadable for record in ordered),
+            "duplicates": sum(record.duplicates for record in ordered),
         },
         "days": [_day(record) for record in ordered],
     }
@@ -67,19 +68,29 @@ def _day(record: DayRecord) -> dict[str, object]:
         "events": record.events,
         "bytes": record.bytes,
         "unreadable": record.unreadable,
+        "unreadablelines": [{"object": _name(place.object), "line": place.line} for place in record.unreadable_lines],
+        "duplicates": record.duplicates,
+        "versions": dict(sorted(record.versions.items())),
         "size": record.size,
         "sha256": record.sha256,
         "firstreceived": record.first_received,
         "lastreceived": record.last_received,
+        "firstevent": record.first_event,
+        "lastevent": record.last_event,
         "sources": [_source(source) for source in record.sources],
     }
 
 
 def _source(source: SourceRecord) -> dict[str, object]:
     return {
-        "object": source.object.rpartition("/")[2],
+        "object": _name(source.object),
         "etag": source.etag.strip('"'),
         "size": source.size,
         "events": source.events,
         "unreadable": source.unreadable,
     }
+
+
+def _name(object_key: str) -> str:
+    """An object without its place in the bucket."""
+    return object_key.rpartition("/")[2]

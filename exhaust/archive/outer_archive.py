@@ -6,6 +6,7 @@ segments: bytes made here, and whole objects that lie in the bucket. It can be s
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
@@ -16,7 +17,7 @@ from isal import isal_zlib
 from exhaust.archive.zip_records import Content, Member, Method, central_header, end_of_archive, local_header
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 MANIFEST_NAME: Final = "manifest.json"
 
@@ -86,6 +87,25 @@ def outer_segments(days: Sequence[StoredDay], manifest: bytes) -> list[Segment]:
 def outer_size(segments: Sequence[Segment]) -> int:
     """The archive's length in bytes."""
     return sum(segment.size if isinstance(segment, CopiedObject) else len(segment.data) for segment in segments)
+
+
+def outer_digest(segments: Sequence[Segment], day_digests: Mapping[str, str]) -> str:
+    """A name for the archive's bytes that needs no reading of them: equal exactly where they are equal.
+
+    Args:
+        segments: of the archive.
+        day_digests: for the key of every copied object, the SHA-256 of its bytes, in hex.
+
+    Returns:
+        64 hex digits: the SHA-256 of the literals as they are and, in place of each object, its SHA-256. It is not the
+        SHA-256 of the archive, which could only be had by reading it all again.
+    """
+    digest = hashlib.sha256()
+    for segment in segments:
+        digest.update(
+            segment.data if isinstance(segment, Literal) else f"{day_digests[segment.key]} {segment.size}".encode()
+        )
+    return digest.hexdigest()
 
 
 def _closing(ordered: Sequence[StoredDay], manifest: bytes, directory: bytes, offset: int) -> bytes:

@@ -29,5 +29,10 @@ def received_span(object_keys: Iterable[str]) -> tuple[str | None, str | None]:
     return _iso(moments[0]), _iso(moments[-1])
 
 
+def iso_ms(moment_ms: int) -> str:
+    """A moment in ms since 1970 as ISO 8601 in UTC with milliseconds."""
+    return _iso(_EPOCH + timedelta(milliseconds=moment_ms))
+
+
 def _iso(moment: datetime) -> str:
     return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

@@ -13,10 +13,11 @@ from exhaust.observability import configure_logging
 from exhaust.process import Health, health_routes, listening, metrics_route, run_process, run_until_stopped
 from schemas.events import TOPIC_DAYS, TOPIC_REQUESTS
 from services.aggregator.assembler import Assembler
-from services.aggregator.day_builder import DayBuilder
+from services.aggregator.day_builder import open_day_builder
 from services.aggregator.day_worker import DayMetrics, DayWorker
 from services.aggregator.news import News
 from services.aggregator.planner import Planner
+from services.aggregator.reaping import reap_uploads
 from services.aggregator.settings import AggregatorSettings
 
 PLAN_CONCURRENCY = 4
@@ -32,9 +33,9 @@ async def serve() -> None:
         producer = await stack.enter_async_context(open_producer(settings))
         objects = await stack.enter_async_context(open_objects(settings))
         news = News(producer)
-        planner = Planner(producer, news, retry_for=settings.retry_for)
+        planner = Planner(producer, news, catalogue, retry_for=settings.retry_for)
         worker = DayWorker(
-            DayBuilder(objects, catalogue, settings),
+            await stack.enter_async_context(open_day_builder(objects, catalogue, settings)),
             Assembler(objects, settings.s3_exhaust_bucket),
             news,
             DayMetrics(health.registry),
@@ -54,7 +55,7 @@ async def serve() -> None:
             topic=TOPIC_DAYS,
             handle=worker.handle,
             producer=producer,
-            concurrency=settings.day_concurrency,
+            concurrency=settings.day_records,
         )
 
         async def s3_answers() -> None:
@@ -69,6 +70,7 @@ async def serve() -> None:
             health,
             plans.run(health.stop, health.beat("plan"), drain_s),
             days.run(health.stop, health.beat("build"), drain_s),
+            reap_uploads(objects, settings.s3_exhaust_bucket, settings.abandoned_after, health.stop),
         )
 
 

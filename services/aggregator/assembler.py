@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from exhaust.archive.day_record import DayRecord
 from exhaust.archive.keys import day_marker_key, day_markers_prefix, outer_archive_key, request_prefix
 from exhaust.archive.manifest import manifest_json
-from exhaust.archive.outer_archive import CopiedObject, Literal, StoredDay, outer_segments, outer_size
+from exhaust.archive.outer_archive import StoredDay, outer_digest, outer_segments, outer_size
+from exhaust.archive.part_plan import ObjectRange, ReadPart, plan_parts
 from exhaust.days import DayRange
+from exhaust.multipart import MIN_PART
 from exhaust.objects import ObjectExistsError, ObjectMissingError
 from schemas.events import FinishedArchive
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import Sequence
 
-    from exhaust.archive.outer_archive import Segment
+    from exhaust.archive.part_plan import Part
     from exhaust.objects import Objects
     from schemas.events import DayRequested
+
+ZIP: Final = "application/zip"
 
 log = structlog.get_logger(__name__)
 
@@ -74,22 +80,42 @@ class Assembler:
             [StoredDay(record.day, record.key, record.size, record.crc32) for record in records], manifest
         )
         key = outer_archive_key(wanted.requestid, wanted.attempt, wanted.datasetid, days.first, days.last)
-        sha256 = await self._objects.upload(self._bucket, key, self._joined(segments), content_type="application/zip")
+        sha256 = await self._write(key, plan_parts(segments, min_part=MIN_PART))
         return FinishedArchive(
             key=key,
             size=outer_size(segments),
+            digest=outer_digest(segments, {record.key: record.sha256 for record in records}),
             sha256=sha256,
             events=sum(record.events for record in records),
             bytes=sum(record.bytes for record in records),
         )
 
-    async def _joined(self, segments: Sequence[Segment]) -> AsyncGenerator[bytes, None]:
-        for segment in segments:
-            match segment:
-                case Literal(data):
-                    yield data
-                case CopiedObject(key):
-                    found = await self._objects.head(self._bucket, key)
-                    async with aclosing(self._objects.stream(self._bucket, found)) as chunks:
-                        async for chunk in chunks:
-                            yield chunk
+    async def _write(self, key: str, parts: Sequence[Part]) -> str | None:
+        """Write the download; its SHA-256 when all its bytes came through here."""
+        if len(parts) == 1 and isinstance(parts[0], ReadPart):
+            data = await self._read(parts[0])
+            await self._objects.put(self._bucket, key, data, content_type=ZIP)
+            return hashlib.sha256(data).hexdigest()
+        async with self._objects.multipart(self._bucket, key, ZIP) as upload:
+            for part in parts:
+                if isinstance(part, ReadPart):
+                    await upload.add(partial(self._read, part))
+                else:
+                    source = await self._objects.head(self._bucket, part.key)
+                    await upload.copy(source, part.start, part.end)
+            await upload.complete()
+        return None
+
+    async def _read(self, part: ReadPart) -> bytes:
+        data = bytearray()
+        for piece in part.pieces:
+            if isinstance(piece, ObjectRange):
+                found = await self._objects.head(self._bucket, piece.key)
+                async with aclosing(
+                    self._objects.stream(self._bucket, found, start=piece.start, end=piece.end)
+                ) as chunks:
+                    async for chunk in chunks:
+                        data += chunk
+            else:
+                data += piece
+        return bytes(data)

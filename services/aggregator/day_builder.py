@@ -1,35 +1,34 @@
-"""Build: the archive of one day of one resource, from the raw objects of that day.
+"""Build: the archive of one day of one resource, found or written.
 
-list → open → inflate → lines → select → deflate → upload, joined end to end; nothing is held whole.
+list → open → inflate → lines → select → deflate → upload. Listing is in sources.py; opening, and bringing the parts
+together in order, in day_scan.py; inflate to deflate in scan/, in processes of their own; uploading in
+archive_upload.py. Nothing is held whole.
 """
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import aclosing
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from exhaust.archive.day_archive import DayArchiveWriter
 from exhaust.archive.day_record import DayRecord
 from exhaust.archive.deflate import deflater_id
-from exhaust.archive.fingerprint import ArchiveBasis, day_fingerprint
+from exhaust.archive.fingerprint import ArchiveBasis, day_fingerprint, listing_fingerprint
 from exhaust.archive.keys import day_archive_key, day_record_key
-from exhaust.archive.member_names import member_names
-from exhaust.archive.received import received_span
+from exhaust.catalogue import Layout
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.objects import ObjectMissingError
-from services.aggregator.inflating import InflateLimits
-from services.aggregator.selecting import Selection
-from services.aggregator.source_filter import SourceFilter
+from services.aggregator.day_scan import Buckets, DayScanner, WantedArchive
+from services.aggregator.lanes import open_lanes
+from services.aggregator.scan.inflating import Limits
+from services.aggregator.scan.selecting import Selection
+from services.aggregator.shared_scans import ScanKey, SharedScans
 from services.aggregator.sources import day_sources
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncIterator
 
-    from exhaust.archive.day_record import SourceRecord
-    from exhaust.catalogue import Catalogue
-    from exhaust.object_info import ObjectInfo
+    from exhaust.catalogue import Catalogue, Dataset
     from exhaust.objects import Objects
     from schemas.events import DayRequested
     from services.aggregator.settings import AggregatorSettings
@@ -46,95 +45,84 @@ class BuiltDay:
 class DayBuilder:
     """Builds day archives, or finds them built."""
 
-    def __init__(self, objects: Objects, catalogue: Catalogue, settings: AggregatorSettings) -> None:
+    def __init__(
+        self, objects: Objects, catalogue: Catalogue, scans: SharedScans, settings: AggregatorSettings
+    ) -> None:
         self._objects = objects
         self._catalogue = catalogue
+        self._scans = scans
         self._settings = settings
-        self._limits = InflateLimits(settings.max_object_bytes, settings.max_ratio, settings.ratio_grace_bytes)
 
     async def build(self, wanted: DayRequested) -> BuiltDay:
         """The archive of the day that is wanted, durable.
 
         Raises:
-            ExhaustError: ObjectInfoError names the object that cannot be exported.
+            ExhaustError: SourceObjectError names the object that cannot be exported.
         """
-        selection = self._selection(wanted)
-        sources = await day_sources(
-            self._objects, self._settings.s3_raw_bucket, selection.dataset, selection.resource, wanted.day
-        )
-        fingerprint = day_fingerprint(_basis(selection), sources)
-        place = (selection.dataset.id, selection.resource, wanted.day, fingerprint)
+        dataset = self._dataset(wanted)
+        sources = await day_sources(self._objects, self._settings.s3_raw_bucket, dataset, wanted.resourceid, wanted.day)
+        selection = self._selection(dataset, wanted)
+        fingerprint = day_fingerprint(_basis(dataset, wanted, selection), sources)
+        place = (dataset.id, wanted.resourceid, wanted.day, fingerprint)
         bucket = self._settings.s3_exhaust_bucket
         record_key = day_record_key(*place)
         try:
             return BuiltDay(DayRecord.from_json(await self._objects.get(bucket, record_key)), reused=True)
         except ObjectMissingError:
-            record = await self._write(selection, sources, wanted, day_archive_key(*place))
+            key = day_archive_key(*place)
+            alone = key if selection.takes_all else None
+            scan = ScanKey(dataset.id, wanted.day, listing_fingerprint(sources), alone)
+            record = await self._scans.write(scan, sources, WantedArchive(selection, key))
         # Last, because the record is what says that the archive is there.
         await self._objects.put(bucket, record_key, record.to_json(), content_type="application/json")
         return BuiltDay(record, reused=False)
 
-    def _selection(self, wanted: DayRequested) -> Selection:
+    def _dataset(self, wanted: DayRequested) -> Dataset:
         dataset = self._catalogue.find(wanted.datasetid)
         if dataset is None:
             raise ExhaustError(
                 ErrorCode.INTERNAL_ERROR, f"dataset {wanted.datasetid} is not in the aggregator's catalogue"
             )
-        return Selection(dataset, wanted.resourceid, wanted.tags, self._settings.default_channel)
+        return dataset
 
-    async def _write(
-        self, selection: Selection, sources: list[ObjectInfo], wanted: DayRequested, key: str
-    ) -> DayRecord:
-        writer = DayArchiveWriter(wanted.day)
-        records: list[SourceRecord] = []
-        await self._objects.upload(
-            self._settings.s3_exhaust_bucket,
-            key,
-            self._archive(writer, selection, sources, records),
-            content_type="application/zip",
-        )
-        first, last = received_span(record.object for record in records if record.events)
-        return DayRecord(
-            day=wanted.day,
-            key=key,
-            size=writer.size,
-            crc32=writer.crc32,
-            sha256=writer.sha256,
-            events=sum(record.events for record in records),
-            bytes=sum(record.bytes for record in records),
-            unreadable=sum(record.unreadable for record in records),
-            sources=tuple(records),
-            first_received=first,
-            last_received=last,
+    def _selection(self, dataset: Dataset, wanted: DayRequested) -> Selection:
+        shared = dataset.layout is Layout.SHARED
+        return Selection(
+            resource=wanted.resourceid if shared else None,
+            owner=wanted.owner if shared else None,
+            tags=wanted.tags,
+            event_kinds=dataset.event_kinds,
+            default_channel=self._settings.default_channel,
         )
 
-    async def _archive(
-        self,
-        writer: DayArchiveWriter,
-        selection: Selection,
-        sources: list[ObjectInfo],
-        records: list[SourceRecord],
-    ) -> AsyncGenerator[bytes, None]:
-        """The archive's bytes; the work on them runs in threads, so that the event loop stays free."""
-        members = member_names([source.key for source in sources])
-        for source, member in zip(sources, members, strict=True):
-            chain = SourceFilter(source, member, writer, selection, self._limits, self._settings.max_line_bytes)
-            async with aclosing(self._objects.stream(self._settings.s3_raw_bucket, source)) as chunks:
-                async for chunk in chunks:
-                    if ready := await asyncio.to_thread(chain.feed, chunk):
-                        yield ready
-            if ready := await asyncio.to_thread(chain.finish):
-                yield ready
-            records.append(chain.record())
-        yield writer.finish()
+
+@asynccontextmanager
+async def open_day_builder(
+    objects: Objects, catalogue: Catalogue, settings: AggregatorSettings
+) -> AsyncIterator[DayBuilder]:
+    """A builder with its lanes; both end with the block."""
+    limits = Limits(
+        max_bytes=settings.max_object_bytes,
+        max_ratio=settings.max_ratio,
+        ratio_grace=settings.ratio_grace_bytes,
+        max_members=settings.max_members,
+        max_line=settings.max_line_bytes,
+    )
+    buckets = Buckets(settings.s3_raw_bucket, settings.s3_exhaust_bucket)
+    async with open_lanes(settings.cores) as lanes:
+        scans = SharedScans(DayScanner(objects, lanes, buckets, limits), at_once=settings.cores)
+        try:
+            yield DayBuilder(objects, catalogue, scans, settings)
+        finally:
+            await scans.close()
 
 
-def _basis(selection: Selection) -> ArchiveBasis:
+def _basis(dataset: Dataset, wanted: DayRequested, selection: Selection) -> ArchiveBasis:
     return ArchiveBasis(
-        dataset=selection.dataset.id,
-        layout=selection.dataset.layout,
-        event_kinds=selection.dataset.event_kinds,
-        resource=selection.resource,
+        dataset=dataset.id,
+        layout=dataset.layout,
+        event_kinds=dataset.event_kinds,
+        resource=wanted.resourceid,
         tags=selection.tags,
         default_channel=selection.default_channel,
         deflater=deflater_id(),

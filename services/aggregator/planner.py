@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from exhaust.catalogue import Layout
 from exhaust.days import DayRange
 from exhaust.observability import bind_trace
 from schemas.events import TOPIC_DAYS, TYPE_DAY_REQUESTED, CloudEvent, DatasetRequested, DayRequested
@@ -17,6 +18,7 @@ from services.aggregator.records import decode_record, persist
 if TYPE_CHECKING:
     from datetime import date, timedelta
 
+    from exhaust.catalogue import Catalogue
     from exhaust.kafka import Producer
     from exhaust.records import Record
     from services.aggregator.news import News
@@ -27,8 +29,9 @@ log = structlog.get_logger(__name__)
 class Planner:
     """Handles records of dataset.requests."""
 
-    def __init__(self, producer: Producer, news: News, *, retry_for: timedelta) -> None:
+    def __init__(self, producer: Producer, news: News, catalogue: Catalogue, *, retry_for: timedelta) -> None:
         self._producer = producer
+        self._catalogue = catalogue
         self._news = news
         self._retry_for = retry_for
 
@@ -61,5 +64,15 @@ class Planner:
             traceparent=traceparent,
             data=wanted.to_json(),
         )
-        # A key of request and day spreads a request's days over the partitions, and so over the workers.
-        await self._producer.send(TOPIC_DAYS, f"{request.requestid}/{day}", event)
+        await self._producer.send(TOPIC_DAYS, self._key(request, day), event)
+
+    def _key(self, request: DatasetRequested, day: date) -> str:
+        """What puts a day into its partition, and so before its worker.
+
+        Days of a request spread over the workers. Those who want the same objects come to the same worker, which reads
+        them once for all and builds nothing twice.
+        """
+        dataset = self._catalogue.find(request.datasetid)
+        if dataset is not None and dataset.layout is Layout.SHARED:
+            return f"{dataset.id}/{day}"
+        return f"{request.datasetid}/{request.resourceid}/{day}"

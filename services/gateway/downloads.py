@@ -25,7 +25,7 @@ class Download:
 
     Attributes:
         info: the object that holds it.
-        digest: SHA-256 of its bytes, in hex: the strong validator. The same bytes have it whichever request made them.
+        digest: the strong validator: equal for equal bytes, whichever request made them.
         file_name: offered to the caller.
     """
 

@@ -67,6 +67,7 @@ class Relay:
             fromdate=request.days.first,
             todate=request.days.last,
             tags=request.tags,
+            owner=waiting.owner,
         )
         await self._producer.send(
             TOPIC_REQUESTS,

@@ -41,7 +41,7 @@ LOOK_AGAIN_S: Final = 0.1
 _RECENT: Final = """
 SELECT outcome FROM requests
 WHERE dataset_id = $1 AND resource = $2 AND from_date = $3 AND to_date = $4 AND tags = '{}'
-  AND state = 'complete' AND ended_at > now() - $5::interval AND outcome ? 'sha256'
+  AND state = 'complete' AND ended_at > now() - $5::interval AND outcome ? 'digest'
 ORDER BY ended_at DESC LIMIT 1
 """
 _STANDING: Final = "SELECT state, outcome FROM requests WHERE request_id = $1"
@@ -107,7 +107,7 @@ class SynchronousDownloads:
             info = await self._stored(outcome)
         if info is None:
             raise ExhaustError(ErrorCode.INTERNAL_ERROR, "the download vanished; ask again")
-        download = Download(info, str(outcome["sha256"]), outer_archive_name(dataset.id, days.first, days.last))
+        download = Download(info, str(outcome["digest"]), outer_archive_name(dataset.id, days.first, days.last))
 
         async def stream(http: web.Request) -> web.StreamResponse:
             return await send(http, self._objects, self._bucket, download)

@@ -9,12 +9,15 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import pytest
 
 from exhaust.archive.day_archive import DayArchiveWriter
 from exhaust.archive.outer_archive import Literal, StoredDay, outer_segments
+from exhaust.archive.zip_records import Content
+from tests.support.day_zip import write_member
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -77,9 +80,9 @@ TOOLS = {
 
 def day_archive(day: date, members: Mapping[str, bytes], *, maybe_large: bool = False) -> bytes:
     writer = DayArchiveWriter(day)
-    pieces = []
+    pieces: list[bytes] = []
     for name, data in members.items():
-        pieces += [writer.begin_member(name, maybe_large=maybe_large), writer.write(data), writer.end_member()]
+        pieces += write_member(writer, name, [data], maybe_large=maybe_large)
     return b"".join([*pieces, writer.finish()])
 
 
@@ -113,11 +116,8 @@ def beyond_four_gib(tmp_path_factory: pytest.TempPathFactory) -> Path:
     writer = DayArchiveWriter(FIRST)
     path = tmp_path_factory.mktemp("archives") / "beyond-4-gib.zip"
     with path.open("wb") as file:
-        file.write(writer.begin_member("large.json", maybe_large=True))
-        for _ in range(FOUR_GIB // len(ZEROS)):
-            file.write(writer.write(ZEROS))
-        file.write(writer.end_member())
-        file.write(writer.begin_member("small.json", maybe_large=True) + writer.write(LINES) + writer.end_member())
+        file.writelines(write_member(writer, "large.json", repeat(ZEROS, FOUR_GIB // len(ZEROS)), maybe_large=True))
+        file.writelines(write_member(writer, "small.json", [LINES], maybe_large=True))
         file.write(writer.finish())
     return path
 
@@ -167,12 +167,12 @@ def test_a_member_beyond_four_gib_can_be_read(beyond_four_gib: Path) -> None:
 def test_a_member_that_grows_beyond_four_gib_unannounced_is_refused() -> None:
     writer = DayArchiveWriter(FIRST)
     writer.begin_member("large.json", maybe_large=False)
-    for _ in range(FOUR_GIB // len(ZEROS) - 1):
-        writer.write(ZEROS)
-    writer.write(ZEROS[:-2])  # the last size that four bytes can say is 2**32 - 2
+    writer.add(b"\x03\0")
+    too_large = Content(0, 2, FOUR_GIB - 1)  # the last size that four bytes can say is 2**32 - 2
     with pytest.raises(OverflowError, match=r"large\.json of 2026-11-01 has 4294967295 bytes"):
-        writer.write(b"x")
-    for call in (writer.end_member, writer.finish, lambda: writer.write(b"x")):
+        writer.end_member(too_large)
+    calls: list[Callable[[], bytes]] = [lambda: writer.end_member(too_large), writer.finish, lambda: writer.add(b"x")]
+    for call in calls:
         with pytest.raises(RuntimeError, match=r"'large\.json' was too large"):
             call()
 

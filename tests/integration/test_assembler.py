@@ -55,7 +55,7 @@ def worker(dataset: RawDataset) -> Assembler:
 
 async def finish(dataset: RawDataset, wanted: DayRequested) -> FinishedArchive | None:
     """What a worker does with one message."""
-    built = await dataset.builder().build(wanted)
+    built = await dataset.build_wanted(wanted)
     assembler = worker(dataset)
     await assembler.mark(wanted, built.record)
     return await assembler.assemble_if_last(wanted)
@@ -120,6 +120,7 @@ async def test_the_download_holds_the_days_and_a_true_manifest(dataset: RawDatas
         "events": 402,
         "bytes": sum(map(len, contents)),
         "unreadable": 2,
+        "duplicates": 2,
     }
     assert (outcomes[-1].events, outcomes[-1].bytes) == (402, manifest["totals"]["bytes"])
 
@@ -132,7 +133,7 @@ def contained(archive: bytes) -> bytes:
 
 async def test_two_workers_at_once_give_one_outcome(dataset: RawDataset, days: list[DayRequested]) -> None:
     for wanted in days:
-        built = await dataset.builder().build(wanted)
+        built = await dataset.build_wanted(wanted)
         await worker(dataset).mark(wanted, built.record)
     outcomes = await asyncio.gather(*(worker(dataset).assemble_if_last(wanted) for wanted in days * 2))
     first = outcomes[0]
@@ -159,10 +160,10 @@ async def test_a_repeated_message_finds_the_outcome(dataset: RawDataset, days: l
 
 
 async def test_the_first_marker_of_a_day_stays(dataset: RawDataset, days: list[DayRequested]) -> None:
-    before = await dataset.builder().build(days[0])
+    before = await dataset.build_wanted(days[0])
     await worker(dataset).mark(days[0], before.record)
     await dataset.put(f"{DAY}-1793498400000.json.gz", packed(event(7), event(8)))
-    after = await dataset.builder().build(days[0])
+    after = await dataset.build_wanted(days[0])
     assert after.record.events == before.record.events + 2
     await worker(dataset).mark(days[0], after.record)
     outcomes = [await finish(dataset, wanted) for wanted in days[1:]]
@@ -199,7 +200,7 @@ async def test_a_worker_that_died_before_its_outcome_is_repeated(dataset: RawDat
     bucket = dataset.settings.s3_exhaust_bucket
     other = [wanted.model_copy(update={"attempt": 5}) for wanted in days]
     for wanted in other:
-        built = await dataset.builder().build(wanted)
+        built = await dataset.build_wanted(wanted)
         await worker(dataset).mark(wanted, built.record)
     half = f"{request_prefix(other[0].requestid, 5)}{archive.key.rpartition('/')[2]}"
     await dataset.objects.put(bucket, half, b"half a downl")
@@ -232,7 +233,7 @@ async def test_a_download_of_many_megabytes_is_whole(dataset: RawDataset, days: 
 async def test_markers_lie_where_the_listing_of_the_attempt_shows_them(
     dataset: RawDataset, days: list[DayRequested]
 ) -> None:
-    built = await dataset.builder().build(days[1])
+    built = await dataset.build_wanted(days[1])
     await worker(dataset).mark(days[1], built.record)
     prefix = day_markers_prefix(days[1].requestid, 1)
     found = dataset.objects.list(dataset.settings.s3_exhaust_bucket, prefix)

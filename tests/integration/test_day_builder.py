@@ -94,14 +94,14 @@ async def test_a_dataset_by_its_alias_shares_the_archives(shared: RawDataset) ->
     await shared.put(f"{NAME}.gz", packed(event()))
     first = await shared.build()
     wanted = shared.wanted().model_copy(update={"datasetid": shared.dataset.aliases[0]})
-    second = await shared.builder().build(wanted)
+    second = await shared.build_wanted(wanted)
     assert second.reused
     assert second.record == first.record
 
 
 async def test_an_unknown_dataset_is_an_internal_error(shared: RawDataset) -> None:
     with pytest.raises(ExhaustError) as raised:
-        await shared.builder().build(shared.wanted().model_copy(update={"datasetid": "no-such"}))
+        await shared.build_wanted(shared.wanted().model_copy(update={"datasetid": "no-such"}))
     assert raised.value.code is ErrorCode.INTERNAL_ERROR
 
 

@@ -17,8 +17,9 @@ import pytest
 from pydantic import SecretStr
 
 from exhaust.errors import ErrorCode, ExhaustError, SourceObjectError
+from exhaust.multipart import MIN_PART as PART_SIZE
 from exhaust.object_info import ObjectInfo
-from exhaust.objects import PART_SIZE, ObjectExistsError, ObjectMissingError, Objects, open_objects
+from exhaust.objects import ObjectExistsError, ObjectMissingError, Objects, open_objects
 from tests.support.s3_proxy import closed_port, proxy
 from tests.support.signed_s3 import delete_object, open_uploads
 
@@ -49,8 +50,8 @@ class Shelf:
         found = [found.key async for found in self.objects.list(self.bucket, self.prefix + below)]
         return [key.removeprefix(self.prefix) for key in found]
 
-    async def upload(self, name: str, chunks: AsyncGenerator[bytes, None]) -> str:
-        return await self.objects.upload(self.bucket, self.prefix + name, chunks, content_type=ZIP)
+    async def upload(self, name: str, chunks: AsyncGenerator[bytes, None]) -> None:
+        await self.objects.upload(self.bucket, self.prefix + name, chunks, content_type=ZIP)
 
     async def head(self, name: str) -> ObjectInfo:
         return await self.objects.head(self.bucket, self.prefix + name)
@@ -203,7 +204,7 @@ async def test_a_bucket_is_created_once(shelf: Shelf) -> None:
 )
 async def test_an_upload_of_any_size_holds_the_same_bytes(shelf: Shelf, size: int, parts: int) -> None:
     data = noise(size)
-    assert await shelf.upload("a.zip", cut(data, 777_777)) == hashlib.sha256(data).hexdigest()
+    await shelf.upload("a.zip", cut(data, 777_777))
     found = await shelf.head("a.zip")
     assert found.size == size
     # The ETag of a multipart upload ends in the number of its parts.
@@ -214,7 +215,7 @@ async def test_an_upload_of_any_size_holds_the_same_bytes(shelf: Shelf, size: in
 
 async def test_a_chunk_may_hold_several_parts(shelf: Shelf) -> None:
     data = noise(3 * PART_SIZE + 5)
-    assert await shelf.upload("a.zip", cut(data, len(data))) == hashlib.sha256(data).hexdigest()
+    await shelf.upload("a.zip", cut(data, len(data)))
     assert await streamed(shelf.objects, shelf.bucket, await shelf.head("a.zip")) == data
 
 

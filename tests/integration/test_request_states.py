@@ -41,7 +41,7 @@ def day_finished(request_id: UUID, number: int, attempt: int = 1, events: int = 
 def completed(request_id: UUID, attempt: int = 1, *, key: str | None = None, size: int = 1000) -> Completed:
     last = LONG_AGO + timedelta(days=DAYS - 1)
     own = outer_archive_key(request_id, attempt, "eks-consumption-raw", LONG_AGO, last)
-    archive = FinishedArchive(key=own if key is None else key, size=size, sha256="0" * 64, events=30, bytes=3000)
+    archive = FinishedArchive(key=own if key is None else key, size=size, digest="1" * 64, events=30, bytes=3000)
     return Completed(requestid=request_id, attempt=attempt, archive=archive)
 
 

@@ -243,6 +243,7 @@ def completed(request_id: UUID) -> Completed:
     archive = FinishedArchive(
         key=outer_archive_key(request_id, 1, "eks-consumption-raw", LONG_AGO, last),
         size=len(DOWNLOAD),
+        digest="1" * 64,
         sha256="0" * 64,
         events=30,
         bytes=3000,

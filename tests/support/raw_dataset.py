@@ -13,11 +13,13 @@ from uuid import UUID, uuid4
 
 from exhaust.catalogue import Catalogue, Dataset, Layout
 from schemas.events import DayRequested
-from services.aggregator.day_builder import BuiltDay, DayBuilder
+from services.aggregator.day_builder import BuiltDay, DayBuilder, open_day_builder
 from services.aggregator.settings import AggregatorSettings
 from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from exhaust.archive.day_record import DayRecord
     from exhaust.objects import Objects
     from exhaust.settings import ObjectSettings
@@ -57,13 +59,13 @@ class RawDataset:
             limits: settings of the aggregator that are not the default ones.
         """
         name = f"dataset-{uuid4().hex[:8]}"
-        given = {"port": 1, "kafka_bootstrap": "nowhere", **dict(object_settings), **limits}
+        given = {"port": 1, "kafka_bootstrap": "nowhere", "cores": 1, **dict(object_settings), **limits}
         dataset = Dataset(id=name, aliases=(f"{name}-alias",), prefix=f"{name}/raw/", layout=layout, retention_days=1)
         return cls(objects, AggregatorSettings.model_validate(given), dataset)
 
-    def builder(self) -> DayBuilder:
+    def builder(self) -> AbstractAsyncContextManager[DayBuilder]:
         names = (self.dataset.id, *self.dataset.aliases)
-        return DayBuilder(self.objects, Catalogue(dict.fromkeys(names, self.dataset)), self.settings)
+        return open_day_builder(self.objects, Catalogue(dict.fromkeys(names, self.dataset)), self.settings)
 
     async def put(self, name: str, data: bytes) -> None:
         """Write a raw object; its name counts from the dataset's prefix."""
@@ -73,6 +75,7 @@ class RawDataset:
         self,
         *,
         resource: str = MINE,
+        owner: str | None = None,
         tags: tuple[str, ...] = (),
         day: date = DAY,
         days: int = 1,
@@ -84,14 +87,21 @@ class RawDataset:
             attempt=1,
             datasetid=self.dataset.id,
             resourceid=resource,
+            owner=owner,
             fromdate=DAY,
             todate=DAY + timedelta(days=days - 1),
             tags=tags,
             day=day,
         )
 
-    async def build(self, *, resource: str = MINE, tags: tuple[str, ...] = (), day: date = DAY) -> BuiltDay:
-        return await self.builder().build(self.wanted(resource=resource, tags=tags, day=day))
+    async def build(
+        self, *, resource: str = MINE, owner: str | None = None, tags: tuple[str, ...] = (), day: date = DAY
+    ) -> BuiltDay:
+        return await self.build_wanted(self.wanted(resource=resource, owner=owner, tags=tags, day=day))
+
+    async def build_wanted(self, wanted: DayRequested) -> BuiltDay:
+        async with self.builder() as builder:
+            return await builder.build(wanted)
 
     async def archive(self, record: DayRecord) -> bytes:
         """The bytes of a day archive."""

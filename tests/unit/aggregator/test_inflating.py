@@ -1,24 +1,28 @@
 import gzip
+import hashlib
 import zlib
+from dataclasses import replace
 
 import pytest
+from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exhaust.errors import ErrorCode, SourceObjectError
-from services.aggregator.inflating import PIECE, InflateLimits, Inflater
+from services.aggregator.scan.inflating import PIECE, Gauge, Inflater, Limits
 
-LIMITS = InflateLimits(max_bytes=64 * PIECE, max_ratio=1000, ratio_grace=PIECE)
+LIMITS = Limits(max_bytes=64 * PIECE, max_ratio=1000, ratio_grace=PIECE, max_members=100, max_line=PIECE)
+NOISE = hashlib.shake_128(b"noise").digest(PIECE + 7)
 TEXT = b'{"eid":"START"}\n' * 1000
 
 
-def inflate(name: str, data: bytes, *, cut: int = 1000, limits: InflateLimits = LIMITS) -> bytes:
-    inflater = Inflater(name, limits)
+def inflate(name: str, data: bytes, *, cut: int = 1000, limits: Limits = LIMITS) -> bytes:
+    inflater = Inflater(name, Gauge(name, limits))
     pieces: list[bytes] = []
     for start in range(0, len(data), cut):
         pieces += inflater.feed(data[start : start + cut])
     pieces += inflater.finish()
-    assert all(len(piece) <= max(PIECE, cut) for piece in pieces)
+    assert all(len(piece) <= PIECE for piece in pieces)
     return b"".join(pieces)
 
 
@@ -81,14 +85,40 @@ def test_garbage_is_refused(data: bytes) -> None:
 
 
 def test_an_object_over_the_size_limit_is_refused() -> None:
-    limits = InflateLimits(max_bytes=1000, max_ratio=10_000, ratio_grace=10_000)
+    limits = replace(LIMITS, max_bytes=1000, max_ratio=10_000, ratio_grace=10_000)
     with pytest.raises(SourceObjectError) as refused:
         inflate("x.gz", gzip.compress(TEXT), limits=limits)
     assert refused.value.code is ErrorCode.LIMIT_EXCEEDED
 
 
 def test_a_bomb_is_refused_before_it_fills_memory() -> None:
-    limits = InflateLimits(max_bytes=2**40, max_ratio=400, ratio_grace=PIECE)
+    limits = replace(LIMITS, max_bytes=2**40, max_ratio=400)
     with pytest.raises(SourceObjectError, match="400 times") as refused:
         inflate("x.gz", gzip.compress(b"\0" * 32 * PIECE), cut=PIECE, limits=limits)
     assert refused.value.code is ErrorCode.LIMIT_EXCEEDED
+
+
+def test_an_object_of_too_many_members_is_refused() -> None:
+    with pytest.raises(SourceObjectError, match="more than 100 compressed members") as refused:
+        inflate("x.gz", gzip.compress(b"") * 101)
+    assert refused.value.code is ErrorCode.LIMIT_EXCEEDED
+
+
+@pytest.mark.parametrize("name", ["x.json.zst", "x.json.zstd", "x.json"])
+@pytest.mark.parametrize("cut", [1, 700, 10 * PIECE])
+def test_zstd_is_known_by_its_name_or_its_content(name: str, cut: int) -> None:
+    data = zstd.compress(NOISE) + zstd.compress(TEXT)
+    assert inflate(name, data, cut=cut) == NOISE + TEXT
+
+
+@pytest.mark.parametrize("data", [b"no zstd at all", zstd.compress(TEXT) + b"garbage", zstd.compress(TEXT)[:-3]])
+def test_damaged_zstd_names_the_object(data: bytes) -> None:
+    with pytest.raises(SourceObjectError, match=r"^raw/x\.zst: ") as refused:
+        inflate("raw/x.zst", data)
+    assert refused.value.code is ErrorCode.SOURCE_OBJECT_UNREADABLE
+
+
+def test_a_zstd_window_beyond_the_limit_is_refused() -> None:
+    options = {int(zstd.CompressionParameter.window_log): 27, int(zstd.CompressionParameter.content_size_flag): 0}
+    with pytest.raises(SourceObjectError, match="corrupt"):
+        inflate("x.zst", zstd.compress(TEXT * 20_000, options=options), cut=PIECE)

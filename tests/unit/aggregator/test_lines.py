@@ -5,30 +5,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exhaust.errors import ErrorCode, SourceObjectError
-from services.aggregator.lines import UNREADABLE, LineSplitter, decode
+from services.aggregator.scan.lines import UNREADABLE, LineBlocks, decode, spans
 
 
-def split(data: bytes, cuts: list[int], longest: int = 1000) -> list[bytes]:
-    splitter = LineSplitter("raw/x", longest)
-    lines: list[bytes] = []
+def joined(data: bytes, cuts: list[int], longest: int = 1000) -> list[bytes]:
+    joiner = LineBlocks("raw/x", longest)
+    blocks: list[bytes] = []
     edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
     for start, end in pairwise(edges):
-        lines += splitter.feed(data[start:end])
-    return [*lines, *splitter.finish()]
+        blocks.append(joiner.feed(data[start:end]))
+    return [block for block in [*blocks, joiner.finish()] if block]
 
 
 @given(st.lists(st.sampled_from([b"\n", b"a", b"\r\n", b"\xff", b"{}"])).map(b"".join), st.lists(st.integers(0, 99)))
-def test_lines_are_the_same_however_the_bytes_arrive(data: bytes, cuts: list[int]) -> None:
-    lines = split(data, cuts)
-    assert b"".join(lines) == data
-    assert all(line.endswith(b"\n") for line in lines[:-1])
-    assert all(line.count(b"\n") <= 1 for line in lines)
+def test_blocks_hold_whole_lines_however_the_bytes_arrive(data: bytes, cuts: list[int]) -> None:
+    blocks = joined(data, cuts)
+    assert b"".join(blocks) == data
+    assert all(block.endswith(b"\n") for block in blocks[:-1])
+
+
+@given(st.lists(st.sampled_from([b"\n", b"a", b"\r\n", b"{}"])).map(b"".join))
+def test_spans_are_the_lines_that_hold_more_than_a_newline(block: bytes) -> None:
+    assert [block[start:end] for start, end in spans(block)] == [
+        line for line in block.splitlines(keepends=True) if line != b"\n"
+    ]
 
 
 @pytest.mark.parametrize("data", [b"a" * 11, b"ok\n" + b"a" * 11 + b"\n", b"ok\n" + b"a" * 40])
 def test_a_line_that_is_too_long_is_refused_with_its_place(data: bytes) -> None:
     with pytest.raises(SourceObjectError, match=r"raw/x: the line at inflated byte [03] ") as refused:
-        split(data, [5], longest=10)
+        joined(data, [5], longest=10)
     assert refused.value.code is ErrorCode.LIMIT_EXCEEDED
 
 

@@ -13,23 +13,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exhaust.archive.day_archive import DayArchiveWriter
+from exhaust.archive.zip_records import Content
+from tests.support.day_zip import write_member
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 QUICK = settings(max_examples=20, deadline=None)
 DAY = date(2026, 11, 1)
+NOTHING = Content(0, 0, 0)
 LINES = st.lists(st.binary(max_size=60).map(lambda line: line.replace(b"\n", b"") + b"\n"), max_size=8)
 NAMES = st.from_regex(r"[a-zA-Zé0-9_][a-zA-Zé0-9._-]{0,20}", fullmatch=True)
 
 
 def archive(members: Mapping[str, list[bytes]], *, maybe_large: bool = False) -> tuple[bytes, DayArchiveWriter]:
     writer = DayArchiveWriter(DAY)
-    pieces = []
+    pieces: list[bytes] = []
     for name, chunks in members.items():
-        pieces.append(writer.begin_member(name, maybe_large=maybe_large))
-        pieces += [writer.write(chunk) for chunk in chunks]
-        pieces.append(writer.end_member())
+        pieces += write_member(writer, name, chunks, maybe_large=maybe_large)
     pieces.append(writer.finish())
     return b"".join(pieces), writer
 
@@ -62,8 +63,8 @@ def test_size_and_sums_follow_what_was_returned() -> None:
     assert (writer.size, writer.crc32, writer.sha256) == (0, 0, hashlib.sha256().hexdigest())
     begun = writer.begin_member("a.json", maybe_large=False)
     assert writer.size == len(begun) == 36
-    assert writer.write(b"x\n") == b""
-    assert (writer.size, writer.crc32) == (36, zlib.crc32(begun))
+    added = writer.add(b"\x03\0")
+    assert (writer.size, writer.crc32) == (38, zlib.crc32(begun + added))
 
 
 def test_an_empty_day_is_a_zip_without_members() -> None:
@@ -98,17 +99,25 @@ def test_a_bad_name_is_refused_and_the_archive_goes_on(name: str) -> None:
     assert writer.finish() == archive({})[0]
 
 
-def test_a_name_that_is_taken_is_refused() -> None:
+def test_a_member_has_the_size_that_was_added() -> None:
     writer = DayArchiveWriter(DAY)
     writer.begin_member("a.json", maybe_large=False)
-    writer.end_member()
+    writer.add(b"\x03\0")
+    with pytest.raises(ValueError, match=r"'a\.json' has 2 bytes, not 3"):
+        writer.end_member(Content(0, 3, 0))
+
+
+def test_a_name_that_is_taken_is_refused() -> None:
+    writer = DayArchiveWriter(DAY)
+    assert list(write_member(writer, "a.json", []))
     with pytest.raises(ValueError, match=r"'a\.json' is already in the archive"):
         writer.begin_member("a.json", maybe_large=False)
 
 
 def test_calls_outside_a_member_are_refused() -> None:
     writer = DayArchiveWriter(DAY)
-    for call in (writer.end_member, lambda: writer.write(b"x")):
+    calls: list[Callable[[], bytes]] = [lambda: writer.end_member(NOTHING), lambda: writer.add(b"x")]
+    for call in calls:
         with pytest.raises(RuntimeError, match="no member is open"):
             call()
 
@@ -126,8 +135,8 @@ def test_nothing_follows_the_end() -> None:
     writer.finish()
     for call in (
         writer.finish,
-        writer.end_member,
-        lambda: writer.write(b"x"),
+        lambda: writer.end_member(NOTHING),
+        lambda: writer.add(b"x"),
         lambda: writer.begin_member("a.json", maybe_large=False),
     ):
         with pytest.raises(RuntimeError, match="is finished"):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exhaust.archive.day_record import DayRecord, SourceRecord
+from exhaust.archive.day_record import DayRecord, SourceRecord, UnreadableLine
 
 QUICK = settings(max_examples=40, deadline=None)
 COUNTS = st.integers(0, 2**53 - 1)
@@ -23,9 +23,14 @@ RECORD = DayRecord(
     events=3,
     bytes=300,
     unreadable=1,
+    duplicates=0,
+    versions={"3.0": 3},
+    unreadable_lines=(UnreadableLine("public/r/2026-11-01-1793500000000.json.gz", 4),),
     sources=(SourceRecord("public/r/2026-11-01-1793500000000.json.gz", '"aa"', 99, 3, 300, 1),),
     first_received="2026-11-01T02:26:40.000Z",
     last_received=None,
+    first_event="2026-11-01T02:26:39.000Z",
+    last_event=None,
 )
 
 

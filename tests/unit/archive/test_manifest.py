@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exhaust.archive.day_record import DayRecord, SourceRecord
+from exhaust.archive.day_record import DayRecord, SourceRecord, UnreadableLine
 from exhaust.archive.manifest import manifest_json
 from exhaust.days import DayRange
 
@@ -29,6 +29,12 @@ FULL = DayRecord(
     events=1_204,
     bytes=612_800,
     unreadable=2,
+    duplicates=0,
+    versions={"3.0": 1_204},
+    unreadable_lines=(
+        UnreadableLine("raw/2026-11-01-1793493000000.json.gz", 17),
+        UnreadableLine("raw/2026-11-01-1793493000000.json.gz", 18),
+    ),
     sources=(
         SourceRecord(
             "raw/2026-11-01-1793493000000.json.gz", '"9b2cf535f27731c974343645a3985328"', 90_112, 804, 409_100, 0
@@ -39,6 +45,8 @@ FULL = DayRecord(
     ),
     first_received="2026-11-01T00:30:00.000Z",
     last_received="2026-11-01T11:46:40.000Z",
+    first_event="2026-11-01T00:30:00.000Z",
+    last_event="2026-11-01T11:46:40.000Z",
 )
 EMPTY = DayRecord(
     day=FIRST + timedelta(days=1),
@@ -49,9 +57,14 @@ EMPTY = DayRecord(
     events=0,
     bytes=0,
     unreadable=0,
+    duplicates=0,
+    versions={},
+    unreadable_lines=(),
     sources=(),
     first_received=None,
     last_received=None,
+    first_event=None,
+    last_event=None,
 )
 TWO_DAYS = DayRange(FIRST, FIRST + timedelta(days=1))
 COUNTS = st.integers(0, 2**40)

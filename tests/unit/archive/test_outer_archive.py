@@ -19,6 +19,7 @@ from exhaust.archive.outer_archive import (
     outer_segments,
     outer_size,
 )
+from tests.support.day_zip import write_member
 
 QUICK = settings(max_examples=20, deadline=None)
 FIRST = date(2026, 11, 1)
@@ -29,8 +30,7 @@ def day_archive(day: date, lines: bytes) -> bytes:
     writer = DayArchiveWriter(day)
     if not lines:
         return writer.finish()
-    member = writer.begin_member("a.json", maybe_large=False) + writer.write(lines) + writer.end_member()
-    return member + writer.finish()
+    return b"".join([*write_member(writer, "a.json", [lines]), writer.finish()])
 
 
 def joined(segments: list[Segment], objects: dict[str, bytes]) -> bytes:

@@ -1,0 +1,146 @@
+"""Writing one large object in parts that travel at the same time; nothing is left behind when it fails.
+
+Parts have 5 MiB to 5 GiB, save the last, and there are 10,000 at most: Amazon S3's limits, which other stores share.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+
+import structlog
+
+from exhaust.errors import ExhaustError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from exhaust.object_info import ObjectInfo
+
+MIN_PART: Final = 5 * 1024 * 1024
+PARTS_BEFORE_GROWTH: Final = 1000  # later parts are larger, so that 268 GiB fit into 10,000
+DATA_AT_ONCE: Final = 2  # parts whose bytes are held here
+COPIES_AT_ONCE: Final = 8  # parts that the store copies by itself
+
+log = structlog.get_logger(__name__)
+
+
+class StoreCall(Protocol):
+    """One call of the store, by the driver's name for it; raises our errors."""
+
+    async def __call__(self, operation: str, /, **arguments: object) -> dict[str, Any]:
+        """Call, and return the answer."""
+
+
+class MultipartUpload:
+    """A multipart upload. It begins with its first part, and is aborted unless it was completed."""
+
+    def __init__(self, call: StoreCall, bucket: str, key: str, content_type: str) -> None:
+        self._call = call
+        self._target = {"Bucket": bucket, "Key": key}
+        self._content_type = content_type
+        self._upload: dict[str, str] = {}
+        self._parts: list[asyncio.Task[str]] = []
+        self._data = asyncio.Semaphore(DATA_AT_ONCE)
+        self._copies = asyncio.Semaphore(COPIES_AT_ONCE)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for part in self._parts:
+            part.cancel()
+        await asyncio.gather(*self._parts, return_exceptions=True)
+        if self.begun:
+            await asyncio.shield(self._abort())
+
+    @property
+    def begun(self) -> bool:
+        """Whether the store knows of the upload."""
+        return bool(self._upload)
+
+    @property
+    def part_size(self) -> int:
+        """How many bytes the next part should have."""
+        return MIN_PART * (1 + len(self._parts) // PARTS_BEFORE_GROWTH)
+
+    async def add(self, read: Callable[[], Awaitable[bytes]]) -> None:
+        """Add a part of bytes that travel through this process; returns when there is room for them.
+
+        Args:
+            read: gives the bytes, when it is their turn.
+        """
+
+        async def send(number: int) -> str:
+            answer = await self._part("upload_part", PartNumber=number, Body=await read())
+            return str(answer["ETag"])
+
+        await self._add(send, self._data)
+
+    async def copy(self, source: ObjectInfo, start: int, end: int) -> None:
+        """Add a part that the store copies from an object of the same bucket.
+
+        Args:
+            source: as it was listed; the copy fails if it is another one by now.
+            start: first byte.
+            end: the byte behind the last.
+        """
+
+        async def send(number: int) -> str:
+            answer = await self._part(
+                "upload_part_copy",
+                PartNumber=number,
+                CopySource={"Bucket": self._target["Bucket"], "Key": source.key},
+                CopySourceRange=f"bytes={start}-{end - 1}",
+                CopySourceIfMatch=source.etag,
+            )
+            return str(answer["CopyPartResult"]["ETag"])
+
+        await self._add(send, self._copies)
+
+    async def complete(self) -> None:
+        """Make the object of its parts.
+
+        Raises:
+            ExhaustError: a part could not be written.
+        """
+        etags = await asyncio.gather(*self._parts)
+        parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, start=1)]
+        await self._part("complete_multipart_upload", MultipartUpload={"Parts": parts})
+        self._upload = {}
+
+    async def _add(self, send: Callable[[int], Awaitable[str]], room: asyncio.Semaphore) -> None:
+        if not self.begun:
+            await self._begin()
+        await room.acquire()
+        for part in self._parts:
+            if part.done():
+                part.result()  # the first failure ends the upload at once
+
+        async def run(number: int) -> str:
+            try:
+                return await send(number)
+            finally:
+                room.release()
+
+        self._parts.append(asyncio.create_task(run(len(self._parts) + 1)))
+
+    async def _begin(self) -> None:
+        creating = asyncio.ensure_future(self._part("create_multipart_upload", ContentType=self._content_type))
+        try:
+            self._upload = {"UploadId": (await asyncio.shield(creating))["UploadId"]}
+        except asyncio.CancelledError:
+            # The store begins the upload all the same; only with its id can it be aborted.
+            with contextlib.suppress(ExhaustError):
+                self._upload = {"UploadId": (await creating)["UploadId"]}
+            raise
+
+    async def _abort(self) -> None:
+        try:
+            await self._part("abort_multipart_upload")
+        except ExhaustError as error:
+            log.warning("s3.abort_failed", key=self._target["Key"], error=str(error))
+
+    async def _part(self, operation: str, **arguments: object) -> dict[str, Any]:
+        return await self._call(operation, **self._target, **self._upload, **arguments)

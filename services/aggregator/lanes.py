@@ -1,0 +1,193 @@
+"""Lanes: the processes that scan objects, one for each core that the worker may use.
+
+Scanning holds a core; in processes of its own it neither holds up the loop that answers Kafka, nor waits for Python's
+global lock. A lane gets an object's stored bytes and gives back what of them belongs into archives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import pickle
+import secrets
+import sys
+from collections import deque
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+from exhaust.errors import unavailable
+from services.aggregator.scan.lane_process import CHUNK, END, HEADER, ORDER, read_object
+from services.aggregator.scan.source_scan import Ready
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+
+    from services.aggregator.scan.source_scan import Scanned, ScanOrder
+
+    Sink = Callable[[Ready, Sequence[bytes]], Awaitable[None]]
+
+_WINDOW: Final = 3  # chunks on their way, so that neither side waits for the other
+_ANSWER_TIMEOUT_S: Final = 300.0  # for one chunk, and longer than reading one may take
+_PIPE_BYTES: Final = 4 * 1024 * 1024
+_SEEDS: Final = 2**32
+
+
+class Lanes:
+    """All lanes of a worker; who wants one waits for its turn."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        # The lanes hash alike, so that equal ids are found equal; unlike any other worker, so that nobody can prepare
+        # keys that collide. None of the worker's secrets is in their environment.
+        seed = str(secrets.randbelow(_SEEDS))
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("EXHAUST_")}
+        self._all = [_Lane(environment | {"PYTHONHASHSEED": seed}) for _ in range(count)]
+        self._free: asyncio.Queue[_Lane] = asyncio.Queue()
+        for lane in self._all:
+            self._free.put_nowait(lane)
+
+    async def scan(self, order: ScanOrder, chunks: AsyncGenerator[bytes, None], sink: Sink) -> list[Scanned]:
+        """Scan one object.
+
+        Args:
+            order: what to do.
+            chunks: the object's stored bytes; closed at the end.
+            sink: takes what each chunk gave, and for each selection the bytes of its deflate stream.
+
+        Returns:
+            What the object gave to each selection.
+
+        Raises:
+            SourceObjectError: the object cannot be exported.
+            SeveralMembersError: it must be scanned again with `deflate_anew`.
+            ExhaustError: SERVICE_UNAVAILABLE when a lane ended; or what `chunks` or `sink` raise.
+        """
+        async with aclosing(chunks):
+            lane = await self._free.get()
+            try:
+                return await lane.scan(order, chunks, sink)
+            finally:
+                self._free.put_nowait(lane)
+
+    async def start(self) -> None:
+        """Start all processes, so that the first object need not wait for one."""
+        await asyncio.gather(*(lane.start() for lane in self._all))
+
+    async def close(self) -> None:
+        """End all processes."""
+        await asyncio.gather(*(lane.end() for lane in self._all))
+
+
+@asynccontextmanager
+async def open_lanes(count: int) -> AsyncIterator[Lanes]:
+    """Lanes that have started, and end with the block."""
+    lanes = Lanes(count)
+    try:
+        await lanes.start()
+        yield lanes
+    finally:
+        await asyncio.shield(lanes.close())
+
+
+class _Lane:
+    """One process. It scans one object at a time, and is replaced when that did not end well."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._environment = environment
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> asyncio.subprocess.Process:
+        if self._process is None:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "services.aggregator.scan.lane_process",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                limit=_PIPE_BYTES,
+                env=self._environment,
+            )
+        return self._process
+
+    async def end(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+    async def scan(self, order: ScanOrder, chunks: AsyncGenerator[bytes, None], sink: Sink) -> list[Scanned]:
+        process = await self.start()
+        well = False
+        scanning = _Scanning(process, sink)
+        tasks = [asyncio.create_task(scanning.receive()), asyncio.create_task(scanning.send(order, chunks))]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            failed = [task for task in tasks if task.done() and task.exception() is not None]
+            scanned = (failed[0] if failed else tasks[0]).result()
+            well = True
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            if not well:
+                await asyncio.shield(self.end())
+        return scanned or []
+
+
+class _Scanning:
+    """The conversation about one object."""
+
+    def __init__(self, process: asyncio.subprocess.Process, sink: Sink) -> None:
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("a lane's process needs pipes")
+        self._to = process.stdin
+        self._from = process.stdout
+        self._sink = sink
+        self._sent: deque[bytes] = deque()
+        self._room = asyncio.Semaphore(_WINDOW)
+
+    async def send(self, order: ScanOrder, chunks: AsyncGenerator[bytes, None]) -> None:
+        await self._write(ORDER, pickle.dumps(order))
+        async for chunk in chunks:
+            await self._room.acquire()
+            self._sent.append(chunk)
+            await self._write(CHUNK, chunk)
+        await self._write(END, b"")
+
+    async def receive(self) -> list[Scanned]:
+        while True:
+            answer = await self._answer()
+            if isinstance(answer, Exception):
+                raise answer
+            if isinstance(answer, Ready):
+                await self._sink(answer, self._parts(answer, self._sent.popleft()))
+                self._room.release()
+            elif isinstance(answer, tuple):
+                ready, scanned = answer
+                await self._sink(ready, ready.deflated)
+                return list(scanned)
+
+    def _parts(self, answer: Ready, chunk: bytes) -> Sequence[bytes]:
+        """For each selection, what comes next of its stream."""
+        if not answer.passage.end:
+            return answer.deflated
+        return [answer.deflated[0] + memoryview(chunk)[answer.passage.start : answer.passage.end]]
+
+    async def _write(self, kind: bytes, payload: bytes) -> None:
+        try:
+            self._to.write(HEADER.pack(kind, len(payload)))
+            self._to.write(payload)
+            await self._to.drain()
+        except (ConnectionError, RuntimeError) as error:
+            raise unavailable("a scanning process") from error
+
+    async def _answer(self) -> object:
+        try:
+            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+                _, size = HEADER.unpack(await self._from.readexactly(HEADER.size))
+                return read_object(await self._from.readexactly(size))
+        except (asyncio.IncompleteReadError, ConnectionError, TimeoutError) as error:
+            raise unavailable("a scanning process") from error

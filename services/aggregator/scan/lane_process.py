@@ -1,0 +1,76 @@
+"""A lane's process: `python -m services.aggregator.scan.lane_process` scans the objects that arrive on standard input.
+
+Messages are a kind of one byte, a length of four bytes, and the payload. They come from and go to our own processes
+only, so what is not raw bytes is pickled. In: ORDER, then CHUNKs, then END. Out: a READY for each CHUNK, then DONE;
+or FAILED, with the error.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import signal
+import struct
+import sys
+from typing import TYPE_CHECKING, Final
+
+from exhaust.errors import SourceObjectError
+from services.aggregator.scan.passing import SeveralMembersError
+from services.aggregator.scan.source_scan import ScanOrder, SourceScan
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+HEADER: Final = struct.Struct("<cL")
+ORDER: Final = b"O"
+CHUNK: Final = b"C"
+END: Final = b"E"
+READY: Final = b"R"
+DONE: Final = b"D"
+FAILED: Final = b"F"
+# The loop that answers Kafka and health checks goes first.
+NICENESS: Final = 5
+
+
+def read_object(payload: bytes) -> object:
+    """What a payload that is not raw bytes holds."""
+    return pickle.loads(payload)  # noqa: S301 -- both ends of the pipe are ours
+
+
+def serve(arriving: BinaryIO, leaving: BinaryIO) -> None:
+    """Scan object after object until the input ends. What follows a failure is passed over until the next order."""
+    scan: SourceScan | None = None
+    while header := arriving.read(HEADER.size):
+        kind, size = HEADER.unpack(header)
+        payload = arriving.read(size)
+        try:
+            if kind == ORDER:
+                order = read_object(payload)
+                scan = SourceScan(order) if isinstance(order, ScanOrder) else None
+            elif scan is not None and kind == CHUNK:
+                _answer(leaving, READY, scan.feed(payload))
+            elif scan is not None:
+                _answer(leaving, DONE, scan.finish())
+        except (SourceObjectError, SeveralMembersError) as error:
+            scan = None
+            _answer(leaving, FAILED, error)
+
+
+def _answer(leaving: BinaryIO, kind: bytes, content: object) -> None:
+    payload = pickle.dumps(content)
+    leaving.write(HEADER.pack(kind, len(payload)))
+    leaving.write(payload)
+    leaving.flush()
+
+
+def main() -> None:
+    """The process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker decides when a lane ends
+    os.nice(NICENESS)
+    gc.set_threshold(100_000)  # what a line is decoded to has no cycles, and collecting would walk it again and again
+    serve(sys.stdin.buffer, sys.stdout.buffer)
+
+
+if __name__ == "__main__":
+    main()

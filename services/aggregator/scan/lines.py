@@ -1,0 +1,101 @@
+"""Lines: pieces joined to blocks of whole lines, and a line decoded."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import orjson
+
+from exhaust.errors import ErrorCode, SourceObjectError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BOM: Final = b"\xef\xbb\xbf"
+UNREADABLE: Final = object()
+
+
+class LineBlocks:
+    """Makes blocks of whole lines of one object's bytes. Every line has its newline; only the last may have none."""
+
+    def __init__(self, name: str, max_line: int) -> None:
+        self._name = name
+        self._max = max_line
+        self._begun: list[bytes] = []  # the parts of a line whose end has not come yet
+        self._begun_bytes = 0
+        self._offset = 0
+
+    def feed(self, piece: bytes) -> bytes:
+        """The lines that are complete now, perhaps none.
+
+        Raises:
+            SourceObjectError: LIMIT_EXCEEDED for a line that is too long.
+        """
+        whole = piece.rfind(b"\n") + 1
+        block = b""
+        if whole:
+            block = b"".join((*self._begun, piece[:whole])) if self._begun else piece[:whole]
+            self._check(block)
+            self._begun, self._begun_bytes = [], 0
+            self._offset += len(block)
+        if whole < len(piece):
+            rest = piece[whole:]
+            self._begun.append(rest)
+            self._begun_bytes += len(rest)
+            if self._begun_bytes > self._max:
+                raise self._too_long(self._offset)
+        return block
+
+    def finish(self) -> bytes:
+        """The last line, when it has no newline."""
+        return b"".join(self._begun)
+
+    def _check(self, block: bytes) -> None:
+        if len(block) <= self._max:
+            return  # and so is each of its lines; pieces are chosen so that this is the rule
+        start = 0
+        while start < len(block):
+            end = block.find(b"\n", start) + 1
+            if end - start > self._max:
+                raise self._too_long(self._offset + start)
+            start = end
+
+    def _too_long(self, offset: int) -> SourceObjectError:
+        return SourceObjectError(
+            ErrorCode.LIMIT_EXCEEDED,
+            self._name,
+            f"the line at inflated byte {offset} is longer than {self._max} bytes",
+        )
+
+
+def spans(block: bytes) -> Iterator[tuple[int, int]]:
+    """Start and end of every line of a block, without those that are only a newline."""
+    start = 0
+    for line in block.split(b"\n"):
+        end = start + len(line) + 1
+        if line:
+            yield start, min(end, len(block))
+        start = end
+
+
+def decode(line: bytes) -> object:
+    """The JSON value (RFC 8259) of a line, or UNREADABLE.
+
+    A byte order mark in front is ignored, as the RFC allows in section 8.1; of repeated keys the last counts.
+    """
+    line = line.removeprefix(BOM)
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        pass
+    # orjson refuses \ud800 alone, which the grammar allows and real devices send; the slower parser takes it.
+    try:
+        # Numbers never matter here; as floats they may have any number of digits.
+        return json.loads(line.decode(), parse_int=float, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return UNREADABLE
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")

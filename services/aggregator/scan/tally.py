@@ -1,0 +1,88 @@
+"""Count: what one object gave to one request."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from telemetry.occurrence import event_time, message_id, schema_version
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MOST_UNREADABLE_LINES: Final = 100
+BUCKET_MASK: Final = 63
+_MOST_VERSIONS: Final = 20  # there are six real ones; more are noise
+_OTHER_VERSIONS: Final = "other"
+
+
+class MidHashes:
+    """Hashes of 64 bits of event ids, in buckets by their last bits, so that each bucket can be counted by itself.
+
+    Hashes agree between the lanes of one worker, which all start with the same seed; see lanes.py.
+    """
+
+    def __init__(self) -> None:
+        self._buckets: dict[int, array[int]] = {}
+        self.count = 0
+
+    def add(self, mid: str) -> None:
+        """One more id."""
+        hashed = hash(mid)
+        self.count += 1
+        bucket = hashed & BUCKET_MASK
+        if bucket in self._buckets:
+            self._buckets[bucket].append(hashed)
+        else:
+            self._buckets[bucket] = array("q", (hashed,))
+
+    def take(self) -> dict[int, bytes]:
+        """What was added since the last call: for each bucket, its hashes as 8 bytes each."""
+        taken = {bucket: hashes.tobytes() for bucket, hashes in self._buckets.items()}
+        self._buckets.clear()
+        self.count = 0
+        return taken
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was selected, and what could not be read. Blank lines are nothing at all.
+
+    Attributes:
+        events: selected events.
+        unreadable: lines that are no event and may concern whoever asks.
+        unreadable_lines: numbers of the first of them, from 1.
+        first, last: when the selected events happened, in ms since 1970; None when none says so.
+        versions: selected events by schema version.
+        mids: those of the selected events.
+    """
+
+    events: int = 0
+    unreadable: int = 0
+    unreadable_lines: list[int] = field(default_factory=list)
+    first: int | None = None
+    last: int | None = None
+    versions: dict[str, int] = field(default_factory=dict)
+    mids: MidHashes = field(default_factory=MidHashes)
+
+    def event(self, event: Mapping[str, object]) -> None:
+        """One more selected event."""
+        self.events += 1
+        version = schema_version(event)
+        if version not in self.versions and len(self.versions) >= _MOST_VERSIONS:
+            version = _OTHER_VERSIONS
+        self.versions[version] = self.versions.get(version, 0) + 1
+        mid = message_id(event)
+        if mid is not None:
+            self.mids.add(mid)
+        moment = event_time(event)
+        if moment is not None:
+            self.first = moment if self.first is None or moment < self.first else self.first
+            self.last = moment if self.last is None or moment > self.last else self.last
+
+    def unreadable_line(self, number: int) -> None:
+        """One more line that is no event."""
+        self.unreadable += 1
+        if len(self.unreadable_lines) < MOST_UNREADABLE_LINES:
+            self.unreadable_lines.append(number)

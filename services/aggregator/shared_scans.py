@@ -1,0 +1,130 @@
+"""One scan serves all who wait: requests for the same objects are gathered, and the objects are read once for them.
+
+While a day's objects are being scanned, others may come to want the same day. They wait together, and the next scan
+serves them all: reading, inflating and parsing are paid once, only what is selected is paid by each. Who wants what is
+being written already waits for that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from exhaust.archive.day_record import DayRecord
+    from exhaust.object_info import ObjectInfo
+    from services.aggregator.day_scan import DayScanner, WantedArchive
+
+# Each archive that is written at the same time may hold a part of 5 MiB, and its share of what is under way.
+MOST_TOGETHER: Final = 20
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ScanKey:
+    """What a scan reads: requests with equal keys can share one.
+
+    Attributes:
+        sources: a fingerprint of the listing, so that nobody gets an older one.
+        alone: of the archive, when it takes all and shares with nobody else.
+    """
+
+    dataset: str
+    day: date
+    sources: str
+    alone: str | None
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """The archives that wait for the next scan of one key."""
+
+    sources: Sequence[ObjectInfo]
+    archives: dict[str, tuple[WantedArchive, asyncio.Future[DayRecord]]] = field(default_factory=dict)
+
+
+class SharedScans:
+    """Hands archives to the scanner, so many days at a time as it is told."""
+
+    def __init__(self, scanner: DayScanner, *, at_once: int) -> None:
+        self._scanner = scanner
+        self._turns = asyncio.Semaphore(at_once)
+        self._waiting: dict[ScanKey, _Waiting] = {}
+        self._promised: dict[str, asyncio.Future[DayRecord]] = {}
+        self._scans: set[asyncio.Task[None]] = set()
+
+    async def write(self, key: ScanKey, sources: Sequence[ObjectInfo], wanted: WantedArchive) -> DayRecord:
+        """The record of an archive that this or an earlier call has had written.
+
+        Raises:
+            ExhaustError: see DayScanner.write.
+        """
+        promise = self._promised.get(wanted.key)
+        if promise is None:
+            promise = self._promise(key, sources, wanted)
+        # Whoever stops waiting must not take it from the others.
+        return await asyncio.shield(promise)
+
+    async def close(self) -> None:
+        """Give up what is under way, and what waits."""
+        for scan in self._scans:
+            scan.cancel()
+        await asyncio.gather(*self._scans, return_exceptions=True)
+
+    def _promise(self, key: ScanKey, sources: Sequence[ObjectInfo], wanted: WantedArchive) -> asyncio.Future[DayRecord]:
+        promise = asyncio.get_running_loop().create_future()
+        self._promised[wanted.key] = promise
+        promise.add_done_callback(lambda done: self._kept(wanted.key, done))
+        if key not in self._waiting:
+            self._waiting[key] = _Waiting(sources)
+            self._start(key)
+        self._waiting[key].archives[wanted.key] = (wanted, promise)
+        return promise
+
+    def _kept(self, archive_key: str, promise: asyncio.Future[DayRecord]) -> None:
+        del self._promised[archive_key]
+        if not promise.cancelled():
+            promise.exception()  # those who waited may all be gone
+
+    def _start(self, key: ScanKey) -> None:
+        scan = asyncio.create_task(self._scan(key), name=f"scan {key.dataset} {key.day}")
+        self._scans.add(scan)
+        scan.add_done_callback(self._scans.discard)
+
+    async def _scan(self, key: ScanKey) -> None:
+        """Serve those who wait for a key, when it is its turn; whoever comes later waits for another scan."""
+        async with self._turns:
+            waiting = self._waiting.pop(key)
+            archives = list(waiting.archives.values())
+            rest = archives[MOST_TOGETHER:]
+            if rest:
+                self._waiting[key] = _Waiting(waiting.sources, {wanted.key: (wanted, kept) for wanted, kept in rest})
+                self._start(key)
+            await self._serve(key, waiting.sources, archives[:MOST_TOGETHER])
+
+    async def _serve(
+        self,
+        key: ScanKey,
+        sources: Sequence[ObjectInfo],
+        archives: Sequence[tuple[WantedArchive, asyncio.Future[DayRecord]]],
+    ) -> None:
+        promises = [promise for _, promise in archives]
+        try:
+            records = await self._scanner.write(key.day, sources, [wanted for wanted, _ in archives])
+        except Exception as error:  # noqa: BLE001 -- it is for those who wait
+            for promise in promises:
+                promise.set_exception(error)
+        else:
+            for promise, record in zip(promises, records, strict=True):
+                promise.set_result(record)
+        finally:
+            for promise in promises:
+                promise.cancel()  # of what the end of the process has interrupted
+        log.info("day.scanned", day=str(key.day), sources=len(sources), archives=len(archives))

@@ -1,0 +1,240 @@
+"""One object scanned: what leaves, what is counted, and that no chunking and no shortcut changes it."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import zipfile
+from datetime import date
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+from backports import zstd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deploy.local.independent_count import Wanted, count_object
+from exhaust.archive.day_archive import DayArchiveWriter
+from services.aggregator.scan.inflating import Limits
+from services.aggregator.scan.passing import SeveralMembersError
+from services.aggregator.scan.selecting import Selection
+from services.aggregator.scan.source_scan import ScanOrder, SourceScan
+from telemetry.resource_ids import resource_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from services.aggregator.scan.source_scan import Scanned
+    from services.aggregator.scan.tally import Tally
+
+LIMITS = Limits(max_bytes=2**30, max_ratio=1000, ratio_grace=2**20, max_members=100, max_line=2**20)
+CHANNEL = "in.example"
+DEFAULT = "in.ekstep"
+WHOLE = Selection(None, None, (), frozenset(), DEFAULT)
+
+
+def selection(
+    owner: str = CHANNEL, tags: tuple[str, ...] = (), *, known: bool = True, kinds: frozenset[str] = frozenset()
+) -> Selection:
+    return Selection(resource_id(owner), owner if known else None, tags, kinds, DEFAULT)
+
+
+def event(channel: str = CHANNEL, **more: object) -> bytes:
+    return json.dumps({"eid": "START", "ver": "3.0", "context": {"channel": channel}, **more}).encode() + b"\n"
+
+
+def scan(
+    stored: bytes, selections: Sequence[Selection], *, cuts: Sequence[int] = (), deflate_anew: bool = False
+) -> tuple[list[bytes | None], list[Scanned]]:
+    """For each selection what its member inflates to (None: no member), and what was counted."""
+    scanning = SourceScan(ScanOrder("x.json.gz", LIMITS, selections, deflate_anew=deflate_anew))
+    streams = [b"" for _ in selections]
+    edges = [0, *sorted(cut % (len(stored) + 1) for cut in cuts), len(stored)]
+    chunks = [stored[start:end] for start, end in pairwise(edges) if start < end]
+    for chunk in chunks:
+        ready = scanning.feed(chunk)
+        passed = chunk[ready.passage.start : ready.passage.end]
+        streams = [
+            stream + more + (passed if not index else b"")
+            for index, (stream, more) in enumerate(zip(streams, ready.deflated, strict=True))
+        ]
+    last, scanned = scanning.finish()
+    streams = [stream + more for stream, more in zip(streams, last.deflated, strict=True)]
+    return [unzipped(stream, each) for stream, each in zip(streams, scanned, strict=True)], scanned
+
+
+def unzipped(stream: bytes, scanned: Scanned) -> bytes | None:
+    """A member as an unzipper gives it, which checks it."""
+    if scanned.content is None:
+        assert stream == b""
+        return None
+    writer = DayArchiveWriter(date(2026, 11, 1))
+    archive = writer.begin_member("x", maybe_large=False) + writer.add(stream) + writer.end_member(scanned.content)
+    with zipfile.ZipFile(io.BytesIO(archive + writer.finish())) as opened:
+        return opened.read("x")
+
+
+def select(lines: bytes, wanted: Selection) -> tuple[bytes | None, int, int]:
+    """What leaves, how many events, how many unreadable lines."""
+    [data], [scanned] = scan(gzip.compress(lines), [wanted])
+    return data, scanned.tally.events, scanned.tally.unreadable
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_only_the_resources_lines_leave_and_byte_for_byte(*, known: bool) -> None:
+    odd = b'  {"ver" : "3.0","context":{"channel":"in.ex\\u0061mple"}, "eid":"X", "n":1.0e2}\r\n'
+    lines = event() + event("other") + odd + event("other") + event().rstrip(b"\n")
+    assert select(lines, selection(known=known)) == (event() + odd + event().rstrip(b"\n"), 3, 0)
+
+
+def test_an_object_without_a_matching_event_makes_no_member() -> None:
+    assert select(event("other"), selection()) == (None, 0, 0)
+
+
+def test_unreadable_lines_are_counted_and_blank_ones_are_not() -> None:
+    lines = b"junk\n\n  \n[1]\n" + b'{"events":[]}\n' + event()
+    assert select(lines, selection(known=False)) == (event(), 1, 3)
+
+
+def test_of_a_known_owner_only_unreadable_lines_that_mention_it_count() -> None:
+    lines = (
+        b'junk\n{"context":{"channel":"in.example"}}\n' + event() + b'{"eid":"X","context":{"channel":"in.example"\n'
+    )
+    [data], [scanned] = scan(gzip.compress(lines), [selection()])
+    assert (data, scanned.tally.unreadable, scanned.tally.unreadable_lines) == (event(), 2, [2, 4])
+
+
+def test_an_object_that_belongs_to_the_resource_passes_whole() -> None:
+    lines = b"junk\n\n" + event("other") + b"\xff\n"
+    assert select(lines, WHOLE) == (lines, 1, 2)
+
+
+def test_tags_filter_what_belongs_to_the_resource() -> None:
+    lines = b"junk\n" + event("other", tags=["a"]) + event(tags=["b"])
+    tagged = Selection(None, None, ("a", "x"), frozenset(), DEFAULT)
+    assert select(lines, tagged) == (event("other", tags=["a"]), 1, 1)
+    assert select(lines, selection(tags=("a", "x"))) == (None, 0, 0)
+
+
+def test_a_dataset_may_allow_only_some_event_kinds() -> None:
+    lines = event() + event(eid="END")
+    assert select(lines, selection(kinds=frozenset({"END"}))) == (event(eid="END"), 1, 0)
+
+
+def test_what_events_say_of_themselves_is_counted() -> None:
+    lines = event(mid="a", ets=2000) + event(mid="b", ets=1000.7, ver="2.1") + event(mid="a") + event(mid="")
+    [_], [scanned] = scan(gzip.compress(lines), [WHOLE])
+    tally: Tally = scanned.tally
+    assert (tally.events, tally.first, tally.last, tally.versions) == (4, 1000, 2000, {"3.0": 3, "2.1": 1})
+
+
+# Passing whole.
+
+
+@pytest.mark.parametrize("level", [0, 1, 6, 9])
+@pytest.mark.parametrize("cuts", [(), (1,), (5, 9, 10, 11), range(1, 400)])
+def test_a_gzip_object_passes_as_the_stream_it_is(level: int, cuts: Sequence[int]) -> None:
+    lines = b"".join(event(mid=hashlib.sha256(bytes([n])).hexdigest()) for n in range(100))
+    stored = gzip.compress(lines, level) + bytes(3)
+    [data], [scanned] = scan(stored, [WHOLE], cuts=[*cuts, 2] if 1 in cuts else cuts)
+    assert data == lines
+    assert scanned.content is not None
+    assert scanned.tally.events == 100
+    if 1 not in cuts:  # a first chunk of one byte does not show that it is gzip
+        assert scanned.content.compressed_size == len(stored) - 3 - 10 - 8
+
+
+def test_header_fields_of_other_writers_are_not_passed_on() -> None:
+    body = gzip.compress(event())
+    extra = body[:3] + b"\x1e" + body[4:10] + b"\x04\x00AB\0\0" + b"name.json\0" + b"a comment\0" + b"\0\0" + body[10:]
+    for cuts in ((), range(2, 60)):
+        assert scan(extra, [WHOLE], cuts=cuts)[0] == [event()]
+
+
+def test_several_gzip_members_have_to_be_deflated_anew() -> None:
+    stored = gzip.compress(event()) + gzip.compress(event("other"))
+    with pytest.raises(SeveralMembersError):
+        scan(stored, [WHOLE])
+    assert scan(stored, [WHOLE], deflate_anew=True)[0] == [event() + event("other")]
+
+
+@pytest.mark.parametrize("stored", [event() * 3, zstd.compress(event() * 3)], ids=["plain", "zstd"])
+def test_what_is_no_gzip_passes_whole_too(stored: bytes) -> None:
+    scanning = SourceScan(ScanOrder("x.json", LIMITS, [WHOLE]))
+    deflated = scanning.feed(stored).deflated[0]
+    last, [scanned] = scanning.finish()
+    assert unzipped(deflated + last.deflated[0], scanned) == event() * 3
+
+
+@pytest.mark.parametrize("stored", [b"", gzip.compress(b"")])
+def test_of_an_object_that_holds_nothing_there_is_no_member(stored: bytes) -> None:
+    assert scan(stored, [WHOLE])[0] == [None]
+
+
+# Against an independent reading.
+
+OWNERS = (CHANNEL, DEFAULT, "a/b", 'quo"te', "ümläut", "other")
+
+
+def written(owner: str, style: int) -> str:
+    """A JSON string, in one of the ways in which it can be written."""
+    plain = json.dumps(owner, ensure_ascii=bool(style & 1))
+    return plain.replace("/", "\\/").replace("in", "\\u0069n") if style & 2 else plain
+
+
+def sha1(owner: str) -> str:
+    return hashlib.sha1(owner.encode(), usedforsecurity=False).hexdigest().upper()
+
+
+def line_of(owner: str, style: int, kind: int, tag: str) -> bytes:
+    text = written(owner, style)
+    shapes = [
+        f'{{"eid":"A","ver":"3.0","context":{{"channel":{text}}},"tags":["{tag}"]}}',
+        f'{{"ver":"3.1" , "context":{{"cdata":[{{"id":{text},"type":"PartNer"}}]}},"eid":"A","tags":["{tag}"]}}',
+        f'{{"eid":"A","ver":"1.0","tags":[{{"partnerid":[{text}]}}]}}',
+        f'{{"eid":"A","ver":"2.2","etags":{{"partner":{text},"app":["{tag}"]}},"channel":"x"}}',
+        f'{{"eid":"A","metadata":{{"partner_name":"{sha1(owner)}"}}}}',
+        f'{{"eid":"A","ver":"2.0","channel":{text},"channel":"other"}}',
+        f'{{"ver":"3.0","context":{{"channel":{text}}}}}',
+        f'{{"eid":"A","ver":"3.0","context":{{"channel":{text}',
+        "junk",
+        "",
+    ]
+    return shapes[kind % len(shapes)].encode() + (b"\r\n" if style & 4 else b"\n")
+
+
+LINES = st.lists(
+    st.builds(line_of, st.sampled_from(OWNERS), st.integers(0, 7), st.integers(0, 9), st.sampled_from("ab")),
+    max_size=12,
+).map(b"".join)
+
+
+@settings(max_examples=500, deadline=None)
+@given(LINES, st.lists(st.integers(0, 500), max_size=3), st.sampled_from(OWNERS), st.sampled_from([(), ("a",)]))
+def test_whatever_the_lines_and_chunks_the_independent_count_agrees(
+    lines: bytes, cuts: list[int], owner: str, tags: tuple[str, ...]
+) -> None:
+    stored = gzip.compress(lines)
+    expected = count_object("x.json.gz", stored, Wanted(resource_id(owner), tags, default_channel=DEFAULT))
+    for known in (True, False):
+        [data], [scanned] = scan(stored, [selection(owner, tags, known=known)], cuts=cuts)
+        assert hashlib.sha256(data or b"").hexdigest() == expected.sha256
+        assert scanned.tally.events == expected.events
+        if not known:
+            assert scanned.tally.unreadable == expected.unreadable
+
+
+@settings(max_examples=100, deadline=None)
+@given(LINES, st.lists(st.tuples(st.sampled_from(OWNERS), st.booleans()), min_size=1, max_size=14))
+def test_a_shared_scan_gives_each_what_a_scan_alone_gives(lines: bytes, wanted: list[tuple[str, bool]]) -> None:
+    stored = gzip.compress(lines)
+    selections = [selection(owner, known=known) for owner, known in wanted]
+    together, counted = scan(stored, selections)
+    for each, data, scanned in zip(selections, together, counted, strict=True):
+        [alone], [counted_alone] = scan(stored, [each])
+        assert data == alone
+        assert scanned.tally.events == counted_alone.tally.events
+        assert scanned.tally.unreadable_lines == counted_alone.tally.unreadable_lines
