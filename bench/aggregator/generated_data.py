@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 BLOCKS: Final = 8
 EVENTS_PER_BLOCK: Final = 46_000
 CHANNELS: Final = tuple(f"org.example.channel.{number:02d}" for number in range(20))
-FIRST_DAY: Final = date(2026, 1, 1)
+FIRST_DAY: Final = date(2024, 1, 1)
 _DAY_MS: Final = 86_400_000
 _LEVEL: Final = 6
 _GZIP_WBITS: Final = 31  # a window of 32 KiB (15) in gzip's frame (+ 16), whose header then holds no time
