@@ -1,15 +1,17 @@
 # Everything that a developer does; `make` alone lists it.
 PYTHON ?= python3
 RAW ?=
+OPTIONS ?=
 
 VENV := .venv
 RUN := $(VENV)/bin/python -m
 INSTALLED := $(VENV)/.installed
+BENCH_INSTALLED := $(VENV)/.installed-bench
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SILENT:
-.PHONY: help venv demo test test-unit test-api check up load down logs lock clean
+.PHONY: help venv demo test test-unit test-api bench check up load down logs lock clean
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -27,6 +29,9 @@ test-unit: $(INSTALLED) ## the tests without I/O
 
 test-api: $(INSTALLED) ## call every operation of a stack of its own, made up from the API document
 	$(RUN) tests.api
+
+bench: $(BENCH_INSTALLED) ## the aggregator beside its peers, into docs/benchmarks.md; OPTIONS=--quick measures the small size only
+	$(RUN) bench.aggregator $(OPTIONS)
 
 check: $(INSTALLED) ## lint, format, types, import arrows, size bars
 	$(RUN) ruff check --quiet .
@@ -59,9 +64,16 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(RUN) pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation -e .
 	touch $@
 
+$(BENCH_INSTALLED): $(INSTALLED) requirements-bench.lock
+	$(RUN) pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements-bench.lock
+	touch $@
+
 lock: ## pin again what pyproject.toml asks for (needs uv)
 	uv pip compile pyproject.toml --extra local --extra dev --generate-hashes --no-header --no-annotate \
 	  --python-version 3.11 --universal --quiet -o requirements.lock
+	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["bench"], sep="\n")' | \
+	  uv pip compile - -c requirements.lock --generate-hashes --no-header --no-annotate \
+	  --python-version 3.11 --universal --quiet -o requirements-bench.lock
 
 clean: ## stop the stack and remove its data, downloads, the virtual environment and every cache
 	test ! -e $(INSTALLED) || $(RUN) deploy.local down

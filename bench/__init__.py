@@ -1,0 +1,1 @@
+"""Benchmarks against peers, side by side. Imports everything, and nothing imports it."""

@@ -1,0 +1,63 @@
+"""How much memory a process and its children take while they work."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from pathlib import Path
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Final, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_EVERY_S: Final = 0.05
+_PSS: Final = re.compile(r"^Pss:\s+(\d+) kB", re.MULTILINE)
+
+
+class PeakMemory:
+    """Looks at a process and all below it again and again, as long as the `with` block lasts.
+
+    What counts is PSS: shared pages are divided among those who share them, so that the sum is what is really taken.
+
+    Attributes:
+        peak: the highest sum that was seen, in bytes.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.peak = 0
+        self._pid = pid
+        self._end = Event()
+        self._thread = Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._look()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._end.wait(_EVERY_S):
+            self._look()
+
+    def _look(self) -> None:
+        self.peak = max(self.peak, sum(map(_pss, _family(self._pid))))
+
+
+def _family(pid: int) -> Iterator[int]:
+    yield pid
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for listing in Path(f"/proc/{pid}/task").glob("*/children"):
+            for child in listing.read_text().split():
+                yield from _family(int(child))
+
+
+def _pss(pid: int) -> int:
+    """Bytes of one process; none when it has ended."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        found = _PSS.search(Path(f"/proc/{pid}/smaps_rollup").read_text())
+        return int(found[1]) * 1024 if found else 0
+    return 0

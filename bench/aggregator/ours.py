@@ -1,0 +1,186 @@
+"""Our own engine as a contender: a worker that is started once and then does one job after another.
+
+`Worker` is the narrow side that the benchmark uses. The other side is this module run as a process, which asks
+services/aggregator for what a record of dataset.days would: days to be built, and days to be assembled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from itertools import product
+from typing import IO, TYPE_CHECKING, Any, Final, Self
+from uuid import uuid4
+
+from bench.aggregator.errors import BenchError
+from bench.aggregator.memory import PeakMemory
+from exhaust.archive.day_record import DayRecord
+from exhaust.catalogue import load_catalogue
+from exhaust.objects import open_objects
+from exhaust.process import run_process
+from schemas.events import DayRequested
+from services.aggregator.assembler import Assembler
+from services.aggregator.day_builder import open_day_builder
+from services.aggregator.settings import AggregatorSettings
+from telemetry.resource_ids import resource_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from services.aggregator.day_builder import DayBuilder
+
+_STOP_LIMIT_S: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class ExistingDay:
+    """A day archive that lies in the bucket already."""
+
+    day: str
+    key: str
+    size: int
+    crc32: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A finished job: the worker's own time for it, the keys of what it wrote, and its most memory in bytes."""
+
+    seconds: float
+    keys: tuple[str, ...]
+    peak: int
+
+
+class Worker:
+    """The worker's process. Raises BenchError when it fails; its log says why."""
+
+    def __init__(self, environment: Mapping[str, str], log: IO[bytes]) -> None:
+        self._process = subprocess.Popen(
+            (sys.executable, "-m", "bench.aggregator.ours"),
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait(_STOP_LIMIT_S)
+
+    def build(self, dataset: str, owners: Sequence[str], days: Sequence[date]) -> Done:
+        """Builds every one of the days for every one of the owners, as many at once as the worker may."""
+        return self._do({"dataset": dataset, "owners": owners, "days": [day.isoformat() for day in days]})
+
+    def assemble(self, dataset: str, owner: str, existing: Sequence[ExistingDay]) -> Done:
+        """Assembles the download of a new request for days in a row, all of which exist."""
+        days = [asdict(day) for day in existing]
+        return self._do({"dataset": dataset, "owners": [owner], "existing": days})
+
+    def _do(self, job: Mapping[str, object]) -> Done:
+        if self._process.stdin is None or self._process.stdout is None:
+            raise BenchError("the worker has no pipes")
+        with PeakMemory(self._process.pid) as memory:
+            self._process.stdin.write(json.dumps(job) + "\n")
+            self._process.stdin.flush()
+            answer = self._process.stdout.readline()
+        if not answer:
+            raise BenchError(f"our worker ended with {self._process.wait(_STOP_LIMIT_S)} instead of doing its job")
+        facts = json.loads(answer)
+        return Done(facts["seconds"], tuple(facts["keys"]), memory.peak)
+
+
+class _Engine:
+    """What the process does."""
+
+    def __init__(self, builder: DayBuilder, assembler: Assembler) -> None:
+        self._builder = builder
+        self._assembler = assembler
+
+    async def do(self, job: dict[str, Any]) -> dict[str, object]:
+        """One job, timed."""
+        if "existing" in job:
+            return await self._assemble(job)
+        pairs = product(job["owners"], map(date.fromisoformat, job["days"]))
+        wanted = [_wanted(job["dataset"], owner, day, day) for owner, day in pairs]
+        started = time.perf_counter()
+        keys = await asyncio.gather(*map(self._build, wanted))
+        return {"seconds": time.perf_counter() - started, "keys": keys}
+
+    async def _build(self, wanted: DayRequested) -> str:
+        return (await self._builder.build(wanted)).record.key
+
+    async def _assemble(self, job: dict[str, Any]) -> dict[str, object]:
+        days = [ExistingDay(**facts) for facts in job["existing"]]
+        first = date.fromisoformat(days[0].day)
+        wanted = _wanted(job["dataset"], job["owners"][0], first, first + timedelta(days=len(days) - 1))
+        for number, day in enumerate(days):
+            one = wanted.model_copy(update={"day": first + timedelta(days=number)})
+            await self._assembler.mark(one, _record(one.day, day))
+        started = time.perf_counter()
+        archive = await self._assembler.assemble_if_last(wanted)
+        return {"seconds": time.perf_counter() - started, "keys": [archive.key] if archive else []}
+
+
+def _wanted(dataset: str, owner: str, first: date, last: date) -> DayRequested:
+    return DayRequested(
+        requestid=uuid4(),
+        attempt=1,
+        datasetid=dataset,
+        resourceid=resource_id(owner),
+        fromdate=first,
+        todate=last,
+        owner=owner,
+        day=first,
+    )
+
+
+def _record(day: date, found: ExistingDay) -> DayRecord:
+    return DayRecord(
+        day=day,
+        key=found.key,
+        size=found.size,
+        crc32=found.crc32,
+        sha256=found.sha256,
+        events=0,
+        bytes=0,
+        unreadable=0,
+        duplicates=0,
+        versions={},
+        sources=(),
+        unreadable_lines=(),
+        first_received=None,
+        last_received=None,
+        first_event=None,
+        last_event=None,
+    )
+
+
+async def _serve(answers: IO[str]) -> None:
+    settings = AggregatorSettings()
+    catalogue = load_catalogue(settings.catalogue)
+    async with open_objects(settings) as objects, open_day_builder(objects, catalogue, settings) as builder:
+        engine = _Engine(builder, Assembler(objects, settings.s3_exhaust_bucket))
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            print(json.dumps(await engine.do(json.loads(line))), file=answers, flush=True)
+
+
+def main() -> None:
+    """The process: a job a line on standard input, an answer a line on standard output."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what else is printed goes to the log
+    run_process(lambda: _serve(answers))
+
+
+if __name__ == "__main__":
+    main()

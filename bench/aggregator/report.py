@@ -1,0 +1,60 @@
+"""What is shown at the end, and docs/benchmarks.md."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bench.aggregator.bars import verdict
+from bench.aggregator.findings import COLUMNS, MEMORY_COLUMNS
+from client.tables import show
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bench.aggregator.findings import Findings
+
+BAR_COLUMNS: Final = ("bar", "measured", "limit", "verdict")
+_HOW: Final = """\
+Made by `make bench`; do not edit. Seconds are medians; ratios are medians over rounds in which both took turns.
+
+- The data is made up and always the same: events of about 1 KB from 20 channels, gzip objects as zlib's level 6 gives
+  them. MB/s count JSON lines that went in, or bytes of objects where nothing is inflated.
+- Every bar compares times without the start of a process: our worker runs already, as in production, and a peer's clock
+  begins when it has started. What a peer reads from the disk instead of from S3 is to its advantage.
+- "right" means: the same lines as gzip, json and zipfile give, those of each object in order.
+- Memory is the highest sum of PSS over the worker's process and its children, looked at every 50 ms.
+"""
+
+
+def show_findings(findings: Findings) -> None:
+    """Tables on a terminal, lines with tabs in a pipe; the verdict is last."""
+    show(COLUMNS, [row.cells for row in findings.rows])
+    print()
+    show(MEMORY_COLUMNS, [seen.cells for seen in findings.memory])
+    print()
+    show(BAR_COLUMNS, [bar.row for bar in findings.bars])
+    print()
+    print(verdict(findings.bars))
+
+
+def markdown(findings: Findings, rounds: int, machine: Mapping[str, str], versions: Mapping[str, str]) -> str:
+    """The text of docs/benchmarks.md."""
+    parts = [
+        "# Benchmarks\n",
+        _HOW,
+        f"{rounds} rounds. " + ", ".join(f"{name} {value}" for name, value in machine.items()) + ".\n",
+        "Versions: " + ", ".join(f"{name} {value}" for name, value in versions.items()) + ".\n",
+        "## Bars\n",
+        _table(BAR_COLUMNS, [bar.row for bar in findings.bars]),
+        f"**{verdict(findings.bars)}**\n",
+        "## Contenders\n",
+        _table(COLUMNS, [row.cells for row in findings.rows]),
+        "## Memory of our worker\n",
+        _table(MEMORY_COLUMNS, [seen.cells for seen in findings.memory]),
+    ]
+    return "\n".join(parts)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)

@@ -1,0 +1,159 @@
+"""S3 over plain HTTP, signed by hand (AWS Signature Version 4): for the peers and the ceilings, and to load data.
+
+It shares no code with the engine that is measured, and each call is one HTTP request on a connection of its own thread.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.client import HTTPConnection, HTTPResponse
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, urlsplit
+
+from bench.aggregator.errors import BenchError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+CHUNK: Final = 1024 * 1024
+TIMEOUT_S: Final = 300
+_REGION: Final = "us-east-1"
+_UNSIGNED: Final = "UNSIGNED-PAYLOAD"
+_ERRORS_FROM: Final = 300
+_ENTRY: Final = re.compile(r"<Contents>.*?<Key>([^<]+)</Key>.*?<Size>(\d+)</Size>.*?</Contents>", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """An S3 server and who may use it."""
+
+    endpoint: str
+    access_key: str
+    secret_key: str = field(repr=False)
+
+
+class S3Client:
+    """A client for one thread. Every call raises BenchError when the server answers with an error."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._host = urlsplit(store.endpoint).netloc
+        self._connection = HTTPConnection(self._host, timeout=TIMEOUT_S, blocksize=CHUNK)
+
+    def get(self, bucket: str, key: str) -> HTTPResponse:
+        """An object's bytes, to be read to the end before the next call."""
+        return self._open("GET", f"/{bucket}/{key}")
+
+    def put(self, bucket: str, key: str, body: bytes | Iterable[bytes], size: int) -> None:
+        """Writes an object of a known size."""
+        self._call("PUT", f"/{bucket}/{key}", body=body, headers={"Content-Length": str(size)})
+
+    def list(self, bucket: str, prefix: str) -> Iterator[tuple[str, int]]:
+        """Keys below a prefix, with their sizes."""
+        after = ""
+        while True:
+            query = {"list-type": "2", "prefix": prefix} | ({"start-after": after} if after else {})
+            answer = self._call("GET", f"/{bucket}", query)[1].decode()
+            found = [(key, int(size)) for key, size in _ENTRY.findall(answer)]
+            yield from found
+            if "<IsTruncated>true" not in answer:
+                return
+            after = found[-1][0]
+
+    def delete_below(self, bucket: str, prefix: str) -> None:
+        """Deletes every object below a prefix."""
+        for key, _ in list(self.list(bucket, prefix)):
+            self._call("DELETE", f"/{bucket}/{key}")
+
+    def begin(self, bucket: str, key: str) -> str:
+        """Begins a multipart upload and returns its id."""
+        answer = self._call("POST", f"/{bucket}/{key}", {"uploads": ""})[1].decode()
+        return answer.partition("<UploadId>")[2].partition("</UploadId>")[0]
+
+    def part(self, bucket: str, key: str, upload: str, number: int, data: bytes) -> str:
+        """Writes a part and returns its ETag."""
+        query = {"partNumber": str(number), "uploadId": upload}
+        return self._call("PUT", f"/{bucket}/{key}", query, body=data)[0]["etag"]
+
+    def part_copy(self, bucket: str, key: str, upload: str, number: int, source: str) -> str:
+        """Makes an object of the same bucket a part, without moving its bytes here, and returns the part's ETag."""
+        query = {"partNumber": str(number), "uploadId": upload}
+        copied = {"x-amz-copy-source": quote(f"/{bucket}/{source}")}
+        answer = self._call("PUT", f"/{bucket}/{key}", query, headers=copied)[1].decode()
+        etag = re.search(r"<ETag>(.*?)</ETag>", answer)
+        if etag is None:
+            raise BenchError(f"UploadPartCopy of {source} answered without an ETag: {answer[:200]}")
+        return etag[1].replace("&#34;", "").replace("&quot;", "")
+
+    def complete(self, bucket: str, key: str, upload: str, etags: Sequence[str]) -> None:
+        """Makes an object of the parts."""
+        parts = "".join(
+            f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>"
+            for number, etag in enumerate(etags, start=1)
+        )
+        body = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
+        self._call("POST", f"/{bucket}/{key}", {"uploadId": upload}, body=body)
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        body: bytes | Iterable[bytes] = b"",
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[dict[str, str], bytes]:
+        answer = self._open(method, path, query, body=body, headers=headers)
+        found = {name.lower(): value for name, value in answer.getheaders()}
+        return found, answer.read()
+
+    def _open(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        body: bytes | Iterable[bytes] = b"",
+        headers: Mapping[str, str] | None = None,
+    ) -> HTTPResponse:
+        path = quote(path)
+        written = "&".join(f"{quote(name, '')}={quote(value, '')}" for name, value in sorted((query or {}).items()))
+        signed = _signature(self._store, self._host, f"{method}\n{path}\n{written}") | dict(headers or {})
+        self._connection.request(method, f"{path}?{written}" if written else path, body=body, headers=signed)
+        answer = self._connection.getresponse()
+        if answer.status >= _ERRORS_FROM:
+            raise BenchError(f"{method} {path} answered {answer.status}: {answer.read()[:300].decode()}")
+        return answer
+
+
+def chunks(answer: HTTPResponse) -> Iterator[bytes]:
+    """The bytes of an answer as they come."""
+    while chunk := answer.read(CHUNK):
+        yield chunk
+
+
+def in_parts(pieces: Iterator[bytes], pieces_each: int) -> Iterator[bytes]:
+    """Pieces joined, so many at a time."""
+    while part := b"".join(islice(pieces, pieces_each)):
+        yield part
+
+
+def _signature(store: Store, host: str, request: str) -> dict[str, str]:
+    """The headers that sign a request: its method, path and query, a line each."""
+    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    headers = {"host": host, "x-amz-content-sha256": _UNSIGNED, "x-amz-date": moment}
+    names = ";".join(headers)
+    lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
+    scope = f"{moment[:8]}/{_REGION}/s3/aws4_request"
+    digest = hashlib.sha256(f"{request}\n{lines}\n{names}\n{_UNSIGNED}".encode()).hexdigest()
+    key = b"AWS4" + store.secret_key.encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    signature = hmac.digest(key, f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{digest}".encode(), "sha256").hex()
+    credential = f"Credential={store.access_key}/{scope}"
+    return headers | {"Authorization": f"AWS4-HMAC-SHA256 {credential}, SignedHeaders={names}, Signature={signature}"}

@@ -1,0 +1,165 @@
+"""Where it is measured: a local stack of its own, the data in it, our worker, and the peers' processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from bench.aggregator.bars import Pairs
+from bench.aggregator.errors import BenchError
+from bench.aggregator.generated_data import CHANNELS, Block, GeneratedObject, blocks
+from bench.aggregator.ours import Done, Worker
+from bench.aggregator.peers.job import Job
+from bench.aggregator.s3_client import S3Client, Store, chunks
+from deploy.local.independent_count import resource_of
+from deploy.local.stack import PROJECT, Stack, service_environment, start_stack, stop_stack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import date
+    from pathlib import Path
+
+SHARED: Final = "eks-consumption-raw"
+SHARED_PREFIX: Final = "raw/"
+WHOLE: Final = "channel-raw"
+CHANNEL: Final = CHANNELS[3]
+RESOURCE: Final = resource_of(CHANNEL)
+WHOLE_PREFIX: Final = f"channel/{CHANNEL}/"
+_PEER_LIMIT_S: Final = 600
+_BUILT: Final = ("days/", "requests/", "peers/")
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How long a peer's process took: for its work, and with its start and end."""
+
+    seconds: float
+    whole: float
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """All that a measurement needs. Progress is told on standard error.
+
+    Attributes:
+        rounds: of turns that are measured, after one that is not.
+    """
+
+    folder: Path
+    stack: Stack
+    client: S3Client
+    store: Store
+    worker: Worker
+    blocks: list[Block]
+    rounds: int
+
+    def upload(self, prefix: str, objects: Sequence[GeneratedObject]) -> None:
+        """Puts raw objects into their bucket."""
+        for made in objects:
+            self.client.put(self.stack.s3.raw_bucket, prefix + made.name, made.chunks(), made.stored)
+
+    def files(self, objects: Sequence[GeneratedObject]) -> list[Path]:
+        """Raw objects of one block as files, in a folder of their own day."""
+        paths = []
+        for made in objects:
+            path = self.folder / "files" / made.day.isoformat() / made.name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                os.link(made.blocks[0].path, path)
+            paths.append(path)
+        return paths
+
+    def job(self, name: str, prefix: str, objects: Sequence[GeneratedObject]) -> Job:
+        """What a peer of that name is asked for."""
+        return Job(
+            channel=CHANNEL,
+            files=tuple(map(str, self.files(objects))),
+            output=str(self.folder / f"{name}.zip"),
+            store=self.store,
+            source_bucket=self.stack.s3.raw_bucket,
+            keys=tuple(prefix + made.name for made in objects),
+            target_bucket=self.stack.s3.exhaust_bucket,
+            target=f"peers/{name}/",
+        )
+
+    def run(self, module: str, job: Job) -> Ran:
+        """Runs a peer's process to its end.
+
+        Raises:
+            BenchError: it failed.
+        """
+        program = (sys.executable, "-m", f"bench.aggregator.peers.{module}")
+        started = time.perf_counter()
+        done = subprocess.run(
+            program, input=job.to_json(), capture_output=True, text=True, check=False, timeout=_PEER_LIMIT_S
+        )
+        whole = time.perf_counter() - started
+        if done.returncode:
+            raise BenchError(f"{module} ended with {done.returncode}: {done.stderr[-1000:]}")
+        return Ran(json.loads(done.stdout)["seconds"], whole)
+
+    def build(self, dataset: str, days: Sequence[date], owners: Sequence[str] = (CHANNEL,)) -> Done:
+        """Has our worker build days that do not exist yet."""
+        self.forget()
+        return self.worker.build(dataset, owners, days)
+
+    def fetch(self, key: str) -> Path:
+        """An object of the exhaust bucket as a file."""
+        path = self.folder / "fetched.zip"
+        with path.open("wb") as file:
+            for chunk in chunks(self.client.get(self.stack.s3.exhaust_bucket, key)):
+                file.write(chunk)
+        return path
+
+    def forget(self) -> None:
+        """Removes all that was built, by whomever."""
+        for prefix in _BUILT:
+            self.client.delete_below(self.stack.s3.exhaust_bucket, prefix)
+
+    def in_turns(self, ours: Callable[[], float], theirs: Callable[[], float]) -> Pairs:
+        """Both in turns: once each without counting, then as many rounds as are asked for."""
+        pairs = [(ours(), theirs()) for _ in range(1 + self.rounds)][1:]
+        return Pairs(tuple(mine for mine, _ in pairs), tuple(yours for _, yours in pairs))
+
+
+@contextmanager
+def opened(folder: Path, rounds: int, *, keep: bool) -> Iterator[Workplace]:
+    """Starts the servers and our worker, and stops them at the end.
+
+    Args:
+        folder: keeps the blocks for the next time; all else in it goes at the end.
+        rounds: as of Workplace.
+        keep: whether all else stays.
+    """
+    tell("makes the data, once")
+    made = blocks(folder / "blocks")
+    scratch = folder / "scratch"
+    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        tell("starts Kafka, PostgreSQL and SeaweedFS")
+        stack = start_stack(scratch / "stack", services=False, leash=True)
+        store = Store(stack.s3.endpoint, stack.s3.access_key, stack.s3.secret_key)
+        environment = service_environment(scratch / "stack", "aggregator")
+        log = scratch / "ours.log"
+        with log.open("wb") as written, Worker(environment, written) as worker:
+            yield Workplace(scratch, stack, S3Client(store), store, worker, made, rounds)
+    finally:
+        if (scratch / "stack").exists():
+            stop_stack(scratch / "stack")
+        if not keep:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def tell(what: str) -> None:
+    """Progress, for who waits."""
+    print(f"bench: {what}", file=sys.stderr, flush=True)
+
+
+DEFAULT_FOLDER: Final = PROJECT / ".cache" / "bench"

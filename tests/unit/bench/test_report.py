@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.aggregator.bars import at_least, at_most
+from bench.aggregator.findings import MIB, Findings, Row
+from bench.aggregator.growing import judge_memory
+from bench.aggregator.ours import Done
+from bench.aggregator.report import markdown, show_findings
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def findings() -> Findings:
+    found = Findings()
+    found.rows += [
+        Row("one channel", "ours", "S3 → S3", (0.5, 1.0, 9.0), 100_000_000, note="right"),
+        Row("one channel", "rg | zip", "files → file", (2.0, 3.0, 4.0), 100_000_000, (2.5, 3.5, 4.5), 3.0),
+    ]
+    found.bars += [at_least("filter", 3.0, 2, "x"), at_most("wait", 900, 700, "ms")]
+    found.remember("small", Done(1.0, (), 100 * MIB))
+    return found
+
+
+def test_the_text_holds_medians_ratios_bars_and_the_machine() -> None:
+    text = markdown(findings(), 3, {"cores": "2"}, {"DuckDB": "2.0"})
+    assert "3 rounds. cores 2." in text
+    assert "Versions: DuckDB 2.0." in text
+    assert "| one channel | ours | S3 → S3 | 1.00 |  | 100 |  | right |" in text
+    assert "| one channel | rg \\| zip | files → file | 3.00 | 3.50 | 33 | 3.00 |  |" in text
+    assert "| wait | 900 ms | ≤ 700 ms | falls short |" in text
+    assert "**1 bars hold, 1 fall short**" in text
+    assert "| small | 100 | 1.0 |" in text
+
+
+def test_a_pipe_gets_lines_with_tabs_and_the_verdict_last(capsys: pytest.CaptureFixture[str]) -> None:
+    show_findings(findings())
+    lines = capsys.readouterr().out.splitlines()
+    assert "filter\t3.00 x\t≥ 2 x\tholds" in lines
+    assert lines[-1] == "1 bars hold, 1 fall short"
+
+
+def test_a_job_is_remembered_by_its_highest_peak() -> None:
+    found = Findings()
+    assert found.remember("day", Done(1.0, (), 10 * MIB)) == 1.0
+    assert found.remember("day", Done(2.0, (), 300 * MIB)) == 2.0
+    assert found.remember("day", Done(3.0, (), 20 * MIB)) == 3.0
+    found.remember("month", Done(9.0, (), 30 * MIB))
+    assert [(seen.job, seen.peak // MIB, seen.seconds) for seen in found.memory] == [
+        ("day", 300, 2.0),
+        ("month", 30, 9.0),
+    ]
+    judge_memory(found)
+    assert [(bar.measured, bar.holds) for bar in found.bars] == [(300.0, False)]
