@@ -44,7 +44,7 @@ class Ownership:
         version = event.get("ver")
         self._event = event
         self._rules = _RULES.get(version, _LATEST_RULES) if isinstance(version, str) else _LATEST_RULES
-        self.channel = next(iter(self._rules.channel(event)), default_channel)
+        self.channel = _first_id(self._rules.channel(event)) or default_channel
 
     @property
     def partners(self) -> frozenset[str]:
@@ -62,9 +62,13 @@ class Ownership:
         return frozenset(self._rules.tags(self._event))
 
     @property
-    def resources(self) -> frozenset[str]:
+    def resources(self) -> set[str]:
         """The resources whose event it is, in canonical form: those of its partners and of its channel."""
-        return self.partner_resources.union(map(resource_id, (self.channel, *self._rules.partners(self._event))))
+        found = {resource_id(self.channel)}
+        found.update(map(resource_id, self._rules.partners(self._event)))
+        if "metadata" in self._event:
+            found |= self.partner_resources
+        return found
 
     def belongs_to(self, resource: str) -> bool:
         """Tell whether the event is the resource's: that of one of its partners or of its channel.
@@ -72,7 +76,12 @@ class Ownership:
         Args:
             resource: A resource id in canonical form.
         """
-        return resource_id(self.channel) == resource or resource in self.resources
+        if resource_id(self.channel) == resource:
+            return True
+        partners = self._rules.partners(self._event)
+        return any(resource_id(partner) == resource for partner in partners) or (
+            "metadata" in self._event and resource in self.partner_resources
+        )
 
     def has_any_tag(self, tags: Collection[str]) -> bool:
         """Tell whether at least one of the tags is the event's; True for no tags, as that filters nothing."""
@@ -100,15 +109,15 @@ class _Rules:
 
     partners: _Reader
     tags: _Reader
-    channel: _Reader
+    channel: Callable[[_Event], object]
 
 
 def _flat(value: object) -> list[object]:
     """List what a value holds that may be missing, bare, a list or a list of lists, in the order written."""
-    if value is None:
-        return []
     if not isinstance(value, list):
-        return [value]
+        return [] if value is None else [value]
+    if not any(isinstance(item, list) for item in value):
+        return value
     found: list[object] = []
     # A stack of its own, because lines may nest deeper than Python recurses.
     pending = value[::-1]
@@ -127,6 +136,10 @@ def _ids(value: object) -> list[str]:
     return [item for item in _flat(value) if isinstance(item, str) and item and not item.isspace()]
 
 
+def _first_id(value: object) -> str | None:
+    return next(iter(_ids(value)), None)
+
+
 def _objects(value: object) -> list[dict[str, object]]:
     return [item for item in _flat(value) if isinstance(item, dict)]
 
@@ -141,9 +154,13 @@ def _nothing(_event: _Event) -> list[str]:
     return []
 
 
-def _at(key: str) -> _Reader:
-    """Read the ids at a key of the event."""
-    return lambda event: _ids(event.get(key))
+def _own_channel(event: _Event) -> object:
+    return event.get("channel")
+
+
+def _context_channel(event: _Event) -> object:
+    context = event.get("context")
+    return context.get("channel") if isinstance(context, dict) else None
 
 
 def _in(parent: str, *keys: str) -> _Reader:
@@ -162,12 +179,11 @@ def _in_cdata(kind: str) -> _Reader:
     """Read the ids of the correlation data of one type."""
 
     def read(event: _Event) -> list[str]:
-        return [
-            found
-            for item in _objects(_member(event, "context", "cdata"))
-            if isinstance(written := item.get("type"), str) and written.lower() == kind
-            for found in _ids(item.get("id"))
-        ]
+        found: list[str] = []
+        for item in _flat(_member(event, "context", "cdata")):
+            if isinstance(item, dict) and isinstance(written := item.get("type"), str) and written.lower() == kind:
+                found += _ids(item.get("id"))
+        return found
 
     return read
 
@@ -178,11 +194,11 @@ def _tags_and_genie(event: _Event) -> list[str]:
 
 
 _GENIE: Final = _in_tags("genie")
-_ETAGS_RULES: Final = _Rules(partners=_in("etags", "partner"), tags=_in("etags", "app", "dims"), channel=_at("channel"))
-_LATEST_RULES: Final = _Rules(partners=_in_cdata("partner"), tags=_tags_and_genie, channel=_in("context", "channel"))
+_ETAGS_RULES: Final = _Rules(partners=_in("etags", "partner"), tags=_in("etags", "app", "dims"), channel=_own_channel)
+_LATEST_RULES: Final = _Rules(partners=_in_cdata("partner"), tags=_tags_and_genie, channel=_context_channel)
 _RULES: Final[Mapping[str, _Rules]] = {
     "1.0": _Rules(partners=_in_tags("partnerid"), tags=_nothing, channel=_nothing),
-    "2.0": _Rules(partners=_in_tags("partnerid", "partner"), tags=_in_tags("genie", "dims"), channel=_at("channel")),
+    "2.0": _Rules(partners=_in_tags("partnerid", "partner"), tags=_in_tags("genie", "dims"), channel=_own_channel),
     "2.1": _ETAGS_RULES,
     "2.2": _ETAGS_RULES,
 }

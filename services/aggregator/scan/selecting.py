@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from services.aggregator.scan.candidates import Candidates, Mention
 from services.aggregator.scan.lines import decode
@@ -12,6 +12,9 @@ from telemetry.ownership import is_event, ownership
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+_FIRST: Final = (0,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +59,15 @@ class Selector:
         self._mentions = [selection.mention for selection in selections]
         self._candidates = Candidates(self._mentions)
         self._default_channel = selections[0].default_channel
+        self._only = selections[0].resource if len(selections) == 1 else None
         self._by_resource: dict[str, list[int]] = {}
         for index, selection in enumerate(selections):
             if selection.resource is not None:
                 self._by_resource.setdefault(selection.resource, []).append(index)
-        self._everybody = [index for index, selection in enumerate(selections) if selection.resource is None]
+        self._everybody: Sequence[int] = [
+            index for index, selection in enumerate(selections) if selection.resource is None
+        ]
+        self._filters = any(selection.tags or selection.event_kinds for selection in selections)
         self._lines_before = 0
         self.tallies = [Tally() for _ in selections]
 
@@ -86,13 +93,15 @@ class Selector:
             for selection, lines in zip(self._selections, leaving, strict=True)
         ]
 
-    def _takers(self, event: dict[str, object]) -> list[int]:
+    def _takers(self, event: dict[str, object]) -> Sequence[int]:
         """Who wants the event."""
         owner = ownership(event, default_channel=self._default_channel)
         takers = self._everybody
-        if self._by_resource:
+        if self._only is not None:
+            takers = _FIRST if owner.belongs_to(self._only) else ()
+        elif self._by_resource:
             takers = [index for resource in owner.resources for index in self._by_resource.get(resource, ())]
-        if not takers:
+        if not (takers and self._filters):
             return takers
         return [
             index

@@ -70,16 +70,27 @@ class Tally:
         """One more selected event."""
         self.events += 1
         version = schema_version(event)
-        if version not in self.versions and len(self.versions) >= _MOST_VERSIONS:
-            version = _OTHER_VERSIONS
-        self.versions[version] = self.versions.get(version, 0) + 1
+        if version in self.versions:
+            self.versions[version] += 1
+        else:
+            self._new_version(version)
         mid = message_id(event)
         if mid is not None:
             self.mids.add(mid)
         moment = event_time(event)
-        if moment is not None:
-            self.first = moment if self.first is None or moment < self.first else self.first
-            self.last = moment if self.last is None or moment > self.last else self.last
+        if moment is None:
+            return
+        if self.first is None or self.last is None:
+            self.first = self.last = moment
+        elif moment < self.first:
+            self.first = moment
+        elif moment > self.last:
+            self.last = moment
+
+    def _new_version(self, version: str) -> None:
+        if len(self.versions) >= _MOST_VERSIONS:
+            version = _OTHER_VERSIONS
+        self.versions[version] = self.versions.get(version, 0) + 1
 
     def unreadable_line(self, number: int) -> None:
         """One more line that is no event."""
