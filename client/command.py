@@ -12,13 +12,14 @@ from client.grants import grant, grants_app, who_has_access
 from client.keys import bind_subject, keys_app, rotate_pepper, unbind_subject
 from client.preparation import buckets, migrate, topics
 from client.test_issuer import app as test_issuer_app
+from client.verify import verify
 from exhaust.errors import ConfigurationError, ErrorCode, ExhaustError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 app = typer.Typer(
-    help="License keys, grants and the audit; and preparing the servers.",
+    help="License keys, grants and the audit; preparing the servers; checking a download.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -30,6 +31,7 @@ for command in (
     *(grant, who_has_access, audit),
     *(bind_subject, unbind_subject, rotate_pepper),
     *(migrate, topics, buckets),
+    verify,
 ):
     app.command()(command)
 

@@ -23,9 +23,10 @@ def event_time(event: Mapping[str, object]) -> int | None:
         return None
     try:
         moment = datetime.fromisoformat(written)
-        return round((moment - _EPOCH).total_seconds() * 1000) if moment.tzinfo else None
+        sent = round((moment - _EPOCH).total_seconds() * 1000) if moment.tzinfo else _LATEST_MS
     except (ValueError, OverflowError):
         return None
+    return sent if sent < _LATEST_MS else None
 
 
 def message_id(event: Mapping[str, object]) -> str | None:

@@ -24,9 +24,8 @@ GB: Final = 10**9
 INTERRUPTED: Final = 130
 
 
-def measure(folder: Path, *, quick: bool, keep: bool) -> Findings:
+def measure(folder: Path, findings: Findings, *, quick: bool, keep: bool) -> None:
     """Measures everything, or all but the large sizes."""
-    findings = Findings()
     with opened(folder, QUICK_ROUNDS if quick else ROUNDS, keep=keep) as place:
         filtering.measure(place, findings)
         moving.measure_whole(place, findings)
@@ -37,7 +36,6 @@ def measure(folder: Path, *, quick: bool, keep: bool) -> Findings:
             growing.measure_sizes(place, findings)
         growing.judge_memory(findings)
         latency.measure(place, findings, folder / "blocks")
-    return findings
 
 
 def main() -> int:
@@ -52,11 +50,13 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=DEFAULT_FOLDER, help="where all of that lies")
     parser.add_argument("--output", type=Path, default=PROJECT / "docs" / "benchmarks.md", help="where the text goes")
     chosen = parser.parse_args()
+    findings = Findings()
     try:
         _check_room(chosen.folder, QUICK_NEEDED_GB if chosen.quick else NEEDED_GB)
         facts = machine(), versions()
-        findings = measure(chosen.folder, quick=chosen.quick, keep=chosen.keep)
+        measure(chosen.folder, findings, quick=chosen.quick, keep=chosen.keep)
     except (BenchError, StackError) as error:
+        show_findings(findings)
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

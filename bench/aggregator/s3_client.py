@@ -123,7 +123,7 @@ class S3Client:
     ) -> HTTPResponse:
         path = quote(path)
         written = "&".join(f"{quote(name, '')}={quote(value, '')}" for name, value in sorted((query or {}).items()))
-        signed = _signature(self._store, self._host, f"{method}\n{path}\n{written}") | dict(headers or {})
+        signed = _signature(self._store, self._host, f"{method}\n{path}\n{written}", headers or {})
         self._connection.request(method, f"{path}?{written}" if written else path, body=body, headers=signed)
         answer = self._connection.getresponse()
         if answer.status >= _ERRORS_FROM:
@@ -143,10 +143,11 @@ def in_parts(pieces: Iterator[bytes], pieces_each: int) -> Iterator[bytes]:
         yield part
 
 
-def _signature(store: Store, host: str, request: str) -> dict[str, str]:
-    """The headers that sign a request: its method, path and query, a line each."""
+def _signature(store: Store, host: str, request: str, given: Mapping[str, str]) -> dict[str, str]:
+    """All headers of a request, signed: its method, path and query, a line each, and the headers given."""
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    headers = {"host": host, "x-amz-content-sha256": _UNSIGNED, "x-amz-date": moment}
+    own = {"host": host, "x-amz-content-sha256": _UNSIGNED, "x-amz-date": moment}
+    headers = dict(sorted((own | dict(given)).items()))
     names = ";".join(headers)
     lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
     scope = f"{moment[:8]}/{_REGION}/s3/aws4_request"

@@ -11,6 +11,7 @@ from exhaust.archive.received import iso_ms, received_span
 from services.aggregator.byte_queue import ByteQueue
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import date
 
     from exhaust.object_info import ObjectInfo
@@ -55,14 +56,20 @@ class ArchiveUpload:
             self._in_member = True
         await self._put(self._writer.add(deflated))
 
-    async def end_source(self, source: ObjectInfo, scanned: Scanned) -> None:
-        """Note that a source object has given all it has."""
+    async def end_source(self, source: ObjectInfo, scanned: Scanned, line_numbers: Mapping[int, int]) -> None:
+        """Note that a source object has given all it has.
+
+        Args:
+            source: the object.
+            scanned: what it gave to this archive.
+            line_numbers: of its unreadable lines, by their offsets.
+        """
         if scanned.content is not None and self._in_member:
             await self._put(self._writer.end_member(scanned.content))
         self._in_member = False
         tally = scanned.tally
         room = MOST_UNREADABLE_LINES - len(self._unreadable_lines)
-        self._unreadable_lines += [UnreadableLine(source.key, line) for line in tally.unreadable_lines[:room]]
+        self._unreadable_lines += [UnreadableLine(source.key, line_numbers[at]) for at in tally.unreadable_at[:room]]
         self._versions.update(tally.versions)
         moments = [*self._moments, *(moment for moment in (tally.first, tally.last) if moment is not None)]
         self._moments = [min(moments), max(moments)] if moments else []

@@ -10,12 +10,13 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from exhaust.archive.member_names import member_names
 from services.aggregator.archive_upload import ArchiveUpload
 from services.aggregator.byte_queue import ByteQueue
 from services.aggregator.duplicates import open_duplicates
+from services.aggregator.scan.numbering import NumberOrder
 from services.aggregator.scan.passing import SeveralMembersError
 from services.aggregator.scan.source_scan import ScanOrder
 
@@ -52,7 +53,9 @@ class Buckets:
     exhaust: str
 
 
-_Given = tuple[Sequence[bytes], Sequence[Mapping[int, bytes]]]
+# What the object gave to each, and the numbers of its unreadable lines by their offsets.
+_Outcome: TypeAlias = "tuple[list[Scanned], Mapping[int, int]]"
+_Given: TypeAlias = tuple[Sequence[bytes], Sequence[Mapping[int, bytes]]]
 
 
 @dataclass(slots=True)
@@ -62,7 +65,7 @@ class _Begun:
     source: ObjectInfo
     member: str
     given: ByteQueue[_Given]
-    scan: asyncio.Task[list[Scanned]]
+    scan: asyncio.Task[_Outcome]
 
 
 class DayScanner:
@@ -139,7 +142,7 @@ class DayScanner:
         for archive in archives:
             await archive.finish()
 
-    async def _scan_object(self, source: ObjectInfo, order: ScanOrder, given: ByteQueue[_Given]) -> list[Scanned]:
+    async def _scan_object(self, source: ObjectInfo, order: ScanOrder, given: ByteQueue[_Given]) -> _Outcome:
         async def take(ready: Ready, parts: Sequence[bytes]) -> None:
             size = sum(map(len, parts))
             if size or ready.mids:
@@ -148,11 +151,20 @@ class DayScanner:
         try:
             async with aclosing(self._objects.stream(self._buckets.raw, source)) as stream:
                 first = await anext(stream, b"")
-                return await self._lanes.scan(order, _joined(first, stream), take)
+                scanned = await self._lanes.scan(order, _joined(first, stream), take)
         except SeveralMembersError as error:
             raise _DeflateAnewError(source.key) from error
         finally:
             await given.end()
+        return scanned, await self._line_numbers(source, scanned)
+
+    async def _line_numbers(self, source: ObjectInfo, scanned: Sequence[Scanned]) -> Mapping[int, int]:
+        """The numbers of the lines that could not be read."""
+        offsets = [offset for each in scanned for offset in each.tally.unreadable_at]
+        if not offsets:
+            return {}
+        order = NumberOrder(source.key, self._limits, offsets)
+        return await self._lanes.number(order, self._objects.stream(self._buckets.raw, source))
 
     async def _write_object(self, begun: _Begun, archives: Sequence[ArchiveUpload]) -> None:
         async for parts, mids in begun.given.items():
@@ -161,8 +173,9 @@ class DayScanner:
                     await archive.add(begun.source, begun.member, data)
             for archive, hashes in zip(archives, mids, strict=False):
                 archive.duplicates.add(hashes)
-        for archive, scanned in zip(archives, await begun.scan, strict=True):
-            await archive.end_source(begun.source, scanned)
+        outcome, numbers = await begun.scan
+        for archive, scanned in zip(archives, outcome, strict=True):
+            await archive.end_source(begun.source, scanned, numbers)
 
 
 class _DeflateAnewError(Exception):

@@ -14,7 +14,7 @@ import secrets
 import sys
 from collections import deque
 from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from exhaust.errors import unavailable
 from services.aggregator.scan.lane_process import CHUNK, END, HEADER, ORDER, read_object
@@ -23,8 +23,10 @@ from services.aggregator.scan.source_scan import Ready
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 
+    from services.aggregator.scan.numbering import NumberOrder
     from services.aggregator.scan.source_scan import Scanned, ScanOrder
 
+    Order = ScanOrder | NumberOrder
     Sink = Callable[[Ready, Sequence[bytes]], Awaitable[None]]
 
 _WINDOW: Final = 3  # chunks on their way, so that neither side waits for the other
@@ -63,10 +65,21 @@ class Lanes:
             SeveralMembersError: it must be scanned again with `deflate_anew`.
             ExhaustError: SERVICE_UNAVAILABLE when a lane ended; or what `chunks` or `sink` raise.
         """
+        return cast("list[Scanned]", await self._run(order, chunks, sink))
+
+    async def number(self, order: NumberOrder, chunks: AsyncGenerator[bytes, None]) -> dict[int, int]:
+        """For each offset that is asked for, the number of its line. Arguments and errors are those of scan."""
+
+        async def nothing(_ready: Ready, _parts: Sequence[bytes]) -> None:
+            """There is nothing to take."""
+
+        return cast("dict[int, int]", await self._run(order, chunks, nothing))
+
+    async def _run(self, order: Order, chunks: AsyncGenerator[bytes, None], sink: Sink) -> object:
         async with aclosing(chunks):
             lane = await self._free.get()
             try:
-                return await lane.scan(order, chunks, sink)
+                return await lane.run(order, chunks, sink)
             finally:
                 self._free.put_nowait(lane)
 
@@ -118,7 +131,7 @@ class _Lane:
             process.kill()
         await process.wait()
 
-    async def scan(self, order: ScanOrder, chunks: AsyncGenerator[bytes, None], sink: Sink) -> list[Scanned]:
+    async def run(self, order: Order, chunks: AsyncGenerator[bytes, None], sink: Sink) -> object:
         process = await self.start()
         well = False
         scanning = _Scanning(process, sink)
@@ -126,7 +139,7 @@ class _Lane:
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
             failed = [task for task in tasks if task.done() and task.exception() is not None]
-            scanned = (failed[0] if failed else tasks[0]).result()
+            outcome = (failed[0] if failed else tasks[0]).result()
             well = True
         finally:
             for task in tasks:
@@ -134,7 +147,7 @@ class _Lane:
             await asyncio.gather(*tasks, return_exceptions=True)
             if not well:
                 await asyncio.shield(self.end())
-        return scanned or []
+        return outcome
 
 
 class _Scanning:
@@ -149,7 +162,7 @@ class _Scanning:
         self._sent: deque[bytes] = deque()
         self._room = asyncio.Semaphore(_WINDOW)
 
-    async def send(self, order: ScanOrder, chunks: AsyncGenerator[bytes, None]) -> None:
+    async def send(self, order: Order, chunks: AsyncGenerator[bytes, None]) -> None:
         await self._write(ORDER, pickle.dumps(order))
         async for chunk in chunks:
             await self._room.acquire()
@@ -157,7 +170,7 @@ class _Scanning:
             await self._write(CHUNK, chunk)
         await self._write(END, b"")
 
-    async def receive(self) -> list[Scanned]:
+    async def receive(self) -> object:
         while True:
             answer = await self._answer()
             if isinstance(answer, Exception):
@@ -166,9 +179,9 @@ class _Scanning:
                 await self._sink(answer, self._parts(answer, self._sent.popleft()))
                 self._room.release()
             elif isinstance(answer, tuple):
-                ready, scanned = answer
+                ready, outcome = answer
                 await self._sink(ready, ready.deflated)
-                return list(scanned)
+                return outcome
 
     def _parts(self, answer: Ready, chunk: bytes) -> Sequence[bytes]:
         """For each selection, what comes next of its stream."""

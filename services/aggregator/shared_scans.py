@@ -77,6 +77,8 @@ class SharedScans:
         for scan in self._scans:
             scan.cancel()
         await asyncio.gather(*self._scans, return_exceptions=True)
+        for promise in list(self._promised.values()):
+            promise.cancel()
 
     def _promise(self, key: ScanKey, sources: Sequence[ObjectInfo], wanted: WantedArchive) -> asyncio.Future[DayRecord]:
         promise = asyncio.get_running_loop().create_future()
@@ -115,16 +117,11 @@ class SharedScans:
         sources: Sequence[ObjectInfo],
         archives: Sequence[tuple[WantedArchive, asyncio.Future[DayRecord]]],
     ) -> None:
-        promises = [promise for _, promise in archives]
-        try:
-            records = await self._scanner.write(key.day, sources, [wanted for wanted, _ in archives])
-        except Exception as error:  # noqa: BLE001 -- it is for those who wait
-            for promise in promises:
-                promise.set_exception(error)
-        else:
-            for promise, record in zip(promises, records, strict=True):
-                promise.set_result(record)
-        finally:
-            for promise in promises:
-                promise.cancel()  # of what the end of the process has interrupted
+        wanted = [archive for archive, _ in archives]
+        [outcome] = await asyncio.gather(self._scanner.write(key.day, sources, wanted), return_exceptions=True)
+        for number, (_, promise) in enumerate(archives):
+            if isinstance(outcome, BaseException):
+                promise.set_exception(outcome)  # it is for those who wait
+            else:
+                promise.set_result(outcome[number])
         log.info("day.scanned", day=str(key.day), sources=len(sources), archives=len(archives))

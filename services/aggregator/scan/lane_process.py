@@ -16,6 +16,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from exhaust.errors import SourceObjectError
+from services.aggregator.scan.numbering import LineNumbering, NumberOrder
 from services.aggregator.scan.passing import SeveralMembersError
 from services.aggregator.scan.source_scan import ScanOrder, SourceScan
 
@@ -40,14 +41,13 @@ def read_object(payload: bytes) -> object:
 
 def serve(arriving: BinaryIO, leaving: BinaryIO) -> None:
     """Scan object after object until the input ends. What follows a failure is passed over until the next order."""
-    scan: SourceScan | None = None
+    scan: SourceScan | LineNumbering | None = None
     while header := arriving.read(HEADER.size):
         kind, size = HEADER.unpack(header)
         payload = arriving.read(size)
         try:
             if kind == ORDER:
-                order = read_object(payload)
-                scan = SourceScan(order) if isinstance(order, ScanOrder) else None
+                scan = _begun(read_object(payload))
             elif scan is not None and kind == CHUNK:
                 _answer(leaving, READY, scan.feed(payload))
             elif scan is not None:
@@ -55,6 +55,16 @@ def serve(arriving: BinaryIO, leaving: BinaryIO) -> None:
         except (SourceObjectError, SeveralMembersError) as error:
             scan = None
             _answer(leaving, FAILED, error)
+
+
+def _begun(order: object) -> SourceScan | LineNumbering | None:
+    match order:
+        case ScanOrder():
+            return SourceScan(order)
+        case NumberOrder():
+            return LineNumbering(order)
+        case _:
+            return None
 
 
 def _answer(leaving: BinaryIO, kind: bytes, content: object) -> None:

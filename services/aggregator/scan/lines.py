@@ -1,19 +1,13 @@
-"""Lines: pieces joined to blocks of whole lines, and a line decoded."""
+"""Lines: pieces joined to blocks of whole lines."""
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Final, NoReturn
-
-import orjson
+from typing import TYPE_CHECKING
 
 from exhaust.errors import ErrorCode, SourceObjectError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-BOM: Final = b"\xef\xbb\xbf"
-UNREADABLE: Final = object()
 
 
 class LineBlocks:
@@ -77,25 +71,3 @@ def spans(block: bytes) -> Iterator[tuple[int, int]]:
         if line:
             yield start, min(end, len(block))
         start = end
-
-
-def decode(line: bytes) -> object:
-    """The JSON value (RFC 8259) of a line, or UNREADABLE.
-
-    A byte order mark in front is ignored, as the RFC allows in section 8.1; of repeated keys the last counts.
-    """
-    line = line.removeprefix(BOM)
-    try:
-        return orjson.loads(line)
-    except orjson.JSONDecodeError:
-        pass
-    # orjson refuses \ud800 alone, which the grammar allows and real devices send; the slower parser takes it.
-    try:
-        # Numbers never matter here; as floats they may have any number of digits.
-        return json.loads(line.decode(), parse_int=float, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        return UNREADABLE
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")

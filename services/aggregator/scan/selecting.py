@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from services.aggregator.scan.candidates import Candidates, Mention
-from services.aggregator.scan.lines import decode
 from services.aggregator.scan.tally import Tally
+from telemetry.line import decode
 from telemetry.ownership import is_event, ownership
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Selector:
             index for index, selection in enumerate(selections) if selection.resource is None
         ]
         self._filters = any(selection.tags or selection.event_kinds for selection in selections)
-        self._lines_before = 0
+        self._before = 0  # inflated bytes of earlier blocks
         self.tallies = [Tally() for _ in selections]
 
     def select(self, block: bytes) -> list[bytes]:
@@ -86,12 +86,9 @@ class Selector:
                     self.tallies[index].event(event)
                     leaving[index].append(line)
             elif not line.isspace():
-                self._note_unreadable(line, self._lines_before + block.count(b"\n", 0, start) + 1)
-        self._lines_before += block.count(b"\n")
-        return [
-            block if selection.takes_all else b"".join(lines)
-            for selection, lines in zip(self._selections, leaving, strict=True)
-        ]
+                self._note_unreadable(line, self._before + start)
+        self._before += len(block)
+        return [b"".join(lines) for lines in leaving]
 
     def _takers(self, event: dict[str, object]) -> Sequence[int]:
         """Who wants the event."""
@@ -110,7 +107,7 @@ class Selector:
             and (not selection.event_kinds or event["eid"] in selection.event_kinds)
         ]
 
-    def _note_unreadable(self, line: bytes, number: int) -> None:
+    def _note_unreadable(self, line: bytes, offset: int) -> None:
         for tally, mention in zip(self.tallies, self._mentions, strict=True):
             if mention is None or line in mention:
-                tally.unreadable_line(number)
+                tally.unreadable_line(offset)

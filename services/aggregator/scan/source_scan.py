@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from exhaust.archive.member import DeflatedMember
+from services.aggregator.scan.census import Census
 from services.aggregator.scan.inflating import GZIP_MAGIC, Gauge, Inflater
 from services.aggregator.scan.lines import LineBlocks
 from services.aggregator.scan.passing import GzipPassage, Passage
@@ -75,9 +76,10 @@ class SourceScan:
         self._gauge = Gauge(order.name, order.limits)
         self._inflater = Inflater(order.name, self._gauge)
         self._lines = LineBlocks(order.name, order.limits.max_line)
-        self._selector = Selector(order.selections)
+        whole = order.selections[0].takes_all
+        self._selector = Census() if whole else Selector(order.selections)
         self._members: list[DeflatedMember | None] = [None] * len(order.selections)
-        self._may_pass = order.selections[0].takes_all and not order.deflate_anew
+        self._may_pass = whole and not order.deflate_anew
         self._passage: GzipPassage | None = None
         self._held = b""
 

@@ -52,7 +52,7 @@ class Tally:
     Attributes:
         events: selected events.
         unreadable: lines that are no event and may concern whoever asks.
-        unreadable_lines: numbers of the first of them, from 1.
+        unreadable_at: inflated bytes before the first of them.
         first, last: when the selected events happened, in ms since 1970; None when none says so.
         versions: selected events by schema version.
         mids: those of the selected events.
@@ -60,7 +60,7 @@ class Tally:
 
     events: int = 0
     unreadable: int = 0
-    unreadable_lines: list[int] = field(default_factory=list)
+    unreadable_at: list[int] = field(default_factory=list)
     first: int | None = None
     last: int | None = None
     versions: dict[str, int] = field(default_factory=dict)
@@ -92,8 +92,8 @@ class Tally:
             version = _OTHER_VERSIONS
         self.versions[version] = self.versions.get(version, 0) + 1
 
-    def unreadable_line(self, number: int) -> None:
-        """One more line that is no event."""
+    def unreadable_line(self, offset: int) -> None:
+        """One more line that is no event, behind so many inflated bytes."""
         self.unreadable += 1
-        if len(self.unreadable_lines) < MOST_UNREADABLE_LINES:
-            self.unreadable_lines.append(number)
+        if len(self.unreadable_at) < MOST_UNREADABLE_LINES:
+            self.unreadable_at.append(offset)

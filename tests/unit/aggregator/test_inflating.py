@@ -34,7 +34,7 @@ def test_members_in_a_row_are_one_stream_however_they_arrive(members: list[bytes
     assert inflate("x.json.gz", data, cut=cut) == b"".join(members)
 
 
-@given(st.binary(max_size=300).filter(lambda data: not data.startswith(b"\x1f\x8b")), st.integers(1, 400))
+@given(st.binary(max_size=300).map(lambda data: b"{" + data), st.integers(1, 400))
 def test_plain_objects_pass(data: bytes, cut: int) -> None:
     assert inflate("x.json", data, cut=cut) == data
 

@@ -18,9 +18,11 @@ from hypothesis import strategies as st
 
 from deploy.local.independent_count import Wanted, count_object
 from exhaust.archive.day_archive import DayArchiveWriter
+from services.aggregator.scan.census import Census
 from services.aggregator.scan.inflating import Limits
+from services.aggregator.scan.numbering import LineNumbering, NumberOrder
 from services.aggregator.scan.passing import SeveralMembersError
-from services.aggregator.scan.selecting import Selection
+from services.aggregator.scan.selecting import Selection, Selector
 from services.aggregator.scan.source_scan import ScanOrder, SourceScan
 from telemetry.resource_ids import resource_id
 
@@ -77,6 +79,15 @@ def unzipped(stream: bytes, scanned: Scanned) -> bytes | None:
         return opened.read("x")
 
 
+def numbers(stored: bytes, offsets: Sequence[int], cut: int = 7) -> list[int]:
+    """The numbers of the lines at these inflated offsets."""
+    numbering = LineNumbering(NumberOrder("x.json.gz", LIMITS, offsets))
+    for start in range(0, len(stored), cut):
+        numbering.feed(stored[start : start + cut])
+    found = numbering.finish()[1]
+    return [found[offset] for offset in offsets]
+
+
 def select(lines: bytes, wanted: Selection) -> tuple[bytes | None, int, int]:
     """What leaves, how many events, how many unreadable lines."""
     [data], [scanned] = scan(gzip.compress(lines), [wanted])
@@ -104,7 +115,8 @@ def test_of_a_known_owner_only_unreadable_lines_that_mention_it_count() -> None:
         b'junk\n{"context":{"channel":"in.example"}}\n' + event() + b'{"eid":"X","context":{"channel":"in.example"\n'
     )
     [data], [scanned] = scan(gzip.compress(lines), [selection()])
-    assert (data, scanned.tally.unreadable, scanned.tally.unreadable_lines) == (event(), 2, [2, 4])
+    assert (data, scanned.tally.unreadable) == (event(), 2)
+    assert numbers(gzip.compress(lines), scanned.tally.unreadable_at) == [2, 4]
 
 
 def test_an_object_that_belongs_to_the_resource_passes_whole() -> None:
@@ -129,6 +141,12 @@ def test_what_events_say_of_themselves_is_counted() -> None:
     [_], [scanned] = scan(gzip.compress(lines), [WHOLE])
     tally: Tally = scanned.tally
     assert (tally.events, tally.first, tally.last, tally.versions) == (4, 1000, 2000, {"3.0": 3, "2.1": 1})
+
+
+@given(st.lists(st.sampled_from([b"\n", b"a\n", b"bb\n"]), min_size=1), st.integers(1, 50))
+def test_lines_are_numbered_by_their_places(lines: list[bytes], cut: int) -> None:
+    offsets = [len(b"".join(lines[:number])) for number in range(len(lines))]
+    assert numbers(gzip.compress(b"".join(lines)), offsets, cut) == list(range(1, len(lines) + 1))
 
 
 # Passing whole.
@@ -172,6 +190,39 @@ def test_what_is_no_gzip_passes_whole_too(stored: bytes) -> None:
 @pytest.mark.parametrize("stored", [b"", gzip.compress(b"")])
 def test_of_an_object_that_holds_nothing_there_is_no_member(stored: bytes) -> None:
     assert scan(stored, [WHOLE])[0] == [None]
+
+
+ODD = [
+    event(mid="a"),
+    event(mid="\ud800"),
+    b'{"eid":null,"ets":5,"mid":7}\r\n',
+    b'{"eid":"A","mid":{"x":[1]},"ver":[3]}\n',
+    b'{"eid":"A","ets":' + b"9" * 400 + b"}\n",
+    b'\xef\xbb\xbf{"eid":"A","ts":"2016-04-27T13:03:11+05:30"}\n',
+    b'{"ver":"3.0"}\n',
+    b"[" * 2000 + b"]" * 2000 + b"\n",
+    b'{"eid":NaN}\n',
+    b'{"eid":"\xff"}\n',
+    b'{"eid":1} x\n',
+    b"5\n",
+    b" \t\n",
+    b"\n",
+]
+
+
+@given(st.lists(st.sampled_from(ODD), max_size=12).map(b"".join))
+def test_a_whole_object_is_counted_as_if_every_line_were_decoded(lines: bytes) -> None:
+    everything = Selection(None, None, (), frozenset(), DEFAULT)
+    decoding, counting = Selector([everything]), Census()
+    decoding.select(lines)
+    counting.select(lines)
+    [expected], [found] = decoding.tallies, counting.tallies
+    assert (found.events, found.unreadable_at, found.versions) == (
+        expected.events,
+        expected.unreadable_at,
+        expected.versions,
+    )
+    assert (found.first, found.last, found.mids.take()) == (expected.first, expected.last, expected.mids.take())
 
 
 # Against an independent reading.
@@ -237,4 +288,4 @@ def test_a_shared_scan_gives_each_what_a_scan_alone_gives(lines: bytes, wanted: 
         [alone], [counted_alone] = scan(stored, [each])
         assert data == alone
         assert scanned.tally.events == counted_alone.tally.events
-        assert scanned.tally.unreadable_lines == counted_alone.tally.unreadable_lines
+        assert scanned.tally.unreadable_at == counted_alone.tally.unreadable_at

@@ -1,0 +1,25 @@
+"""Checking a download before anybody relies on it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from client.download_check import DownloadError, check_download
+from client.tables import show
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(metavar="FILE.zip", help="The download.", exists=True, dir_okay=False)],
+) -> None:
+    """Check a download against its own manifest: bytes, checksums and events of every day."""
+    try:
+        days = list(check_download(file))
+    except DownloadError as error:
+        typer.echo(f"exhaust: {error}", err=True)
+        raise typer.Exit(2) from error
+    show(("day", "events", "bytes", "verdict"), [(day.day, day.events, day.bytes, day.problem or "ok") for day in days])
+    wrong = sum(day.problem is not None for day in days)
+    if wrong:
+        typer.echo(f"exhaust: {wrong} of {len(days)} days are wrong; download {file.name} again", err=True)
+        raise typer.Exit(1)

@@ -1,0 +1,141 @@
+"""Built once: who wants the same day at the same time shares one reading of its objects."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from exhaust.catalogue import Layout
+from exhaust.errors import SourceObjectError
+from services.aggregator.day_scan import Buckets, DayScanner, WantedArchive
+from services.aggregator.lanes import Lanes, open_lanes
+from services.aggregator.scan.inflating import Limits
+from services.aggregator.scan.selecting import Selection
+from services.aggregator.shared_scans import MOST_TOGETHER, ScanKey, SharedScans
+from telemetry.resource_ids import resource_id
+from tests.support.raw_dataset import DAY, RawDataset, event, packed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from datetime import date
+
+    from exhaust.archive.day_record import DayRecord
+    from exhaust.object_info import ObjectInfo
+    from exhaust.objects import Objects
+    from exhaust.settings import ObjectSettings
+
+CHANNELS = [f"in.channel.{number}" for number in range(MOST_TOGETHER + 2)]
+NAME = "2026-11-01-1793491200000.json.gz"
+LIMITS = Limits(max_bytes=2**30, max_ratio=1000, ratio_grace=2**20, max_members=100, max_line=2**20)
+
+
+class CountingScanner(DayScanner):
+    """The real one, and how many archives each of its scans wrote."""
+
+    def __init__(self, objects: Objects, lanes: Lanes, buckets: Buckets) -> None:
+        super().__init__(objects, lanes, buckets, LIMITS)
+        self.scans: list[int] = []
+        self.began = asyncio.Event()
+
+    async def write(self, day: date, sources: Sequence[ObjectInfo], wanted: Sequence[WantedArchive]) -> list[DayRecord]:
+        self.scans.append(len(wanted))
+        self.began.set()
+        return await super().write(day, sources, wanted)
+
+
+@pytest.fixture
+async def dataset(objects: Objects, object_settings: ObjectSettings) -> RawDataset:
+    made = RawDataset.new(objects, object_settings, Layout.SHARED)
+    await made.put(NAME, packed(*(event(number, channel=channel) for number, channel in enumerate(CHANNELS))))
+    return made
+
+
+@asynccontextmanager
+async def shared(dataset: RawDataset) -> AsyncIterator[tuple[SharedScans, CountingScanner]]:
+    buckets = Buckets(dataset.settings.s3_raw_bucket, dataset.settings.s3_exhaust_bucket)
+    async with open_lanes(1) as lanes:
+        scanner = CountingScanner(dataset.objects, lanes, buckets)
+        scans = SharedScans(scanner, at_once=1)
+        try:
+            yield scans, scanner
+        finally:
+            await scans.close()
+
+
+async def sources_of(dataset: RawDataset) -> list[ObjectInfo]:
+    return [found async for found in dataset.objects.list(dataset.settings.s3_raw_bucket, dataset.dataset.prefix)]
+
+
+def wanted(dataset: RawDataset, channel: str) -> WantedArchive:
+    selection = Selection(resource_id(channel), channel, (), frozenset(), "in.ekstep")
+    return WantedArchive(selection, f"days/{dataset.dataset.id}/{channel}.zip")
+
+
+def key(dataset: RawDataset) -> ScanKey:
+    return ScanKey(dataset.dataset.id, DAY, "listing", None)
+
+
+async def test_all_who_wait_share_scans_and_get_what_they_would_get_alone(dataset: RawDataset) -> None:
+    sources = await sources_of(dataset)
+    async with shared(dataset) as (scans, scanner):
+        records = await asyncio.gather(
+            *(scans.write(key(dataset), sources, wanted(dataset, channel)) for channel in CHANNELS)
+        )
+        assert scanner.scans == [MOST_TOGETHER, 2]
+        for number, (channel, record) in enumerate(zip(CHANNELS, records, strict=True)):
+            assert list((await dataset.members(record)).values()) == [event(number, channel=channel)]
+            assert record == await scans.write(key(dataset), sources, wanted(dataset, channel))
+    assert scanner.scans == [MOST_TOGETHER, 2, *[1] * len(CHANNELS)]
+
+
+async def test_one_archive_that_is_wanted_by_many_is_written_once(dataset: RawDataset) -> None:
+    sources = await sources_of(dataset)
+    async with shared(dataset) as (scans, scanner):
+        asked = [scans.write(key(dataset), sources, wanted(dataset, CHANNELS[0])) for _ in range(5)]
+        records = await asyncio.gather(*asked)
+        assert scanner.scans == [1]
+        assert records == [records[0]] * 5
+
+
+async def test_who_comes_while_a_scan_runs_waits_for_the_next(dataset: RawDataset) -> None:
+    sources = await sources_of(dataset)
+    async with shared(dataset) as (scans, scanner):
+        first = asyncio.create_task(scans.write(key(dataset), sources, wanted(dataset, CHANNELS[0])))
+        await asyncio.wait_for(scanner.began.wait(), 30)
+        later = [scans.write(key(dataset), sources, wanted(dataset, channel)) for channel in CHANNELS[1:4]]
+        await asyncio.gather(first, *later)
+        assert scanner.scans == [1, 3]
+
+
+async def test_who_gives_up_takes_it_from_nobody(dataset: RawDataset) -> None:
+    sources = await sources_of(dataset)
+    async with shared(dataset) as (scans, _):
+        impatient = asyncio.create_task(scans.write(key(dataset), sources, wanted(dataset, CHANNELS[0])))
+        patient = asyncio.create_task(scans.write(key(dataset), sources, wanted(dataset, CHANNELS[0])))
+        await asyncio.sleep(0)
+        impatient.cancel()
+        assert (await patient).events == 1
+
+
+async def test_an_object_that_cannot_be_read_fails_all_who_share_it_and_no_later_one(dataset: RawDataset) -> None:
+    good = await sources_of(dataset)
+    await dataset.put("2026-11-01-1793491200001.json.gz", packed(event())[:-4])
+    async with shared(dataset) as (scans, _):
+        bad = await sources_of(dataset)
+        asked = [scans.write(key(dataset), bad, wanted(dataset, channel)) for channel in CHANNELS[:3]]
+        outcomes = await asyncio.gather(*asked, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [SourceObjectError] * 3
+        assert (await scans.write(key(dataset), good, wanted(dataset, CHANNELS[0]))).events == 1
+
+
+async def test_the_end_of_the_worker_ends_the_waiting(dataset: RawDataset) -> None:
+    sources = await sources_of(dataset)
+    async with shared(dataset) as (scans, _):
+        waiting = asyncio.create_task(scans.write(key(dataset), sources, wanted(dataset, CHANNELS[0])))
+        await asyncio.sleep(0)
+        await scans.close()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting

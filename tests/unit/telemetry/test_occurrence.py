@@ -1,0 +1,38 @@
+import pytest
+
+from telemetry.occurrence import event_time, message_id, schema_version
+
+
+@pytest.mark.parametrize(
+    ("event", "moment"),
+    [
+        ({"ets": 1493873750000}, 1493873750000),
+        ({"ets": 1574068218621.0}, 1574068218621),
+        ({"ets": 0, "ts": "2016-04-27T13:03:11+05:30"}, 1461742391000),
+        ({"ts": "2016-08-29T11:39:40.082+0530"}, 1472450980082),
+        ({"ets": "1493873750000"}, None),
+        ({"ets": -1}, None),
+        ({"ets": 1e300}, None),
+        ({"ets": True, "ts": "2016-08-29T11:39:40"}, 1),
+        ({"ts": "2016-08-29T11:39:40"}, None),
+        ({"ts": "9999-12-31T23:59:59-12:00"}, None),
+        ({"ts": "soon"}, None),
+        ({"ts": 5}, None),
+        ({}, None),
+    ],
+)
+def test_the_device_says_when(event: dict[str, object], moment: int | None) -> None:
+    assert event_time(event) == moment
+
+
+@pytest.mark.parametrize(("event", "mid"), [({"mid": "a"}, "a"), ({"mid": ""}, None), ({"mid": 1}, None), ({}, None)])
+def test_an_event_may_have_an_id(event: dict[str, object], mid: str | None) -> None:
+    assert message_id(event) == mid
+
+
+@pytest.mark.parametrize(
+    ("event", "version"),
+    [({"ver": "3.0"}, "3.0"), ({"ver": "x" * 99}, "x" * 16), ({"ver": 3}, "none"), ({"ver": ""}, "none"), ({}, "none")],
+)
+def test_an_event_may_have_a_version(event: dict[str, object], version: str) -> None:
+    assert schema_version(event) == version
