@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
+from json import JSONDecodeError
 from typing import TYPE_CHECKING, Annotated, Final
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ import orjson
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.strict_json import RepeatedNameError, strict_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,13 +97,20 @@ def decode_body(body: bytes, content_type: str) -> object:
         content_type: the media type without parameters, in lower case; empty when none was sent.
 
     Raises:
-        ExhaustError: INVALID_DATA_ERROR, with status 415 for another media type.
+        ExhaustError: INVALID_DATA_ERROR, with status 415 for another media type; a member that stands twice is named.
     """
     if content_type not in JSON_TYPES:
         raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "Content-Type must be application/json", status=415)
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        return strict_json(body)
+    except RepeatedNameError as error:
+        detail = "stands twice in its object"
+        raise ExhaustError(
+            ErrorCode.INVALID_DATA_ERROR,
+            "; ".join(f"{pointer.removeprefix('/')}: {detail}" for pointer in error.pointers),
+            violations=[(pointer, detail) for pointer in error.pointers],
+        ) from error
+    except JSONDecodeError as error:
         raise ExhaustError(
             ErrorCode.INVALID_DATA_ERROR, f"the body is not JSON (line {error.lineno}, column {error.colno})"
         ) from error

@@ -9,8 +9,8 @@ from typing import Final
 from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
+from exhaust.strict_json import strict_json
 from services.gateway.tokens.keys import MAX_FILE_BYTES, UnusableKeyError, VerificationKey, checked_key
-from services.gateway.tokens.strict_json import strict_json
 
 MAX_JWKS_BYTES: Final = MAX_FILE_BYTES
 MAX_JWKS_KEYS: Final = 50

@@ -9,8 +9,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from exhaust.strict_json import strict_json
 from services.gateway.tokens.jwks import MAX_KID_LENGTH
-from services.gateway.tokens.strict_json import strict_json
 
 MAX_TOKEN_LENGTH: Final = 8 * 1024
 MAX_NAME_LENGTH: Final = 256

@@ -29,7 +29,7 @@ def missing_and_wrong() -> Iterator[Attack]:
             yield claiming(f"{name} {value!r}", f"{name}: string_type", **{name: value})
         yield claiming(f"{name} of nothing", f"{name}: string_too_short", **{name: ""})
         yield claiming(f"{name} of 257 characters", f"{name}: string_too_long", **{name: "s" * 257})
-        yield claiming(f"{name} that is no character", f"{name}: string_unicode", **{name: "\udfff"})
+        yield claiming(f"{name} that is no character", NOT_JSON, **{name: "\udfff"})
     for name in ("exp", "iat", "nbf"):
         for no_date in NO_DATES:
             yield claiming(f"{name} {no_date!r}", f"{name}: float_type", **{name: no_date})
@@ -77,7 +77,7 @@ def times() -> Iterator[Attack]:
         yield claiming(f"{name} in the year 10000", f"{name}: less_than", **{name: 253_402_300_800})
         yield claiming(f"{name} of 19 digits", f"{name}: less_than", **{name: 9_223_372_036_854_775_808})
         yield claiming(f"{name} of 301 digits", f"{name}: less_than", **{name: 10**300})
-        yield claiming(f"{name} of 4000 digits", f"{name}: float_type", **{name: 10**3999})
+        yield claiming(f"{name} of 4000 digits", NOT_JSON, **{name: 10**3999})
         yield claiming(f"{name} not a number", NOT_JSON, **{name: float("nan")})
         yield claiming(f"{name} infinite", NOT_JSON, **{name: float("inf")})
         yield claiming(f"{name} negatively infinite", NOT_JSON, **{name: float("-inf")})
@@ -114,7 +114,7 @@ def raw_payloads() -> Iterator[Attack]:
         )
     yield Attack(
         "payload: exp is 1e400",
-        "exp: finite_number",
+        NOT_JSON,
         lambda world: token(
             world.header(), json.dumps(good_claims(exp=7)).replace("7}", "1e400}").encode(), world.signers["EdDSA"]
         ),
