@@ -65,7 +65,8 @@ class Ownership:
     def resources(self) -> set[str]:
         """The resources whose event it is, in canonical form: those of its partners and of its channel."""
         found = {resource_id(self.channel)}
-        found.update(map(resource_id, self._rules.partners(self._event)))
+        for partner in self._rules.partners(self._event):
+            found.add(resource_id(partner))
         if "metadata" in self._event:
             found |= self.partner_resources
         return found
@@ -78,10 +79,10 @@ class Ownership:
         """
         if resource_id(self.channel) == resource:
             return True
-        partners = self._rules.partners(self._event)
-        return any(resource_id(partner) == resource for partner in partners) or (
-            "metadata" in self._event and resource in self.partner_resources
-        )
+        for partner in self._rules.partners(self._event):
+            if resource_id(partner) == resource:
+                return True
+        return "metadata" in self._event and resource in self.partner_resources
 
     def has_any_tag(self, tags: Collection[str]) -> bool:
         """Tell whether at least one of the tags is the event's; True for no tags, as that filters nothing."""
@@ -116,8 +117,13 @@ def _flat(value: object) -> list[object]:
     """List what a value holds that may be missing, bare, a list or a list of lists, in the order written."""
     if not isinstance(value, list):
         return [] if value is None else [value]
-    if not any(isinstance(item, list) for item in value):
-        return value
+    for item in value:
+        if isinstance(item, list):
+            return _flattened(value)
+    return value
+
+
+def _flattened(value: list[object]) -> list[object]:
     found: list[object] = []
     # A stack of its own, because lines may nest deeper than Python recurses.
     pending = value[::-1]
@@ -137,6 +143,8 @@ def _ids(value: object) -> list[str]:
 
 
 def _first_id(value: object) -> str | None:
+    if isinstance(value, str):
+        return value if value and not value.isspace() else None
     return next(iter(_ids(value)), None)
 
 
@@ -179,8 +187,11 @@ def _in_cdata(kind: str) -> _Reader:
     """Read the ids of the correlation data of one type."""
 
     def read(event: _Event) -> list[str]:
+        context = event.get("context")
+        if not isinstance(context, dict) or "cdata" not in context:
+            return []
         found: list[str] = []
-        for item in _flat(_member(event, "context", "cdata")):
+        for item in _flat(context["cdata"]):
             if isinstance(item, dict) and isinstance(written := item.get("type"), str) and written.lower() == kind:
                 found += _ids(item.get("id"))
         return found

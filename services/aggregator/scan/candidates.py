@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from ahocorasick_rs import BytesAhoCorasick
 
-from services.aggregator.scan.lines import spans
+from services.aggregator.scan.lines import lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,16 +64,17 @@ class Candidates:
         self._every = None in mentions or len(needles) > _MOST_NEEDLES
         self._searches = [] if self._every else [BytesAhoCorasick([needle]) for needle in sorted(needles)]
 
-    def find(self, block: bytes) -> Iterator[tuple[int, int]]:
-        """Start and end of each candidate, in order."""
-        return spans(block) if self._every else self._around(block)
+    def find(self, block: bytes) -> Iterator[tuple[int, bytes]]:
+        """Where in the block each candidate starts, and the line without its newline; in order."""
+        return lines_of(block) if self._every else self._around(block)
 
-    def _around(self, block: bytes) -> Iterator[tuple[int, int]]:
+    def _around(self, block: bytes) -> Iterator[tuple[int, bytes]]:
         found = [search.find_matches_as_indexes(block) for search in self._searches]
         end = 0
         for _, hit, _ in merge(*filter(None, found), key=lambda match: match[1]):
             if hit < end:
                 continue
             start = block.rfind(b"\n", end, hit) + 1 or end
-            end = block.find(b"\n", hit) + 1 or len(block)
-            yield start, end
+            newline = block.find(b"\n", hit)
+            end = newline + 1 or len(block)
+            yield start, block[start : newline if newline >= 0 else end]

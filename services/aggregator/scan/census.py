@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from simdjson import Object, Parser
 
-from services.aggregator.scan.lines import spans
+from services.aggregator.scan.lines import lines_of
 from services.aggregator.scan.tally import Tally
 from telemetry.line import decode
 from telemetry.ownership import is_event
-
-_READ = ("ver", "mid", "ets", "ts")
 
 
 class Census:
@@ -31,24 +29,23 @@ class Census:
     def select(self, block: bytes) -> list[bytes]:
         """The block, counted."""
         [tally] = self.tallies
-        for start, end in spans(block):
-            line = block[start:end]
-            event = self._event(line)
-            if event is not None:
-                tally.event(event)
-            elif not line.isspace():
+        for start, line in lines_of(block):
+            if not self._count(line, tally) and not line.isspace():
                 tally.unreadable_line(self._before + start)
         self._before += len(block)
         return [block]
 
-    def _event(self, line: bytes) -> dict[str, object] | None:
-        """What a line says of itself, when it is an event."""
+    def _count(self, line: bytes, tally: Tally) -> bool:
+        """Count a line when it is an event; tell whether it is."""
         try:
             found = self._parser.parse(line)
             if not isinstance(found, Object) or "eid" not in found:
-                return None
-            return {name: found.get(name) for name in _READ}
+                return False
+            tally.event(found)
         except (ValueError, RuntimeError):
             # It refuses a few things that are JSON, such as \ud800 alone and numbers of any length.
             event = decode(line)
-            return event if is_event(event) else None
+            if not is_event(event):
+                return False
+            tally.event(event)
+        return True

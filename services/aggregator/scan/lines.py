@@ -63,11 +63,10 @@ class LineBlocks:
         )
 
 
-def spans(block: bytes) -> Iterator[tuple[int, int]]:
-    """Start and end of every line of a block, without those that are only a newline."""
+def lines_of(block: bytes) -> Iterator[tuple[int, bytes]]:
+    """Where in the block each line starts, and the line without its newline. Empty lines are left out."""
     start = 0
     for line in block.split(b"\n"):
-        end = start + len(line) + 1
         if line:
-            yield start, min(end, len(block))
-        start = end
+            yield start, line
+        start += len(line) + 1

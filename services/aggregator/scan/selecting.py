@@ -75,11 +75,10 @@ class Selector:
         """The lines that leave, joined, for each selection.
 
         Args:
-            block: whole lines, the next of the object.
+            block: whole lines, the next of the object; or its last line, if that has no newline.
         """
         leaving: list[list[bytes]] = [[] for _ in self._selections]
-        for start, end in self._candidates.find(block):
-            line = block[start:end]
+        for start, line in self._candidates.find(block):
             event = decode(line)
             if is_event(event):
                 for index in self._takers(event):
@@ -88,7 +87,8 @@ class Selector:
             elif not line.isspace():
                 self._note_unreadable(line, self._before + start)
         self._before += len(block)
-        return [b"".join(lines) for lines in leaving]
+        end = b"\n" if block.endswith(b"\n") else b""
+        return [b"\n".join(lines) + end if lines else b"" for lines in leaving]
 
     def _takers(self, event: dict[str, object]) -> Sequence[int]:
         """Who wants the event."""
@@ -97,7 +97,9 @@ class Selector:
         if self._only is not None:
             takers = _FIRST if owner.belongs_to(self._only) else ()
         elif self._by_resource:
-            takers = [index for resource in owner.resources for index in self._by_resource.get(resource, ())]
+            takers = []
+            for resource in owner.resources:
+                takers += self._by_resource.get(resource, ())
         if not (takers and self._filters):
             return takers
         return [

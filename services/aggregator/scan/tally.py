@@ -24,23 +24,19 @@ class MidHashes:
     """
 
     def __init__(self) -> None:
-        self._buckets: dict[int, array[int]] = {}
+        self._buckets = [array("q") for _ in range(BUCKET_MASK + 1)]
         self.count = 0
 
     def add(self, mid: str) -> None:
         """One more id."""
         hashed = hash(mid)
         self.count += 1
-        bucket = hashed & BUCKET_MASK
-        if bucket in self._buckets:
-            self._buckets[bucket].append(hashed)
-        else:
-            self._buckets[bucket] = array("q", (hashed,))
+        self._buckets[hashed & BUCKET_MASK].append(hashed)
 
     def take(self) -> dict[int, bytes]:
         """What was added since the last call: for each bucket, its hashes as 8 bytes each."""
-        taken = {bucket: hashes.tobytes() for bucket, hashes in self._buckets.items()}
-        self._buckets.clear()
+        taken = {bucket: hashes.tobytes() for bucket, hashes in enumerate(self._buckets) if hashes}
+        self._buckets = [array("q") for _ in range(BUCKET_MASK + 1)]
         self.count = 0
         return taken
 
@@ -67,17 +63,15 @@ class Tally:
     mids: MidHashes = field(default_factory=MidHashes)
 
     def event(self, event: Mapping[str, object]) -> None:
-        """One more selected event."""
+        """One more selected event; what cannot be read raises before anything is counted."""
+        version, mid, moment = schema_version(event), message_id(event), event_time(event)
         self.events += 1
-        version = schema_version(event)
         if version in self.versions:
             self.versions[version] += 1
         else:
             self._new_version(version)
-        mid = message_id(event)
         if mid is not None:
             self.mids.add(mid)
-        moment = event_time(event)
         if moment is None:
             return
         if self.first is None or self.last is None:

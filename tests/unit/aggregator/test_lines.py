@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exhaust.errors import ErrorCode, SourceObjectError
-from services.aggregator.scan.lines import LineBlocks, spans
+from services.aggregator.scan.lines import LineBlocks, lines_of
 
 
 def joined(data: bytes, cuts: list[int], longest: int = 1000) -> list[bytes]:
@@ -25,10 +25,11 @@ def test_blocks_hold_whole_lines_however_the_bytes_arrive(data: bytes, cuts: lis
 
 
 @given(st.lists(st.sampled_from([b"\n", b"a", b"\r\n", b"{}"])).map(b"".join))
-def test_spans_are_the_lines_that_hold_more_than_a_newline(block: bytes) -> None:
-    assert [block[start:end] for start, end in spans(block)] == [
-        line for line in block.splitlines(keepends=True) if line != b"\n"
-    ]
+def test_lines_are_told_with_their_places_and_empty_ones_left_out(block: bytes) -> None:
+    found = list(lines_of(block))
+    assert [line for _, line in found] == [line for line in block.split(b"\n") if line]
+    assert all(block.startswith(line, start) for start, line in found)
+    assert all(before + len(line) < after for (before, line), (after, _) in pairwise(found))
 
 
 @pytest.mark.parametrize("data", [b"a" * 11, b"ok\n" + b"a" * 11 + b"\n", b"ok\n" + b"a" * 40])
