@@ -147,7 +147,8 @@ def _signature(store: Store, host: str, request: str, given: Mapping[str, str]) 
     """All headers of a request, signed: its method, path and query, a line each, and the headers given."""
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     own = {"host": host, "x-amz-content-sha256": _UNSIGNED, "x-amz-date": moment}
-    headers = dict(sorted((own | dict(given)).items()))
+    amazon = {name: value for name, value in given.items() if name.startswith("x-amz-")}
+    headers = dict(sorted((own | amazon).items()))
     names = ";".join(headers)
     lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
     scope = f"{moment[:8]}/{_REGION}/s3/aws4_request"
@@ -157,4 +158,5 @@ def _signature(store: Store, host: str, request: str, given: Mapping[str, str]) 
         key = hmac.digest(key, part.encode(), "sha256")
     signature = hmac.digest(key, f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{digest}".encode(), "sha256").hex()
     credential = f"Credential={store.access_key}/{scope}"
-    return headers | {"Authorization": f"AWS4-HMAC-SHA256 {credential}, SignedHeaders={names}, Signature={signature}"}
+    authorization = f"AWS4-HMAC-SHA256 {credential}, SignedHeaders={names}, Signature={signature}"
+    return headers | dict(given) | {"Authorization": authorization}

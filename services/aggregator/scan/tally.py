@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from telemetry.occurrence import event_time, message_id, schema_version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 MOST_UNREADABLE_LINES: Final = 100
 BUCKET_MASK: Final = 63
@@ -63,15 +64,17 @@ class Tally:
     mids: MidHashes = field(default_factory=MidHashes)
 
     def event(self, event: Mapping[str, object]) -> None:
-        """One more selected event; what cannot be read raises before anything is counted."""
-        version, mid, moment = schema_version(event), message_id(event), event_time(event)
+        """One more selected event."""
         self.events += 1
+        version = schema_version(event)
         if version in self.versions:
             self.versions[version] += 1
         else:
-            self._new_version(version)
+            self._add_version(version, 1)
+        mid = message_id(event)
         if mid is not None:
             self.mids.add(mid)
+        moment = event_time(event)
         if moment is None:
             return
         if self.first is None or self.last is None:
@@ -81,10 +84,24 @@ class Tally:
         elif moment > self.last:
             self.last = moment
 
-    def _new_version(self, version: str) -> None:
-        if len(self.versions) >= _MOST_VERSIONS:
+    def events_at_once(
+        self, versions: Sequence[str], mids: Iterable[str | None], moments: Iterable[int | None]
+    ) -> None:
+        """More selected events: of each its schema version, its id and when it happened."""
+        self.events += len(versions)
+        for version, events in Counter(versions).items():
+            self._add_version(version, events)
+        for mid in mids:
+            if mid is not None:
+                self.mids.add(mid)
+        known = [moment for moment in (*moments, self.first, self.last) if moment is not None]
+        if known:
+            self.first, self.last = min(known), max(known)
+
+    def _add_version(self, version: str, events: int) -> None:
+        if version not in self.versions and len(self.versions) >= _MOST_VERSIONS:
             version = _OTHER_VERSIONS
-        self.versions[version] = self.versions.get(version, 0) + 1
+        self.versions[version] = self.versions.get(version, 0) + events
 
     def unreadable_line(self, offset: int) -> None:
         """One more line that is no event, behind so many inflated bytes."""
