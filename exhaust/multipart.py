@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 MIN_PART: Final = 5 * 1024 * 1024
 PARTS_BEFORE_GROWTH: Final = 1000  # later parts are larger, so that 268 GiB fit into 10,000
-DATA_AT_ONCE: Final = 2  # parts whose bytes are held here
 COPIES_AT_ONCE: Final = 8  # parts that the store copies by itself
 
 log = structlog.get_logger(__name__)
@@ -36,13 +35,22 @@ class StoreCall(Protocol):
 class MultipartUpload:
     """A multipart upload. It begins with its first part, and is aborted unless it was completed."""
 
-    def __init__(self, call: StoreCall, bucket: str, key: str, content_type: str) -> None:
+    def __init__(self, call: StoreCall, room: asyncio.Semaphore, bucket: str, key: str, content_type: str) -> None:
+        """Prepare.
+
+        Args:
+            call: calls the store.
+            room: for parts whose bytes are held here; all uploads of a process may share it.
+            bucket: where the object shall lie.
+            key: its name.
+            content_type: its type.
+        """
         self._call = call
         self._target = {"Bucket": bucket, "Key": key}
         self._content_type = content_type
         self._upload: dict[str, str] = {}
-        self._parts: list[asyncio.Task[str]] = []
-        self._data = asyncio.Semaphore(DATA_AT_ONCE)
+        self._parts: list[asyncio.Future[str]] = []
+        self._data = room
         self._copies = asyncio.Semaphore(COPIES_AT_ONCE)
 
     async def __aenter__(self) -> Self:
@@ -73,10 +81,16 @@ class MultipartUpload:
         """
 
         async def send(number: int) -> str:
-            answer = await self._part("upload_part", PartNumber=number, Body=await read())
-            return str(answer["ETag"])
+            return await self._send(number, await read())
 
         await self._add(send, self._data)
+
+    async def add_front(self, buffer: bytearray, size: int) -> None:
+        """Add a part of the first bytes of a buffer; they are taken off it once there is room for them."""
+        await self._ready(self._data)
+        data = bytes(memoryview(buffer)[:size])
+        del buffer[:size]
+        self._start(lambda number: self._send(number, data), self._data)
 
     async def copy(self, source: ObjectInfo, start: int, end: int) -> None:
         """Add a part that the store copies from an object of the same bucket.
@@ -110,21 +124,27 @@ class MultipartUpload:
         await self._part("complete_multipart_upload", MultipartUpload={"Parts": parts})
         self._upload = {}
 
+    async def _send(self, number: int, data: bytes) -> str:
+        answer = await self._part("upload_part", PartNumber=number, Body=data)
+        return str(answer["ETag"])
+
     async def _add(self, send: Callable[[int], Awaitable[str]], room: asyncio.Semaphore) -> None:
+        await self._ready(room)
+        self._start(send, room)
+
+    async def _ready(self, room: asyncio.Semaphore) -> None:
+        """Begin, and wait for a place in the room."""
         if not self.begun:
             await self._begin()
-        await room.acquire()
         for part in self._parts:
             if part.done():
                 part.result()  # the first failure ends the upload at once
+        await room.acquire()
 
-        async def run(number: int) -> str:
-            try:
-                return await send(number)
-            finally:
-                room.release()
-
-        self._parts.append(asyncio.create_task(run(len(self._parts) + 1)))
+    def _start(self, send: Callable[[int], Awaitable[str]], room: asyncio.Semaphore) -> None:
+        part = asyncio.ensure_future(send(len(self._parts) + 1))
+        part.add_done_callback(lambda _: room.release())  # also when it is cancelled before it has begun
+        self._parts.append(part)
 
     async def _begin(self) -> None:
         creating = asyncio.ensure_future(self._part("create_multipart_upload", ContentType=self._content_type))

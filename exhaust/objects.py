@@ -33,6 +33,7 @@ CALL_TIMEOUT_S: Final = 120.0
 CONNECT_TIMEOUT_S: Final = 5.0
 READ_CONNECTIONS: Final = 32
 WRITE_CONNECTIONS: Final = 32
+DATA_AT_ONCE: Final = 4  # parts of uploads on their way, each of 5 MiB or more
 MAX_RESUMES: Final = 5
 
 # The driver makes its client classes at run time.
@@ -55,6 +56,7 @@ class Objects:
     def __init__(self, reader: Client, writer: Client) -> None:
         self._reader = reader
         self._writer = writer
+        self._room = asyncio.Semaphore(DATA_AT_ONCE)
 
     async def list(self, bucket: str, prefix: str) -> AsyncIterator[ObjectInfo]:
         """Every object whose key starts with `prefix`, in key order, however many pages that takes."""
@@ -162,7 +164,11 @@ class Objects:
                 ErrorCode.SOURCE_OBJECT_CHANGED, source.key, "was replaced or deleted while it was being read"
             ) from error
         async with answer["Body"] as body:
-            while chunk := await asyncio.wait_for(body.read(READ_CHUNK), READ_TIMEOUT_S):
+            while True:
+                async with asyncio.timeout(READ_TIMEOUT_S):
+                    chunk = await body.read(READ_CHUNK)
+                if not chunk:
+                    return
                 yield chunk
 
     async def put(
@@ -190,17 +196,17 @@ class Objects:
             async for chunk in chunks:
                 buffer += chunk
                 while len(buffer) > (size := upload.part_size):
-                    await upload.add(_giving(bytes(memoryview(buffer)[:size])))
-                    del buffer[:size]
+                    await upload.add_front(buffer, size)
             if upload.begun:
-                await upload.add(_giving(bytes(buffer)))
+                await upload.add_front(buffer, len(buffer))
                 await upload.complete()
-            else:
+                return
+            async with self._room:
                 await self.put(bucket, key, bytes(buffer), content_type=content_type)
 
     def multipart(self, bucket: str, key: str, content_type: str) -> MultipartUpload:
         """A multipart upload, to be entered."""
-        return MultipartUpload(self._write, bucket, key, content_type)
+        return MultipartUpload(self._write, self._room, bucket, key, content_type)
 
     async def reap_uploads(self, bucket: str, *, begun_before: datetime) -> int:
         """Abort multipart uploads that were abandoned; how many there were.
@@ -257,13 +263,6 @@ class Objects:
                 await asyncio.wait_for(self._reader.head_bucket(Bucket=bucket), CONNECT_TIMEOUT_S)
         except ObjectMissingError as error:
             raise unavailable(f"bucket {bucket}") from error
-
-
-def _giving(data: bytes) -> Callable[[], Awaitable[bytes]]:
-    async def give() -> bytes:
-        return data
-
-    return give
 
 
 @contextmanager

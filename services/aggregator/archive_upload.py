@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from exhaust.archive.day_archive import DayArchiveWriter
 from exhaust.archive.day_record import MOST_UNREADABLE_LINES, DayRecord, SourceRecord, UnreadableLine
@@ -19,13 +19,22 @@ if TYPE_CHECKING:
     from services.aggregator.duplicates import Duplicates
     from services.aggregator.scan.source_scan import Scanned
 
-_WAITING_BYTES: Final = 2 * 1024 * 1024
+_WAITING_BYTES: Final = 512 * 1024
 # Above this stored size, deflate's best ratio (1032 to 1, zlib's technical notes) can reach the 4 GiB that need zip64.
 _LARGE_SOURCE: Final = 2**32 // 1032
 
 
+# The number of a line, by its object's key and the inflated bytes before it.
+LineNumbers: TypeAlias = "Mapping[tuple[str, int], int]"
+
+
 class ArchiveUpload:
-    """Writes one archive while its bytes are made, and keeps count for its record."""
+    """Writes one archive while its bytes are made, and keeps count for its record.
+
+    Attributes:
+        unreadable_at: the first lines that are no events: object, and inflated bytes before the line.
+        duplicates: counts repeated ids.
+    """
 
     def __init__(self, objects: Objects, bucket: str, key: str, day: date, duplicates: Duplicates) -> None:
         self._objects = objects
@@ -37,8 +46,8 @@ class ArchiveUpload:
         self._sources: list[SourceRecord] = []
         self._versions: Counter[str] = Counter()
         self._moments: list[int] = []  # of the earliest and the latest event
-        self._unreadable_lines: list[UnreadableLine] = []
         self._in_member = False
+        self.unreadable_at: list[tuple[ObjectInfo, int]] = []
         self.duplicates = duplicates
 
     async def upload(self) -> None:
@@ -56,20 +65,14 @@ class ArchiveUpload:
             self._in_member = True
         await self._put(self._writer.add(deflated))
 
-    async def end_source(self, source: ObjectInfo, scanned: Scanned, line_numbers: Mapping[int, int]) -> None:
-        """Note that a source object has given all it has.
-
-        Args:
-            source: the object.
-            scanned: what it gave to this archive.
-            line_numbers: of its unreadable lines, by their offsets.
-        """
+    async def end_source(self, source: ObjectInfo, scanned: Scanned) -> None:
+        """Note that a source object has given all it has, and what that was."""
         if scanned.content is not None and self._in_member:
             await self._put(self._writer.end_member(scanned.content))
         self._in_member = False
         tally = scanned.tally
-        room = MOST_UNREADABLE_LINES - len(self._unreadable_lines)
-        self._unreadable_lines += [UnreadableLine(source.key, line_numbers[at]) for at in tally.unreadable_at[:room]]
+        room = MOST_UNREADABLE_LINES - len(self.unreadable_at)
+        self.unreadable_at += [(source, offset) for offset in tally.unreadable_at[:room]]
         self._versions.update(tally.versions)
         moments = [*self._moments, *(moment for moment in (tally.first, tally.last) if moment is not None)]
         self._moments = [min(moments), max(moments)] if moments else []
@@ -89,8 +92,12 @@ class ArchiveUpload:
         await self._put(self._writer.finish())
         await self._queue.end()
 
-    async def record(self) -> DayRecord:
-        """What the archive holds, once it is uploaded."""
+    async def record(self, numbers: LineNumbers) -> DayRecord:
+        """What the archive holds, once it is uploaded.
+
+        Args:
+            numbers: of the lines at `unreadable_at`.
+        """
         first, last = received_span(source.object for source in self._sources if source.events)
         return DayRecord(
             day=self._day,
@@ -104,7 +111,9 @@ class ArchiveUpload:
             duplicates=await self.duplicates.count(),
             versions=dict(sorted(self._versions.items())),
             sources=tuple(self._sources),
-            unreadable_lines=tuple(self._unreadable_lines),
+            unreadable_lines=tuple(
+                UnreadableLine(source.key, numbers[source.key, offset]) for source, offset in self.unreadable_at
+            ),
             first_received=first,
             last_received=last,
             first_event=iso_ms(self._moments[0]) if self._moments else None,

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, aclosing
+from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from exhaust.archive.member_names import member_names
-from services.aggregator.archive_upload import ArchiveUpload
+from services.aggregator.archive_upload import ArchiveUpload, LineNumbers
 from services.aggregator.byte_queue import ByteQueue
 from services.aggregator.duplicates import open_duplicates
 from services.aggregator.scan.numbering import NumberOrder
@@ -21,7 +21,7 @@ from services.aggregator.scan.passing import SeveralMembersError
 from services.aggregator.scan.source_scan import ScanOrder
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, AsyncIterator
     from datetime import date
 
     from exhaust.archive.day_record import DayRecord
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from services.aggregator.scan.selecting import Selection
     from services.aggregator.scan.source_scan import Ready, Scanned
 
-_AHEAD_BYTES: Final = 8 * 1024 * 1024  # that wait for their turn, for each object
+_AHEAD_BYTES: Final = 4 * 1024 * 1024  # that wait for their turn, for each object
 # One object more than there are lanes is opened, so that no lane waits for the store's first byte.
 _OPENED_AHEAD: Final = 1
 
@@ -53,8 +53,6 @@ class Buckets:
     exhaust: str
 
 
-# What the object gave to each, and the numbers of its unreadable lines by their offsets.
-_Outcome: TypeAlias = "tuple[list[Scanned], Mapping[int, int]]"
 _Given: TypeAlias = tuple[Sequence[bytes], Sequence[Mapping[int, bytes]]]
 
 
@@ -65,7 +63,7 @@ class _Begun:
     source: ObjectInfo
     member: str
     given: ByteQueue[_Given]
-    scan: asyncio.Task[_Outcome]
+    scan: asyncio.Task[list[Scanned]]
 
 
 class DayScanner:
@@ -117,7 +115,8 @@ class DayScanner:
                     group.create_task(self._scan(group, sources, selections, archives, deflate_anew))
             except BaseExceptionGroup as errors:
                 raise errors.exceptions[0] from errors
-            return [await archive.record() for archive in archives]
+            numbers = await self._line_numbers(archives)
+            return [await archive.record(numbers) for archive in archives]
 
     async def _scan(
         self,
@@ -128,12 +127,15 @@ class DayScanner:
         deflate_anew: set[str],
     ) -> None:
         begun: asyncio.Queue[_Begun] = asyncio.Queue(self._lanes.count + _OPENED_AHEAD)
+        # Objects get lanes in the order in which they are written; else those that wait to be written, their queues
+        # full, could hold every lane, and the object that all wait for would get none.
+        in_order = asyncio.Lock()
 
         async def begin() -> None:
             for source, member in zip(sources, member_names([source.key for source in sources]), strict=True):
                 order = ScanOrder(source.key, self._limits, selections, deflate_anew=source.key in deflate_anew)
                 given: ByteQueue[_Given] = ByteQueue(_AHEAD_BYTES)
-                scan = group.create_task(self._scan_object(source, order, given))
+                scan = group.create_task(self._scan_object(source, order, given, in_order))
                 await begun.put(_Begun(source, member, given, scan))
 
         group.create_task(begin())
@@ -142,29 +144,37 @@ class DayScanner:
         for archive in archives:
             await archive.finish()
 
-    async def _scan_object(self, source: ObjectInfo, order: ScanOrder, given: ByteQueue[_Given]) -> _Outcome:
+    async def _scan_object(
+        self, source: ObjectInfo, order: ScanOrder, given: ByteQueue[_Given], in_order: asyncio.Lock
+    ) -> list[Scanned]:
         async def take(ready: Ready, parts: Sequence[bytes]) -> None:
             size = sum(map(len, parts))
             if size or ready.mids:
                 await given.put((parts, ready.mids), size)
 
         try:
-            async with aclosing(self._objects.stream(self._buckets.raw, source)) as stream:
-                first = await anext(stream, b"")
-                scanned = await self._lanes.scan(order, _joined(first, stream), take)
+            async with AsyncExitStack() as stack:
+                chunks = await stack.enter_async_context(_opened(self._objects.stream(self._buckets.raw, source)))
+                async with in_order:
+                    lane = await stack.enter_async_context(self._lanes.lane())
+                return await lane.scan(order, chunks, take)
         except SeveralMembersError as error:
             raise _DeflateAnewError(source.key) from error
         finally:
             await given.end()
-        return scanned, await self._line_numbers(source, scanned)
 
-    async def _line_numbers(self, source: ObjectInfo, scanned: Sequence[Scanned]) -> Mapping[int, int]:
+    async def _line_numbers(self, archives: Sequence[ArchiveUpload]) -> LineNumbers:
         """The numbers of the lines that could not be read."""
-        offsets = [offset for each in scanned for offset in each.tally.unreadable_at]
-        if not offsets:
-            return {}
-        order = NumberOrder(source.key, self._limits, offsets)
-        return await self._lanes.number(order, self._objects.stream(self._buckets.raw, source))
+        places: dict[ObjectInfo, set[int]] = {}
+        for source, offset in (place for archive in archives for place in archive.unreadable_at):
+            places.setdefault(source, set()).add(offset)
+        numbers: dict[tuple[str, int], int] = {}
+        for source, offsets in places.items():
+            order = NumberOrder(source.key, self._limits, sorted(offsets))
+            async with self._lanes.lane() as lane:
+                found = await lane.number(order, self._objects.stream(self._buckets.raw, source))
+            numbers |= {(source.key, offset): number for offset, number in found.items()}
+        return numbers
 
     async def _write_object(self, begun: _Begun, archives: Sequence[ArchiveUpload]) -> None:
         async for parts, mids in begun.given.items():
@@ -173,9 +183,8 @@ class DayScanner:
                     await archive.add(begun.source, begun.member, data)
             for archive, hashes in zip(archives, mids, strict=False):
                 archive.duplicates.add(hashes)
-        outcome, numbers = await begun.scan
-        for archive, scanned in zip(archives, outcome, strict=True):
-            await archive.end_source(begun.source, scanned, numbers)
+        for archive, scanned in zip(archives, await begun.scan, strict=True):
+            await archive.end_source(begun.source, scanned)
 
 
 class _DeflateAnewError(Exception):
@@ -186,8 +195,20 @@ class _DeflateAnewError(Exception):
         self.key = key
 
 
-async def _joined(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    if first:
-        yield first
-    async for chunk in rest:
-        yield chunk
+@asynccontextmanager
+async def _opened(stream: AsyncGenerator[bytes, None]) -> AsyncIterator[AsyncGenerator[bytes, None]]:
+    """A stream whose first chunk is fetched already, whether or not somebody reads it yet."""
+
+    async def chunks() -> AsyncGenerator[bytes, None]:
+        if chunk := await first:
+            yield chunk
+        async for chunk in stream:
+            yield chunk
+
+    async with aclosing(stream):
+        first = asyncio.ensure_future(anext(stream, b""))
+        try:
+            yield chunks()
+        finally:
+            first.cancel()
+            await asyncio.gather(first, return_exceptions=True)

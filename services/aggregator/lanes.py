@@ -44,10 +44,46 @@ class Lanes:
         # keys that collide. None of the worker's secrets is in their environment.
         seed = str(secrets.randbelow(_SEEDS))
         environment = {name: value for name, value in os.environ.items() if not name.startswith("EXHAUST_")}
-        self._all = [_Lane(environment | {"PYTHONHASHSEED": seed}) for _ in range(count)]
-        self._free: asyncio.Queue[_Lane] = asyncio.Queue()
+        self._all = [Lane(environment | {"PYTHONHASHSEED": seed}) for _ in range(count)]
+        self._free: asyncio.Queue[Lane] = asyncio.Queue()
         for lane in self._all:
             self._free.put_nowait(lane)
+
+    @asynccontextmanager
+    async def lane(self) -> AsyncIterator[Lane]:
+        """One lane, as soon as it is free."""
+        lane = await self._free.get()
+        try:
+            yield lane
+        finally:
+            self._free.put_nowait(lane)
+
+    async def start(self) -> None:
+        """Start all processes, so that the first object need not wait for one."""
+        await asyncio.gather(*(lane.start() for lane in self._all))
+
+    async def close(self) -> None:
+        """End all processes."""
+        await asyncio.gather(*(lane.end() for lane in self._all))
+
+
+@asynccontextmanager
+async def open_lanes(count: int) -> AsyncIterator[Lanes]:
+    """Lanes that have started, and end with the block."""
+    lanes = Lanes(count)
+    try:
+        await lanes.start()
+        yield lanes
+    finally:
+        await asyncio.shield(lanes.close())
+
+
+class Lane:
+    """One process. It scans one object at a time, and is replaced when that did not end well."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._environment = environment
+        self._process: asyncio.subprocess.Process | None = None
 
     async def scan(self, order: ScanOrder, chunks: AsyncGenerator[bytes, None], sink: Sink) -> list[Scanned]:
         """Scan one object.
@@ -75,42 +111,8 @@ class Lanes:
 
         return cast("dict[int, int]", await self._run(order, chunks, nothing))
 
-    async def _run(self, order: Order, chunks: AsyncGenerator[bytes, None], sink: Sink) -> object:
-        async with aclosing(chunks):
-            lane = await self._free.get()
-            try:
-                return await lane.run(order, chunks, sink)
-            finally:
-                self._free.put_nowait(lane)
-
-    async def start(self) -> None:
-        """Start all processes, so that the first object need not wait for one."""
-        await asyncio.gather(*(lane.start() for lane in self._all))
-
-    async def close(self) -> None:
-        """End all processes."""
-        await asyncio.gather(*(lane.end() for lane in self._all))
-
-
-@asynccontextmanager
-async def open_lanes(count: int) -> AsyncIterator[Lanes]:
-    """Lanes that have started, and end with the block."""
-    lanes = Lanes(count)
-    try:
-        await lanes.start()
-        yield lanes
-    finally:
-        await asyncio.shield(lanes.close())
-
-
-class _Lane:
-    """One process. It scans one object at a time, and is replaced when that did not end well."""
-
-    def __init__(self, environment: dict[str, str]) -> None:
-        self._environment = environment
-        self._process: asyncio.subprocess.Process | None = None
-
     async def start(self) -> asyncio.subprocess.Process:
+        """The process, started unless it runs."""
         if self._process is None:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -124,6 +126,7 @@ class _Lane:
         return self._process
 
     async def end(self) -> None:
+        """End the process; the next object gets another."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -131,7 +134,11 @@ class _Lane:
             process.kill()
         await process.wait()
 
-    async def run(self, order: Order, chunks: AsyncGenerator[bytes, None], sink: Sink) -> object:
+    async def _run(self, order: Order, chunks: AsyncGenerator[bytes, None], sink: Sink) -> object:
+        async with aclosing(chunks):
+            return await self._converse(order, chunks, sink)
+
+    async def _converse(self, order: Order, chunks: AsyncGenerator[bytes, None], sink: Sink) -> object:
         process = await self.start()
         well = False
         scanning = _Scanning(process, sink)

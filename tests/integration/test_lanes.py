@@ -38,7 +38,12 @@ async def ignore(_ready: Ready, _parts: Sequence[bytes]) -> None:
 
 
 async def scan(lanes: Lanes, stored: bytes) -> list[Scanned]:
-    return await lanes.scan(ORDER, chunks(stored[:20], stored[20:]), ignore)
+    return await scan_all(lanes, chunks(stored[:20], stored[20:]))
+
+
+async def scan_all(lanes: Lanes, stored: AsyncGenerator[bytes, None]) -> list[Scanned]:
+    async with lanes.lane() as lane:
+        return await lane.scan(ORDER, stored, ignore)
 
 
 def children() -> set[int]:
@@ -86,7 +91,7 @@ async def test_a_lane_that_was_killed_is_replaced_and_its_object_may_be_tried_ag
                 await asyncio.sleep(0)
 
         with pytest.raises(ExhaustError, match="a scanning process does not answer") as raised:
-            await lanes.scan(ORDER, cut(), ignore)
+            await scan_all(lanes, cut())
         assert raised.value.retryable
         [scanned] = await scan(lanes, gzip.compress(EVENT))
         assert scanned.tally.events == 1
@@ -98,7 +103,7 @@ async def test_who_stops_waiting_frees_the_lane() -> None:
         await asyncio.Event().wait()
 
     async with open_lanes(1) as lanes:
-        scanning = asyncio.create_task(lanes.scan(ORDER, endless(), ignore))
+        scanning = asyncio.create_task(scan_all(lanes, endless()))
         waiting = asyncio.create_task(scan(lanes, gzip.compress(EVENT)))
         await asyncio.wait({scanning, waiting}, timeout=0.1)
         assert not waiting.done()
@@ -114,7 +119,7 @@ async def test_what_the_source_raises_is_raised() -> None:
 
     async with open_lanes(1) as lanes:
         with pytest.raises(SourceObjectError, match="was replaced"):
-            await lanes.scan(ORDER, failing(), ignore)
+            await scan_all(lanes, failing())
 
 
 async def test_no_secret_of_the_worker_is_in_a_lanes_environment(monkeypatch: pytest.MonkeyPatch) -> None:

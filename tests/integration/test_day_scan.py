@@ -1,0 +1,89 @@
+"""A day whose objects do not fit into what may wait for its turn: all the same, no object waits for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from typing import TYPE_CHECKING
+
+import pytest
+
+from exhaust.archive.day_record import UnreadableLine
+from exhaust.catalogue import Layout
+from exhaust.objects import Objects
+from services.aggregator.day_scan import Buckets, DayScanner, WantedArchive
+from services.aggregator.lanes import open_lanes
+from services.aggregator.scan.inflating import Limits
+from services.aggregator.scan.selecting import Selection
+from tests.support.raw_dataset import DAY, RawDataset, event
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from exhaust.archive.day_record import DayRecord
+    from exhaust.object_info import ObjectInfo
+    from exhaust.settings import ObjectSettings
+
+LIMITS = Limits(max_bytes=2**30, max_ratio=1000, ratio_grace=2**20, max_members=100, max_line=2**20)
+FIRST, SECOND, THIRD = (f"2026-11-01-179349120000{number}.json.gz" for number in range(3))
+DEADLINE_S = 60
+LINES = 60_000
+ALL = WantedArchive(Selection(None, None, (), frozenset(), "in.ekstep"), "days/all.zip")
+
+
+def large(*, unreadable: bool) -> bytes:
+    """More than may wait of an object, stored as it is."""
+    return gzip.compress(event(0) * LINES + (b"nothing\n" if unreadable else b"") + event(1), 0)
+
+
+class LateFirst(Objects):
+    """The real store; it answers for the first object only when it was asked for the second."""
+
+    def __init__(self, store: Objects) -> None:
+        vars(self).update(vars(store))
+        self._second_came = asyncio.Event()
+
+    async def stream(
+        self, bucket: str, source: ObjectInfo, *, start: int = 0, end: int | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        if source.key.endswith(FIRST):
+            await self._second_came.wait()
+        async for chunk in super().stream(bucket, source, start=start, end=end):
+            if source.key.endswith(SECOND):
+                self._second_came.set()
+            yield chunk
+
+
+async def scanned(objects: Objects, dataset: RawDataset, lanes: int) -> DayRecord:
+    buckets = Buckets(dataset.settings.s3_raw_bucket, dataset.settings.s3_exhaust_bucket)
+    sources = [found async for found in objects.list(buckets.raw, dataset.dataset.prefix)]
+    async with asyncio.timeout(DEADLINE_S), open_lanes(lanes) as opened:
+        [record] = await DayScanner(objects, opened, buckets, LIMITS).write(DAY, sources, [ALL])
+    return record
+
+
+@pytest.fixture
+async def dataset(objects: Objects, object_settings: ObjectSettings) -> RawDataset:
+    made = RawDataset.new(objects, object_settings, Layout.SHARED)
+    for name, unreadable in ((FIRST, True), (SECOND, False), (THIRD, True)):
+        await made.put(name, large(unreadable=unreadable))
+    return made
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+async def test_an_object_that_is_late_gets_a_lane_before_those_that_wait_for_it(
+    dataset: RawDataset, objects: Objects, lanes: int
+) -> None:
+    record = await scanned(LateFirst(objects), dataset, lanes)
+    assert [source.events for source in record.sources] == [LINES + 1] * 3
+
+
+async def test_unreadable_lines_are_numbered_when_no_lane_is_needed_for_others(
+    dataset: RawDataset, objects: Objects
+) -> None:
+    record = await scanned(objects, dataset, 1)
+    prefix = dataset.dataset.prefix
+    assert record.unreadable_lines == (
+        UnreadableLine(prefix + FIRST, LINES + 1),
+        UnreadableLine(prefix + THIRD, LINES + 1),
+    )
