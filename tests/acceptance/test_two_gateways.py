@@ -1,0 +1,117 @@
+"""Two gateways before one database: what one is told, the other knows."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import aiohttp
+import pytest
+
+from deploy.local.stack import service_environment
+from tests.acceptance.conftest import FIRST, FOLDER, PLAN
+from tests.support.partner import KEY_NAME, Partner, resource_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
+
+    from deploy.local.stack import Stack
+
+OWNER = PLAN.channel_ids[0]
+SUBMIT = f"v2/datasets/eks-consumption-raw/{resource_of(OWNER)}/{FIRST}/{FIRST}"
+REVOKED_WITHIN_S = 5
+START_LIMIT_S = 60
+AT_ONCE = 50
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+    return port
+
+
+@pytest.fixture
+async def second(stack: Stack, http: aiohttp.ClientSession, tmp_path: Path) -> AsyncIterator[str]:
+    """The address of one more gateway of the stack."""
+    assert stack.processes["gateway"]
+    port = free_port()
+    environment = service_environment(FOLDER, "gateway")
+    environment |= {"EXHAUST_PORT": str(port), "EXHAUST_INTERNAL_PORT": str(free_port())}
+    url = f"http://127.0.0.1:{port}"
+    with (tmp_path / "gateway.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "services.gateway", env=environment, stdout=log, stderr=log
+        )
+    try:
+        await ready(http, url)
+        yield url
+    finally:
+        process.terminate()
+        await asyncio.wait_for(process.wait(), START_LIMIT_S)
+
+
+async def ready(http: aiohttp.ClientSession, url: str) -> None:
+    async with asyncio.timeout(START_LIMIT_S):
+        while True:
+            try:
+                async with http.get(f"{url}/health/ready") as answer:
+                    if answer.status == 200:
+                        return
+            except aiohttp.ClientConnectionError:
+                pass
+            await asyncio.sleep(0.05)
+
+
+async def submit(
+    partner: Partner, gateway: str, *, path: str = SUBMIT, headers: Mapping[str, str] | None = None
+) -> tuple[int, dict[str, dict[str, str]]]:
+    body = {"request": {"licenseKey": partner.license_key, "partnerid": OWNER, "username": "somebody"}}
+    async with partner.http.post(f"{gateway}/{path}", json=body, headers=headers) as answer:
+        return answer.status, await answer.json()
+
+
+async def test_a_revoked_key_is_refused_by_both_at_once(partner: Partner, second: str) -> None:
+    await partner.grant("--channel", OWNER)
+    gateways = [partner.stack.gateway, second]
+    assert [(await submit(partner, gateway))[0] for gateway in gateways] == [202, 202]
+    command = [
+        sys.executable,
+        "-m",
+        "client.command",
+        "keys",
+        "revoke",
+        "--client",
+        partner.name,
+        "--key-name",
+        KEY_NAME,
+    ]
+    environment = os.environ | {"EXHAUST_POSTGRES_OWNER_DSN": partner.stack.postgres}
+    await asyncio.to_thread(subprocess.run, command, env=environment, check=True, timeout=60)
+    revoked = time.monotonic()
+    answers = [await submit(partner, gateway) for gateway in gateways]
+    assert time.monotonic() - revoked < REVOKED_WITHIN_S
+    assert [(status, body["params"]["err"]) for status, body in answers] == [(401, "LOGIN_FAILED")] * 2
+
+
+async def test_fifty_submits_at_once_with_one_key_are_one_request(partner: Partner, second: str) -> None:
+    await partner.grant("--channel", OWNER)
+    gateways = [partner.stack.gateway, second]
+    once = {"Idempotency-Key": "one-and-the-same"}
+    path = f"{SUBMIT}?tags[]=nobody-has-it"
+    answers = await asyncio.gather(
+        *(submit(partner, gateways[number % 2], path=path, headers=once) for number in range(AT_ONCE))
+    )
+    assert {status for status, _ in answers} == {202}
+    [request_id] = {body["result"]["requestid"] for _, body in answers}
+    done = await partner.finished(request_id)
+    assert (done["status"], done["progress"]["daysdone"], done["progress"]["daystotal"]) == ("complete", 1, 1)
+    for gateway in gateways:
+        status, body = await submit(partner, gateway, headers=once)
+        assert (status, body["params"]["err"]) == (422, "INVALID_DATA_ERROR")
