@@ -113,6 +113,11 @@ def edge_app(*middlewares: Middleware) -> web.Application:
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     if call_id := request.get(CALL_ID):
         response.headers["X-Request-ID"] = call_id
+    add_guards(response)
+
+
+def add_guards(response: web.StreamResponse) -> None:
+    """Add the headers that every answer has, where they are not set."""
     response.headers["Server"] = "telemetry-exhaust"  # not which libraries, in which versions
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
@@ -157,12 +162,16 @@ async def _answer(
         raise  # the caller went away, or must be cut off in the middle of a stream
     except Exception:
         log.exception("http.failed")
-        fault = ExhaustError(ErrorCode.INTERNAL_ERROR, "something went wrong here; try again, then tell the operators")
-        return error_response(request, operation, msgid, fault)
+        return error_response(request, operation, msgid, internal_fault())
     if isinstance(answer, web.Response):
         return answer
     data = success(operation, msgid, answer.result)
     return web.Response(body=data, status=answer.status, headers=dict(answer.headers), content_type=JSON)
+
+
+def internal_fault() -> ExhaustError:
+    """The error for a defect of ours."""
+    return ExhaustError(ErrorCode.INTERNAL_ERROR, "something went wrong here; try again, then tell the operators")
 
 
 def error_response(request: web.BaseRequest, operation: Operation, msgid: str, error: ExhaustError) -> web.Response:
@@ -193,6 +202,10 @@ async def read_body(request: web.Request, *, needed: bool) -> object:
         body = await asyncio.wait_for(request.read(), BODY_TIMEOUT_S)
     except web.HTTPRequestEntityTooLarge as error:
         raise body_too_large() from error
+    except web.RequestPayloadError as error:
+        raise ExhaustError(
+            ErrorCode.INVALID_DATA_ERROR, "the body is not sent as its Transfer-Encoding or Content-Length says"
+        ) from error
     except TimeoutError as error:
         raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "the body did not arrive in time", status=408) from error
     if not body and not needed:
@@ -207,17 +220,27 @@ async def envelope_errors(
     """Middleware: what aiohttp itself refuses (unknown path, wrong method) is answered with the envelope too."""
     try:
         return await handler(request)
-    except web.HTTPMethodNotAllowed as error:
+    except web.HTTPException as error:
+        return http_exception_response(request, error)
+
+
+def http_exception_response(request: web.BaseRequest, error: web.HTTPException) -> web.Response:
+    """What aiohttp refuses by an exception of its own, in the envelope."""
+    if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         refusal = ExhaustError(ErrorCode.METHOD_NOT_ALLOWED, f"use {allowed} here")
         response = error_response(request, UNKNOWN_OPERATION, "", refusal)
         response.headers["Allow"] = allowed
         return response
-    except web.HTTPException as error:
+    if isinstance(error, web.HTTPExpectationFailed):
+        refusal = ExhaustError(
+            ErrorCode.INVALID_DATA_ERROR, "the only Expect that is known is 100-continue", status=error.status
+        )
+    else:
         refusal = ExhaustError(
             ErrorCode.NOT_FOUND, "there is no such operation; see the API document", status=error.status
         )
-        return error_response(request, UNKNOWN_OPERATION, "", refusal)
+    return error_response(request, UNKNOWN_OPERATION, "", refusal)
 
 
 def service_token_check(token: SecretStr) -> Middleware:

@@ -12,7 +12,8 @@ import threading
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, cast
 
 import structlog
 import uvloop
@@ -22,12 +23,12 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import ValidationError
 
 from exhaust.errors import ConfigurationError, ExhaustError
+from exhaust.http_protocol import MAX_FIELD_BYTES, MAX_LINE_BYTES, EdgeProtocol, announcing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
-MAX_LINE_BYTES: Final = 32 * 1024  # 20 tags of 64 characters, each up to 12 bytes in a percent-encoded path
-MAX_FIELD_BYTES: Final = 16 * 1024  # a header: the longest token, and some
+BACKLOG: Final = 1024  # connections that the kernel has made and nobody has taken yet
 STALL_LIMIT_S: Final = 120.0  # twice the longest rebalance
 STALL_EXIT_CODE: Final = 70
 USAGE_EXIT_CODE: Final = 2
@@ -110,21 +111,28 @@ def _quiet_logger() -> logging.Logger:
 @asynccontextmanager
 async def listening(app: web.Application, host: str, port: int) -> AsyncIterator[None]:
     """Serve an application until the block ends; requests in progress are then finished."""
-    # Names and addresses of callers do not belong in logs, so no access log.
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        keepalive_timeout=30,
-        shutdown_timeout=10,
-        auto_decompress=False,  # encoded bodies are refused, so nobody inflates them
-        max_line_size=MAX_LINE_BYTES,
-        max_field_size=MAX_FIELD_BYTES,
-        logger=_quiet_logger(),
-    )
+    loop = asyncio.get_running_loop()
+    runner = web.AppRunner(app, shutdown_timeout=10)
     await runner.setup()
+    server = cast("web.Server", runner.server)  # setup() has made it
+    server.request_factory = announcing(server.request_factory)
     try:
-        await web.TCPSite(runner, host, port).start()
-        yield
+        connected = partial(
+            EdgeProtocol,
+            server,
+            loop=loop,
+            access_log=_quiet_logger(),  # names and addresses of callers do not belong in logs
+            keepalive_timeout=30,
+            auto_decompress=False,  # encoded bodies are refused, so nobody inflates them
+            max_line_size=MAX_LINE_BYTES,
+            max_field_size=MAX_FIELD_BYTES,
+            logger=_quiet_logger(),
+        )
+        listener = await loop.create_server(connected, host, port, backlog=BACKLOG)
+        try:
+            yield
+        finally:
+            listener.close()
     finally:
         await runner.cleanup()
 
