@@ -40,6 +40,7 @@ RETRY_AFTER_S: Final = 5
 UNKNOWN_OPERATION: Final = Operation("ekstep.data_exhaust", "1.0")
 JSON: Final = "application/json"
 PROBLEM_JSON: Final = "application/problem+json"
+COME_BACK: Final = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.SERVICE_UNAVAILABLE})  # told when
 CALL_ID: Final = web.RequestKey("call_id", str)
 SECURITY_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -176,9 +177,13 @@ def internal_fault() -> ExhaustError:
 
 def error_response(request: web.BaseRequest, operation: Operation, msgid: str, error: ExhaustError) -> web.Response:
     """A failure with its status: the envelope, or problem details for a caller who accepts them by name."""
+    return failure_response(operation, msgid, error, wants_problem=PROBLEM_JSON in request.headers.get("Accept", ""))
+
+
+def failure_response(operation: Operation, msgid: str, error: ExhaustError, *, wants_problem: bool) -> web.Response:
+    """A failure with its status, as the envelope or as problem details."""
     log.info("http.refused", code=error.code, status=error.status)
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if error.code is ErrorCode.SERVICE_UNAVAILABLE else {}
-    wants_problem = PROBLEM_JSON in request.headers.get("Accept", "")
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if error.code in COME_BACK else {}
     return web.Response(
         body=problem(error) if wants_problem else failure(operation, msgid, error),
         status=error.status,

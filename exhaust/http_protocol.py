@@ -1,7 +1,9 @@
-"""One HTTP connection: where aiohttp would answer by itself, in plain text, it answers with the envelope here."""
+"""One HTTP connection: its deadlines, and the envelope where aiohttp would answer by itself, in plain text."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -10,44 +12,115 @@ from aiohttp import web
 from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong
 
+from exhaust.connections import subscriber
 from exhaust.errors import ErrorCode, ExhaustError
-from exhaust.http_edge import UNKNOWN_OPERATION, add_guards, error_response, http_exception_response, internal_fault
+from exhaust.http_edge import (
+    UNKNOWN_OPERATION,
+    add_guards,
+    error_response,
+    failure_response,
+    http_exception_response,
+    internal_fault,
+)
 
 if TYPE_CHECKING:
-    import asyncio
-
     from aiohttp.abc import AbstractStreamWriter
     from aiohttp.streams import StreamReader
 
+    from exhaust.connections import Connections
+
 RequestFactory = Callable[
-    [RawRequestMessage, "StreamReader", web.RequestHandler, "AbstractStreamWriter", "asyncio.Task[None]"],
+    [RawRequestMessage, "StreamReader", web.RequestHandler, "AbstractStreamWriter", asyncio.Task[None]],
     web.BaseRequest,
 ]
 MAX_LINE_BYTES: Final = 32 * 1024  # 20 tags of 64 characters, each up to 12 bytes in a percent-encoded path
 MAX_FIELD_BYTES: Final = 16 * 1024  # a header: the longest token, and some
+MAX_HEAD_BYTES: Final = 64 * 1024  # that arrive before the head is complete; so much memory each connection may take
+READ_AT_LEAST: Final = 1024  # bytes of an answer, in each period of ConnectionLimits.standstill
 URI_TOO_LONG: Final = 414
 FIELDS_TOO_LARGE: Final = 431
+TIMEOUT: Final = 408
 SERVER_ERROR: Final = 500
 
 log = structlog.get_logger(__name__)
 
 
 class EdgeProtocol(web.RequestHandler):
-    """A connection whose every answer is the envelope."""
+    """A connection whose every answer is the envelope, and which nobody holds by being slow."""
 
-    _body: StreamReader | None = None
+    def __init__(self, server: web.Server, connections: Connections) -> None:
+        """Prepare a connection of a server, to be counted among others; needs a running loop."""
+        quiet = _quiet_logger()
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            access_log=quiet,  # names and addresses of callers do not belong in logs
+            logger=quiet,
+            auto_decompress=False,  # encoded bodies are refused, so nobody inflates them
+            keepalive_timeout=connections.limits.keep_alive.total_seconds(),
+            max_line_size=MAX_LINE_BYTES,
+            max_field_size=MAX_FIELD_BYTES,
+        )
+        self._connections = connections
+        self._body: StreamReader | None = None
+        self._at_work = False
+        self._head_bytes = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._answer_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, or refuse when there are too many connections."""
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername") or ("",)
+        try:
+            self._connections.enter(self, subscriber(peer[0]) or peer[0])
+        except ExhaustError as error:
+            self._turn_away(error)
+        else:
+            self._await_head()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End."""
+        self._connections.leave(self)
+        self._stop(self._head_timer)
+        self._stop(self._answer_timer)
+        super().connection_lost(exc)
+
+    def give_way(self) -> None:
+        """Close; whoever was sending a request is told why."""
+        if self._head_bytes:
+            self._turn_away(ExhaustError(ErrorCode.SERVICE_UNAVAILABLE, "there were too many connections; try again"))
+        else:
+            self.force_close()
 
     def begin(self, body: StreamReader) -> None:
         """The head of a request is there; its body follows."""
         self._body = body
+        self._at_work = True
+        self._head_bytes = 0
+        self._stop(self._head_timer)
+        self._head_timer = None
+        self._connections.works(self)
 
     def data_received(self, data: bytes) -> None:
         """Parse; and when that fails in the middle of a body, tell whoever reads it, which aiohttp leaves waiting."""
         super().data_received(data)
-        if self._messages and not isinstance(self._messages[-1][0], RawRequestMessage):
+        if not self._messages:
+            self._count(data)
+        elif not isinstance(self._messages[-1][0], RawRequestMessage):
             for body in (self._body, *(body for _, body in self._messages)):
                 if body is not None and not body.is_eof():
                     body.set_exception(web.RequestPayloadError("not as the headers say"))
+
+    def pause_writing(self) -> None:
+        """The caller reads more slowly than we write, or not at all."""
+        super().pause_writing()
+        self._await_reader()
+
+    def resume_writing(self) -> None:
+        """The caller has read."""
+        super().resume_writing()
+        self._stop(self._answer_timer)
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
@@ -76,7 +149,57 @@ class EdgeProtocol(web.RequestHandler):
         """Send an answer; also one that aiohttp gave before any middleware ran (an Expect that nobody knows)."""
         if isinstance(resp, web.HTTPException):
             resp = http_exception_response(request, resp)
-        return await super().finish_response(request, resp, start_time)
+        sent = await super().finish_response(request, resp, start_time)
+        self._at_work = False
+        self._connections.waits(self)
+        return sent
+
+    def _count(self, data: bytes) -> None:
+        """Look at bytes that completed no head: of a head, unless they belong to the body of the present request."""
+        if not data or self._at_work or (self._body is not None and not self._body.is_eof()):
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._connections.cut("headers too large")
+            self._turn_away(_too_large(f"the headers of a request must be at most {MAX_HEAD_BYTES} bytes together"))
+        elif self._head_timer is None:
+            self._await_head()
+
+    def _await_head(self) -> None:
+        self._head_timer = self._loop.call_later(self._connections.limits.head.total_seconds(), self._head_is_late)
+
+    def _head_is_late(self) -> None:
+        self._connections.cut("headers too slow")
+        if self._head_bytes:
+            late = "the headers of the request did not arrive in time"
+            self._turn_away(ExhaustError(ErrorCode.INVALID_DATA_ERROR, late, status=TIMEOUT))
+        else:
+            self.force_close()
+
+    def _await_reader(self) -> None:
+        unread = self.transport.get_write_buffer_size() if self.transport else 0
+        period = self._connections.limits.standstill.total_seconds()
+        self._answer_timer = self._loop.call_later(period, self._has_read, unread)
+
+    def _has_read(self, unread: int) -> None:
+        if self.transport is None:
+            return
+        if unread - self.transport.get_write_buffer_size() >= READ_AT_LEAST:
+            self._await_reader()
+        else:
+            self._connections.cut("answer not read")
+            self.transport.abort()
+
+    def _turn_away(self, error: ExhaustError) -> None:
+        """Answer where there is no request, and close."""
+        if self.transport is not None:
+            self.transport.write(_written(error))
+            self.force_close()
+
+    @staticmethod
+    def _stop(timer: asyncio.TimerHandle | None) -> None:
+        if timer is not None:
+            timer.cancel()
 
 
 def announcing(make: RequestFactory) -> RequestFactory:
@@ -96,6 +219,28 @@ def announcing(make: RequestFactory) -> RequestFactory:
     return make_request
 
 
+def _quiet_logger() -> logging.Logger:
+    """For aiohttp: what it would log of a malformed request quotes the request, which may hold a secret."""
+    logger = logging.getLogger("exhaust.http_server")
+    logger.disabled = True
+    return logger
+
+
+def _written(error: ExhaustError) -> bytes:
+    """A refusal as it goes over the wire."""
+    response = failure_response(UNKNOWN_OPERATION, "", error, wants_problem=False)
+    add_guards(response)
+    body = response.body if isinstance(response.body, bytes) else b""
+    response.headers.update({"Content-Length": str(len(body)), "Connection": "close"})
+    lines = [f"HTTP/1.1 {response.status} {response.reason}"]
+    lines += [f"{name}: {value}" for name, value in response.headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def _too_large(what: str) -> ExhaustError:
+    return ExhaustError(ErrorCode.INVALID_DATA_ERROR, what, status=FIELDS_TOO_LARGE)
+
+
 def _malformed(error: BaseException | None) -> ExhaustError:
     if not isinstance(error, LineTooLong):
         return ExhaustError(
@@ -108,6 +253,4 @@ def _malformed(error: BaseException | None) -> ExhaustError:
             f"the first line of a request must be at most {MAX_LINE_BYTES} bytes",
             status=URI_TOO_LONG,
         )
-    return ExhaustError(
-        ErrorCode.INVALID_DATA_ERROR, f"a header must be at most {MAX_FIELD_BYTES} bytes", status=FIELDS_TOO_LARGE
-    )
+    return _too_large(f"a header must be at most {MAX_FIELD_BYTES} bytes")

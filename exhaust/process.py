@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import signal
 import sys
@@ -22,8 +21,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import ValidationError
 
+from exhaust.connections import ConnectionLimits, Connections
 from exhaust.errors import ConfigurationError, ExhaustError
-from exhaust.http_protocol import MAX_FIELD_BYTES, MAX_LINE_BYTES, EdgeProtocol, announcing
+from exhaust.http_protocol import EdgeProtocol, announcing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -101,34 +101,25 @@ def metrics_route(health: Health) -> web.RouteDef:
     return web.get("/metrics", metrics)
 
 
-def _quiet_logger() -> logging.Logger:
-    """For the HTTP server: what it would log of a malformed request quotes the request, which may hold a secret."""
-    logger = logging.getLogger("exhaust.http_server")
-    logger.disabled = True
-    return logger
-
-
 @asynccontextmanager
-async def listening(app: web.Application, host: str, port: int) -> AsyncIterator[None]:
-    """Serve an application until the block ends; requests in progress are then finished."""
-    loop = asyncio.get_running_loop()
+async def listening(
+    app: web.Application, host: str, port: int, connections: Connections | None = None
+) -> AsyncIterator[None]:
+    """Serve an application until the block ends; requests in progress are then finished.
+
+    Args:
+        app: what is served.
+        host: to listen at.
+        port: to listen at.
+        connections: where they are counted and bounded; the default is for callers of our own.
+    """
     runner = web.AppRunner(app, shutdown_timeout=10)
     await runner.setup()
     server = cast("web.Server", runner.server)  # setup() has made it
     server.request_factory = announcing(server.request_factory)
     try:
-        connected = partial(
-            EdgeProtocol,
-            server,
-            loop=loop,
-            access_log=_quiet_logger(),  # names and addresses of callers do not belong in logs
-            keepalive_timeout=30,
-            auto_decompress=False,  # encoded bodies are refused, so nobody inflates them
-            max_line_size=MAX_LINE_BYTES,
-            max_field_size=MAX_FIELD_BYTES,
-            logger=_quiet_logger(),
-        )
-        listener = await loop.create_server(connected, host, port, backlog=BACKLOG)
+        connected = partial(EdgeProtocol, server, connections or Connections(ConnectionLimits()))
+        listener = await asyncio.get_running_loop().create_server(connected, host, port, backlog=BACKLOG)
         try:
             yield
         finally:

@@ -31,6 +31,14 @@ class ProcessSettings(_Group):
     drain_timeout: timedelta = timedelta(seconds=20)
 
 
+class ConnectionSettings(_Group):
+    """What a listener that everybody can reach bears: connections, and time for the headers of a request."""
+
+    max_connections: Annotated[int, Field(ge=1)] = 10_000
+    max_connections_per_address: Annotated[int, Field(ge=1)] = 256
+    header_timeout: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(seconds=10)
+
+
 class PostgresSettings(_Group):
     """The database, as the runtime role."""
 

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 import aiohttp
 
 from exhaust.catalogue import load_catalogue
+from exhaust.connections import Connections, within_file_limit
 from exhaust.grant_store import GrantStore
 from exhaust.http_edge import HttpMetrics
 from exhaust.kafka import open_producer
@@ -72,7 +73,8 @@ async def serve() -> None:
         internal = internal_app(health, operations, settings.service_token, metrics)
         public = public_app(health, operations, limits, metrics)
         await stack.enter_async_context(listening(internal, settings.host, settings.internal_port))
-        await stack.enter_async_context(listening(public, settings.host, settings.port))
+        connections = Connections(within_file_limit(settings.connection_limits()), health.registry)
+        await stack.enter_async_context(listening(public, settings.host, settings.port, connections))
         await run_until_stopped(health, relay.run(health.stop, health.beat("relay"), settings.relay_interval))
 
 

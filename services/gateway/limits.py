@@ -11,15 +11,15 @@ import hmac
 import math
 from collections import OrderedDict
 from dataclasses import dataclass
-from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
 from aiohttp import web
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from exhaust.connections import subscriber
 from exhaust.errors import ErrorCode, ExhaustError
-from exhaust.http_edge import RETRY_AFTER_S, UNKNOWN_OPERATION, error_response
+from exhaust.http_edge import UNKNOWN_OPERATION, error_response
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -30,7 +30,6 @@ MAX_BUCKETS: Final = 100_000
 MINUTE_S: Final = 60.0
 MIN_TOKEN_LENGTH: Final = 16
 ROUNDING: Final = 1e-6  # of a call or a second: whoever waits as long as told must not meet the error of a float
-HTTP_TOO_MANY: Final = 429
 _OPEN: Final = """
 SELECT count(*) AS open FROM (
     SELECT FROM requests WHERE partner_id = $1 AND state IN ('submitted', 'inprogress') LIMIT $2
@@ -175,13 +174,7 @@ def caller_address(request: web.BaseRequest, proxies: int) -> str:
     hops = [hop.strip() for line in request.headers.getall("X-Forwarded-For", ()) for hop in line.split(",")]
     # What stands further left was written by the caller, who may write anything.
     text = hops[-proxies] if 0 < proxies <= len(hops) else request.remote or ""
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return request.remote or ""
-    if not isinstance(address, IPv6Address):
-        return str(address)
-    return str(address.ipv4_mapped or IPv6Network((address, 64), strict=False))
+    return subscriber(text) or request.remote or ""
 
 
 def check_registration(settings: LimitSettings, headers: Mapping[str, str]) -> None:
@@ -229,5 +222,3 @@ async def _tell(request: web.Request, response: web.StreamResponse) -> None:
     allowance = request.get(_ALLOWANCE)
     if allowance is not None:
         response.headers.update(allowance.headers())
-    if response.status == HTTP_TOO_MANY:
-        response.headers.setdefault("Retry-After", str(RETRY_AFTER_S))

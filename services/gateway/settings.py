@@ -8,7 +8,9 @@ from typing import Annotated
 
 from pydantic import Field, HttpUrl
 
+from exhaust.connections import ConnectionLimits
 from exhaust.settings import (
+    ConnectionSettings,
     DatasetSettings,
     KafkaSettings,
     LicenseKeySettings,
@@ -23,6 +25,7 @@ from services.gateway.limits import LimitSettings
 
 class GatewaySettings(
     ProcessSettings,
+    ConnectionSettings,
     PostgresSettings,
     KafkaSettings,
     ObjectSettings,
@@ -44,3 +47,8 @@ class GatewaySettings(
     sync_fresh_for: timedelta = timedelta(minutes=5)
     token_issuers: Path | None = None
     relay_interval: timedelta = timedelta(seconds=0.5)
+
+    def connection_limits(self) -> ConnectionLimits:
+        """What the public listener bears. Behind a proxy one address stands for many callers, so it has no maximum."""
+        per_address = None if self.trusted_proxies else self.max_connections_per_address
+        return ConnectionLimits(self.max_connections, per_address, self.header_timeout)

@@ -1,11 +1,36 @@
 import json
+from datetime import timedelta
 
 import pytest
 from pydantic import ValidationError
 
+from exhaust.connections import ConnectionLimits
 from exhaust.settings import LicenseKeySettings, PostgresSettings, ServiceTokenSettings
+from services.gateway.settings import GatewaySettings
 
 CANARY = "canary-4711"
+GATEWAY = {
+    "PORT": "1",
+    "INTERNAL_PORT": "2",
+    "STATUS_URL": "http://status.test",
+    "POSTGRES_DSN": "postgresql://u@h/d",
+    "KAFKA_BOOTSTRAP": "kafka.test:9092",
+    "S3_ENDPOINT": "http://s3.test",
+    "S3_ACCESS_KEY": "key",
+    "S3_SECRET_KEY": "secret",
+    "S3_RAW_BUCKET": "raw",
+    "S3_EXHAUST_BUCKET": "exhaust",
+    "SERVICE_TOKEN": "a" * 16,
+    "LICENSE_KEY_PEPPERS": json.dumps({"1": "a" * 32}),
+}
+
+
+@pytest.fixture
+def gateway(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The environment of a gateway, to be changed."""
+    for name, value in GATEWAY.items():
+        monkeypatch.setenv(f"EXHAUST_{name}", value)
+    return monkeypatch
 
 
 def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,3 +56,19 @@ def test_a_refused_secret_is_not_printed(
 def test_peppers_have_versions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXHAUST_LICENSE_KEY_PEPPERS", json.dumps({"1": "a" * 32, "2": "b" * 32}))
     assert set(LicenseKeySettings().license_key_peppers) == {1, 2}
+
+
+def test_behind_proxies_an_address_has_no_maximum_of_connections(gateway: pytest.MonkeyPatch) -> None:
+    assert GatewaySettings().connection_limits() == ConnectionLimits(10_000, 256, timedelta(seconds=10))
+    for name, value in (("MAX_CONNECTIONS", "5"), ("HEADER_TIMEOUT", "PT1S"), ("TRUSTED_PROXIES", "1")):
+        gateway.setenv(f"EXHAUST_{name}", value)
+    assert GatewaySettings().connection_limits() == ConnectionLimits(5, None, timedelta(seconds=1))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("MAX_CONNECTIONS", "0"), ("MAX_CONNECTIONS_PER_ADDRESS", "-1"), ("HEADER_TIMEOUT", "PT0S")]
+)
+def test_limits_that_would_shut_everybody_out_are_refused(gateway: pytest.MonkeyPatch, name: str, value: str) -> None:
+    gateway.setenv(f"EXHAUST_{name}", value)
+    with pytest.raises(ValidationError):
+        GatewaySettings()

@@ -1,0 +1,104 @@
+"""Ten thousand callers who never finish their headers, against the gateway as it is shipped: others are served."""
+
+import asyncio
+import resource
+import selectors
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from statistics import median
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import aiohttp
+import pytest
+
+from deploy.local.stack import Stack
+from tests.support.partner import Partner
+
+AIM = 10_000
+ADDRESSES = 50  # so that each stays below what one address may have
+OWN_FILES = 500  # of the test's process beside the connections
+HALF_A_HEAD = b"POST /v1/client HTTP/1.1\r\nHost: x\r\nX-Slow: "
+PATIENCE_S = 60.0
+SLOWEST_ANSWER_S = 5.0  # far more than the quickest machine needs, far less than any deadline of the gateway
+
+
+@pytest.fixture
+def most_files() -> Iterator[int]:
+    """As many files as this process may open, while a test runs."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield hard
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@contextmanager
+def slow_callers(gateway: str, number: int) -> Iterator[list[socket.socket]]:
+    """Connections, each with half a head sent."""
+    address = urlsplit(gateway)
+    with ExitStack() as stack:
+        callers = []
+        for count in range(number):
+            source = (f"127.0.1.{1 + count % ADDRESSES}", 0)
+            caller = socket.create_connection((address.hostname or "", address.port or 0), PATIENCE_S, source)
+            callers.append(stack.enter_context(caller))
+            caller.sendall(HALF_A_HEAD)
+        yield callers
+
+
+def ends(callers: list[socket.socket]) -> Counter[str]:
+    """The statuses with which the gateway ended the connections, all of them."""
+    found: Counter[str] = Counter()
+    with selectors.DefaultSelector() as selector:
+        for caller in callers:
+            selector.register(caller, selectors.EVENT_READ)
+        deadline = time.monotonic() + PATIENCE_S
+        while selector.get_map() and time.monotonic() < deadline:
+            for key, _ in selector.select(1.0):
+                selector.unregister(key.fileobj)
+                assert isinstance(key.fileobj, socket.socket)
+                found[key.fileobj.recv(4096)[:12].decode()] += 1
+        assert not selector.get_map(), f"{len(selector.get_map())} of {len(callers)} are still open"
+    return found
+
+
+async def connected(stack: Stack, http: aiohttp.ClientSession) -> float:
+    async with http.get(f"{stack.gateway_internal}/metrics") as answer:
+        lines = (await answer.text()).splitlines()
+    return float(next(line for line in lines if line.startswith("exhaust_http_connections ")).rpartition(" ")[2])
+
+
+async def timed_call(partner: Partner) -> float:
+    """A call on a connection of its own, which asks the database and the status service. How long it took."""
+    started = time.monotonic()
+    reply = await partner.status(str(uuid4()))
+    assert (reply.status, reply.error) == (404, "INVALID_REQUESTID"), reply
+    return time.monotonic() - started
+
+
+async def test_slow_connections_do_not_stop_others(
+    partner: Partner, http: aiohttp.ClientSession, stack: Stack, most_files: int
+) -> None:
+    number = min(AIM, most_files - OWN_FILES)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
+        other = Partner(session, stack, partner.name, partner.license_key)
+        quiet = [await timed_call(other) for _ in range(50)]
+        with slow_callers(stack.gateway, number) as callers:
+            open_at_once = await connected(stack, http)
+            cut = asyncio.create_task(asyncio.to_thread(ends, callers))
+            crowded = []
+            while not cut.done():
+                crowded.append(await timed_call(other))
+            found = await cut
+    print(
+        f"\n{number} slow connections, {open_at_once:.0f} open at once, ended by {dict(found)};"
+        f" another caller's call took {median(quiet) * 1000:.1f} ms before (median), and beside them"
+        f" {median(crowded) * 1000:.1f} ms, at most {max(crowded) * 1000:.0f} ms, of {len(crowded)} calls"
+    )
+    assert open_at_once > number * 0.9 or open_at_once > most_files // 2 * 0.9
+    assert set(found) <= {"HTTP/1.1 408", "HTTP/1.1 503"}
+    assert found["HTTP/1.1 408"] > number // 2
+    assert max(crowded) < SLOWEST_ANSWER_S

@@ -1,0 +1,279 @@
+"""Slow and many connections on a listener with small limits: who is cut, when, with which answer, and who is not."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from exhaust.connections import ConnectionLimits, Connections
+from exhaust.envelope import Operation
+from exhaust.http_edge import Answer, Call, Delivery, HttpMetrics, edge_app, endpoint
+from exhaust.http_protocol import MAX_HEAD_BYTES
+from exhaust.process import Health, health_routes, listening
+from tests.support.raw_http import GOOD_REQUEST, PATIENCE_S, RawReply, read_reply
+from tests.support.s3_proxy import closed_port
+
+SHORT, LONG = timedelta(seconds=0.3), timedelta(seconds=60)
+HALF_A_HEAD = b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Slow: "
+WAIT = b"POST /wait HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
+STREAM = b"POST /stream HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
+CHUNK = b"x" * 1_000_000
+CHUNKS = 40
+
+
+@dataclass
+class Line:
+    """A connection of a client."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def ask(self, request: bytes = GOOD_REQUEST) -> RawReply:
+        self.writer.write(request)
+        return await read_reply(self.reader)
+
+    async def closed(self) -> bytes:
+        """What still comes until the server closes."""
+        async with asyncio.timeout(PATIENCE_S):
+            return await self.reader.read()
+
+
+@dataclass
+class Listener:
+    port: int
+    registry: CollectorRegistry
+    stack: AsyncExitStack
+    at_work: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+    stream_ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def open(self, source: str = "127.0.0.1") -> Line:
+        line = Line(*await asyncio.open_connection("127.0.0.1", self.port, local_addr=(source, 0)))
+        self.stack.callback(line.writer.close)
+        return line
+
+    def count(self, name: str, **labels: str) -> float:
+        return self.registry.get_sample_value(f"exhaust_http_connections{name}", labels) or 0.0
+
+    async def wait(self, _call: Call) -> Answer:
+        self.at_work.release()
+        await self.go_on.wait()
+        return Answer()
+
+    async def stream(self, _call: Call) -> Delivery:
+        async def send(request: web.Request) -> web.StreamResponse:
+            response = web.StreamResponse(headers={"Content-Length": str(len(CHUNK) * CHUNKS)})
+            await response.prepare(request)
+            try:
+                for _ in range(CHUNKS):
+                    await response.write(CHUNK)
+            finally:
+                self.stream_ended.set()
+            return response
+
+        return Delivery(send)
+
+
+@asynccontextmanager
+async def listener(limits: ConnectionLimits) -> AsyncIterator[Listener]:
+    async with AsyncExitStack() as stack:
+        opened = Listener(closed_port(), CollectorRegistry(), stack)
+        app, metrics = edge_app(), HttpMetrics(CollectorRegistry())
+        app.add_routes(
+            [
+                *health_routes(Health()),
+                web.post("/wait", endpoint(Operation("wait", "2.0"), opened.wait, metrics)),
+                web.post("/stream", endpoint(Operation("stream", "2.0"), opened.stream, metrics)),
+            ]
+        )
+        async with listening(app, "127.0.0.1", opened.port, Connections(limits, opened.registry)):
+            yield opened
+            opened.go_on.set()
+
+
+def assert_refused(reply: RawReply, status: int, code: str) -> None:
+    assert (reply.status, reply.json["params"]["err"]) == (status, code)
+    assert reply.headers["content-type"] == "application/json"
+    assert reply.headers["server"] == "telemetry-exhaust"
+    assert reply.headers["connection"] == "close"
+    assert reply.headers["cache-control"] == "no-store"
+    assert ("retry-after" in reply.headers) == (status in {429, 503})
+
+
+async def drip(line: Line) -> RawReply:
+    """Sends a header byte by byte until the server has something to say."""
+    answer = asyncio.create_task(read_reply(line.reader))
+    line.writer.write(HALF_A_HEAD)
+    while not answer.done():
+        line.writer.write(b"x")
+        await asyncio.wait([answer], timeout=0.02)
+    return await answer
+
+
+async def at_once(line: Line) -> RawReply:
+    line.writer.write(HALF_A_HEAD)
+    return await read_reply(line.reader)
+
+
+@pytest.mark.parametrize("send", [drip, at_once])
+@pytest.mark.parametrize("requests_before", [0, 2])
+async def test_headers_that_come_slowly_are_cut(
+    send: Callable[[Line], Awaitable[RawReply]], requests_before: int
+) -> None:
+    async with listener(ConnectionLimits(head=SHORT, keep_alive=LONG)) as opened:
+        line = await opened.open()
+        for _ in range(requests_before):
+            assert (await line.ask()).status == 200
+        started = time.monotonic()
+        assert_refused(await send(line), 408, "INVALID_DATA_ERROR")
+        assert SHORT.total_seconds() * 0.8 < time.monotonic() - started < PATIENCE_S
+        assert await line.closed() == b""
+        assert opened.count("_cut_total", why="headers too slow") == 1
+
+
+async def test_who_says_nothing_is_cut_without_a_word() -> None:
+    async with listener(ConnectionLimits(head=SHORT, keep_alive=LONG)) as opened:
+        assert await (await opened.open()).closed() == b""
+
+
+async def test_a_connection_is_kept_for_its_time_and_no_longer() -> None:
+    async with listener(ConnectionLimits(head=SHORT, keep_alive=3 * SHORT)) as opened:
+        line = await opened.open()
+        assert (await line.ask()).status == 200
+        started = time.monotonic()
+        assert await line.closed() == b""
+        assert time.monotonic() - started > 2 * SHORT.total_seconds()
+        assert opened.count("") == 0
+
+
+async def test_the_deadline_of_headers_is_none_for_bodies_and_answers() -> None:
+    async with listener(ConnectionLimits(head=SHORT, keep_alive=LONG)) as opened:
+        line = await opened.open()
+        line.writer.write(WAIT[:-2])
+        silent = await opened.open()
+        await silent.closed()  # so the deadline is over
+        line.writer.write(WAIT[-2:])
+        await opened.at_work.acquire()
+        await (await opened.open()).closed()
+        opened.go_on.set()
+        assert (await read_reply(line.reader)).status == 200
+
+
+async def test_many_headers_are_cut_before_they_fill_the_memory() -> None:
+    async with listener(ConnectionLimits(head=LONG)) as opened:
+        line = await opened.open()
+        line.writer.write(HALF_A_HEAD)
+        for number in range(MAX_HEAD_BYTES // 4096):
+            line.writer.write(b"\r\nX-%d: " % number + b"x" * 4096)
+            await line.writer.drain()
+        assert_refused(await read_reply(line.reader), 431, "INVALID_DATA_ERROR")
+
+
+async def test_a_full_listener_lets_the_slowest_go_and_serves() -> None:
+    async with listener(ConnectionLimits(most=4, head=LONG, keep_alive=LONG)) as opened:
+        busy = await opened.open()
+        busy.writer.write(WAIT)
+        await opened.at_work.acquire()
+        kept = await opened.open()
+        assert (await kept.ask()).status == 200
+        slow = [await opened.open() for _ in range(2)]
+        for line in slow:
+            line.writer.write(HALF_A_HEAD)
+        await gauge_is(opened, 4)
+        assert (await (await opened.open()).ask()).status == 200
+        assert await kept.closed() == b""
+        assert (await (await opened.open()).ask()).status == 200
+        assert_refused(await read_reply(slow[0].reader), 503, "SERVICE_UNAVAILABLE")
+        assert opened.count("_cut_total", why="gave way") == 2
+        opened.go_on.set()
+        assert (await read_reply(busy.reader)).status == 200
+
+
+async def gauge_is(opened: Listener, number: int) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            if opened.count("") == number:
+                return
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("limits", "status", "code"),
+    [
+        (ConnectionLimits(most=3), 503, "SERVICE_UNAVAILABLE"),
+        (ConnectionLimits(per_address=3), 429, "RATE_LIMITED"),
+    ],
+)
+async def test_a_listener_at_work_everywhere_says_so(limits: ConnectionLimits, status: int, code: str) -> None:
+    async with listener(limits) as opened:
+        lines = [await opened.open() for _ in range(3)]
+        for line in lines:
+            line.writer.write(WAIT)
+            await opened.at_work.acquire()
+        one_more = await opened.open()
+        assert_refused(await read_reply(one_more.reader), status, code)
+        assert await one_more.closed() == b""
+        opened.go_on.set()
+        for line in lines:
+            assert (await read_reply(line.reader)).status == 200
+        assert (await (await opened.open()).ask()).status == 200
+
+
+async def test_an_address_takes_places_from_itself_alone() -> None:
+    async with listener(ConnectionLimits(per_address=3, head=LONG)) as opened:
+        others = [await opened.open("127.0.0.3") for _ in range(2)]
+        own = [await opened.open("127.0.0.2") for _ in range(3)]
+        for line in (*others, *own):
+            line.writer.write(HALF_A_HEAD)
+        for _ in range(10):
+            own.append(await opened.open("127.0.0.2"))
+            assert (await own[-1].ask()).status == 200
+        assert_refused(await read_reply(own[0].reader), 503, "SERVICE_UNAVAILABLE")
+        for line in others:
+            assert (await line.ask(b"x\r\n\r\n")).status == 200
+        await gauge_is(opened, 5)
+
+
+async def test_who_does_not_read_is_cut() -> None:
+    async with listener(ConnectionLimits(standstill=SHORT)) as opened:
+        line = await opened.open()
+        line.writer.write(STREAM)
+        async with asyncio.timeout(PATIENCE_S):
+            await opened.stream_ended.wait()
+        with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+            await line.reader.readexactly(len(CHUNK) * CHUNKS)
+        assert opened.count("_cut_total", why="answer not read") == 1
+
+
+async def test_who_reads_slowly_gets_everything() -> None:
+    async with listener(ConnectionLimits(standstill=SHORT)) as opened:
+        line = await opened.open()
+        line.writer.write(STREAM)
+        await line.reader.readuntil(b"\r\n\r\n")
+        started = time.monotonic()
+        for _ in range(CHUNKS):
+            await line.reader.readexactly(len(CHUNK))
+            await asyncio.sleep(0.05)  # what makes it a slow reader
+        assert time.monotonic() - started > 3 * SHORT.total_seconds()
+        assert opened.count("_cut_total", why="answer not read") == 0
+
+
+@pytest.mark.parametrize(("soft", "hard", "most"), [(64, 2000, 1000), (2000, 2000, 1000), (64, 64, 32)])
+def test_a_process_opens_as_many_files_as_it_may_and_keeps_half_for_itself(soft: int, hard: int, most: int) -> None:
+    code = f"""
+import resource
+from exhaust.connections import ConnectionLimits, within_file_limit
+resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
+assert within_file_limit(ConnectionLimits(most=10_000)).most == {most}
+assert within_file_limit(ConnectionLimits(most=7)).most == 7
+assert resource.getrlimit(resource.RLIMIT_NOFILE) == ({hard}, {hard})
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
