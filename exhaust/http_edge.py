@@ -15,6 +15,7 @@ from aiohttp import web
 from prometheus_client import Counter, Histogram
 
 from exhaust.envelope import (
+    CALLER_HEADER,
     MAX_BODY_BYTES,
     Operation,
     RequestPart,
@@ -31,6 +32,7 @@ from exhaust.observability import bind_trace, traceparent_from
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Middleware
+    from multidict import CIMultiDictProxy
     from prometheus_client import CollectorRegistry
     from pydantic import SecretStr
 
@@ -42,6 +44,17 @@ JSON: Final = "application/json"
 PROBLEM_JSON: Final = "application/problem+json"
 COME_BACK: Final = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.SERVICE_UNAVAILABLE})  # told when
 CALL_ID: Final = web.RequestKey("call_id", str)
+# Those that decide who calls and what is asked. The parser refuses more: Host, Content-Type, Content-Length.
+SINGLE_HEADERS: Final = (
+    "Authorization",
+    "X-API-Key",
+    "X-Channel-ID",
+    "Idempotency-Key",
+    "Content-Encoding",
+    "Range",
+    "If-Range",
+    CALLER_HEADER,
+)
 SECURITY_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -149,6 +162,7 @@ async def _answer(
     try:
         body = await read_body(request, needed=needs_body)
         msgid = message_id(body)
+        check_headers(request.headers)
         call = Call(request, check_envelope(body).request, msgid, traceparent)
         async with asyncio.timeout(HANDLER_TIMEOUT_S):
             answer = await handle(call)
@@ -216,6 +230,22 @@ async def read_body(request: web.Request, *, needed: bool) -> object:
     if not body and not needed:
         return {}
     return decode_body(body, media_type)
+
+
+def check_headers(headers: CIMultiDictProxy[str]) -> None:
+    """Refuse headers that somebody before us may have read otherwise, such as a proxy that takes the last of two.
+
+    Raises:
+        ExhaustError: INVALID_DATA_ERROR when one of SINGLE_HEADERS stands there more than once.
+    """
+    for name in SINGLE_HEADERS:
+        if len(headers.getall(name, ())) > 1:
+            raise repeated_header(name)
+
+
+def repeated_header(name: str) -> ExhaustError:
+    """The error for a header of that name that must not be repeated, and is."""
+    return ExhaustError(ErrorCode.INVALID_DATA_ERROR, f"the header {name} must be sent once, not twice or more")
 
 
 @web.middleware

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import structlog
 from aiohttp import web
 from aiohttp.http import RawRequestMessage
-from aiohttp.http_exceptions import LineTooLong
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
 from exhaust.connections import subscriber
 from exhaust.errors import ErrorCode, ExhaustError
@@ -21,6 +22,7 @@ from exhaust.http_edge import (
     failure_response,
     http_exception_response,
     internal_fault,
+    repeated_header,
 )
 
 if TYPE_CHECKING:
@@ -35,12 +37,16 @@ RequestFactory = Callable[
 ]
 MAX_LINE_BYTES: Final = 32 * 1024  # 20 tags of 64 characters, each up to 12 bytes in a percent-encoded path
 MAX_FIELD_BYTES: Final = 16 * 1024  # a header: the longest token, and some
+MAX_HEADERS: Final = 128
 MAX_HEAD_BYTES: Final = 64 * 1024  # that arrive before the head is complete; so much memory each connection may take
 READ_AT_LEAST: Final = 1024  # bytes of an answer, in each period of ConnectionLimits.standstill
 URI_TOO_LONG: Final = 414
 FIELDS_TOO_LARGE: Final = 431
 TIMEOUT: Final = 408
 SERVER_ERROR: Final = 500
+# What the parser says (aiohttp 3.14, _http_parser.pyx and llhttp); the names are from a list of its own.
+_REPEATED: Final = re.compile("Duplicate '?([A-Za-z-]+)")
+_TOO_MANY: Final = "Too many headers received"
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +64,7 @@ class EdgeProtocol(web.RequestHandler):
             logger=quiet,
             auto_decompress=False,  # encoded bodies are refused, so nobody inflates them
             keepalive_timeout=connections.limits.keep_alive.total_seconds(),
+            max_headers=MAX_HEADERS,
             max_line_size=MAX_LINE_BYTES,
             max_field_size=MAX_FIELD_BYTES,
         )
@@ -242,6 +249,12 @@ def _too_large(what: str) -> ExhaustError:
 
 
 def _malformed(error: BaseException | None) -> ExhaustError:
+    """What the parser refuses, in words of ours: its own quote the request."""
+    reason = error.message if isinstance(error, HttpProcessingError) else ""
+    if repeated := _REPEATED.match(reason):
+        return repeated_header(repeated[1])
+    if reason == _TOO_MANY:
+        return _too_large(f"a request must have at most {MAX_HEADERS} headers")
     if not isinstance(error, LineTooLong):
         return ExhaustError(
             ErrorCode.INVALID_DATA_ERROR,

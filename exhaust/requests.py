@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MAX_TAGS: Final = 20
 MAX_TAG_LENGTH: Final = 64
 _REQUEST_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
-_RESOURCE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
+_RESOURCE_ID: Final = re.compile(r"(?!\.+$)[A-Za-z0-9._-]{1,128}", re.ASCII)  # "." and ".." are places, not names
 
 
 class State(StrEnum):
@@ -109,11 +109,12 @@ def parse_resource(text: str) -> str:
     """The canonical form of a resource id as written in a path.
 
     Raises:
-        ExhaustError: INVALID_DATA_ERROR when it is not 1 to 128 of A-Z a-z 0-9 . _ -
+        ExhaustError: INVALID_DATA_ERROR when it is not 1 to 128 of A-Z a-z 0-9 . _ - or has nothing but dots.
     """
     if not _RESOURCE_ID.fullmatch(text):
         raise ExhaustError(
-            ErrorCode.INVALID_DATA_ERROR, "resourceId must be 1 to 128 letters, digits, dots, underscores or hyphens"
+            ErrorCode.INVALID_DATA_ERROR,
+            "resourceId must be 1 to 128 letters, digits, dots, underscores or hyphens, and not dots alone",
         )
     return canonical_resource_id(text)
 

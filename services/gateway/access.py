@@ -9,7 +9,7 @@ from exhaust.errors import ErrorCode, ExhaustError
 from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
-    from multidict import CIMultiDictProxy
+    from collections.abc import Mapping
 
     from exhaust.catalogue import Catalogue, Dataset
     from exhaust.envelope import RequestPart
@@ -96,8 +96,7 @@ class Access:
         )
 
 
-def _bearer_token(headers: CIMultiDictProxy[str]) -> str:
-    """What follows `Bearer `; empty, and so a bad token, when the header is missing, repeated or of another scheme."""
-    given = headers.getall("Authorization", ())
-    scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+def _bearer_token(headers: Mapping[str, str]) -> str:
+    """What follows `Bearer `; empty, and so a bad token, when the header is missing or of another scheme."""
+    scheme, _, token = headers.get("Authorization", "").partition(" ")
     return token if scheme.lower() == "bearer" else ""

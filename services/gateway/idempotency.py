@@ -17,10 +17,8 @@ import orjson
 from exhaust.errors import ErrorCode, ExhaustError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
     from uuid import UUID
-
-    from multidict import CIMultiDictProxy
 
     from exhaust.postgres import Connection
     from exhaust.requests import DatasetRequest
@@ -60,21 +58,18 @@ class Intent:
     fingerprint: bytes
 
 
-def key_from(headers: CIMultiDictProxy[str]) -> str | None:
+def key_from(headers: Mapping[str, str]) -> str | None:
     """The caller's key; None when there is none.
 
     Raises:
-        ExhaustError: INVALID_DATA_ERROR when it is not 1 to 128 visible ASCII characters, or was given twice.
+        ExhaustError: INVALID_DATA_ERROR when it is not 1 to 128 visible ASCII characters.
     """
-    given = headers.getall(HEADER, ())
-    if not given:
-        return None
-    if len(given) > 1 or not _KEY.fullmatch(given[0]):
+    given = headers.get(HEADER)
+    if given is not None and not _KEY.fullmatch(given):
         raise ExhaustError(
-            ErrorCode.INVALID_DATA_ERROR,
-            f"the header {HEADER} must stand there once and have 1 to 128 visible ASCII characters",
+            ErrorCode.INVALID_DATA_ERROR, f"the header {HEADER} must have 1 to 128 visible ASCII characters"
         )
-    return given[0]
+    return given
 
 
 def fingerprint_of(request: DatasetRequest, *, partner_id: str, username: str) -> bytes:

@@ -4,8 +4,8 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from exhaust.process import Health, listening
 from exhaust.settings import KafkaSettings, ObjectSettings
 from services.gateway.access import Access
 from services.gateway.administration import Administration
-from services.gateway.apps import Operations, public_app
+from services.gateway.apps import Operations, internal_app, public_app
 from services.gateway.filing import Filing as GatewayFiling
 from services.gateway.limits import Limits, LimitSettings
 from services.gateway.registration import Registration
@@ -53,6 +53,7 @@ FULL_SHA1 = "0474e1c817c08564614cd4ddebdd31b2e45c341a"  # of org.ekstep.partner.
 ONE_DATASET, EXPIRED = "granted-for-channel-raw", "granted-until-yesterday"
 PEPPERS = {1: SecretStr("a pepper with more than enough characters")}
 LEFT_OUT = object()
+SERVICE_TOKEN = "a service token"
 MSGID = "ff305d54-85b4-341b-da2f-eb6b9e5460fa"
 
 
@@ -249,8 +250,13 @@ class Listener:
 
 @dataclass(frozen=True)
 class Gateway(Listener):
-    """A gateway, and a license key that may read what the tests ask for."""
+    """A gateway, and a license key that may read what the tests ask for.
 
+    Attributes:
+        internal: its internal listener, which wants SERVICE_TOKEN.
+    """
+
+    internal: Listener
     license_key: str = ""
 
     async def ask(self, ask: Ask) -> Reply:
@@ -300,7 +306,6 @@ async def open_gateway(database: Database, producer: Producer, objects: Objects)
     limited = LimitSettings(holder_calls_per_minute=100_000, address_calls_per_minute=100_000)
     limits = Limits(limited, time.monotonic)
     filing = GatewayFiling(database, max_open_per_partner=1000, filed=lambda: None)
-    port = closed_port()
     async with aiohttp.ClientSession() as session, open_token_verifier(None) as tokens:
         access = Access(KeyStore(database, PEPPERS), GrantStore(database), load_catalogue(None), tokens, limits)
         downloads = SynchronousDownloads(
@@ -317,12 +322,20 @@ async def open_gateway(database: Database, producer: Producer, objects: Objects)
             Registration(access.keys, limited),
             Submission(filing, access, zone=ZoneInfo("UTC")),
             downloads,
-            StatusService(session, away, SecretStr("a service token"), access),
+            StatusService(session, away, SecretStr(SERVICE_TOKEN), access),
             Administration(access, database),
         )
-        app = public_app(health, operations, limits, HttpMetrics(health.registry))
-        async with listening(app, "127.0.0.1", port):
-            yield Gateway(session, f"http://127.0.0.1:{port}")
+        metrics = HttpMetrics(health.registry)
+        async with AsyncExitStack() as stack:
+            bases = []
+            for app in (
+                public_app(health, operations, limits, metrics),
+                internal_app(health, operations, SecretStr(SERVICE_TOKEN), metrics),
+            ):
+                port = closed_port()
+                await stack.enter_async_context(listening(app, "127.0.0.1", port))
+                bases.append(f"http://127.0.0.1:{port}")
+            yield Gateway(session, bases[0], Listener(session, bases[1]))
 
 
 async def with_grants(gateway: Gateway, owner: Database) -> Gateway:
@@ -343,7 +356,7 @@ async def with_grants(gateway: Gateway, owner: Database) -> Gateway:
                 " SELECT id, $1, $2, $3 FROM data_exhaust_users",
                 *(resource, dataset, end),
             )
-    return Gateway(gateway.session, gateway.base, registered.body["result"]["licenseKey"])
+    return replace(gateway, license_key=registered.body["result"]["licenseKey"])
 
 
 @pytest.fixture

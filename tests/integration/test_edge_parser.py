@@ -76,7 +76,6 @@ MALFORMED = {
     "space in a header name": HEAD + b"X-API Key: " + CANARY + b"\r\n\r\n",
     "no colon": HEAD + CANARY + b"\r\n\r\n",
     "folded header": HEAD + b"X: a\r\n " + CANARY + b"\r\n\r\n",
-    "too many headers": HEAD + b"X: " + CANARY + b"\r\n" + b"A: b\r\n" * 200 + b"\r\n",
     "two hosts": HEAD + b"Host: " + CANARY + b"\r\n\r\n",
     "no host": b"GET /" + CANARY + b" HTTP/1.1\r\n\r\n",
     "two lengths": POST + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}" + CANARY,
@@ -106,9 +105,10 @@ async def test_what_cannot_be_parsed_is_refused_and_the_connection_ends(port: in
         (b"GET /" + CANARY * 4000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
         (HEAD + b"X-API-Key: " + CANARY * 2000 + b"\r\n\r\n", 431),
         (HEAD + CANARY * 2000 + b": x\r\n\r\n", 431),
+        (HEAD + b"X: " + CANARY + b"\r\n" + b"A: b\r\n" * 200 + b"\r\n", 431),
         (POST + b"Expect: " + CANARY + b"\r\nContent-Length: 2\r\n\r\n{}", 417),
     ],
-    ids=["line", "header", "header name", "expectation"],
+    ids=["line", "header", "header name", "headers", "expectation"],
 )
 async def test_what_is_too_long_or_not_known_has_its_own_status(port: int, request_bytes: bytes, status: int) -> None:
     reply, _ = await exchange(port, request_bytes)

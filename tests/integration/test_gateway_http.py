@@ -85,7 +85,6 @@ NO_ACCESS = {
     "dots for a dataset": Ask(dataset="%2e%2e"),
     "slashes in the dataset": Ask(dataset="..%2F..%2Feks-consumption-raw"),
     "NUL in the dataset": Ask(dataset="%00"),
-    "dots for a resource": Ask(resource="%2e%2e"),
 }
 BAD_DAYS: dict[str, tuple[tuple[int | str, ...], str]] = {
     "no day of the calendar": (("2026-02-30", "2026-02-30"), "INVALID_DATE"),
@@ -117,6 +116,9 @@ BAD_RESOURCES = [
     "%E2%80%AE",
     "a:b",
     "a%252Fb",
+    ".",
+    "%2e%2e",
+    "...",
 ]
 BAD_TAGS = {
     "too many": "?" + "&".join(f"tags[]={number}" for number in range(21)),

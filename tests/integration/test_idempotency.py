@@ -6,7 +6,6 @@ from datetime import date
 from uuid import UUID, uuid4
 
 import pytest
-from multidict import CIMultiDict, CIMultiDictProxy
 
 from exhaust.days import DayRange
 from exhaust.errors import ErrorCode, ExhaustError
@@ -176,18 +175,18 @@ def test_the_fingerprint_is_of_all_that_is_asked_and_of_nothing_else() -> None:
 
 @pytest.mark.parametrize("key", ["a", "!", "~", "x" * 128, "6f1e2b0a-9c1d-4b6f-8a37-000000000000", '"quoted"'])
 def test_a_key_is_read_from_the_header(key: str) -> None:
-    assert key_from(CIMultiDictProxy(CIMultiDict({HEADER.lower(): key}))) == key
+    assert key_from({HEADER: key}) == key
 
 
-@pytest.mark.parametrize("keys", [[""], [" "], ["a b"], ["x" * 129], ["é"], ["a\tb"], ["\x7f"], ["a\n"], ["a", "a"]])
-def test_an_odd_key_is_refused(keys: list[str]) -> None:
+@pytest.mark.parametrize("key", ["", " ", "a b", "x" * 129, "é", "a\tb", "\x7f", "a\n"])
+def test_an_odd_key_is_refused(key: str) -> None:
     with pytest.raises(ExhaustError, match="Idempotency-Key") as refused:
-        key_from(CIMultiDictProxy(CIMultiDict((HEADER, key) for key in keys)))
+        key_from({HEADER: key})
     assert (refused.value.code, refused.value.status) == (ErrorCode.INVALID_DATA_ERROR, 400)
 
 
 def test_no_key_is_no_key() -> None:
-    assert key_from(CIMultiDictProxy(CIMultiDict())) is None
+    assert key_from({}) is None
 
 
 async def test_a_partner_has_no_more_open_requests_than_allowed(

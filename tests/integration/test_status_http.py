@@ -44,6 +44,7 @@ from tests.integration.conftest import (
     assert_refused,
     envelope,
 )
+from tests.support.path_tricks import GOOD, IN_A_PART
 from tests.support.s3_proxy import closed_port
 
 TOKEN = "a service token for the tests"
@@ -155,6 +156,19 @@ async def test_what_is_no_operation_does_not_exist(status: Status, caller: int) 
     for path in ("/v2/nothing", "/v1/client", "/v2/datasets/eks-consumption-raw/x", f"/{path_of(uuid4())}"):
         reply = await status.call(path, envelope({}), headers=headers(caller))
         assert_refused(reply, 404, "NOT_FOUND", ver="1.0")
+
+
+async def test_tricks_in_a_path_find_nothing(status: Status, request_id: UUID, caller: int) -> None:
+    body = envelope({"status": "failed"})
+    for name, trick in IN_A_PART.items():
+        code = "NOT_FOUND" if name == "template" else "INVALID_REQUESTID"
+        path = path_of(trick.replace(GOOD, str(request_id)))
+        for tried in (path, path.replace("/status/", "/update/")):
+            reply = await status.call(tried, body, headers=headers(caller))
+            assert (reply.status, reply.body["params"]["err"]) == (404, code), name
+        listed = await status.call(path.replace("/status/", "/"), body, headers=headers(caller))
+        assert listed.status in {400, 404} or listed.body["result"] == {"requests": []}, name
+    assert (await status.result(request_id, caller))["status"] == "inprogress"
 
 
 @pytest.mark.parametrize("odd", ["", "x", "-1", "+1", "1.0", "1 2", "0x1", "\u0661", "9" * 19, "9" * 30, "9" * 5000])
