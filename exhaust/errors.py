@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 class ErrorCode(StrEnum):
@@ -57,12 +57,20 @@ class ExhaustError(Exception):
         message: what is wrong, where, and what to do; safe to show to the caller, never holds a secret.
         status: HTTP status where it is not the code's usual one (413 and 415 share INVALID_DATA_ERROR).
         violations: each wrong place of the body as a JSON pointer (RFC 6901), with what is wrong there.
+        headers: what HTTP wants beside that status (RFC 9110), such as Content-Range with 416.
     """
 
     def __init__(
-        self, code: ErrorCode, message: str, *, status: int | None = None, violations: Sequence[tuple[str, str]] = ()
+        self,
+        code: ErrorCode,
+        message: str,
+        *,
+        status: int | None = None,
+        violations: Sequence[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
+        self.headers = dict(headers or {})
         self.violations = tuple(violations)
         self.code = code
         self.message = message

@@ -198,6 +198,7 @@ def failure_response(operation: Operation, msgid: str, error: ExhaustError, *, w
     """A failure with its status, as the envelope or as problem details."""
     log.info("http.refused", code=error.code, status=error.status)
     headers = {"Retry-After": str(RETRY_AFTER_S)} if error.code in COME_BACK else {}
+    headers |= error.headers
     return web.Response(
         body=problem(error) if wants_problem else failure(operation, msgid, error),
         status=error.status,
@@ -263,11 +264,8 @@ def http_exception_response(request: web.BaseRequest, error: web.HTTPException) 
     """What aiohttp refuses by an exception of its own, in the envelope."""
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
-        refusal = ExhaustError(ErrorCode.METHOD_NOT_ALLOWED, f"use {allowed} here")
-        response = error_response(request, UNKNOWN_OPERATION, "", refusal)
-        response.headers["Allow"] = allowed
-        return response
-    if isinstance(error, web.HTTPExpectationFailed):
+        refusal = ExhaustError(ErrorCode.METHOD_NOT_ALLOWED, f"use {allowed} here", headers={"Allow": allowed})
+    elif isinstance(error, web.HTTPExpectationFailed):
         refusal = ExhaustError(
             ErrorCode.INVALID_DATA_ERROR, "the only Expect that is known is 100-continue", status=error.status
         )

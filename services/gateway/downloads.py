@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from exhaust.errors import ExhaustError
+from exhaust.errors import ErrorCode, ExhaustError
 
 if TYPE_CHECKING:
     from exhaust.object_info import ObjectInfo
@@ -80,7 +80,11 @@ def wanted_part(headers: web.BaseRequest, download: Download) -> Part | None:
 
 
 async def send(request: web.Request, objects: Objects, bucket: str, download: Download) -> web.StreamResponse:
-    """Answer with the archive, a part of it, or that the caller has it already."""
+    """Answer with the archive, a part of it, or that the caller has it already.
+
+    Raises:
+        ExhaustError: INVALID_DATA_ERROR with status 416 when the range lies behind the end.
+    """
     headers = {
         "ETag": download.etag,
         "Accept-Ranges": "bytes",
@@ -92,8 +96,13 @@ async def send(request: web.Request, objects: Objects, bucket: str, download: Do
     size = download.info.size
     try:
         part = wanted_part(request, download)
-    except UnsatisfiableRangeError:
-        return web.Response(status=416, headers=headers | {"Content-Range": f"bytes */{size}"})
+    except UnsatisfiableRangeError as error:
+        raise ExhaustError(
+            ErrorCode.INVALID_DATA_ERROR,
+            f"the range lies behind the end of the archive, which has {size} bytes",
+            status=416,
+            headers={"Content-Range": f"bytes */{size}"},
+        ) from error
     response = web.StreamResponse(status=200 if part is None else 206, headers=headers | {"Content-Type": ZIP})
     if part is not None:
         response.headers["Content-Range"] = f"bytes {part.start}-{part.end - 1}/{size}"

@@ -55,8 +55,11 @@ async def test_parts_and_conditions(ready: Partner) -> None:
     assert (await fetch(ready, Range="bytes=7-", If_Range='"stale"'))[:2] == (200, whole)
     assert (await fetch(ready, Range="bytes=1-2,5-6"))[:2] == (200, whole)
     assert (await fetch(ready, Range="lines=1-2"))[:2] == (200, whole)
-    status, data, told = await fetch(ready, Range=f"bytes={len(whole)}-")
-    assert (status, data, told["Content-Range"]) == (416, b"", f"bytes */{len(whole)}")
+    for behind in (f"bytes={len(whole)}-", "bytes=-0"):
+        status, data, told = await fetch(ready, Range=behind)
+        assert (status, told["Content-Range"]) == (416, f"bytes */{len(whole)}")
+        assert (told["Content-Type"], "Content-Disposition" in told) == ("application/json", False)
+        assert json.loads(data)["params"]["err"] == "INVALID_DATA_ERROR"
     assert (await fetch(ready, If_None_Match=f'W/{etag}, "other"'))[:2] == (304, b"")
     assert (await fetch(ready, If_None_Match='"other"'))[0] == 200
 
