@@ -20,6 +20,7 @@ from exhaust.process import Health, listening, run_process, run_until_stopped
 from services.gateway.access import Access
 from services.gateway.administration import Administration
 from services.gateway.apps import Operations, internal_app, public_app
+from services.gateway.cors import Cors
 from services.gateway.filing import Filing
 from services.gateway.limits import Limits
 from services.gateway.registration import Registration
@@ -71,7 +72,7 @@ async def serve() -> None:
         health.checks["postgres"] = database.ping
         metrics = HttpMetrics(health.registry)
         internal = internal_app(health, operations, settings.service_token, metrics)
-        public = public_app(health, operations, limits, metrics)
+        public = public_app(health, operations, limits, Cors(settings.cors_origins), metrics)
         await stack.enter_async_context(listening(internal, settings.host, settings.internal_port))
         connections = Connections(within_file_limit(settings.connection_limits()), health.registry)
         await stack.enter_async_context(listening(public, settings.host, settings.port, connections))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from exhaust.process import Health
     from services.gateway.administration import Administration
+    from services.gateway.cors import Cors
     from services.gateway.limits import Limits
     from services.gateway.registration import Registration
     from services.gateway.status_service import StatusService
@@ -43,7 +44,9 @@ class Operations:
     administration: Administration
 
 
-def public_app(health: Health, operations: Operations, limits: Limits, metrics: HttpMetrics) -> web.Application:
+def public_app(
+    health: Health, operations: Operations, limits: Limits, cors: Cors, metrics: HttpMetrics
+) -> web.Application:
     """The public listener: the only operations that the outside can reach."""
     submit = endpoint(SUBMIT, operations.submission.submit, metrics)
     download_v1 = endpoint(DOWNLOAD_V1, operations.downloads.v1, metrics)
@@ -51,6 +54,7 @@ def public_app(health: Health, operations: Operations, limits: Limits, metrics: 
     status_service = operations.status_service
     app = edge_app()
     limits.install(app)
+    cors.install(app)
     app.add_routes(docs_routes(listener_part(load_document(), "public")))
     app.add_routes(
         [

@@ -20,6 +20,7 @@ from exhaust.settings import (
     ProcessSettings,
     ServiceTokenSettings,
 )
+from services.gateway.cors import Origin
 from services.gateway.limits import LimitSettings
 
 
@@ -38,6 +39,7 @@ class GatewaySettings(
 
     sync_patience is how long a synchronous download may hold the line, sync_fresh_for how old a finished download may
     be that serves another call. token_issuers is the file of the issuers whose tokens are accepted; without it, none.
+    cors_origins are those whose pages may call the public listener.
     """
 
     internal_port: Port
@@ -46,6 +48,7 @@ class GatewaySettings(
     sync_patience: timedelta = timedelta(seconds=40)
     sync_fresh_for: timedelta = timedelta(minutes=5)
     token_issuers: Path | None = None
+    cors_origins: frozenset[Origin] = frozenset()
     relay_interval: timedelta = timedelta(seconds=0.5)
 
     def connection_limits(self) -> ConnectionLimits:

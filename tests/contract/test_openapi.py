@@ -23,6 +23,7 @@ from exhaust.process import Health
 from services.gateway.administration import Administration
 from services.gateway.api_docs import PUBLIC, docs_routes, listener_part, load_document
 from services.gateway.apps import Operations, internal_app, public_app
+from services.gateway.cors import Cors
 from services.gateway.limits import Limits, LimitSettings
 from services.gateway.registration import Registration
 from services.gateway.status_service import StatusService
@@ -199,7 +200,7 @@ def gateway_app(listener: str) -> web.Application:
     health, metrics = Health(), HttpMetrics(CollectorRegistry())
     if listener == "internal":
         return internal_app(health, operations, SecretStr("a service token"), metrics)
-    return public_app(health, operations, Limits(LimitSettings(), time.monotonic), metrics)
+    return public_app(health, operations, Limits(LimitSettings(), time.monotonic), Cors(()), metrics)
 
 
 def status_app() -> web.Application:

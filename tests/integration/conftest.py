@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -33,6 +33,7 @@ from exhaust.settings import KafkaSettings, ObjectSettings
 from services.gateway.access import Access
 from services.gateway.administration import Administration
 from services.gateway.apps import Operations, internal_app, public_app
+from services.gateway.cors import Cors
 from services.gateway.filing import Filing as GatewayFiling
 from services.gateway.limits import Limits, LimitSettings
 from services.gateway.registration import Registration
@@ -300,7 +301,9 @@ async def away_objects() -> AsyncIterator[Objects]:
 
 
 @asynccontextmanager
-async def open_gateway(database: Database, producer: Producer, objects: Objects) -> AsyncIterator[Gateway]:
+async def open_gateway(
+    database: Database, producer: Producer, objects: Objects, *, origins: Collection[str] = ()
+) -> AsyncIterator[Gateway]:
     """A gateway without relay, whose status service and store are away."""
     health = Health(checks={"postgres": database.ping, "kafka": producer.ping})
     limited = LimitSettings(holder_calls_per_minute=100_000, address_calls_per_minute=100_000)
@@ -329,7 +332,7 @@ async def open_gateway(database: Database, producer: Producer, objects: Objects)
         async with AsyncExitStack() as stack:
             bases = []
             for app in (
-                public_app(health, operations, limits, metrics),
+                public_app(health, operations, limits, Cors(origins), metrics),
                 internal_app(health, operations, SecretStr(SERVICE_TOKEN), metrics),
             ):
                 port = closed_port()

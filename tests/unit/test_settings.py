@@ -72,3 +72,25 @@ def test_limits_that_would_shut_everybody_out_are_refused(gateway: pytest.Monkey
     gateway.setenv(f"EXHAUST_{name}", value)
     with pytest.raises(ValidationError):
         GatewaySettings()
+
+
+def test_origins_are_a_list_and_none_by_default(gateway: pytest.MonkeyPatch) -> None:
+    assert GatewaySettings().cors_origins == frozenset()
+    named = ["https://portal.example.org", "http://localhost:3000", "http://[::1]:8080"]
+    gateway.setenv("EXHAUST_CORS_ORIGINS", json.dumps(named))
+    assert GatewaySettings().cors_origins == set(named)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *("*", "null", "", "portal.example.org", "https://", "ftp://portal.example.org", "https://*.example.org"),
+        *("https://portal.example.org/", "https://portal.example.org/a", "https://Portal.example.org"),
+        *("https://portal.example.org:443", "http://portal.example.org:80", "https://u@portal.example.org"),
+        *("https://portal.example.org:99999", "https://portal.example.org?a", " https://portal.example.org"),
+    ],
+)
+def test_what_no_browser_sends_is_no_origin(gateway: pytest.MonkeyPatch, origin: str) -> None:
+    gateway.setenv("EXHAUST_CORS_ORIGINS", json.dumps([origin]))
+    with pytest.raises(ValidationError):
+        GatewaySettings()

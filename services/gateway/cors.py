@@ -1,0 +1,87 @@
+"""Which pages of other origins a browser lets call us (the CORS protocol of the Fetch standard): none, unless set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from pydantic import AfterValidator
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection
+
+ASK_AGAIN_AFTER_S: Final = 600
+_ASKED: Final = ", ".join(
+    (
+        *("Authorization", "Content-Type", "Idempotency-Key", "X-API-Key", "X-Channel-ID", "traceparent"),
+        *("If-None-Match", "If-Range", "Range"),
+    )
+)
+_TOLD: Final = ", ".join(
+    (
+        *("Accept-Ranges", "Content-Disposition", "Content-Range", "ETag", "Location", "Retry-After", "X-Request-ID"),
+        *("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),
+    )
+)
+
+
+def _origin(text: str) -> str:
+    """An origin exactly as browsers write it, since it is compared by the letter."""
+    parts = urlsplit(text)
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or text != f"{parts.scheme}://{parts.netloc}".lower()
+    ):
+        raise ValueError("an origin is written https://host or https://host:port, in small letters")
+    if not {"@", "*"}.isdisjoint(parts.netloc) or parts.port == {"http": 80, "https": 443}[parts.scheme]:
+        raise ValueError("an origin has no user, no *, and no port where it is the usual one")
+    return text
+
+
+Origin = Annotated[str, AfterValidator(_origin)]
+
+
+class Cors:
+    """Answers for the origins that are allowed; to all others it is as if there were no CORS here.
+
+    Cookies play no part: callers show keys and tokens that a page has to know itself.
+    """
+
+    def __init__(self, origins: Collection[str]) -> None:
+        self._origins = frozenset(origins)
+
+    def install(self, app: web.Application) -> None:
+        """Let the allowed origins call a listener; does nothing when there are none."""
+        if self._origins:
+            app.middlewares.append(self._preflight)
+            app.on_response_prepare.append(self._tell)
+
+    @web.middleware
+    async def _preflight(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        """Answer the question that a browser asks before a call."""
+        try:
+            return await handler(request)
+        except web.HTTPMethodNotAllowed as error:
+            if (
+                request.method != "OPTIONS"
+                or "Access-Control-Request-Method" not in request.headers
+                or request.headers.get("Origin") not in self._origins
+            ):
+                raise
+            allowed = {
+                "Access-Control-Allow-Methods": ", ".join(sorted(error.allowed_methods)),
+                "Access-Control-Allow-Headers": _ASKED,
+                "Access-Control-Max-Age": str(ASK_AGAIN_AFTER_S),
+            }
+            return web.Response(status=204, headers=allowed)
+
+    async def _tell(self, request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.add("Vary", "Origin")  # so that no cache gives one origin the answer for another
+        origin = request.headers.get("Origin")
+        if origin in self._origins:
+            response.headers["Access-Control-Allow-Origin"] = str(origin)
+            response.headers["Access-Control-Expose-Headers"] = _TOLD
