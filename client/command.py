@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from client.audit_log import audit
 from client.grants import grant, grants_app, who_has_access
@@ -14,6 +15,7 @@ from client.preparation import buckets, migrate, topics
 from client.test_issuer import app as test_issuer_app
 from client.verify import verify
 from exhaust.errors import ConfigurationError, ErrorCode, ExhaustError
+from exhaust.violations import wrong_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,10 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ConfigurationError as error:
         typer.echo(f"exhaust: {error}", err=True)
         raise SystemExit(2) from None
-    except ValidationError as error:
-        for violation in error.errors(include_url=False, include_input=False, include_context=False):
-            name = "EXHAUST_" + "_".join(map(str, violation["loc"])).upper()
-            typer.echo(f"exhaust: {name}: {violation['msg']}; set it in the environment", err=True)
+    except (ValidationError, SettingsError) as error:
+        for sentence in wrong_settings(error):
+            typer.echo(f"exhaust: {sentence}", err=True)
         raise SystemExit(2) from None
 
 

@@ -14,6 +14,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.strict_json import RepeatedNameError, strict_json
+from exhaust.violations import violations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -132,12 +133,9 @@ def check_envelope(body: object) -> RequestEnvelope:
     try:
         return _ENVELOPE.validate_python(body)
     except ValidationError as error:
-        violations = [
-            ("".join(f"/{part}" for part in violation["loc"]), violation["msg"])
-            for violation in error.errors(include_url=False, include_context=False, include_input=False)
-        ]
-        message = "; ".join(f"{pointer.removeprefix('/') or 'the body'}: {detail}" for pointer, detail in violations)
-        raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, message, violations=violations) from error
+        found = [("".join(f"/{part}" for part in place), what) for place, what in violations(error)]
+        message = "; ".join(f"{pointer.removeprefix('/') or 'the body'}: {what}" for pointer, what in found)
+        raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, message, violations=found) from error
 
 
 def body_too_large() -> ExhaustError:

@@ -20,10 +20,12 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from exhaust.connections import ConnectionLimits, Connections
 from exhaust.errors import ConfigurationError, ExhaustError
 from exhaust.http_protocol import EdgeProtocol, announcing
+from exhaust.violations import wrong_settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -173,10 +175,8 @@ def run_process(serve: Callable[[], Coroutine[None, None, None]]) -> None:
     """
     try:
         uvloop.run(serve())
-    except ValidationError as error:
-        for violation in error.errors(include_url=False, include_input=False, include_context=False):
-            name = "EXHAUST_" + "_".join(map(str, violation["loc"])).upper()
-            sys.stderr.write(f"{name}: {violation['msg']}; set it in the environment\n")
+    except (ValidationError, SettingsError) as error:
+        sys.stderr.writelines(f"{sentence}\n" for sentence in wrong_settings(error))
         sys.exit(USAGE_EXIT_CODE)
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.records import RejectedRecordError
+from exhaust.violations import in_one_line
 from schemas.events import DatasetRequested, DayRequested
 
 if TYPE_CHECKING:
@@ -31,9 +32,7 @@ def decode_record(record: Record, kind: type[Wanted]) -> Wanted:
     try:
         wanted = kind.model_validate_json(record.value)
     except ValidationError as error:
-        violations = error.errors(include_url=False, include_input=False, include_context=False)
-        places = "; ".join(f"{'/'.join(map(str, violation['loc']))}: {violation['msg']}" for violation in violations)
-        raise RejectedRecordError(f"not an event of {record.topic}: {places}") from error
+        raise RejectedRecordError(f"not an event of {record.topic}: {in_one_line(error)}") from error
     if wanted.fromdate > wanted.todate:
         raise RejectedRecordError(f"fromdate {wanted.fromdate} is after todate {wanted.todate}")
     return wanted

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from exhaust.errors import ExhaustError
 from exhaust.observability import bind_trace
 from exhaust.records import RejectedRecordError
+from exhaust.violations import in_one_line
 from schemas.events import COMPLETION
 from services.status.request_states import RefusedCompletionError
 
@@ -42,7 +43,7 @@ class CompletionConsumer:
         try:
             completion = COMPLETION.validate_json(record.value)
         except ValidationError as error:
-            raise RejectedRecordError(f"not a completion event: {_places(error)}") from error
+            raise RejectedRecordError(f"not a completion event: {in_one_line(error)}") from error
         event_id = record.header("ce_id")
         if not event_id:
             raise RejectedRecordError("the header ce_id is missing")
@@ -62,8 +63,3 @@ class CompletionConsumer:
 
 def _is_retryable(error: Exception) -> bool:
     return isinstance(error, ExhaustError) and error.retryable
-
-
-def _places(error: ValidationError) -> str:
-    violations = error.errors(include_url=False, include_input=False, include_context=False)
-    return "; ".join(f"{'/'.join(map(str, violation['loc']))}: {violation['msg']}" for violation in violations)

@@ -9,7 +9,7 @@ import orjson
 
 from exhaust import outbox
 from exhaust.archive.keys import request_prefix
-from exhaust.audit import record_action
+from exhaust.audit import Action, record_action
 from exhaust.errors import ErrorCode
 from exhaust.requests import Standing, State
 from schemas.events import Completed, Failed, Progress
@@ -101,7 +101,7 @@ class RequestStates:
             await record_action(
                 connection,
                 actor="service",
-                action="update",
+                action=Action.UPDATE,
                 subject=f"request/{request_id}",
                 detail={"status": state.wire},
             )

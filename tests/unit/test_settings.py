@@ -3,9 +3,11 @@ from datetime import timedelta
 
 import pytest
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from exhaust.connections import ConnectionLimits
 from exhaust.settings import LicenseKeySettings, PostgresSettings, ServiceTokenSettings
+from exhaust.violations import wrong_settings
 from services.gateway.settings import GatewaySettings
 
 CANARY = "canary-4711"
@@ -94,3 +96,29 @@ def test_what_no_browser_sends_is_no_origin(gateway: pytest.MonkeyPatch, origin:
     gateway.setenv("EXHAUST_CORS_ORIGINS", json.dumps([origin]))
     with pytest.raises(ValidationError):
         GatewaySettings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("SERVICE_TOKEN", CANARY, "EXHAUST_SERVICE_TOKEN: Value should have at least 16 items"),
+        ("PORT", CANARY, "EXHAUST_PORT: Input should be a valid integer"),
+        ("CORS_ORIGINS", f'["http://{CANARY}/"]', "EXHAUST_CORS_ORIGINS (at 0): Value error, an origin is written"),
+        ("CORS_ORIGINS", CANARY, "EXHAUST_CORS_ORIGINS: this is no JSON; set it in the environment"),
+        ("LICENSE_KEY_PEPPERS", CANARY, "EXHAUST_LICENSE_KEY_PEPPERS: this is no JSON; set it in the environment"),
+        ("LICENSE_KEY_PEPPERS", f'{{"1": "{CANARY}"}}', "EXHAUST_LICENSE_KEY_PEPPERS: Value error, pepper 1 must have"),
+        ("REGISTRATION", "token", "Value error, EXHAUST_REGISTRATION is token, so"),
+    ],
+)
+def test_a_wrong_setting_is_named_in_one_sentence(
+    gateway: pytest.MonkeyPatch, name: str, value: str, sentence: str
+) -> None:
+    gateway.setenv(f"EXHAUST_{name}", value)
+    try:
+        GatewaySettings()
+    except (ValidationError, SettingsError) as error:
+        [told] = wrong_settings(error)
+    else:
+        pytest.fail("it was accepted")
+    assert told.startswith(sentence)
+    assert CANARY not in told

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from yarl import URL
 
 from exhaust.errors import ConfigurationError
+from exhaust.violations import in_one_line
 from services.gateway.tokens.jwks import parse_jwks
 from services.gateway.tokens.keys import UnusableKeyError, VerificationKey, pem_key, read_key_file, secret_key
 from services.gateway.tokens.unverified import MAX_NAME_LENGTH
@@ -90,18 +91,13 @@ def load_issuers(path: Path, environ: Mapping[str, str]) -> tuple[Issuer, ...]:
             f"EXHAUST_TOKEN_ISSUERS names {path}, which cannot be read: {error.strerror}"
         ) from error
     except ValidationError as error:
-        raise TokenIssuersError(f"{path} does not describe issuers: {_violations(error)}") from None
+        raise TokenIssuersError(f"{path} does not describe issuers: {in_one_line(error)}") from None
     except ValueError as error:
         raise TokenIssuersError(f"{path} is not TOML: {error}") from error
     name, times = Counter(entry.issuer for entry in file.issuer).most_common(1)[0]
     if times > 1:
         raise TokenIssuersError(f"{path}: issuer {name!r} has {times} entries; make them one")
     return tuple(_issuer(entry, path, environ) for entry in file.issuer)
-
-
-def _violations(error: ValidationError) -> str:
-    found = error.errors(include_url=False, include_input=False, include_context=False)
-    return "; ".join(f"{'/'.join(map(str, violation['loc']))}: {violation['msg']}" for violation in found)
 
 
 def _issuer(entry: _Entry, path: Path, environ: Mapping[str, str]) -> Issuer:
