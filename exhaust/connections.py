@@ -44,7 +44,7 @@ class Connection(Protocol):
     """What is counted."""
 
     def give_way(self) -> None:
-        """Close, since another caller needs the place; only asked of a connection on which no request is at work."""
+        """Close, since another caller needs the place; only asked of a connection that waits."""
 
 
 @dataclass(slots=True)
@@ -56,9 +56,10 @@ class _Caller:
 class Connections:
     """The connections of one listener.
 
-    A connection waits while it has no complete request: just opened, slow with its headers, or kept alive. When there
-    are too many, the one that has waited longest gives way to the new one, of the same address when that has too many.
-    So whoever opens connections and lets them wait stops nobody, not even others of the same address.
+    A connection waits while it is the caller's turn: just opened, slow with its headers or its body, not reading its
+    answer, or kept alive. When there are too many, the one that has waited longest gives way to the new one, of the
+    same address when that has too many. So whoever opens connections and lets them wait stops nobody, not even others
+    of the same address.
     """
 
     def __init__(self, limits: ConnectionLimits, registry: CollectorRegistry | None = None) -> None:
@@ -91,13 +92,13 @@ class Connections:
         self.waits(connection)
 
     def works(self, connection: Connection) -> None:
-        """Its request is complete and is being answered: it does not give way."""
+        """It is our turn: its request is complete and is being answered. It does not give way."""
         if connection in self._waiting:
             del self._waiting[connection]
             del self._callers[self._addresses[connection]].waiting[connection]
 
     def waits(self, connection: Connection) -> None:
-        """It is answered; the next request may come."""
+        """It is the caller's turn, from now on if it was ours."""
         if connection in self._addresses:
             self._waiting[connection] = self._callers[self._addresses[connection]].waiting[connection] = None
 

@@ -39,6 +39,8 @@ MAX_LINE_BYTES: Final = 32 * 1024  # 20 tags of 64 characters, each up to 12 byt
 MAX_FIELD_BYTES: Final = 16 * 1024  # a header: the longest token, and some
 MAX_HEADERS: Final = 128
 MAX_HEAD_BYTES: Final = 64 * 1024  # that arrive before the head is complete; so much memory each connection may take
+FAREWELL_S: Final = 5.0  # until a connection is gone whose caller does not even read why
+SLOW_READER_S: Final = 1.0  # in which a caller who reads at all makes room for the next bytes
 READ_AT_LEAST: Final = 1024  # bytes of an answer, in each period of ConnectionLimits.standstill
 URI_TOO_LONG: Final = 414
 FIELDS_TOO_LARGE: Final = 431
@@ -69,6 +71,7 @@ class EdgeProtocol(web.RequestHandler):
             max_field_size=MAX_FIELD_BYTES,
         )
         self._connections = connections
+        self._line: asyncio.Transport | None = None  # `transport` is None as soon as it is to be closed, this one later
         self._body: StreamReader | None = None
         self._at_work = False
         self._head_bytes = 0
@@ -78,6 +81,7 @@ class EdgeProtocol(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, or refuse when there are too many connections."""
         super().connection_made(transport)
+        self._line = self.transport
         peer = transport.get_extra_info("peername") or ("",)
         try:
             self._connections.enter(self, subscriber(peer[0]) or peer[0])
@@ -94,11 +98,11 @@ class EdgeProtocol(web.RequestHandler):
         super().connection_lost(exc)
 
     def give_way(self) -> None:
-        """Close; whoever was sending a request is told why."""
-        if self._head_bytes:
+        """Close; whoever was sending headers is told why. What a caller has not read by now is lost to him."""
+        if self._head_bytes and self._unread() == 0:
             self._turn_away(ExhaustError(ErrorCode.SERVICE_UNAVAILABLE, "there were too many connections; try again"))
-        else:
-            self.force_close()
+        elif self._line is not None:
+            self._line.abort()
 
     def begin(self, body: StreamReader) -> None:
         """The head of a request is there; its body follows."""
@@ -108,6 +112,9 @@ class EdgeProtocol(web.RequestHandler):
         self._stop(self._head_timer)
         self._head_timer = None
         self._connections.works(self)
+        if not body.is_eof():
+            self._connections.waits(self)
+            body.on_eof(self._goes_on)
 
     def data_received(self, data: bytes) -> None:
         """Parse; and when that fails in the middle of a body, tell whoever reads it, which aiohttp leaves waiting."""
@@ -122,12 +129,13 @@ class EdgeProtocol(web.RequestHandler):
     def pause_writing(self) -> None:
         """The caller reads more slowly than we write, or not at all."""
         super().pause_writing()
-        self._await_reader()
+        self._answer_timer = self._loop.call_later(SLOW_READER_S, self._reads_slowly)
 
     def resume_writing(self) -> None:
         """The caller has read."""
         super().resume_writing()
         self._stop(self._answer_timer)
+        self._goes_on()
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
@@ -161,6 +169,11 @@ class EdgeProtocol(web.RequestHandler):
         self._connections.waits(self)
         return sent
 
+    def _goes_on(self) -> None:
+        """The caller has sent the rest of a body, or read."""
+        if self._at_work:
+            self._connections.works(self)
+
     def _count(self, data: bytes) -> None:
         """Look at bytes that completed no head: of a head, unless they belong to the body of the present request."""
         if not data or self._at_work or (self._body is not None and not self._body.is_eof()):
@@ -183,25 +196,30 @@ class EdgeProtocol(web.RequestHandler):
         else:
             self.force_close()
 
+    def _unread(self) -> int:
+        return self._line.get_write_buffer_size() if self._line is not None else 0
+
+    def _reads_slowly(self) -> None:
+        self._connections.waits(self)
+        self._await_reader()
+
     def _await_reader(self) -> None:
-        unread = self.transport.get_write_buffer_size() if self.transport else 0
         period = self._connections.limits.standstill.total_seconds()
-        self._answer_timer = self._loop.call_later(period, self._has_read, unread)
+        self._answer_timer = self._loop.call_later(period, self._has_read, self._unread())
 
     def _has_read(self, unread: int) -> None:
-        if self.transport is None:
-            return
-        if unread - self.transport.get_write_buffer_size() >= READ_AT_LEAST:
+        if unread - self._unread() >= READ_AT_LEAST:
             self._await_reader()
-        else:
+        elif self._line is not None:
             self._connections.cut("answer not read")
-            self.transport.abort()
+            self._line.abort()
 
     def _turn_away(self, error: ExhaustError) -> None:
-        """Answer where there is no request, and close."""
-        if self.transport is not None:
+        """Answer where there is no request, and close, even when the answer is not read."""
+        if self.transport is not None and self._line is not None:
             self.transport.write(_written(error))
             self.force_close()
+            self._loop.call_later(FAREWELL_S, self._line.abort)
 
     @staticmethod
     def _stop(timer: asyncio.TimerHandle | None) -> None:

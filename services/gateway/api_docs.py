@@ -19,6 +19,7 @@ PUBLIC: Final = "public"
 _REFERENCE: Final = re.compile(r"#/components/([^/]+)/([^/]+)")
 # Swagger UI, as the package offapi carries it.
 _ASSETS: Final = {"swagger-ui.css": "swagger_style.css", "swagger-ui.js": "swagger_bundle.js"}
+_CHUNK_BYTES: Final = 64 * 1024  # that lie in memory for a caller who does not read them
 _GUARDS: Final = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 # Swagger UI writes style attributes; scripts, requests and forms stay on this listener.
 _POLICY: Final = (
@@ -165,6 +166,7 @@ def _text(
 
 def _file(path: Path) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def answer(_request: web.Request) -> web.StreamResponse:
-        return web.FileResponse(path, headers={**_GUARDS, "Cache-Control": "public, max-age=86400"})
+        headers = {**_GUARDS, "Cache-Control": "public, max-age=86400"}
+        return web.FileResponse(path, chunk_size=_CHUNK_BYTES, headers=headers)
 
     return answer

@@ -24,6 +24,7 @@ from tests.support.s3_proxy import closed_port
 SHORT, LONG = timedelta(seconds=0.3), timedelta(seconds=60)
 HALF_A_HEAD = b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Slow: "
 WAIT = b"POST /wait HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
+EXPECTING = b"POST /wait HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
 STREAM = b"POST /stream HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
 CHUNK = b"x" * 1_000_000
 CHUNKS = 40
@@ -195,6 +196,48 @@ async def test_a_full_listener_lets_the_slowest_go_and_serves() -> None:
         assert opened.count("_cut_total", why="gave way") == 2
         opened.go_on.set()
         assert (await read_reply(busy.reader)).status == 200
+
+
+async def test_slow_bodies_give_way_too() -> None:
+    async with listener(ConnectionLimits(most=3, keep_alive=LONG)) as opened:
+        busy = await opened.open()
+        busy.writer.write(WAIT)
+        await opened.at_work.acquire()
+        slow = [await opened.open() for _ in range(2)]
+        for line in slow:
+            assert (await line.ask(EXPECTING)).status == 100
+            line.writer.write(b"{")
+        for line in slow:
+            assert (await (await opened.open()).ask()).status == 200
+            assert await line.closed() == b""
+        opened.go_on.set()
+        assert (await read_reply(busy.reader)).status == 200
+
+
+async def test_a_body_that_is_there_at_last_does_not_give_way() -> None:
+    async with listener(ConnectionLimits(most=1)) as opened:
+        line = await opened.open()
+        assert (await line.ask(EXPECTING)).status == 100
+        line.writer.write(b"{}")
+        await opened.at_work.acquire()
+        assert_refused(await read_reply((await opened.open()).reader), 503, "SERVICE_UNAVAILABLE")
+        opened.go_on.set()
+        assert (await read_reply(line.reader)).status == 200
+
+
+async def test_answers_that_nobody_reads_give_way_too() -> None:
+    async with listener(ConnectionLimits(most=1, standstill=LONG)) as opened:
+        line = await opened.open()
+        line.writer.write(STREAM)
+        async with asyncio.timeout(PATIENCE_S):
+            while True:  # the first seconds of an answer are nobody's fault
+                another = await opened.open()
+                if (await another.ask()).status == 200:
+                    break
+        assert opened.count("_cut_total", why="gave way") == 1
+        assert opened.stream_ended.is_set()
+        with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+            await line.reader.readexactly(len(CHUNK) * CHUNKS)
 
 
 async def gauge_is(opened: Listener, number: int) -> None:
