@@ -1,15 +1,18 @@
 """What must be in the servers before the services start."""
 
 import asyncio
+from datetime import timedelta
 from typing import Annotated
 
 import typer
 
 from client.connection import on_database
+from exhaust.archive.keys import lifetimes
+from exhaust.catalogue import load_catalogue
 from exhaust.kafka import create_topics
 from exhaust.objects import open_objects
 from exhaust.postgres import migrate as migrate_database
-from exhaust.settings import KafkaSettings, ObjectSettings
+from exhaust.settings import DatasetSettings, KafkaSettings, ObjectSettings
 
 
 def migrate(
@@ -27,13 +30,17 @@ def topics() -> None:
 
 
 def buckets() -> None:
-    """Create the S3 buckets that are missing."""
+    """Create the S3 buckets that are missing, and have finished downloads expire."""
     settings = ObjectSettings()
+    catalogue = load_catalogue(DatasetSettings().catalogue)
+    retention = timedelta(days=max(dataset.retention_days for dataset in catalogue.by_name.values()))
 
     async def run() -> list[str]:
         async with open_objects(settings) as objects:
             names = (settings.s3_raw_bucket, settings.s3_exhaust_bucket)
-            return [name for name in names if await objects.create_bucket(name)]
+            created = [name for name in names if await objects.create_bucket(name)]
+            await objects.expire(settings.s3_exhaust_bucket, lifetimes(retention))
+            return created
 
     created = asyncio.run(run())
     typer.echo(f"Created {', '.join(created)}." if created else "Both buckets exist.")

@@ -22,7 +22,7 @@ from exhaust.multipart import MultipartUpload
 from exhaust.object_info import ObjectInfo
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
     from datetime import datetime, timedelta
 
     from exhaust.settings import ObjectSettings
@@ -255,6 +255,19 @@ class Objects:
         except ObjectExistsError:
             return False
         return True
+
+    async def expire(self, bucket: str, lifetimes: Mapping[str, timedelta]) -> None:
+        """Have the store delete objects some time after they were written; replaces what the bucket had been told.
+
+        Args:
+            bucket: the bucket.
+            lifetimes: whole days, by what keys begin with.
+        """
+        rules = [
+            {"ID": prefix, "Status": "Enabled", "Filter": {"Prefix": prefix}, "Expiration": {"Days": lifetime.days}}
+            for prefix, lifetime in lifetimes.items()
+        ]
+        await self._write("put_bucket_lifecycle_configuration", Bucket=bucket, LifecycleConfiguration={"Rules": rules})
 
     async def ping(self, bucket: str) -> None:
         """Raises ExhaustError when S3 does not answer for this bucket."""

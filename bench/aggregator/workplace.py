@@ -33,7 +33,7 @@ CHANNEL: Final = CHANNELS[3]
 RESOURCE: Final = resource_of(CHANNEL)
 WHOLE_PREFIX: Final = f"channel/{CHANNEL}/"
 _PEER_LIMIT_S: Final = 600
-_BUILT: Final = ("days/", "requests/", "peers/")
+_BUILT: Final = ("days/", "records/", "requests/", "peers/")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,15 @@
 """Where things lie in the exhaust bucket.
 
-`days/<dataset>/<resource>/<day>/<fingerprint>.zip`, and `.json` beside it: a day archive and its record. The record is
-written last, so a day archive is finished when its record exists.
+`days/<dataset>/<resource>/<day>/<fingerprint>.zip`, and the same with `records/` and `.json`: a day archive and its
+record. The record is written last, so a day archive is finished when its record exists. Records lie apart because they
+expire before archives do.
 `requests/<request id>/attempt-<n>/`: one attempt at a request, with a marker for each finished day and the download.
 """
 
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from exhaust.archive.outer_archive import outer_archive_name
@@ -16,7 +18,21 @@ if TYPE_CHECKING:
     from datetime import date
     from uuid import UUID
 
+DAYS: Final = "days/"
+RECORDS: Final = "records/"
+REQUESTS: Final = "requests/"
+# So much longer is an archive kept than the record that says it is there: longer than any request takes.
+_MARGIN: Final = timedelta(days=2)
 _PART: Final = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
+
+
+def lifetimes(retention: timedelta) -> dict[str, timedelta]:
+    """How long objects are kept, by what their keys begin with.
+
+    Args:
+        retention: how long a finished download can be had.
+    """
+    return {REQUESTS: retention, RECORDS: retention, DAYS: retention + _MARGIN}
 
 
 def day_archive_key(dataset: str, resource: str, day: date, fingerprint: str) -> str:
@@ -25,7 +41,7 @@ def day_archive_key(dataset: str, resource: str, day: date, fingerprint: str) ->
     Raises:
         ValueError: a part could leave its place in the key.
     """
-    return f"{_day_archive_stem(dataset, resource, day, fingerprint)}.zip"
+    return f"{DAYS}{_place(dataset, resource, day, fingerprint)}.zip"
 
 
 def day_record_key(dataset: str, resource: str, day: date, fingerprint: str) -> str:
@@ -34,12 +50,12 @@ def day_record_key(dataset: str, resource: str, day: date, fingerprint: str) -> 
     Raises:
         ValueError: a part could leave its place in the key.
     """
-    return f"{_day_archive_stem(dataset, resource, day, fingerprint)}.json"
+    return f"{RECORDS}{_place(dataset, resource, day, fingerprint)}.json"
 
 
 def request_folder(request_id: UUID) -> str:
     """What all keys of a request begin with; ends in a slash."""
-    return f"requests/{request_id}/"
+    return f"{REQUESTS}{request_id}/"
 
 
 def request_prefix(request_id: UUID, attempt: int) -> str:
@@ -66,8 +82,8 @@ def outer_archive_key(request_id: UUID, attempt: int, dataset: str, first: date,
     return request_prefix(request_id, attempt) + outer_archive_name(_part(dataset), first, last)
 
 
-def _day_archive_stem(dataset: str, resource: str, day: date, fingerprint: str) -> str:
-    return f"days/{_part(dataset)}/{_part(resource)}/{day.isoformat()}/{_part(fingerprint)}"
+def _place(dataset: str, resource: str, day: date, fingerprint: str) -> str:
+    return f"{_part(dataset)}/{_part(resource)}/{day.isoformat()}/{_part(fingerprint)}"
 
 
 def _part(text: str) -> str:

@@ -38,7 +38,7 @@ async def built(http: aiohttp.ClientSession, stack: Stack) -> float:
 
 async def durable(objects: Objects, stack: Stack) -> set[str]:
     """Records of finished day archives of the request's resource."""
-    prefix = f"days/eks-consumption-raw/{resource_of(OWNER)}/2026-07-"
+    prefix = f"records/eks-consumption-raw/{resource_of(OWNER)}/2026-07-"
     return {found.key async for found in objects.list(stack.s3.exhaust_bucket, prefix) if found.key.endswith(".json")}
 
 

@@ -21,7 +21,7 @@ from exhaust.multipart import MIN_PART as PART_SIZE
 from exhaust.object_info import ObjectInfo
 from exhaust.objects import ObjectExistsError, ObjectMissingError, Objects, open_objects
 from tests.support.s3_proxy import closed_port, proxy
-from tests.support.signed_s3 import delete_object, open_uploads
+from tests.support.signed_s3 import delete_object, lifetimes, open_uploads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -185,6 +185,17 @@ async def test_a_bucket_is_created_once(shelf: Shelf) -> None:
     assert await shelf.objects.create_bucket(bucket)
     assert not await shelf.objects.create_bucket(bucket)
     await shelf.objects.ping(bucket)
+
+
+async def test_objects_expire_as_they_are_told(shelf: Shelf) -> None:
+    bucket = f"bucket-{uuid4().hex[:8]}"
+    await shelf.objects.create_bucket(bucket)
+    for days in (3, 7):
+        told = {"first/": timedelta(days=days), "second/": timedelta(days=days + 2)}
+        await shelf.objects.expire(bucket, told)
+        assert await lifetimes(shelf.settings, bucket) == {"first/": days, "second/": days + 2}
+    await shelf.objects.put(bucket, "first/x", b"data")
+    assert await shelf.objects.get(bucket, "first/x") == b"data"
 
 
 # Uploads.

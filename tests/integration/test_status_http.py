@@ -331,6 +331,24 @@ async def test_the_link_ends(status: Status, link: URL) -> None:
                 assert answer.status == 403
 
 
+async def test_a_download_that_is_past_its_time_is_said_to_be_gone(
+    status: Status, link: URL, owner_database: Database, request_id: UUID, caller: int
+) -> None:
+    fresh = await status.result(request_id, caller)
+    ends = datetime.fromisoformat(fresh["expiresat"])
+    assert timedelta(days=6, hours=23) < ends - datetime.now(UTC) <= timedelta(days=7)
+    assert "expired" not in fresh
+    async with owner_database.transaction() as connection:
+        await connection.execute(
+            "UPDATE requests SET ended_at = ended_at - interval '7 days' WHERE request_id = $1", request_id
+        )
+    past = await status.result(request_id, caller)
+    assert past["expired"] is True
+    assert "downloadurl" not in past
+    assert datetime.fromisoformat(past["expiresat"]) == ends - timedelta(days=7)
+    assert link
+
+
 async def listed(status: Status, caller: int, query: str = "", partner: str = PARTNER) -> Reply:
     path = f"/v2/datasets/requests/{quote(partner, safe='')}{query}"
     return await status.call(path, envelope({}), headers=headers(caller))

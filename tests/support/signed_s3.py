@@ -24,6 +24,12 @@ async def open_uploads(settings: ObjectSettings, bucket: str, prefix: str) -> li
     return [key for key in re.findall("<Key>([^<]*)</Key>", listing) if key.startswith(prefix)]
 
 
+async def lifetimes(settings: ObjectSettings, bucket: str) -> dict[str, int]:
+    """After how many days the bucket's objects expire, by what their keys begin with."""
+    rules = await _call(settings, "GET", f"/{bucket}", "lifecycle=")
+    return {prefix: int(days) for prefix, days in re.findall("<Prefix>([^<]*)</Prefix>.*?<Days>(\\d+)</Days>", rules)}
+
+
 async def delete_object(settings: ObjectSettings, bucket: str, key: str) -> None:
     """Delete an object whose key needs no escapes in a URL."""
     await _call(settings, "DELETE", f"/{bucket}/{key}", "")

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from uuid import UUID
 
 import pytest
@@ -10,6 +10,7 @@ from exhaust.archive.keys import (
     day_marker_key,
     day_markers_prefix,
     day_record_key,
+    lifetimes,
     outer_archive_key,
     request_prefix,
 )
@@ -18,11 +19,21 @@ DAY = date(2026, 11, 1)
 REQUEST = UUID("7d0b1c57-3c52-4a2c-8f0a-5f0c4f6f6c11")
 
 
-def test_an_archive_and_its_record_lie_side_by_side() -> None:
+def test_an_archive_and_its_record_have_one_place() -> None:
     place = ("eks-consumption-raw", "4208ab995984d222b59299e5103d350a", DAY, "00ff")
     stem = "days/eks-consumption-raw/4208ab995984d222b59299e5103d350a/2026-11-01/00ff"
     assert day_archive_key(*place) == f"{stem}.zip"
-    assert day_record_key(*place) == f"{stem}.json"
+    assert day_record_key(*place) == stem.replace("days/", "records/") + ".json"
+
+
+def test_an_archive_outlives_its_record_by_more_than_a_request() -> None:
+    kept = lifetimes(timedelta(days=7))
+    place = ("d", "r", DAY, "00ff")
+    kept_by_key = {
+        key: next(kept[start] for start in kept if key.startswith(start))
+        for key in (day_archive_key(*place), day_record_key(*place), request_prefix(REQUEST, 1))
+    }
+    assert list(kept_by_key.values()) == [timedelta(days=9), timedelta(days=7), timedelta(days=7)]
 
 
 def test_all_of_an_attempt_lies_under_its_prefix() -> None:
