@@ -50,6 +50,7 @@ def public_app(
     """The public listener: the only operations that the outside can reach."""
     submit = endpoint(SUBMIT, operations.submission.submit, metrics)
     download_v1 = endpoint(DOWNLOAD_V1, operations.downloads.v1, metrics)
+    get_v1 = endpoint(DOWNLOAD_V1, operations.downloads.v1_by_get, metrics, needs_body=False)
     download_v3 = endpoint(DOWNLOAD_V1, operations.downloads.v3, metrics, needs_body=False)
     status_service = operations.status_service
     app = edge_app()
@@ -64,6 +65,7 @@ def public_app(
             web.post("/v2/datasets/requests/{partnerid}", endpoint(LIST, status_service.list, metrics)),
             *(web.post(f"/v2/datasets{path}", submit) for path in RESOURCE_PATHS),
             *(web.post(f"/v1/datasets{path}", download_v1) for path in RESOURCE_PATHS),
+            *(web.get(f"/v1/datasets{path}", get_v1) for path in RESOURCE_PATHS),  # and HEAD
         ]
     )
     for path in (DATASET, *RESOURCE_PATHS):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
@@ -20,14 +20,12 @@ from services.gateway.filing import Submitter
 from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from datetime import timedelta
     from zoneinfo import ZoneInfo
 
     from aiohttp import web
 
-    from exhaust.catalogue import Dataset
-    from exhaust.days import DayRange
     from exhaust.http_edge import Call
     from exhaust.key_store import Client
     from exhaust.object_info import ObjectInfo
@@ -38,6 +36,7 @@ if TYPE_CHECKING:
 
 DOWNLOAD_V1: Final = Operation("ekstep.data_exhaust_dataset_service", "1.0")
 LOOK_AGAIN_S: Final = 0.1
+LONGEST_OWNER: Final = 256  # as of a partnerid in a body
 _RECENT: Final = """
 SELECT outcome FROM requests
 WHERE dataset_id = $1 AND resource = $2 AND from_date = $3 AND to_date = $4 AND tags = '{}'
@@ -53,6 +52,20 @@ class SynchronousSettings:
 
     patience: timedelta
     fresh_for: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a caller asks for.
+
+    Attributes:
+        resource: in canonical form.
+        partner_id: plain id of the partner or channel whose resource it is; the resource itself where the caller does
+            not say it. It speeds the search for events, and requests are taken in turns by it.
+    """
+
+    resource: str
+    partner_id: str
 
 
 class SynchronousDownloads:
@@ -78,36 +91,40 @@ class SynchronousDownloads:
         self._settings = settings
 
     async def v1(self, call: Call) -> Delivery:
-        """POST /v1/datasets/{datasetId}/{resourceId}[/{fromDate}[/{toDate}]]."""
-        client = await self._access.admit(call)
-        resource = parse_resource(call.path("resourceId"))
-        days = self._days(call)
-        dataset = await self._access.authorize(client, call.path("datasetId"), resource)
-        return await self._deliver(call, client, dataset, resource, days)
+        """POST /v1/datasets/{datasetId}/{resourceId}[/{fromDate}[/{toDate}]], the license key in the body."""
+        return await self._download(call, self._access.admit, _wanted_v1)
+
+    async def v1_by_get(self, call: Call) -> Delivery:
+        """GET and HEAD of the same, the license key in X-API-Key."""
+        return await self._download(_with_header_key(call), self._access.admit, _wanted_v1)
 
     async def v3(self, call: Call) -> Delivery:
         """/data/v3/datasets/{datasetId}[/{resourceId}[/{fromDate}[/{toDate}]]], for holders of a token or a channel."""
-        client = await self._access.admit_by_header(call)
-        resource = _resource_v3(call)
-        days = self._days(call)
-        dataset = await self._access.authorize(client, call.path("datasetId"), resource)
-        return await self._deliver(call, client, dataset, resource, days)
+        return await self._download(call, self._access.admit_by_header, _wanted_v3)
 
-    def _days(self, call: Call) -> DayRange:
-        return requested_days(call.optional_path("fromDate"), call.optional_path("toDate"), today=today_in(self._zone))
+    async def _download(
+        self, call: Call, admit: Callable[[Call], Awaitable[Client]], wanted: Callable[[Call], Wanted]
+    ) -> Delivery:
+        client = await admit(call)
+        what = wanted(call)
+        days = requested_days(call.optional_path("fromDate"), call.optional_path("toDate"), today=today_in(self._zone))
+        dataset = await self._access.authorize(client, call.path("datasetId"), what.resource)
+        request = DatasetRequest(uuid4(), dataset.id, what.resource, days, ())
+        submitter = Submitter(client.user_id, what.partner_id, client.license_key_name, synchronous=True)
+        return await self._deliver(call, request, submitter)
 
-    async def _deliver(self, call: Call, client: Client, dataset: Dataset, resource: str, days: DayRange) -> Delivery:
-        request = DatasetRequest(uuid4(), dataset.id, resource, days, ())
+    async def _deliver(self, call: Call, request: DatasetRequest, submitter: Submitter) -> Delivery:
         outcome = await self._finished_lately(request)
         info = None
         if outcome is not None:
             info = await self._stored(outcome)
         if outcome is None or info is None:
-            outcome = await self._wait_for(call, client, request)
+            outcome = await self._wait_for(call, request, submitter)
             info = await self._stored(outcome)
         if info is None:
             raise ExhaustError(ErrorCode.INTERNAL_ERROR, "the download vanished; ask again")
-        download = Download(info, str(outcome["digest"]), outer_archive_name(dataset.id, days.first, days.last))
+        file_name = outer_archive_name(request.dataset, request.days.first, request.days.last)
+        download = Download(info, str(outcome["digest"]), file_name)
 
         async def stream(http: web.Request) -> web.StreamResponse:
             return await send(http, self._objects, self._bucket, download)
@@ -131,13 +148,12 @@ class SynchronousDownloads:
         except ObjectMissingError:
             return None
 
-    async def _wait_for(self, call: Call, client: Client, request: DatasetRequest) -> Mapping[str, Any]:
+    async def _wait_for(self, call: Call, request: DatasetRequest, submitter: Submitter) -> Mapping[str, Any]:
         """File the request, or join the identical one that is in progress, and wait for its outcome.
 
         Raises:
             ExhaustError: SERVICE_UNAVAILABLE when it takes longer; the work goes on, so that the next call finds it.
         """
-        submitter = Submitter(client.user_id, request.resource, client.license_key_name, synchronous=True)
         request_id = await self._filing.file(request, submitter, call.traceparent)
         deadline = time.monotonic() + self._settings.patience.total_seconds()
         while time.monotonic() < deadline:
@@ -155,8 +171,25 @@ class SynchronousDownloads:
         )
 
 
-def _resource_v3(call: Call) -> str:
-    """The resource that is asked for; with X-Channel-ID it is the channel's, whether the path names it or not.
+def _with_header_key(call: Call) -> Call:
+    """The call as if the license key of its X-API-Key stood in its body.
+
+    Raises:
+        ExhaustError: LOGIN_FAILED when there is none.
+    """
+    license_key = call.http.headers.get("X-API-Key")
+    if license_key is None:
+        raise ExhaustError(ErrorCode.LOGIN_FAILED, "send the license key as X-API-Key")
+    return replace(call, part=call.part.model_copy(update={"license_key": license_key}))
+
+
+def _wanted_v1(call: Call) -> Wanted:
+    resource = parse_resource(call.path("resourceId"))
+    return Wanted(resource, _owner(resource, call.part.partner_id))
+
+
+def _wanted_v3(call: Call) -> Wanted:
+    """With X-Channel-ID the resource is the channel's, whether the path names it or not.
 
     Raises:
         ExhaustError: AUTHORIZATION_FAILED when the path names another one.
@@ -166,8 +199,21 @@ def _resource_v3(call: Call) -> str:
     if channel is None:
         if named is None:
             raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "name a resourceId in the path, or send X-Channel-ID")
-        return parse_resource(named)
+        resource = parse_resource(named)
+        return Wanted(resource, resource)
     resource = resource_id(channel)
     if named is not None and named != channel and parse_resource(named) != resource:
         raise ExhaustError(ErrorCode.AUTHORIZATION_FAILED, "the resourceId in the path is not that of X-Channel-ID")
+    return Wanted(resource, _owner(resource, channel))
+
+
+def _owner(resource: str, claimed: str | None) -> str:
+    """Whose resource it is, where the caller says it truly and in a text that can be kept; else the resource."""
+    if (
+        claimed is not None
+        and len(claimed) <= LONGEST_OWNER
+        and claimed.isprintable()  # no NUL and no lone surrogate, which PostgreSQL refuses
+        and resource_id(claimed) == resource
+    ):
+        return claimed
     return resource

@@ -64,6 +64,18 @@ async def test_parts_and_conditions(ready: Partner) -> None:
     assert (await fetch(ready, If_None_Match='"other"'))[0] == 200
 
 
+async def test_get_and_head_answer_as_post_does(ready: Partner) -> None:
+    _, whole, headers = await fetch(ready)
+    key = {"X-API-Key": ready.license_key}
+    async with ready.http.get(f"{ready.stack.gateway}{PATH}", headers=key) as got:
+        assert (got.status, await got.read(), got.headers["ETag"]) == (200, whole, headers["ETag"])
+    async with ready.http.head(f"{ready.stack.gateway}{PATH}", headers=key) as told:
+        assert (told.status, await told.read()) == (200, b"")
+        assert (told.headers["Content-Length"], told.headers["ETag"]) == (str(len(whole)), headers["ETag"])
+    async with ready.http.get(f"{ready.stack.gateway}{PATH}") as refused:
+        assert (refused.status, (await refused.json())["params"]["err"]) == (401, "LOGIN_FAILED")
+
+
 async def test_what_was_cut_goes_on_where_it_stopped(ready: Partner) -> None:
     _, whole, headers = await fetch(ready)
     for cut in range(1, len(whole), len(whole) // 6):

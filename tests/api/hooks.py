@@ -53,6 +53,17 @@ class Credentials:
         case.headers[data[0]] = data[1]
 
 
+@schemathesis.auth(refresh_interval=None).apply_to(method=["GET", "HEAD"], path_regex="^/v1/datasets/")
+class HeaderKey:
+    """The license key, where there is no body for it."""
+
+    def get(self, _case: Case[Any], _context: AuthContext) -> str:
+        return KNOWN.license_key
+
+    def set(self, case: Case[Any], data: str, _context: AuthContext) -> None:
+        case.headers["X-API-Key"] = data
+
+
 @schemathesis.hook
 def before_call(_context: HookContext, case: Case[Any], _kwargs: dict[str, Any]) -> None:
     if _is_good(case, ParameterLocation.PATH):
