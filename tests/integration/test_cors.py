@@ -57,7 +57,7 @@ def listed(text: str) -> set[str]:
     [
         ("/v1/client", {"post"}),
         (Ask().path, {"post"}),
-        (Ask().path.replace("/v2", "/v1"), {"post"}),
+        (Ask().path.replace("/v2", "/v1"), {"get", "head", "post"}),
         ("/v2/datasets/requests/org.example", {"post"}),
         (V3, {"get", "head", "post"}),
     ],

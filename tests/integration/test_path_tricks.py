@@ -61,8 +61,8 @@ class Place:
         if self.listener == "internal":
             headers = {"Authorization": f"Bearer {SERVICE_TOKEN}"}
             return await gateway.internal.call(path, body, method=self.method, headers=headers)
-        channel = {"X-Channel-ID": PARTNER, "X-API-Key": gateway.license_key} if "/v3/" in self.path else {}
-        return await gateway.call(path, None if self.method == "GET" else body, method=self.method, headers=channel)
+        headers = {"X-API-Key": gateway.license_key} | ({"X-Channel-ID": PARTNER} if "/v3/" in self.path else {})
+        return await gateway.call(path, None if self.method == "GET" else body, method=self.method, headers=headers)
 
 
 def places() -> list[Place]:
