@@ -35,6 +35,8 @@ advertised.listeners=PLAINTEXT://127.0.0.1:{broker}
 log.dirs={data}
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
+# Who wants to miss a dead member sooner than after 6 s may.
+group.min.session.timeout.ms=1000
 # One broker can hold one copy.
 default.replication.factor=1
 offsets.topic.replication.factor=1

@@ -1,0 +1,106 @@
+"""Aggregators that a test starts and kills, in place of the one that the stack runs."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import signal
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from deploy.local.probes import http_answer
+from deploy.local.stack import read_stack, service_environment, start_stack
+from tests.support.s3_proxy import closed_port
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+_PATIENCE_S: Final = 60.0
+_OK: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A running aggregator."""
+
+    process: asyncio.subprocess.Process
+    port: int
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def counted(self, metric: str) -> float:
+        """The value of a metric; 0 while it has none."""
+        lines = http_answer(self.port, "/metrics")[1].decode().splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{metric} "))
+
+    async def end(self, number: signal.Signals) -> None:
+        """Send a signal that ends it, and wait until it has ended."""
+        self.process.send_signal(number)
+        await asyncio.wait_for(self.process.wait(), _PATIENCE_S)
+
+
+@dataclass(slots=True)
+class Workers:
+    """Starts workers of one stack."""
+
+    folder: Path
+    logs: Path
+    running: list[Worker] = field(default_factory=list)
+
+    async def start(self) -> Worker:
+        """One more worker, ready."""
+        port = closed_port()
+        environment = service_environment(self.folder, "aggregator") | {
+            "EXHAUST_PORT": str(port),
+            # Killed workers are missed soon, and whatever they left open is taken for abandoned.
+            "EXHAUST_KAFKA_SESSION_TIMEOUT": "PT2S",
+            "EXHAUST_ABANDONED_AFTER": "PT0.5S",
+        }
+        with (self.logs / f"{port}.log").open("wb") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "services.aggregator", env=environment, stdout=log, stderr=log
+            )
+        worker = Worker(process, port)
+        self.running.append(worker)
+        await _until(lambda: http_answer(port, "/health/ready")[0] == _OK)
+        return worker
+
+    async def end(self, worker: Worker, number: signal.Signals = signal.SIGTERM) -> None:
+        """End one."""
+        self.running.remove(worker)
+        await worker.end(number)
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(_PATIENCE_S):
+        for pause in itertools.repeat(0.02):
+            if await asyncio.to_thread(condition):
+                return
+            await asyncio.sleep(pause)
+
+
+@asynccontextmanager
+async def own_workers(folder: Path, logs: Path) -> AsyncIterator[Workers]:
+    """Workers of a stack, whose own aggregator rests while the block runs.
+
+    Args:
+        folder: the stack's.
+        logs: where their logs go.
+    """
+    stack = read_stack(folder)
+    port = int(stack.aggregator_internal.rpartition(":")[2])
+    os.kill(stack.processes["aggregator"], signal.SIGTERM)
+    await _until(lambda: http_answer(port, "/health/live")[0] != _OK)
+    workers = Workers(folder, logs)
+    try:
+        yield workers
+    finally:
+        for worker in workers.running:
+            await worker.end(signal.SIGKILL)
+        await asyncio.to_thread(start_stack, folder, leash=True)
