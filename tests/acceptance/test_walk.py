@@ -1,5 +1,6 @@
 """Register, grant, submit, watch, download: what a partner does."""
 
+import asyncio
 import hashlib
 import io
 import zipfile
@@ -8,12 +9,14 @@ from typing import Any
 
 import aiohttp
 import pytest
+from remotezip import RemoteZip
 
 from deploy.local.independent_count import Wanted, compare_download
 from deploy.local.stack import Stack
 from exhaust.objects import Objects
 from tests.acceptance.conftest import FIRST, PLAN
 from tests.support.partner import Partner, resource_of
+from tests.support.s3_proxy import proxy
 
 Days = dict[str, dict[str, bytes]]
 LAST = PLAN.days[-1]
@@ -103,6 +106,32 @@ async def test_one_day_can_be_read_by_range(partner: Partner, raw_days: Days, ht
         assert answer.status == 206
         assert await answer.read() == whole
         assert "attachment" in answer.headers["Content-Disposition"]
+
+
+async def test_a_tool_reads_one_day_without_the_rest(partner: Partner, raw_days: Days, stack: Stack) -> None:
+    """A day, and 128 KiB at most for finding it, headers included."""
+    assert raw_days
+    owner = PLAN.channel_ids[1]
+    await partner.grant("--channel", owner)
+    result, data = await fetch(partner, f"{DATASET}/{resource_of(owner)}/{FIRST}/{LAST}", owner)
+    with zipfile.ZipFile(io.BytesIO(data)) as outer:
+        whole = outer.read("2026-09-05.zip")
+    # The signature covers `Host`, so that stays as it was.
+    async with proxy(stack.s3.endpoint) as way:
+
+        def read() -> bytes:
+            with RemoteZip(
+                result["downloadurl"].replace(stack.s3.endpoint, f"http://{way.address}"),
+                headers={"Host": stack.s3.endpoint.removeprefix("http://")},
+                support_suffix_range=True,
+            ) as remote:
+                assert remote.namelist() == [*(f"{day}.zip" for day in span(raw_days)), "manifest.json"]
+                found: bytes = remote.read("2026-09-05.zip")
+                return found
+
+        assert await asyncio.to_thread(read) == whole
+    print(f"\n{len(data)} bytes, of which a day has {len(whole)}; {way.passed} moved")
+    assert len(whole) < way.passed <= len(whole) + 128 * 1024
 
 
 async def test_a_corrupt_object_fails_the_request_and_is_named(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import struct
 from contextlib import asynccontextmanager, suppress
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 CHUNK = 64 * 1024
+_REQUEST_LINE = re.compile(rb"(?m)^((?:DELETE|GET|HEAD|POST|PUT) \S+) HTTP/1\.1\r$")
 _LINGER = struct.pack("ii", 1, 0)  # on, for 0 seconds: a close sends RST in place of FIN (socket(7))
 
 
@@ -27,6 +29,9 @@ class Proxy:
         reset: end it by RST, as a host that went away does; else by FIN, as a server does that stops.
         address: host:port where it listens.
         cuts: connections that it ended.
+        passed: bytes of answers.
+        taken: bytes of questions.
+        asked: method and path of each question.
         answering: while it is not set, answers are held back.
     """
 
@@ -36,6 +41,9 @@ class Proxy:
     reset: bool
     address: str = ""
     cuts: int = 0
+    passed: int = 0
+    taken: int = 0
+    asked: list[str] = field(default_factory=list)
     answering: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -58,6 +66,8 @@ class Proxy:
 
     async def _questions(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(CHUNK):
+            self.taken += len(data)
+            self.asked += [line.decode() for line in _REQUEST_LINE.findall(data)]
             writer.write(data)
             await writer.drain()
 
@@ -66,6 +76,7 @@ class Proxy:
         while data := await reader.read(CHUNK):
             await self.answering.wait()
             writer.write(data[:left])
+            self.passed += len(data[:left])
             await writer.drain()
             if left is None:
                 continue
