@@ -30,7 +30,7 @@ from exhaust.violations import wrong_settings
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
-BACKLOG: Final = 1024  # connections that the kernel has made and nobody has taken yet
+BACKLOG: Final = 4096  # connections that the kernel has made and nobody has taken yet; more have to knock again
 STALL_LIMIT_S: Final = 120.0  # twice the longest rebalance
 STALL_EXIT_CODE: Final = 70
 USAGE_EXIT_CODE: Final = 2

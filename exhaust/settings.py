@@ -36,7 +36,8 @@ class ConnectionSettings(_Group):
 
     max_connections: Annotated[int, Field(ge=1)] = 10_000
     max_connections_per_address: Annotated[int, Field(ge=1)] = 256
-    header_timeout: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(seconds=10)
+    # Less than the 30 s that a connection is kept alive, which would end it first, without a word.
+    header_timeout: Annotated[timedelta, Field(gt=timedelta(0), lt=timedelta(seconds=30))] = timedelta(seconds=10)
 
 
 class PostgresSettings(_Group):

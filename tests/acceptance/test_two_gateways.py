@@ -4,69 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING
 
-import aiohttp
 import pytest
 
-from deploy.local.stack import service_environment
 from tests.acceptance.conftest import FIRST, FOLDER, PLAN
+from tests.support.gateway_process import another_gateway
 from tests.support.partner import KEY_NAME, Partner, resource_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
+    import aiohttp
+
     from deploy.local.stack import Stack
 
 OWNER = PLAN.channel_ids[0]
 SUBMIT = f"v2/datasets/eks-consumption-raw/{resource_of(OWNER)}/{FIRST}/{FIRST}"
 REVOKED_WITHIN_S = 5
-START_LIMIT_S = 60
 AT_ONCE = 50
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-    return port
 
 
 @pytest.fixture
 async def second(stack: Stack, http: aiohttp.ClientSession, tmp_path: Path) -> AsyncIterator[str]:
     """The address of one more gateway of the stack."""
     assert stack.processes["gateway"]
-    port = free_port()
-    environment = service_environment(FOLDER, "gateway")
-    environment |= {"EXHAUST_PORT": str(port), "EXHAUST_INTERNAL_PORT": str(free_port())}
-    url = f"http://127.0.0.1:{port}"
-    with (tmp_path / "gateway.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "services.gateway", env=environment, stdout=log, stderr=log
-        )
-    try:
-        await ready(http, url)
-        yield url
-    finally:
-        process.terminate()
-        await asyncio.wait_for(process.wait(), START_LIMIT_S)
-
-
-async def ready(http: aiohttp.ClientSession, url: str) -> None:
-    async with asyncio.timeout(START_LIMIT_S):
-        while True:
-            try:
-                async with http.get(f"{url}/health/ready") as answer:
-                    if answer.status == 200:
-                        return
-            except aiohttp.ClientConnectionError:
-                pass
-            await asyncio.sleep(0.05)
+    async with another_gateway(stack, FOLDER, tmp_path / "gateway.log", http) as seen:
+        yield seen.gateway
 
 
 async def submit(

@@ -68,7 +68,13 @@ def test_behind_proxies_an_address_has_no_maximum_of_connections(gateway: pytest
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("MAX_CONNECTIONS", "0"), ("MAX_CONNECTIONS_PER_ADDRESS", "-1"), ("HEADER_TIMEOUT", "PT0S")]
+    ("name", "value"),
+    [
+        ("MAX_CONNECTIONS", "0"),
+        ("MAX_CONNECTIONS_PER_ADDRESS", "-1"),
+        ("HEADER_TIMEOUT", "PT0S"),
+        ("HEADER_TIMEOUT", "PT30S"),
+    ],
 )
 def test_limits_that_would_shut_everybody_out_are_refused(gateway: pytest.MonkeyPatch, name: str, value: str) -> None:
     gateway.setenv(f"EXHAUST_{name}", value)
