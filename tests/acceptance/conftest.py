@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from client.test_issuer import Algorithm, LocalIssuer, make_issuer
 from deploy.local.stack import Stack, start_stack, stop_stack
 from exhaust.objects import Objects, open_objects
+from exhaust.postgres import Database, open_database
 from exhaust.settings import ObjectSettings
 from telemetry.generator import GeneratorPlan, generate
 from tests.conftest import ROOT
@@ -54,15 +55,25 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture(scope="session")
-async def objects(stack: Stack) -> AsyncIterator[Objects]:
-    settings = ObjectSettings(
+def object_settings(stack: Stack) -> ObjectSettings:
+    return ObjectSettings(
         s3_endpoint=stack.s3.endpoint,
         s3_access_key=SecretStr(stack.s3.access_key),
         s3_secret_key=SecretStr(stack.s3.secret_key),
         s3_raw_bucket=stack.s3.raw_bucket,
         s3_exhaust_bucket=stack.s3.exhaust_bucket,
     )
-    async with open_objects(settings) as opened:
+
+
+@pytest.fixture(scope="session")
+async def objects(object_settings: ObjectSettings) -> AsyncIterator[Objects]:
+    async with open_objects(object_settings) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def owner_database(stack: Stack) -> AsyncIterator[Database]:
+    async with open_database(SecretStr(stack.postgres), pool_size=2) as opened:
         yield opened
 
 
