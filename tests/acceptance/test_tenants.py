@@ -1,193 +1,265 @@
-"""Three clients, three resources, every operation: own answers for the owner, and for others what nobody else sees.
-
-What belongs to somebody else has to look like what does not exist, in code and body.
-"""
-
-from __future__ import annotations
+"""Three clients, three resources, every operation: who gets what, and that nothing tells foreign from unknown."""
 
 import json
-import zipfile
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from io import BytesIO
-from typing import TYPE_CHECKING, TypeAlias
+from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
+import aiohttp
 import pytest
+from pydantic import SecretStr
+from yarl import URL
 
+from client.test_issuer import LocalIssuer, mint_token
+from deploy.local.independent_count import Wanted, compare_download
+from deploy.local.stack import Stack
+from exhaust.postgres import open_database
+from exhaust.token_subjects import TokenSubject, TokenSubjects
 from tests.acceptance.conftest import FIRST, PLAN
-from tests.support.partner import KEY_NAME, Partner, post, resource_of
+from tests.support.partner import KEY_NAME, Partner, resource_of
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import aiohttp
-
-    from deploy.local.stack import Stack
-
+Days = dict[str, dict[str, bytes]]
+OWNERS = PLAN.partner_ids[:3]
+NOBODY = "org.example.partner.unknown"
 DATASET = "eks-consumption-raw"
-DAY = f"{FIRST}/{FIRST}"
-OWNERS = PLAN.channel_ids[:3]
+ZIP, DONE = "200 zip", "200"
 
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A client with a grant for its owner's resource, and its finished request."""
+    """A client that may read one owner's telemetry.
+
+    Attributes:
+        request_id: of a request of its own that is complete.
+        link: the signed link to its archive.
+    """
 
     partner: Partner
     owner: str
+    token: str
     request_id: str
     link: str
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a call is aimed at: of a tenant, or of nobody."""
+    """What a caller reaches for: an owner's resource, a request for it, and that request's archive."""
 
     owner: str
     request_id: str
+    archive: str
 
     @property
-    def resource(self) -> str:
-        return resource_of(self.owner)
+    def path(self) -> str:
+        return f"{DATASET}/{resource_of(self.owner)}/{FIRST}/{FIRST}"
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """An answer without what differs from call to call: its own id, its time, and the names of the target."""
+class Outcome:
+    """An answer, as far as two callers may compare theirs."""
 
     status: int
-    text: str
-    zipped: bytes = b""
+    content_type: str
+    body: bytes
+
+    @property
+    def code(self) -> str:
+        """Of a refusal, the gateway's in JSON or the store's in XML."""
+        if self.content_type == "application/json":
+            return str(json.loads(self.body)["params"]["err"])
+        return "".join(re.findall("<Code>([^<]*)</Code>", self.body.decode(errors="replace")))
+
+    @property
+    def cell(self) -> str:
+        """As the matrix writes it."""
+        what = "zip" if self.content_type == "application/zip" else self.code
+        return f"{self.status} {what}".strip()
+
+    @property
+    def told(self) -> Any:
+        """The answer without what differs at every call; the store's, which repeats the address, in its words only."""
+        if self.content_type != "application/json":
+            return re.findall("<(?:Code|Message)>[^<]*<", self.body.decode(errors="replace"))
+        envelope = json.loads(self.body)
+        envelope["params"].pop("resmsgid")
+        envelope.pop("ts")
+        return envelope
 
 
-Operation: TypeAlias = Callable[[Tenant, Target], Awaitable[Seen]]
+async def call(http: aiohttp.ClientSession, method: str, url: str, **arguments: Any) -> Outcome:
+    async with http.request(method, URL(url, encoded=True), **arguments) as answer:
+        return Outcome(answer.status, answer.content_type, await answer.read())
 
 
-@pytest.fixture(scope="session")
-async def tenants(http: aiohttp.ClientSession, stack: Stack, raw_days: Mapping[str, object]) -> list[Tenant]:
-    assert raw_days
-    made = []
-    for owner in OWNERS:
-        partner = await Partner.register(http, stack)
-        await partner.grant("--channel", owner)
-        reply = await partner.submit(f"{DATASET}/{resource_of(owner)}/{DAY}", partner_id=owner)
-        assert reply.status == 202, reply
-        done = await partner.finished(reply.result["requestid"])
-        made.append(Tenant(partner, owner, reply.result["requestid"], done["downloadurl"]))
-    return made
+def post(tenant: Tenant, path: str, request: dict[str, str], *, base: str = "", token: str = "") -> Awaitable[Outcome]:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    partner = tenant.partner
+    return call(
+        *(partner.http, "POST", f"{base or partner.stack.gateway}{path}"), json={"request": request}, headers=headers
+    )
 
 
-def seen(status: int, body: Mapping[str, object], target: Target) -> Seen:
-    params = body["params"]
-    assert isinstance(params, dict)
-    kept = {**body, "ts": "", "params": {**params, "resmsgid": ""}}
-    text = json.dumps(kept)
-    for name, word in ((target.request_id, "REQUEST"), (target.owner, "OWNER"), (target.resource, "RESOURCE")):
-        text = text.replace(name, word)
-    return Seen(status, text)
+def key(tenant: Tenant) -> dict[str, str]:
+    return {"licenseKey": tenant.partner.license_key}
 
 
-async def zip_or_refusal(answer: aiohttp.ClientResponse, target: Target) -> Seen:
-    if answer.content_type == "application/zip":
-        return Seen(answer.status, "", await answer.read())
-    return seen(answer.status, await answer.json(), target)
+def get(tenant: Tenant, path: str, **headers: str) -> Awaitable[Outcome]:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return call(tenant.partner.http, "GET", f"{tenant.partner.stack.gateway}{path}", headers=named)
 
 
-async def v1(tenant: Tenant, target: Target) -> Seen:
-    url = f"{tenant.partner.stack.gateway}/v1/datasets/{DATASET}/{target.resource}/{DAY}"
-    body = {"request": {"licenseKey": tenant.partner.license_key}}
-    async with tenant.partner.http.post(url, json=body) as answer:
-        return await zip_or_refusal(answer, target)
+def v1(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
+    return post(tenant, f"/v1/datasets/{target.path}", key(tenant) | {"partnerid": target.owner})
 
 
-async def v3(tenant: Tenant, target: Target) -> Seen:
-    url = f"{tenant.partner.stack.gateway}/data/v3/datasets/{DATASET}/{target.owner}/{DAY}"
-    headers = {"X-Channel-ID": target.owner, "X-API-Key": tenant.partner.license_key}
-    async with tenant.partner.http.get(url, headers=headers) as answer:
-        return await zip_or_refusal(answer, target)
+def v1_get(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
+    return get(tenant, f"/v1/datasets/{target.path}", X_API_Key=tenant.partner.license_key)
 
 
-async def v2_submit(tenant: Tenant, target: Target) -> Seen:
-    reply = await tenant.partner.submit(f"{DATASET}/{target.resource}/{DAY}", partner_id=target.owner)
-    return seen(reply.status, reply.body, target)
+def v3_token(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
+    return get(tenant, f"/data/v3/datasets/{target.path}", Authorization=f"Bearer {tenant.token}")
 
 
-async def v2_submit_in_own_name(tenant: Tenant, target: Target) -> Seen:
-    reply = await tenant.partner.submit(f"{DATASET}/{target.resource}/{DAY}", partner_id=tenant.owner)
-    return seen(reply.status, reply.body, target)
+def v3_channel(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
+    headers = {"X_API_Key": tenant.partner.license_key, "X_Channel_ID": target.owner}
+    return get(tenant, f"/data/v3/datasets/{target.path}", **headers)
 
 
-async def v2_status(tenant: Tenant, target: Target) -> Seen:
-    reply = await tenant.partner.status(target.request_id)
-    return seen(reply.status, reply.body, target)
+def v3_channel_of_ones_own(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
+    headers = {"Authorization": f"Bearer {tenant.token}", "X_Channel_ID": tenant.owner}
+    return get(tenant, f"/data/v3/datasets/{target.path}", **headers)
 
 
-async def v2_list(tenant: Tenant, target: Target) -> Seen:
-    url = f"{tenant.partner.stack.gateway}/v2/datasets/requests/{target.owner}"
-    reply = await post(tenant.partner.http, url, {"licenseKey": tenant.partner.license_key})
-    return seen(reply.status, reply.body, target)
+def submit(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
+    return post(tenant, f"/v2/datasets/{target.path}", key(tenant) | {"partnerid": target.owner, "username": "u"})
 
 
-async def internal_authorize(tenant: Tenant, target: Target) -> Seen:
-    named = {"clientName": tenant.partner.name, "licenseKeyName": KEY_NAME, "resourceId": target.resource}
-    url = f"{tenant.partner.stack.gateway_internal}/v1/client/authorize"
-    headers = {"Authorization": f"Bearer {tenant.partner.stack.service_token}"}
-    async with tenant.partner.http.post(url, json={"request": named}, headers=headers) as answer:
-        return seen(answer.status, await answer.json(), target)
+def submit_as_oneself(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
+    return post(tenant, f"/v2/datasets/{target.path}", key(tenant) | {"partnerid": tenant.owner, "username": "u"})
 
 
-OPERATIONS: dict[Operation, tuple[int, int, str]] = {
-    v1: (200, 403, "AUTHORIZATION_FAILED"),
-    v3: (200, 403, "AUTHORIZATION_FAILED"),
-    v2_submit: (202, 403, "AUTHORIZATION_FAILED"),
-    v2_submit_in_own_name: (202, 403, "AUTHORIZATION_FAILED"),
-    v2_status: (200, 404, "INVALID_REQUESTID"),
-    v2_list: (200, 403, "AUTHORIZATION_FAILED"),
-    internal_authorize: (200, 403, "AUTHORIZATION_FAILED"),
+def requests(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
+    return post(tenant, f"/v2/datasets/requests/{target.owner}", key(tenant))
+
+
+def status(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
+    return post(tenant, f"/v2/datasets/requests/status/{target.request_id}", key(tenant))
+
+
+def signed_link(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
+    """One's own signature under the address of another archive."""
+    link = tenant.link.replace(URL(tenant.link).raw_path, target.archive)
+    return call(tenant.partner.http, "GET", link)
+
+
+def update(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
+    """A job's report that the tenant's request is complete, with another archive."""
+    request = {"status": "complete", "downloadurl": target.archive}
+    stack = tenant.partner.stack
+    path = f"/v2/datasets/requests/update/{tenant.request_id}"
+    return post(tenant, path, request, base=stack.gateway_internal, token=stack.service_token)
+
+
+def authorize(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
+    names = {"clientName": tenant.partner.name, "licenseKeyName": KEY_NAME, "resourceId": resource_of(target.owner)}
+    stack = tenant.partner.stack
+    return post(tenant, "/v1/client/authorize", names, base=stack.gateway_internal, token=stack.service_token)
+
+
+def associate(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
+    """What only services may do, with a license key in the place of the service token."""
+    path = f"/v1/associate/{resource_of(target.owner)}"
+    partner = tenant.partner
+    return post(tenant, path, key(tenant), base=partner.stack.gateway_internal, token=partner.license_key)
+
+
+def associate_in_public(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
+    return post(tenant, f"/v1/associate/{resource_of(target.owner)}", key(tenant))
+
+
+def update_in_public(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
+    path = f"/v2/datasets/requests/update/{target.request_id}"
+    return post(tenant, path, key(tenant) | {"status": "failed"})
+
+
+Operation = Callable[[Tenant, Target], Awaitable[Outcome]]
+# What a client gets for its own resource, and for one that is foreign or unknown.
+MATRIX: dict[Operation, tuple[str, str]] = {
+    v1: (ZIP, "403 AUTHORIZATION_FAILED"),
+    v1_get: (ZIP, "403 AUTHORIZATION_FAILED"),
+    v3_token: (ZIP, "403 AUTHORIZATION_FAILED"),
+    v3_channel: (ZIP, "403 AUTHORIZATION_FAILED"),
+    v3_channel_of_ones_own: (ZIP, "403 AUTHORIZATION_FAILED"),
+    submit: ("202", "403 AUTHORIZATION_FAILED"),
+    submit_as_oneself: ("202", "403 AUTHORIZATION_FAILED"),
+    requests: (DONE, "403 AUTHORIZATION_FAILED"),
+    status: (DONE, "404 INVALID_REQUESTID"),
+    signed_link: (ZIP, "403 SignatureDoesNotMatch"),
+    update: (DONE, "400 INVALID_DATA_ERROR"),
+    authorize: (DONE, "403 AUTHORIZATION_FAILED"),
+    associate: ("401 LOGIN_FAILED", "401 LOGIN_FAILED"),
+    associate_in_public: ("404 NOT_FOUND", "404 NOT_FOUND"),
+    update_in_public: ("404 NOT_FOUND", "404 NOT_FOUND"),
 }
 
 
-def owners_in(zipped: bytes) -> set[str]:
-    """The channels of all events in a download."""
-    found = set()
-    with zipfile.ZipFile(BytesIO(zipped)) as outer:
-        for day in outer.namelist()[:-1]:
-            with zipfile.ZipFile(BytesIO(outer.read(day))) as inner:
-                lines = [line for name in inner.namelist() for line in inner.read(name).splitlines()]
-                found |= {json.loads(line)["context"]["channel"] for line in lines}
-    return found
+async def tenant_of(http: aiohttp.ClientSession, stack: Stack, issuer: LocalIssuer, owner: str) -> Tenant:
+    partner = await Partner.register(http, stack)
+    await partner.grant("--partner", owner)
+    async with open_database(SecretStr(stack.postgres), pool_size=1) as database:
+        subject = TokenSubject(issuer.issuer, partner.name)
+        await TokenSubjects(database).bind(subject, partner.name, KEY_NAME, actor="operator/test")
+    path = f"{DATASET}/{resource_of(owner)}/{FIRST}/{FIRST}"
+    request_id = (await partner.submit(path, partner_id=owner)).result["requestid"]
+    link = (await partner.finished(request_id))["downloadurl"]
+    return Tenant(partner, owner, mint_token(issuer, partner.name), request_id, link)
 
 
-@pytest.mark.parametrize("call", OPERATIONS, ids=lambda call: call.__name__)
-async def test_everybody_gets_their_own_and_sees_nothing_of_others(tenants: list[Tenant], call: Operation) -> None:
-    own, refused, code = OPERATIONS[call]
-    nobody = Target(f"in.channel.{uuid4()}", str(uuid4()))
+@pytest.fixture(scope="module")
+async def tenants(http: aiohttp.ClientSession, stack: Stack, issuer: LocalIssuer, raw_days: Days) -> list[Tenant]:
+    assert raw_days
+    return [await tenant_of(http, stack, issuer, owner) for owner in OWNERS]
+
+
+def target_of(tenant: Tenant) -> Target:
+    return Target(tenant.owner, tenant.request_id, URL(tenant.link).raw_path)
+
+
+def unknown_target(tenant: Tenant) -> Target:
+    """Of nobody: an owner without grants, a request and an archive that are not there."""
+    request_id = str(uuid4())
+    return Target(NOBODY, request_id, URL(tenant.link).raw_path.replace(tenant.request_id, request_id))
+
+
+@pytest.mark.parametrize("resource", range(3))
+@pytest.mark.parametrize("client", range(3))
+@pytest.mark.parametrize("operation", MATRIX, ids=lambda operation: operation.__name__)
+async def test_a_client_gets_what_is_its_own_and_nothing_else(
+    tenants: list[Tenant], raw_days: Days, tmp_path: Path, operation: Operation, client: int, resource: int
+) -> None:
+    caller, target = tenants[client], target_of(tenants[resource])
+    own, other = MATRIX[operation]
+    outcome = await operation(caller, target)
+    assert outcome.cell == (own if client == resource else other), outcome
+    if outcome.cell == ZIP:
+        archive = tmp_path / "download.zip"
+        archive.write_bytes(outcome.body)
+        found = compare_download(archive, [str(FIRST)], raw_days.__getitem__, Wanted(resource_of(caller.owner)))
+        assert [day.difference for day in found] == [None]
+        assert found[0].events > 0
+    if client == resource:
+        return
+    assert b"PK\x03\x04" not in outcome.body
+    unknown = await operation(caller, unknown_target(tenants[resource]))
+    assert (unknown.status, unknown.content_type) == (outcome.status, outcome.content_type)
+    assert unknown.told == outcome.told
+
+
+async def test_a_list_shows_what_is_ones_own(tenants: list[Tenant]) -> None:
     for tenant in tenants:
-        unknown = await call(tenant, nobody)
-        assert (unknown.status, code in unknown.text, unknown.zipped) == (refused, True, b"")
-        for other in tenants:
-            answer = await call(tenant, Target(other.owner, other.request_id))
-            if other is tenant:
-                assert answer.status == own, answer
-                assert not answer.zipped or owners_in(answer.zipped) == {tenant.owner}
-            else:
-                assert answer == unknown
-
-
-async def test_a_list_holds_only_own_requests(tenants: list[Tenant]) -> None:
-    for tenant in tenants:
-        listed = await v2_list(tenant, Target(tenant.owner, tenant.request_id))
-        assert "REQUEST" in listed.text
-        assert not any(other.request_id in listed.text for other in tenants if other is not tenant)
-
-
-async def test_a_signed_link_opens_its_own_download_alone(tenants: list[Tenant], http: aiohttp.ClientSession) -> None:
-    for tenant in tenants:
-        async with http.get(tenant.link) as answer:
-            assert owners_in(await answer.read()) == {tenant.owner}
-        _, _, signature = tenant.link.partition("?")
-        for other in tenants:
-            if other is not tenant:
-                async with http.get(f"{other.link.partition('?')[0]}?{signature}") as answer:
-                    assert answer.status == 403
+        listed = json.loads((await requests(tenant, target_of(tenant))).body)["result"]["requests"]
+        assert tenant.request_id in {entry["requestid"] for entry in listed}
+        assert {entry["resourceid"] for entry in listed} == {resource_of(tenant.owner)}
