@@ -22,11 +22,19 @@ if TYPE_CHECKING:
     import aiohttp
 
     from deploy.local.stack import Stack
+    from exhaust.postgres import Database
 
 OWNER = PLAN.channel_ids[0]
 SUBMIT = f"v2/datasets/eks-consumption-raw/{resource_of(OWNER)}/{FIRST}/{FIRST}"
 REVOKED_WITHIN_S = 5
 AT_ONCE = 50
+KEPT = """
+WITH mine AS (SELECT r.* FROM requests r JOIN data_exhaust_users u ON u.id = r.user_id WHERE client_name = $1)
+SELECT (SELECT count(*) FROM mine) AS requests,
+       (SELECT count(*) FROM request_days JOIN mine USING (request_id)) AS days,
+       (SELECT count(*) FROM audit WHERE action = 'submit' AND actor IN (SELECT 'user/' || user_id FROM mine))
+           AS submits
+"""
 
 
 @pytest.fixture
@@ -68,7 +76,9 @@ async def test_a_revoked_key_is_refused_by_both_at_once(partner: Partner, second
     assert [(status, body["params"]["err"]) for status, body in answers] == [(401, "LOGIN_FAILED")] * 2
 
 
-async def test_fifty_submits_at_once_with_one_key_are_one_request(partner: Partner, second: str) -> None:
+async def test_fifty_submits_at_once_with_one_key_are_one_request(
+    partner: Partner, second: str, owner_database: Database
+) -> None:
     await partner.grant("--channel", OWNER)
     gateways = [partner.stack.gateway, second]
     once = {"Idempotency-Key": "one-and-the-same"}
@@ -80,6 +90,9 @@ async def test_fifty_submits_at_once_with_one_key_are_one_request(partner: Partn
     [request_id] = {body["result"]["requestid"] for _, body in answers}
     done = await partner.finished(request_id)
     assert (done["status"], done["progress"]["daysdone"], done["progress"]["daystotal"]) == ("complete", 1, 1)
+    kept = await owner_database.fetch_one(KEPT, partner.name)
+    assert kept is not None
+    assert dict(kept) == {"requests": 1, "days": 1, "submits": 1}
     for gateway in gateways:
         status, body = await submit(partner, gateway, headers=once)
         assert (status, body["params"]["err"]) == (422, "INVALID_DATA_ERROR")
