@@ -36,6 +36,7 @@ class Action(StrEnum):
     UNBIND = "unbind"
     SUBMIT = "submit"
     UPDATE = "update"
+    DOWNLOAD = "download"
     DOWNLOAD_LINK = "download-link"
 
 

@@ -91,7 +91,7 @@ async def send(request: web.Request, objects: Objects, bucket: str, download: Do
         "Cache-Control": "private, no-cache",
         "Content-Disposition": f'attachment; filename="{download.file_name}"',
     }
-    if _names(request.headers.get("If-None-Match", ""), download.etag):
+    if is_known(request, download):
         return web.Response(status=304, headers=headers)
     size = download.info.size
     try:
@@ -121,7 +121,7 @@ async def send(request: web.Request, objects: Objects, bucket: str, download: Do
     return response
 
 
-def _names(if_none_match: str, etag: str) -> bool:
-    """Whether a list of entity tags holds this one; weak comparison, as 13.1.2 asks for."""
-    tags = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
-    return "*" in tags or etag in tags
+def is_known(request: web.BaseRequest, download: Download) -> bool:
+    """Whether the caller says that it has these bytes; weak comparison, as RFC 9110, 13.1.2 asks for."""
+    tags = {tag.strip().removeprefix("W/") for tag in request.headers.get("If-None-Match", "").split(",")}
+    return "*" in tags or download.etag in tags

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from exhaust.archive.outer_archive import outer_archive_name
+from exhaust.audit import Action, record_action
 from exhaust.days import requested_days, today_in
 from exhaust.envelope import Operation
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http_edge import Delivery
 from exhaust.objects import ObjectMissingError
 from exhaust.requests import DatasetRequest, State, parse_resource
-from services.gateway.downloads import Download, send
+from services.gateway.downloads import Download, is_known, send
 from services.gateway.filing import Submitter
 from telemetry.resource_ids import resource_id
 
@@ -126,10 +127,25 @@ class SynchronousDownloads:
         file_name = outer_archive_name(request.dataset, request.days.first, request.days.last)
         download = Download(info, str(outcome["digest"]), file_name)
 
+        if call.http.method != "HEAD" and not is_known(call.http, download):
+            await self._note(request, submitter)
+
         async def stream(http: web.Request) -> web.StreamResponse:
             return await send(http, self._objects, self._bucket, download)
 
         return Delivery(stream)
+
+    async def _note(self, request: DatasetRequest, submitter: Submitter) -> None:
+        # Before the first byte: whoever breaks off has read something too.
+        days = request.days
+        async with self._database.transaction() as connection:
+            await record_action(
+                connection,
+                actor=f"user/{submitter.user_id}",
+                action=Action.DOWNLOAD,
+                subject=f"resource/{request.resource}",
+                detail={"dataset": request.dataset, "from": days.first.isoformat(), "to": days.last.isoformat()},
+            )
 
     async def _finished_lately(self, request: DatasetRequest) -> Mapping[str, Any] | None:
         row = await self._database.fetch_one(
