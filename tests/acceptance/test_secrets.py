@@ -1,39 +1,62 @@
 """No secret lies where it does not belong: logs, topics, tables, downloads, errors."""
 
-from collections.abc import Iterable
+import asyncio
+import io
+import json
+import sys
+import zipfile
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from urllib.parse import urlsplit
 
 import pytest
 
+from client.test_issuer import LocalIssuer, mint_token
 from deploy.local.stack import Stack, service_environment
+from exhaust.audit import record_action
+from exhaust.kafka import open_producer
+from exhaust.postgres import Database
+from exhaust.settings import KafkaSettings
+from schemas.events import TOPIC_DEAD_LETTERS
 from tests.acceptance.conftest import FIRST, FOLDER, PLAN
+from tests.acceptance.test_v3 import SUBJECT, bind
+from tests.conftest import ROOT
 from tests.support.partner import Partner, post, resource_of
+from tests.support.secret_search import in_files, in_tables
 
 OWNER = PLAN.partner_ids[2]
-
-
-def leaks(places: Iterable[Path], secrets: dict[str, str]) -> list[str]:
-    """Every file below the places that holds a secret, and which."""
-    found = []
-    for place in places:
-        for path in [place] if place.is_file() else sorted(place.rglob("*")):
-            if path.is_file():
-                data = path.read_bytes()
-                found += [f"{name} in {path}" for name, secret in secrets.items() if secret.encode() in data]
-    return found
+LOGS, TOPICS = FOLDER / "logs", FOLDER / "data" / "kafka"
 
 
 async def test_secrets_stay_where_they_belong(
-    partner: Partner, stack: Stack, raw_days: dict[str, object], tmp_path: Path
+    partner: Partner,
+    stack: Stack,
+    issuer: LocalIssuer,
+    raw_days: dict[str, object],
+    owner_database: Database,
+    tmp_path: Path,
 ) -> None:
     assert raw_days
     await partner.grant("--partner", OWNER)
+    await bind(stack, issuer, partner)
     path = f"eks-consumption-raw/{resource_of(OWNER)}/{FIRST}/{FIRST}"
     reply = await partner.submit(path, partner_id=OWNER)
     data = await partner.download(await partner.finished(reply.result["requestid"]))
-    (tmp_path / "download.zip").write_bytes(data)
-    wrong = "wrong-key-5b1f9d0e-canary"
+    (tmp_path / "v2.zip").write_bytes(data)
+    token, wrong = mint_token(issuer, SUBJECT), "wrong-key-5b1f9d0e-canary"
+    for name, headers in {"v1": {"X-API-Key": partner.license_key}, "v3": {"Authorization": f"Bearer {token}"}}.items():
+        root = {"v1": "/v1/datasets", "v3": "/data/v3/datasets"}[name]
+        async with partner.http.get(f"{stack.gateway}{root}/{path}", headers=headers) as answer:
+            assert answer.status == 200
+            (tmp_path / f"{name}.zip").write_bytes(await answer.read())
+        async with partner.http.get(f"{stack.gateway}{root}/nothing/{OWNER}", headers=headers) as answer:
+            assert answer.status == 403
+            (tmp_path / f"{name}-error").write_bytes(await answer.read())
+    async with partner.http.get(f"{stack.gateway}/v1/datasets/{path}", headers={"X-API-Key": wrong}) as answer:
+        assert answer.status == 401
+        (tmp_path / "wrong-error").write_bytes(await answer.read())
     errors = [
         await post(partner.http, f"{stack.gateway}/v2/datasets/{path}", {"licenseKey": wrong}),
         await partner.submit("nothing/else", partner_id=partner.license_key),
@@ -44,6 +67,8 @@ async def test_secrets_stay_where_they_belong(
     secrets = {
         "license key": partner.license_key,
         "wrong key": wrong,
+        "token": token,
+        "signature of the token": token.rpartition(".")[2],
         "service token": stack.service_token,
         "S3 secret": stack.s3.secret_key,
         "owner's password": urlsplit(stack.postgres).password or "",
@@ -51,13 +76,85 @@ async def test_secrets_stay_where_they_belong(
         "peppers": environment["EXHAUST_LICENSE_KEY_PEPPERS"].split('"')[3],
     }
     assert all(len(secret) >= 16 for secret in secrets.values())
-    places = [FOLDER / "logs", FOLDER / "data" / "kafka", tmp_path]
-    assert leaks(places, secrets) == []
-    assert leaks([FOLDER / "data" / "postgres"], {"license key": partner.license_key, "wrong key": wrong}) == []
+    assert in_files([LOGS, TOPICS, tmp_path], secrets) == []
+    assert await in_tables(owner_database, secrets) == []
+    # The files of the database as well: what was written and rolled back or deleted again.
+    ours = {name: secrets[name] for name in ("license key", "wrong key", "token")}
+    assert in_files([FOLDER / "data" / "postgres"], ours) == []
 
 
-@pytest.mark.parametrize("secret", ["license-key-canary", "token-canary"])
-def test_the_search_finds_what_is_leaked(secret: str, tmp_path: Path) -> None:
-    (tmp_path / "logs").mkdir()
-    (tmp_path / "logs" / "x.log").write_bytes(b"\x00 {" + secret.encode() + b"}")
-    assert leaks([tmp_path], {"planted": secret}) == [f"planted in {tmp_path / 'logs' / 'x.log'}"]
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """A secret that is to be leaked on purpose, and where.
+
+    Attributes:
+        downloads: a folder of what a partner was answered.
+    """
+
+    secret: str
+    partner: Partner
+    database: Database
+    downloads: Path
+
+
+async def into_log(leak: Leak) -> Path:
+    code = (
+        "import sys, structlog; from exhaust.observability import configure_logging;"
+        " configure_logging('canary', 'INFO'); structlog.get_logger().info('canary', license_key=sys.argv[1])"
+    )
+    log = LOGS / "canary.log"
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, leak.secret, stdout=output, cwd=ROOT)
+        assert await process.wait() == 0
+    return log
+
+
+async def into_topic(leak: Leak) -> Path:
+    async with open_producer(KafkaSettings(kafka_bootstrap=leak.partner.stack.kafka)) as producer:
+        await producer.send_raw(TOPIC_DEAD_LETTERS, b"canary", json.dumps({"key": leak.secret}).encode(), [])
+    return TOPICS
+
+
+async def into_table(leak: Leak) -> str:
+    async with leak.database.transaction() as connection:
+        detail = {"licenseKey": leak.secret}
+        await record_action(connection, actor="public", action="canary", subject="canary", detail=detail)
+    return "table audit"
+
+
+async def into_zip(leak: Leak) -> str:
+    """Compressed, in a day of an archive: a search of the plain bytes would pass it by."""
+    day, outer = io.BytesIO(), leak.downloads / "outer.zip"
+    with zipfile.ZipFile(day, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("2026-09-01-1.json", f'{{"eid": "X", "key": "{leak.secret}"}}\n' * 100)
+    with zipfile.ZipFile(outer, "w") as archive:
+        archive.writestr("2026-09-01.zip", day.getvalue())
+    assert leak.secret.encode() not in outer.read_bytes()
+    return f"{outer}/2026-09-01.zip/2026-09-01-1.json"
+
+
+async def into_error(leak: Leak) -> Path:
+    """As the message id, the one thing of the caller's that an error repeats."""
+    body = {"params": {"msgid": leak.secret}, "request": {}}
+    errors = leak.downloads / "errors"
+    async with leak.partner.http.post(f"{leak.partner.stack.gateway}/v1/client", json=body) as answer:
+        assert answer.status == 400
+        errors.write_bytes(await answer.read())
+    return errors
+
+
+@pytest.mark.parametrize("plant", [into_log, into_topic, into_table, into_zip, into_error])
+async def test_the_search_finds_what_is_leaked_on_purpose(
+    plant: Callable[[Leak], Awaitable[Path | str]], partner: Partner, owner_database: Database, tmp_path: Path
+) -> None:
+    leak = Leak(f"canary-{token_hex(16)}", partner, owner_database, tmp_path)
+
+    async def search() -> list[str]:
+        planted = {"planted": leak.secret}
+        return in_files([LOGS, TOPICS, tmp_path], planted) + await in_tables(owner_database, planted)
+
+    assert await search() == []
+    place = await plant(leak)
+    found = await search()
+    assert found
+    assert all(one.startswith(f"planted in {place}") for one in found), found
