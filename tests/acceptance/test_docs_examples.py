@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from client.test_issuer import LocalIssuer
 from deploy.local.stack import Stack
 from exhaust.postgres import open_database
 from tests.acceptance.conftest import FOLDER
@@ -26,11 +27,12 @@ def blocks(file: str, language: str, *, after: str) -> list[str]:
 
 
 @pytest.fixture
-def reader(tmp_path: Path, stack: Stack) -> Path:
+def reader(tmp_path: Path, stack: Stack, issuer: LocalIssuer) -> Path:
     """A reader's folder: the stack that runs, the commands, and a `make` that has done its work already."""
     assert stack.processes
     (tmp_path / ".local").mkdir()
     (tmp_path / ".local" / "stack.json").symlink_to(FOLDER / "stack.json")
+    (tmp_path / ".local" / "test-issuer").symlink_to(issuer.folder)
     commands = {"make": "", "exhaust": f'exec {sys.executable} -m client.command "$@"\n'}
     for name, code in commands.items():
         target = tmp_path / "bin" / name
