@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
+from exhaust.archive.keys import DAYS, RECORDS
 from exhaust.catalogue import Catalogue, Dataset, Layout
 from schemas.events import DayRequested
 from services.aggregator.day_builder import BuiltDay, DayBuilder, open_day_builder
@@ -114,6 +115,7 @@ class RawDataset:
             return {name: archive.read(name) for name in archive.namelist()}
 
     async def archives(self) -> list[str]:
-        """Keys of all that was built of the dataset."""
-        found = self.objects.list(self.settings.s3_exhaust_bucket, f"days/{self.dataset.id}/")
-        return [info.key async for info in found]
+        """Keys of all that was built of the dataset: day archives, then their records."""
+        prefixes = (f"{start}{self.dataset.id}/" for start in (DAYS, RECORDS))
+        bucket = self.settings.s3_exhaust_bucket
+        return [info.key for prefix in prefixes async for info in self.objects.list(bucket, prefix)]
