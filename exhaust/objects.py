@@ -50,6 +50,10 @@ class ObjectExistsError(Exception):
     """An object with this key exists and was to stay."""
 
 
+class UploadGoneError(ExhaustError):
+    """Somebody else aborted the multipart upload; it may be begun again."""
+
+
 class Objects:
     """The operations on objects. All raise ExhaustError SERVICE_UNAVAILABLE when S3 does not answer."""
 
@@ -219,7 +223,7 @@ class Objects:
             page = await self._write("list_multipart_uploads", Bucket=bucket, **marker)
             for upload in page.get("Uploads", ()):
                 if upload["Initiated"] < begun_before:
-                    with contextlib.suppress(ObjectMissingError):  # somebody else was faster
+                    with contextlib.suppress(UploadGoneError):  # somebody else was faster
                         await self._write(
                             "abort_multipart_upload", Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"]
                         )
@@ -286,6 +290,10 @@ def _translated(bucket: str, key: str) -> Iterator[None]:
     except ClientError as error:
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
         code = error.response["Error"]["Code"]
+        if code == "NoSuchUpload":
+            raise UploadGoneError(
+                ErrorCode.SERVICE_UNAVAILABLE, f"the upload of {key} was aborted on the way"
+            ) from error
         if status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
             raise ObjectMissingError(key) from error
         if status in {HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED}:

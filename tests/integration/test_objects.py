@@ -8,7 +8,7 @@ import itertools
 import traceback
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -20,6 +20,7 @@ from exhaust.errors import ErrorCode, ExhaustError, SourceObjectError
 from exhaust.multipart import MIN_PART as PART_SIZE
 from exhaust.object_info import ObjectInfo
 from exhaust.objects import ObjectExistsError, ObjectMissingError, Objects, open_objects
+from services.aggregator.reaping import reap_uploads
 from tests.support.s3_proxy import closed_port, proxy
 from tests.support.signed_s3 import delete_object, lifetimes, open_uploads
 
@@ -285,6 +286,37 @@ async def test_an_upload_that_is_cancelled_while_it_begins_leaves_nothing(shelf:
         with pytest.raises(asyncio.CancelledError):
             await uploading
     assert await shelf.open_uploads() == []
+
+
+# Uploads that were left behind.
+
+
+async def test_abandoned_uploads_are_reaped_and_young_ones_are_not(shelf: Shelf) -> None:
+    bucket = f"reaped-{uuid4().hex[:8]}"
+    await shelf.objects.create_bucket(bucket)
+
+    async def still_open() -> list[str]:
+        return await open_uploads(shelf.settings, bucket, "")
+
+    stop = asyncio.Event()
+    async with shelf.objects.multipart(bucket, "a.zip", ZIP) as upload:
+        await upload.add_front(bytearray(PART_SIZE), PART_SIZE)
+        await until(lambda: _is(still_open, ["a.zip"]))
+        assert await shelf.objects.reap_uploads(bucket, begun_before=datetime.now(UTC) - timedelta(hours=1)) == 0
+        assert await still_open() == ["a.zip"]
+        # What a worker does all the time.
+        reaping = asyncio.create_task(reap_uploads(shelf.objects, bucket, timedelta(seconds=-5), stop))
+        await until(lambda: _is(still_open, []))
+        with pytest.raises(ExhaustError) as raised:
+            await upload.complete()
+        assert raised.value.retryable
+        stop.set()
+        await reaping
+    assert [found async for found in shelf.objects.list(bucket, "")] == []
+
+
+async def _is(ask: Callable[[], Awaitable[list[str]]], expected: list[str]) -> bool:
+    return await ask() == expected
 
 
 # Streams.
