@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import sys
 import tracemalloc
 import zlib
 from datetime import timedelta
@@ -18,6 +19,11 @@ from exhaust.errors import ErrorCode, ExhaustError, SourceObjectError
 from telemetry.resource_ids import resource_id
 from tests.support.raw_dataset import CHANNEL, DAY, MINE, RawDataset, event, packed
 from tests.support.signed_s3 import delete_object
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -334,6 +340,64 @@ async def test_an_object_without_compression_is_read_as_it_is(shared: RawDataset
     assert built.record.unreadable == 2
 
 
+@pytest.mark.parametrize("layout", list(Layout))
+@pytest.mark.parametrize("name", [f"{NAME}.zst", f"{NAME}.zstd", NAME])
+async def test_a_zstd_object_is_read_whatever_its_name(
+    new_dataset: Callable[..., RawDataset], layout: Layout, name: str
+) -> None:
+    dataset = new_dataset(layout)
+    folder = "" if layout is Layout.SHARED else f"{CHANNEL}/"
+    lines = [event(number) for number in range(2000)]
+    await dataset.put(f"{folder}{name}", zstd.compress(b"".join(lines[:900])) + zstd.compress(b"".join(lines[900:])))
+    built = await dataset.build()
+    assert list((await dataset.members(built.record)).values()) == [b"".join(lines)]
+    assert built.record.events == 2000
+
+
+async def test_a_zstd_object_that_is_cut_is_named(shared: RawDataset) -> None:
+    await shared.put(f"{NAME}.zst", zstd.compress(event())[:-2])
+    with pytest.raises(SourceObjectError, match=NAME) as raised:
+        await shared.build()
+    assert raised.value.code is ErrorCode.SOURCE_OBJECT_UNREADABLE
+
+
+ODD_KEYS = [
+    "a b",
+    "a+b",
+    "100%",
+    "%2F%20",
+    "Ünïcode-名",
+    '"quoted"',
+    "it's",
+    "a&b=c?d#e",
+    "<tag>",
+    "~!@$^*()",
+]
+
+
+@pytest.mark.parametrize("layout", list(Layout))
+async def test_keys_may_hold_any_character(new_dataset: Callable[..., RawDataset], layout: Layout) -> None:
+    dataset = new_dataset(layout)
+    folder = "" if layout is Layout.SHARED else f"{CHANNEL}/"
+    names = {f"2026-11-01-{odd}.json.gz": event(number) for number, odd in enumerate(ODD_KEYS)}
+    for name, line in names.items():
+        await dataset.put(folder + name, packed(line))
+    built = await dataset.build()
+    assert {source.object: source.events for source in built.record.sources} == dict.fromkeys(
+        (f"{dataset.dataset.prefix}{folder}{name}" for name in names), 1
+    )
+    assert sorted((await dataset.members(built.record)).values()) == sorted(names.values())
+    assert (await dataset.build()).reused
+
+
+@pytest.mark.parametrize("odd", ODD_KEYS)
+async def test_a_bad_object_is_named_whatever_its_characters(shared: RawDataset, odd: str) -> None:
+    await shared.put(f"2026-11-01-{odd}.gz", SOUND[:-3])
+    with pytest.raises(SourceObjectError) as raised:
+        await shared.build()
+    assert raised.value.source_object == f"{shared.dataset.prefix}2026-11-01-{odd}.gz"
+
+
 async def test_thousands_of_gzip_members_are_one_object(shared: RawDataset) -> None:
     lines = [event(number) for number in range(2000)]
     await shared.put(f"{NAME}.gz", b"".join(packed(line) for line in lines))
@@ -359,6 +423,7 @@ BAD: dict[str, tuple[bytes, ErrorCode]] = {
     "garbage behind zero bytes": (SOUND + bytes(9) + b"x", ErrorCode.SOURCE_OBJECT_UNREADABLE),
     "damaged inside": (SOUND[:60] + bytes([SOUND[60] ^ 255]) + SOUND[61:], ErrorCode.SOURCE_OBJECT_UNREADABLE),
     "no gzip": (event(), ErrorCode.SOURCE_OBJECT_UNREADABLE),
+    "zstd by another name": (zstd.compress(event()), ErrorCode.SOURCE_OBJECT_UNREADABLE),
     "only zero bytes": (bytes(100), ErrorCode.SOURCE_OBJECT_UNREADABLE),
     "line too long": (packed(event(filler="x" * (MIB + 1 - len(event())))), ErrorCode.LIMIT_EXCEEDED),
     "last line too long": (packed(event(filler="x" * MIB).rstrip()), ErrorCode.LIMIT_EXCEEDED),

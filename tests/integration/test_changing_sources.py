@@ -1,0 +1,102 @@
+"""Raw objects that change under a worker: the day is planned anew, and holds what lies there then."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import itertools
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from exhaust.catalogue import Layout
+from exhaust.objects import open_objects
+from exhaust.records import Record
+from schemas.events import TOPIC_DAYS
+from services.aggregator.assembler import Assembler
+from services.aggregator.day_worker import DayMetrics, DayWorker
+from services.aggregator.news import News
+from tests.support.raw_dataset import RawDataset, event, packed
+from tests.support.s3_proxy import proxy
+from tests.support.signed_s3 import delete_object
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from exhaust.kafka import Producer
+    from exhaust.objects import Objects
+    from exhaust.settings import ObjectSettings
+    from tests.support.s3_proxy import Proxy
+
+MIB = 1024 * 1024
+PATIENCE_S = 45.0
+NAMES = [f"2026-11-01-{1793491200000 + number}.json.gz" for number in range(6)]
+NOISE = hashlib.shake_128(b"noise").hexdigest(2 * MIB)
+LARGE = [event(number, filler=NOISE[number * 8192 : (number + 1) * 8192]) for number in range(512)]
+
+
+@pytest.fixture
+async def dataset(objects: Objects, object_settings: ObjectSettings) -> RawDataset:
+    """A large object and five small ones. With one lane only the first few are opened before the large one is read."""
+    made = RawDataset.new(objects, object_settings, Layout.SHARED)
+    await made.put(NAMES[0], packed(*LARGE))
+    for number, name in enumerate(NAMES[1:], start=1):
+        await made.put(name, packed(event(number)))
+    return made
+
+
+@asynccontextmanager
+async def working(dataset: RawDataset, producer: Producer) -> AsyncIterator[tuple[DayWorker, Proxy]]:
+    """A worker whose readings are cut again and again, so that there is time between two ranges."""
+    async with proxy(dataset.settings.s3_endpoint, cut_after=MIB // 2) as way:
+        settings = dataset.settings.model_copy(update={"s3_endpoint": f"http://{way.address}"})
+        async with open_objects(settings) as objects, replace(dataset, objects=objects).builder() as builder:
+            assembler = Assembler(dataset.objects, dataset.settings.s3_exhaust_bucket)
+            metrics = DayMetrics(CollectorRegistry())
+            yield DayWorker(builder, assembler, News(producer), metrics, retry_for=timedelta(minutes=1)), way
+
+
+async def first_cut(way: Proxy) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        for pause in itertools.repeat(0.005):
+            if way.cuts:
+                return
+            await asyncio.sleep(pause)
+
+
+async def handled(worker: DayWorker, dataset: RawDataset) -> asyncio.Task[None]:
+    record = Record(TOPIC_DAYS, 0, 0, b"key", dataset.wanted().to_json(), ())
+    return asyncio.create_task(worker.handle(record))
+
+
+async def test_an_object_that_is_replaced_between_two_ranges_is_read_anew(
+    dataset: RawDataset, producer: Producer
+) -> None:
+    async with working(dataset, producer) as (worker, way):
+        handling = await handled(worker, dataset)
+        await first_cut(way)
+        await dataset.put(NAMES[0], packed(*reversed(LARGE)))
+        await asyncio.wait_for(handling, PATIENCE_S)
+    found = await dataset.build()
+    assert found.reused, "the archive that was written is not that of what lies there now"
+    members = await dataset.members(found.record)
+    assert members[NAMES[0].removesuffix(".gz")] == b"".join(reversed(LARGE))
+    assert len(await dataset.archives()) == 2  # nothing is left of the first plan
+
+
+async def test_an_object_that_is_deleted_between_listing_and_reading_is_not_in_the_day(
+    dataset: RawDataset, producer: Producer
+) -> None:
+    async with working(dataset, producer) as (worker, way):
+        handling = await handled(worker, dataset)
+        await first_cut(way)
+        await delete_object(dataset.settings, dataset.settings.s3_raw_bucket, f"{dataset.dataset.prefix}{NAMES[-1]}")
+        await asyncio.wait_for(handling, PATIENCE_S)
+    found = await dataset.build()
+    assert found.reused, "the archive that was written is not that of what lies there now"
+    assert list(await dataset.members(found.record)) == [name.removesuffix(".gz") for name in NAMES[:-1]]
+    assert len(await dataset.archives()) == 2
