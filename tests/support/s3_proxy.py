@@ -56,11 +56,13 @@ class Proxy:
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            # Both before anything is waited for: the wait may be cancelled.
+            writer.close()
+            server_writer.close()
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
             for side in (writer, server_writer):
-                side.close()
                 with suppress(OSError):
                     await side.wait_closed()
 
@@ -110,6 +112,7 @@ async def proxy(
         task = asyncio.create_task(running.pass_on(reader, writer))
         connections.add(task)
         task.add_done_callback(connections.discard)
+        task.add_done_callback(lambda _: writer.close())  # also when it was cancelled before it began
 
     server = await asyncio.start_server(connected, "127.0.0.1", port)
     running.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
