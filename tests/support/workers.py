@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
 import signal
 import sys
@@ -29,6 +30,7 @@ class Worker:
 
     process: asyncio.subprocess.Process
     port: int
+    log: Path
 
     @property
     def address(self) -> str:
@@ -38,6 +40,11 @@ class Worker:
         """The value of a metric; 0 while it has none."""
         lines = http_answer(self.port, "/metrics")[1].decode().splitlines()
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{metric} "))
+
+    def archives(self) -> int:
+        """How many day archives it has written, by its log."""
+        lines = map(json.loads, self.log.read_text().splitlines())
+        return sum(line["archives"] for line in lines if line["event"] == "day.scanned")
 
     async def end(self, number: signal.Signals) -> None:
         """Send a signal that ends it, and wait until it has ended."""
@@ -62,11 +69,12 @@ class Workers:
             "EXHAUST_KAFKA_SESSION_TIMEOUT": "PT2S",
             "EXHAUST_ABANDONED_AFTER": "PT0.5S",
         }
-        with (self.logs / f"{port}.log").open("wb") as log:
+        path = self.logs / f"{port}.log"
+        with path.open("wb") as log:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "services.aggregator", env=environment, stdout=log, stderr=log
             )
-        worker = Worker(process, port)
+        worker = Worker(process, port, path)
         self.running.append(worker)
         await _until(lambda: http_answer(port, "/health/ready")[0] == _OK)
         return worker
