@@ -7,8 +7,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
+    from uuid import UUID
 
     from exhaust.postgres import Connection, Database
 
@@ -21,6 +22,10 @@ WHERE ($1::text IS NULL OR actor = $1)
   AND ($5::timestamptz IS NULL OR at < $5)
   AND ($6::bigint IS NULL OR id < $6)
 ORDER BY id DESC LIMIT $7
+"""
+_LINKS: Final = """
+INSERT INTO audit (actor, action, subject, detail)
+SELECT $1, $2, 'request/' || request_id, '{}' FROM unnest($3::uuid[]) AS request_id
 """
 
 
@@ -93,6 +98,11 @@ async def record_action(
     await connection.execute(
         "INSERT INTO audit (actor, action, subject, detail) VALUES ($1, $2, $3, $4)", actor, action, subject, detail
     )
+
+
+async def record_links(connection: Connection, *, actor: str, request_ids: Sequence[UUID]) -> None:
+    """Append that download links of requests were given to somebody, a row for each."""
+    await connection.execute(_LINKS, actor, Action.DOWNLOAD_LINK, request_ids)
 
 
 async def find_acts(database: Database, wanted: AuditFilter) -> list[Act]:

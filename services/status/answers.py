@@ -42,11 +42,14 @@ class Answers:
             return result
         outcome = view.outcome or {}
         result |= {name: outcome[name] for name in ("size", "sha256", "events", "bytes") if name in outcome}
-        expires_at = self._expires_at(view)
-        result["expiresat"] = expires_at.isoformat(timespec="seconds")
-        if expires_at <= datetime.now(UTC):
+        result["expiresat"] = self._expires_at(view).isoformat(timespec="seconds")
+        if not self.has_link(view):
             return result | {"expired": True}
         return result | {"downloadurl": await self._link(view, str(outcome["key"]))}
+
+    def has_link(self, view: RequestView) -> bool:
+        """Whether a request's description holds a link to its download."""
+        return view.state is State.COMPLETE and self._expires_at(view) > datetime.now(UTC)
 
     async def entry(self, view: RequestView) -> dict[str, object]:
         """One entry of the list operation."""

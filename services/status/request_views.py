@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from exhaust.audit import record_links
 from exhaust.days import DayRange
 from exhaust.requests import State
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -85,6 +86,11 @@ class RequestViews:
         """A request; None when there is none."""
         row = await self._database.fetch_one(_ONE, request_id)
         return _view(row) if row else None
+
+    async def note_links(self, user_id: int, request_ids: Sequence[UUID]) -> None:
+        """Keep in the audit that a user was given the links of downloads."""
+        async with self._database.transaction() as connection:
+            await record_links(connection, actor=f"user/{user_id}", request_ids=request_ids)
 
     async def of_partner(
         self, partner_id: str, *, user_id: int, after: Place | None, limit: int

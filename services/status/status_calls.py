@@ -17,6 +17,8 @@ from services.status.request_views import Place
 from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from exhaust.grant_store import GrantStore
     from exhaust.http_edge import Call
     from services.status.answers import Answers
@@ -52,21 +54,29 @@ class StatusCalls:
                 raise unknown_request()
             left = deadline - time.monotonic()
             if view.state.is_terminal or left <= 0:
+                await self._note_links(user_id, [view])
                 return Answer(await self._answers.status(view))
             await self._changes.wait(request_id, min(left, LOOK_AGAIN_S))
 
     async def list(self, call: Call) -> Answer:
         """A partner's requests that the caller may read, newest first, in pages: `?limit=50&next=…`."""
+        user_id = _caller(call)
         views, more = await self._views.of_partner(
             required(call.path("partnerid"), ErrorCode.MISSING_PARTNERID, "partnerid"),
-            user_id=_caller(call),
+            user_id=user_id,
             after=_place(call.http.query.get("next")),
             limit=_number(call, "limit", default=DEFAULT_LIMIT, least=1, most=MAX_LIMIT),
         )
+        await self._note_links(user_id, views)
         result: dict[str, object] = {"requests": [await self._answers.entry(view) for view in views]}
         if more is not None:
             result["next"] = _cursor(more)
         return Answer(result)
+
+    async def _note_links(self, user_id: int, views: Sequence[RequestView]) -> None:
+        linked = [view.request_id for view in views if self._answers.has_link(view)]
+        if linked:
+            await self._views.note_links(user_id, linked)
 
     async def _may_see(self, user_id: int, view: RequestView) -> bool:
         """Whether the caller acts for the request's partner and may read its resource.

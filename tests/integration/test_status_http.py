@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from yarl import URL
 
 from exhaust.archive.keys import outer_archive_key
+from exhaust.audit import Action, AuditFilter, find_acts
 from exhaust.catalogue import load_catalogue
 from exhaust.envelope import CALLER_HEADER
 from exhaust.grant_store import GrantStore
@@ -288,6 +289,18 @@ async def link(
     assert found["sha256"] == event.archive.sha256
     assert found["progress"]["daysdone"] == DAYS
     return URL(found["downloadurl"], encoded=True)
+
+
+async def test_whoever_is_given_links_is_in_the_audit(
+    status: Status, link: URL, database: Database, request_id: UUID, caller: int
+) -> None:
+    assert link
+    before = await find_acts(database, AuditFilter(action=Action.DOWNLOAD_LINK))
+    await status.of(request_id, caller)
+    await listed(status, caller)
+    acts = await find_acts(database, AuditFilter(action=Action.DOWNLOAD_LINK))
+    assert len(acts) == len(before) + 2
+    assert {(act.actor, act.subject) for act in acts} == {(f"user/{caller}", f"request/{request_id}")}
 
 
 async def test_the_link_downloads_the_archive_as_a_file(status: Status, link: URL) -> None:
