@@ -68,10 +68,6 @@ class Export:
     first: date
     raw: dict[str, dict[str, bytes]]
 
-    @property
-    def prefix(self) -> str:
-        return f"days/{DATASET}/{resource_of(self.owner)}/"
-
     async def submit(self, first: int = 0, last: int = -1) -> str:
         """The id of a request for the days from one number to another."""
         days = sorted(self.raw)
@@ -89,7 +85,12 @@ class Export:
         return hashlib.sha256(await self.download(await self.submit())).hexdigest()
 
     async def built(self) -> list[str]:
-        return [found.key async for found in self.objects.list(self.settings.s3_exhaust_bucket, self.prefix)]
+        """Keys of the day archives and of their records."""
+        keys = []
+        for kind in ("days", "records"):
+            prefix = f"{kind}/{DATASET}/{resource_of(self.owner)}/"
+            keys += [found.key async for found in self.objects.list(self.settings.s3_exhaust_bucket, prefix)]
+        return keys
 
     async def forget(self) -> None:
         """Delete every day archive, so that the next request is as the first."""

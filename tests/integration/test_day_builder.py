@@ -17,7 +17,7 @@ from deploy.local.independent_count import Wanted, count_object, expected_lines
 from exhaust.catalogue import Layout
 from exhaust.errors import ErrorCode, ExhaustError, SourceObjectError
 from telemetry.resource_ids import resource_id
-from tests.support.raw_dataset import CHANNEL, DAY, MINE, RawDataset, event, packed
+from tests.support.raw_dataset import CHANNEL, DAY, MINE, RawDataset, event, packed, record_key
 from tests.support.signed_s3 import delete_object
 
 if sys.version_info >= (3, 14):
@@ -55,10 +55,6 @@ def by_resource(new_dataset: Callable[..., RawDataset]) -> RawDataset:
     return new_dataset(Layout.RESOURCE)
 
 
-def record_key_of(record: DayRecord) -> str:
-    return record.key.replace("days/", "records/", 1).removesuffix("zip") + "json"
-
-
 # The shared layout.
 
 
@@ -88,7 +84,7 @@ async def agrees_with_itself(dataset: RawDataset, record: DayRecord) -> None:
     assert record.crc32 == zlib.crc32(data)
     assert record.sha256 == hashlib.sha256(data).hexdigest()
     assert record.key.startswith(f"days/{dataset.dataset.id}/")
-    assert await dataset.archives() == [record.key, record_key_of(record)]
+    assert await dataset.archives() == [record.key, record_key(record)]
 
 
 async def test_tags_choose_among_the_resources_events(shared: RawDataset) -> None:
@@ -224,9 +220,8 @@ async def test_a_day_that_was_built_is_found_and_nothing_is_written(shared: RawD
 async def test_an_archive_without_its_record_is_built_again(shared: RawDataset) -> None:
     await shared.put(f"{NAME}.gz", packed(event()))
     first = await shared.build()
-    record_key = record_key_of(first.record)
     await shared.objects.put(shared.settings.s3_exhaust_bucket, first.record.key, b"half an arch")
-    await delete_object(shared.settings, shared.settings.s3_exhaust_bucket, record_key)
+    await delete_object(shared.settings, shared.settings.s3_exhaust_bucket, record_key(first.record))
     again = await shared.build()
     assert not again.reused
     assert again.record == first.record

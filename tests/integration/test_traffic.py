@@ -15,7 +15,7 @@ from exhaust.archive.outer_archive import Literal, StoredDay, outer_segments
 from exhaust.catalogue import Layout
 from exhaust.objects import open_objects
 from services.aggregator.assembler import Assembler
-from tests.support.raw_dataset import CHANNEL, DAY, RawDataset, event, packed
+from tests.support.raw_dataset import CHANNEL, DAY, RawDataset, event, packed, record_key
 from tests.support.s3_proxy import proxy
 
 if TYPE_CHECKING:
@@ -90,4 +90,4 @@ async def test_a_day_that_exists_costs_a_listing_and_one_small_object(
     assert again.record == record
     listing, found = way.asked
     assert listing.startswith(f"GET /{dataset.settings.s3_raw_bucket}?list-type=2&")
-    assert found == f"GET /{dataset.settings.s3_exhaust_bucket}/{record.key.removesuffix('zip')}json"
+    assert found == f"GET /{dataset.settings.s3_exhaust_bucket}/{record_key(record)}"

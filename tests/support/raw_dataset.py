@@ -119,3 +119,8 @@ class RawDataset:
         prefixes = (f"{start}{self.dataset.id}/" for start in (DAYS, RECORDS))
         bucket = self.settings.s3_exhaust_bucket
         return [info.key for prefix in prefixes async for info in self.objects.list(bucket, prefix)]
+
+
+def record_key(record: DayRecord) -> str:
+    """Where the record lies that says that a day archive is there."""
+    return record.key.replace(DAYS, RECORDS, 1).removesuffix("zip") + "json"
