@@ -224,7 +224,7 @@ class Consumption:
             # A class of its own: the driver keeps the last assignment on the class, for all groups of a process.
             partition_assignment_strategy=(type("StickyAssignor", (StickyPartitionAssignor,), {}),),
         )
-        consumer.subscribe([self._topic], listener=_Listener(self))
+        consumer.subscribe([self._topic], listener=_Listener(self, consumer))
         return consumer
 
     async def _turn(self, consumer: AIOKafkaConsumer, stop: asyncio.Event, beat: Beat) -> None:
@@ -321,17 +321,22 @@ class Consumption:
             await asyncio.wait(self._tasks.values(), timeout=drain_s)
         await self._commit(consumer)
 
-    def forget(self) -> None:
-        """A rebalance took the partitions away: what still runs goes on, and commits nothing."""
+    async def leave(self, consumer: AIOKafkaConsumer) -> None:
+        """A rebalance takes the partitions away: commit what is finished; what still runs goes on and commits nothing.
+
+        The driver calls this before it joins the new generation, when the old one may still commit.
+        """
+        await self._commit(consumer)
         self._ledgers.clear()
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # the driver is untyped
-    def __init__(self, consumption: Consumption) -> None:
+    def __init__(self, consumption: Consumption, consumer: AIOKafkaConsumer) -> None:
         self._consumption = consumption
+        self._consumer = consumer
 
     async def on_partitions_revoked(self, _revoked: set[TopicPartition]) -> None:
-        self._consumption.forget()
+        await self._consumption.leave(self._consumer)
 
     async def on_partitions_assigned(self, _assigned: set[TopicPartition]) -> None:
         """Nothing to do: every turn of the loop pauses or resumes what is assigned then."""

@@ -70,12 +70,11 @@ class DayBuilder:
             return BuiltDay(DayRecord.from_json(await self._objects.get(bucket, record_key)), reused=True)
         except ObjectMissingError:
             key = day_archive_key(*place)
+            archive = WantedArchive(selection, key, record_key)
             alone = key if selection.takes_all else None
             scan = ScanKey(dataset.id, wanted.day, listing_fingerprint(sources), alone)
-            record = await self._scans.write(scan, sources, WantedArchive(selection, key))
-        # Last, because the record is what says that the archive is there.
-        await self._objects.put(bucket, record_key, record.to_json(), content_type="application/json")
-        return BuiltDay(record, reused=False)
+            record, joined = await self._scans.write(scan, sources, archive)
+        return BuiltDay(record, reused=joined)
 
     def _dataset(self, wanted: DayRequested) -> Dataset:
         dataset = self._catalogue.find(wanted.datasetid)

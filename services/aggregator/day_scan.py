@@ -39,10 +39,11 @@ _OPENED_AHEAD: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class WantedArchive:
-    """A day archive to be written: what shall be in it, and its key in the exhaust bucket."""
+    """A day archive to be written: what shall be in it, and the keys of the archive and its record."""
 
     selection: Selection
     key: str
+    record_key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class DayScanner:
         self._limits = limits
 
     async def write(self, day: date, sources: Sequence[ObjectInfo], wanted: Sequence[WantedArchive]) -> list[DayRecord]:
-        """Write the archives that are wanted of one day.
+        """Write the archives that are wanted of one day, and their records.
 
         Args:
             day: the day.
@@ -116,7 +117,14 @@ class DayScanner:
             except BaseExceptionGroup as errors:
                 raise errors.exceptions[0] from errors
             numbers = await self._line_numbers(archives)
-            return [await archive.record(numbers) for archive in archives]
+            records = [await archive.record(numbers) for archive in archives]
+        # Last, because a record is what says that its archive is there.
+        await asyncio.gather(*map(self._keep, wanted, records))
+        return records
+
+    async def _keep(self, wanted: WantedArchive, record: DayRecord) -> None:
+        data = record.to_json()
+        await self._objects.put(self._buckets.exhaust, wanted.record_key, data, content_type="application/json")
 
     async def _scan(
         self,

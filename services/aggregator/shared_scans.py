@@ -60,17 +60,16 @@ class SharedScans:
         self._promised: dict[str, asyncio.Future[DayRecord]] = {}
         self._scans: set[asyncio.Task[None]] = set()
 
-    async def write(self, key: ScanKey, sources: Sequence[ObjectInfo], wanted: WantedArchive) -> DayRecord:
-        """The record of an archive that this or an earlier call has had written.
+    async def write(self, key: ScanKey, sources: Sequence[ObjectInfo], wanted: WantedArchive) -> tuple[DayRecord, bool]:
+        """The record of an archive, and whether it was an earlier call that had it written.
 
         Raises:
             ExhaustError: see DayScanner.write.
         """
-        promise = self._promised.get(wanted.key)
-        if promise is None:
-            promise = self._promise(key, sources, wanted)
+        earlier = self._promised.get(wanted.key)
+        promise = self._promise(key, sources, wanted) if earlier is None else earlier
         # Whoever stops waiting must not take it from the others.
-        return await asyncio.shield(promise)
+        return await asyncio.shield(promise), earlier is not None
 
     async def close(self) -> None:
         """Give up what is under way, and what waits."""

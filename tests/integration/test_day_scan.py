@@ -28,7 +28,7 @@ LIMITS = Limits(max_bytes=2**30, max_ratio=1000, ratio_grace=2**20, max_members=
 FIRST, SECOND, THIRD = (f"2026-11-01-179349120000{number}.json.gz" for number in range(3))
 DEADLINE_S = 60
 LINES = 60_000
-ALL = WantedArchive(Selection(None, None, (), frozenset(), "in.ekstep"), "days/all.zip")
+ALL = WantedArchive(Selection(None, None, (), frozenset(), "in.ekstep"), "days/all.zip", "records/all.json")
 
 
 def large(*, unreadable: bool) -> bytes:

@@ -71,7 +71,8 @@ async def sources_of(dataset: RawDataset) -> list[ObjectInfo]:
 
 def wanted(dataset: RawDataset, channel: str) -> WantedArchive:
     selection = Selection(resource_id(channel), channel, (), frozenset(), "in.ekstep")
-    return WantedArchive(selection, f"days/{dataset.dataset.id}/{channel}.zip")
+    place = f"{dataset.dataset.id}/{channel}"
+    return WantedArchive(selection, f"days/{place}.zip", f"records/{place}.json")
 
 
 def key(dataset: RawDataset) -> ScanKey:
@@ -81,13 +82,13 @@ def key(dataset: RawDataset) -> ScanKey:
 async def test_all_who_wait_share_scans_and_get_what_they_would_get_alone(dataset: RawDataset) -> None:
     sources = await sources_of(dataset)
     async with shared(dataset) as (scans, scanner):
-        records = await asyncio.gather(
+        written = await asyncio.gather(
             *(scans.write(key(dataset), sources, wanted(dataset, channel)) for channel in CHANNELS)
         )
         assert scanner.scans == [MOST_TOGETHER, 2]
-        for number, (channel, record) in enumerate(zip(CHANNELS, records, strict=True)):
+        for number, (channel, record) in enumerate(zip(CHANNELS, [record for record, _ in written], strict=True)):
             assert list((await dataset.members(record)).values()) == [event(number, channel=channel)]
-            assert record == await scans.write(key(dataset), sources, wanted(dataset, channel))
+            assert (record, False) == await scans.write(key(dataset), sources, wanted(dataset, channel))
     assert scanner.scans == [MOST_TOGETHER, 2, *[1] * len(CHANNELS)]
 
 
@@ -95,9 +96,10 @@ async def test_one_archive_that_is_wanted_by_many_is_written_once(dataset: RawDa
     sources = await sources_of(dataset)
     async with shared(dataset) as (scans, scanner):
         asked = [scans.write(key(dataset), sources, wanted(dataset, CHANNELS[0])) for _ in range(5)]
-        records = await asyncio.gather(*asked)
+        written = await asyncio.gather(*asked)
         assert scanner.scans == [1]
-        assert records == [records[0]] * 5
+        assert [record for record, _ in written] == [written[0][0]] * 5
+        assert [joined for _, joined in written] == [False, True, True, True, True]
 
 
 async def test_who_comes_while_a_scan_runs_waits_for_the_next(dataset: RawDataset) -> None:
@@ -117,7 +119,7 @@ async def test_who_gives_up_takes_it_from_nobody(dataset: RawDataset) -> None:
         patient = asyncio.create_task(scans.write(key(dataset), sources, wanted(dataset, CHANNELS[0])))
         await asyncio.sleep(0)
         impatient.cancel()
-        assert (await patient).events == 1
+        assert (await patient)[0].events == 1
 
 
 async def test_an_object_that_cannot_be_read_fails_all_who_share_it_and_no_later_one(dataset: RawDataset) -> None:
@@ -128,7 +130,8 @@ async def test_an_object_that_cannot_be_read_fails_all_who_share_it_and_no_later
         asked = [scans.write(key(dataset), bad, wanted(dataset, channel)) for channel in CHANNELS[:3]]
         outcomes = await asyncio.gather(*asked, return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [SourceObjectError] * 3
-        assert (await scans.write(key(dataset), good, wanted(dataset, CHANNELS[0]))).events == 1
+        [record, _] = await scans.write(key(dataset), good, wanted(dataset, CHANNELS[0]))
+        assert record.events == 1
 
 
 async def test_the_end_of_the_worker_ends_the_waiting(dataset: RawDataset) -> None:
