@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Final
 
 from bench.aggregator import filtering, growing, latency, moving
-from bench.aggregator.errors import BenchError
 from bench.aggregator.findings import Findings
-from bench.aggregator.machine import machine, versions
 from bench.aggregator.report import markdown, show_findings
+from bench.aggregator.versions import versions
 from bench.aggregator.workplace import DEFAULT_FOLDER, opened
+from bench.errors import BenchError
+from bench.machine import machine
 from deploy.local.stack import PROJECT, StackError
 
 ROUNDS: Final = 5

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bench.aggregator.bars import at_least
 from bench.aggregator.correctness import difference, expect, has_member_per_object
-from bench.aggregator.errors import BenchError
 from bench.aggregator.findings import Row
 from bench.aggregator.generated_data import FIRST_DAY, day_objects
-from bench.aggregator.workplace import CHANNEL, SHARED, SHARED_PREFIX, tell
+from bench.aggregator.workplace import CHANNEL, SHARED, SHARED_PREFIX
+from bench.bars import at_least
+from bench.errors import BenchError
+from bench.progress import tell
 
 if TYPE_CHECKING:
     from bench.aggregator.correctness import Expected

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.aggregator.bars import Bar
     from bench.aggregator.ours import Done
+    from bench.bars import Bar
 
 MIB: Final = 1024 * 1024
 MB: Final = 1_000_000

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
-from bench.aggregator.bars import at_most
-from bench.aggregator.errors import BenchError
 from bench.aggregator.filtering import OBJECTS, ONE
 from bench.aggregator.findings import MIB, Row
 from bench.aggregator.generated_data import BLOCKS, CHANNELS, FIRST_DAY, day_objects, days_from
-from bench.aggregator.workplace import SHARED, SHARED_PREFIX, tell
+from bench.aggregator.workplace import SHARED, SHARED_PREFIX
+from bench.bars import at_most
+from bench.errors import BenchError
+from bench.progress import tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,11 +13,12 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from bench.aggregator.bars import at_most
-from bench.aggregator.errors import BenchError
 from bench.aggregator.findings import Row
 from bench.aggregator.generated_data import Recipe, blocks, day_objects, days_from
-from bench.aggregator.workplace import CHANNEL, RESOURCE, SHARED, SHARED_PREFIX, tell
+from bench.aggregator.workplace import CHANNEL, RESOURCE, SHARED, SHARED_PREFIX
+from bench.bars import at_most
+from bench.errors import BenchError
+from bench.progress import tell
 from deploy.local.stack import start_stack
 
 if TYPE_CHECKING:

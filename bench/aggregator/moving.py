@@ -10,13 +10,14 @@ from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
-from bench.aggregator.bars import at_least
 from bench.aggregator.correctness import whole_difference
-from bench.aggregator.errors import BenchError
 from bench.aggregator.findings import MIB, Row
 from bench.aggregator.generated_data import day_objects, days_from
 from bench.aggregator.ours import ExistingDay
-from bench.aggregator.workplace import CHANNEL, WHOLE, WHOLE_PREFIX, tell
+from bench.aggregator.workplace import CHANNEL, WHOLE, WHOLE_PREFIX
+from bench.bars import at_least
+from bench.errors import BenchError
+from bench.progress import tell
 
 if TYPE_CHECKING:
     from bench.aggregator.findings import Findings

@@ -18,8 +18,8 @@ from itertools import product
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 from uuid import uuid4
 
-from bench.aggregator.errors import BenchError
 from bench.aggregator.memory import PeakMemory
+from bench.errors import BenchError
 from exhaust.archive.day_record import DayRecord
 from exhaust.catalogue import load_catalogue
 from exhaust.objects import open_objects

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bench.aggregator.bars import verdict
 from bench.aggregator.findings import COLUMNS, MEMORY_COLUMNS
+from bench.report import bars_section, circumstances, show_bars, table
 from client.tables import show
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from bench.aggregator.findings import Findings
 
-BAR_COLUMNS: Final = ("bar", "measured", "limit", "verdict")
 _HOW: Final = """\
 Made by `make bench`; do not edit. Seconds are medians; ratios are medians over rounds in which both took turns.
 
@@ -32,9 +31,7 @@ def show_findings(findings: Findings) -> None:
     print()
     show(MEMORY_COLUMNS, [seen.cells for seen in findings.memory])
     print()
-    show(BAR_COLUMNS, [bar.row for bar in findings.bars])
-    print()
-    print(verdict(findings.bars))
+    show_bars(findings.bars)
 
 
 def markdown(findings: Findings, rounds: int, machine: Mapping[str, str], versions: Mapping[str, str]) -> str:
@@ -42,19 +39,11 @@ def markdown(findings: Findings, rounds: int, machine: Mapping[str, str], versio
     parts = [
         "# Benchmarks\n",
         _HOW,
-        f"{rounds} rounds. " + ", ".join(f"{name} {value}" for name, value in machine.items()) + ".\n",
-        "Versions: " + ", ".join(f"{name} {value}" for name, value in versions.items()) + ".\n",
-        "## Bars\n",
-        _table(BAR_COLUMNS, [bar.row for bar in findings.bars]),
-        f"**{verdict(findings.bars)}**\n",
+        circumstances(rounds, machine, versions),
+        bars_section(findings.bars),
         "## Contenders\n",
-        _table(COLUMNS, [row.cells for row in findings.rows]),
+        table(COLUMNS, [row.cells for row in findings.rows]),
         "## Memory of our worker\n",
-        _table(MEMORY_COLUMNS, [seen.cells for seen in findings.memory]),
+        table(MEMORY_COLUMNS, [seen.cells for seen in findings.memory]),
     ]
     return "\n".join(parts)
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)

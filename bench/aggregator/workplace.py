@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bench.aggregator.bars import Pairs
-from bench.aggregator.errors import BenchError
 from bench.aggregator.generated_data import CHANNELS, Block, GeneratedObject, blocks
 from bench.aggregator.ours import Done, Worker
 from bench.aggregator.peers.job import Job
-from bench.aggregator.s3_client import S3Client, Store, chunks
+from bench.bars import Pairs
+from bench.errors import BenchError
+from bench.progress import tell
+from bench.s3_client import S3Client, Store, chunks
 from deploy.local.independent_count import resource_of
 from deploy.local.stack import PROJECT, Stack, service_environment, start_stack, stop_stack
 
@@ -155,11 +156,6 @@ def opened(folder: Path, rounds: int, *, keep: bool) -> Iterator[Workplace]:
             stop_stack(scratch / "stack")
         if not keep:
             shutil.rmtree(scratch, ignore_errors=True)
-
-
-def tell(what: str) -> None:
-    """Progress, for who waits."""
-    print(f"bench: {what}", file=sys.stderr, flush=True)
 
 
 DEFAULT_FOLDER: Final = PROJECT / ".cache" / "bench"

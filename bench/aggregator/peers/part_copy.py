@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from bench.aggregator.peers.job import Job, read_job, timed
-from bench.aggregator.s3_client import S3Client
+from bench.s3_client import S3Client
 
 _AT_ONCE = 4
 

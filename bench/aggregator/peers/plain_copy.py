@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import PurePosixPath
 
 from bench.aggregator.peers.job import Job, read_job, timed
-from bench.aggregator.s3_client import CHUNK, S3Client, chunks, in_parts
+from bench.s3_client import CHUNK, S3Client, chunks, in_parts
 
 _PART = 8 * 1024 * 1024
 

@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from bench.aggregator.peers.job import Job, read_job, timed
-from bench.aggregator.s3_client import S3Client
+from bench.s3_client import S3Client
 
 
 def main() -> None:

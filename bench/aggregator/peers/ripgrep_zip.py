@@ -5,8 +5,8 @@ import subprocess
 import sysconfig
 from pathlib import Path
 
-from bench.aggregator.errors import BenchError
 from bench.aggregator.peers.job import Job, read_job, timed
+from bench.errors import BenchError
 
 
 def main() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.aggregator.bars import Bar, Pairs, at_least, at_most, verdict
+from bench.bars import Bar, Pairs, at_least, at_most, verdict
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.aggregator.bars import at_least, at_most
 from bench.aggregator.findings import MIB, Findings, Row
 from bench.aggregator.growing import judge_memory
 from bench.aggregator.ours import Done
 from bench.aggregator.report import markdown, show_findings
+from bench.bars import at_least, at_most
 
 if TYPE_CHECKING:
     import pytest

@@ -15,7 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
 
-from bench.aggregator.errors import BenchError
+from bench.errors import BenchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
