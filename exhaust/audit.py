@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from exhaust.postgres import Connection, Database
 
+RECORD: Final = "INSERT INTO audit (actor, action, subject, detail) VALUES ($1, $2, $3, $4)"
 _FIND: Final = """
 SELECT id, at, actor, action, subject, detail FROM audit
 WHERE ($1::text IS NULL OR actor = $1)
@@ -95,9 +96,7 @@ async def record_action(
         subject: what it was done to, such as request/<id>.
         detail: anything else worth knowing; never a secret.
     """
-    await connection.execute(
-        "INSERT INTO audit (actor, action, subject, detail) VALUES ($1, $2, $3, $4)", actor, action, subject, detail
-    )
+    await connection.execute(RECORD, actor, action, subject, detail)
 
 
 async def record_links(connection: Connection, *, actor: str, request_ids: Sequence[UUID]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -128,6 +129,7 @@ class Connections:
         longest.give_way()
 
 
+@lru_cache(maxsize=4096)
 def subscriber(address: str) -> str | None:
     """What one subscriber has: the address, of IPv6 its /64 network; None when it is no address."""
     try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from exhaust.audit import Action, record_action
 from exhaust.key_store import find_holder, find_user
+from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,12 +15,16 @@ if TYPE_CHECKING:
 
     from exhaust.postgres import Database
 
-_HOLDS: Final = """
-SELECT 1 FROM data_exhaust_users_resources
-WHERE user_id = $1 AND resource = $2
-  AND (dataset_id IS NULL OR $3::text IS NULL OR dataset_id = $3)
+_IN_FORCE: Final = """
+SELECT FROM data_exhaust_users_resources
+WHERE user_id = $1 AND resource = {resource}
+  AND (dataset_id IS NULL OR {dataset}::text IS NULL OR dataset_id = {dataset})
   AND (expires_at IS NULL OR expires_at > now())
-LIMIT 1
+"""
+_HOLDS: Final = f"SELECT EXISTS ({_IN_FORCE.format(resource='$2', dataset='$3')}) AS held"
+RIGHTS: Final = f"""
+SELECT EXISTS ({_IN_FORCE.format(resource="$2", dataset="NULL")}) AS acts_for_partner,
+       EXISTS ({_IN_FORCE.format(resource="$3", dataset="$4")}) AS may_read
 """
 _GRANT: Final = """
 INSERT INTO data_exhaust_users_resources (user_id, resource_id, dataset_id, expires_at) VALUES ($1, $2, $3, $4)
@@ -63,6 +68,14 @@ class Grant:
     expires_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """Two grants that are asked for together."""
+
+    acts_for_partner: bool
+    may_read: bool
+
+
 class GrantStore:
     """The grants in PostgreSQL."""
 
@@ -77,7 +90,20 @@ class GrantStore:
             resource: in canonical form.
             dataset: the dataset's own id; None asks whether any dataset of it may be read.
         """
-        return await self._database.fetch_one(_HOLDS, user_id, resource, dataset) is not None
+        row = await self._database.fetch_one(_HOLDS, user_id, resource, dataset)
+        return row is not None and bool(row["held"])
+
+    async def rights(self, user_id: int, *, partner_id: str, resource: str, dataset: str | None) -> Rights:
+        """What a user may do now for a partner, with a resource in a dataset.
+
+        Args:
+            user_id: the holder of a license key.
+            partner_id: whoever holds a grant on its resource acts for it.
+            resource: in canonical form.
+            dataset: the dataset's own id; None asks whether any dataset of the resource may be read.
+        """
+        row = await self._database.fetch_one(RIGHTS, user_id, resource_id(partner_id), resource, dataset)
+        return Rights(**row) if row else Rights(acts_for_partner=False, may_read=False)
 
     async def add(self, grant: Grant, *, actor: str) -> None:
         """Grant; repeating a grant only moves its end.

@@ -141,6 +141,7 @@ def endpoint(
     operation: Operation, handle: Handler, metrics: HttpMetrics, *, needs_body: bool = True
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """An aiohttp handler for an operation: reads the body, and answers with the envelope in every case."""
+    seconds = metrics.seconds.labels(operation.id)
 
     async def handler(request: web.Request) -> web.StreamResponse:
         started = time.monotonic()
@@ -149,7 +150,7 @@ def endpoint(
         bind_trace(traceparent, call_id=call_id, operation=operation.id)
         response = await _answer(operation, handle, request, traceparent, needs_body=needs_body)
         metrics.calls.labels(operation.id, response.status).inc()
-        metrics.seconds.labels(operation.id).observe(time.monotonic() - started)
+        seconds.observe(time.monotonic() - started)
         return response
 
     return handler
@@ -219,7 +220,9 @@ async def read_body(request: web.Request, *, needed: bool) -> object:
     if (request.content_length or 0) > MAX_BODY_BYTES:
         raise body_too_large()
     try:
-        body = await asyncio.wait_for(request.read(), BODY_TIMEOUT_S)
+        # Most bodies arrive with their header; then there is nothing to wait for.
+        async with asyncio.timeout(None if request.content.is_eof() else BODY_TIMEOUT_S):
+            body = await request.read()
     except web.HTTPRequestEntityTooLarge as error:
         raise body_too_large() from error
     except web.RequestPayloadError as error:

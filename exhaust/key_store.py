@@ -32,7 +32,7 @@ SUBJECT_REFUSED: Final = "the token is not accepted; get a new one from your iss
 
 _NEW_USER: Final = "INSERT INTO data_exhaust_users (client_name, license_key_name) VALUES ($1, $2) RETURNING id"
 _NEW_KEY: Final = "INSERT INTO license_keys (user_id, license_key_hash, pepper_version) VALUES ($1, $2, $3)"
-_AUTHENTICATE: Final = """
+AUTHENTICATE: Final = """
 SELECT user_id, client_name, license_key_name, id, pepper_version FROM valid_license_keys
 WHERE license_key_hash = ANY($1::bytea[])
 """
@@ -184,7 +184,7 @@ class KeyStore:
             ExhaustError: LOGIN_FAILED for an unknown, expired or revoked key.
         """
         hashes = {version: self._hash(license_key, version) for version in self._peppers}
-        row = await self._database.fetch_one(_AUTHENTICATE, list(hashes.values()))
+        row = await self._database.fetch_one(AUTHENTICATE, list(hashes.values()))
         if row is None:
             raise ExhaustError(ErrorCode.LOGIN_FAILED, "the license key is invalid")
         newest = max(hashes)

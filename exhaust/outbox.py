@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from exhaust.postgres import Connection, Database
 
 BATCH: Final = 100
-_RELEASE_LOCK: Final = 7_203_002  # any constant; relays of several gateways take turns at it
+RELEASE_LOCK: Final = 7_203_002  # any constant; relays of several gateways take turns at it
 
-_PUT: Final = """
+PUT: Final = """
 INSERT INTO outbox (request_id, attempt, traceparent) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
 """
 # Whoever holds the line first; then one turn after the other round the partners, a partner's shortest request first,
@@ -69,7 +69,7 @@ class Waiting:
 
 async def put(connection: Connection, request_id: UUID, attempt: int, traceparent: str) -> None:
     """Let an attempt wait for its release, in the transaction that made it due."""
-    await connection.execute(_PUT, request_id, attempt, traceparent)
+    await connection.execute(PUT, request_id, attempt, traceparent)
 
 
 async def release(
@@ -89,7 +89,7 @@ async def release(
         How many were released; 0 also when another gateway is at it.
     """
     async with database.transaction() as connection:
-        turn = await connection.fetch_one("SELECT pg_try_advisory_xact_lock($1) AS ours", _RELEASE_LOCK)
+        turn = await connection.fetch_one("SELECT pg_try_advisory_xact_lock($1) AS ours", RELEASE_LOCK)
         if turn is None or not turn["ours"]:
             return 0
         rows = await connection.fetch(_NEXT, max_in_flight_per_partner, BATCH)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from exhaust.postgres import Connection, Database
     from exhaust.requests import DatasetRequest
 
-_INSERT: Final = """
+INSERT: Final = """
 INSERT INTO requests
     (request_id, user_id, partner_id, username, dataset_id, resource, from_date, to_date, tags, days_total, synchronous)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
@@ -87,7 +87,7 @@ class Filing:
         self, connection: Connection, request: DatasetRequest, submitter: Submitter, traceparent: str
     ) -> UUID:
         inserted = await connection.fetch_one(
-            _INSERT,
+            INSERT,
             request.request_id,
             submitter.user_id,
             submitter.partner_id,

@@ -30,7 +30,7 @@ MAX_BUCKETS: Final = 100_000
 MINUTE_S: Final = 60.0
 MIN_TOKEN_LENGTH: Final = 16
 ROUNDING: Final = 1e-6  # of a call or a second: whoever waits as long as told must not meet the error of a float
-_OPEN: Final = """
+OPEN: Final = """
 SELECT count(*) AS open FROM (
     SELECT FROM requests WHERE partner_id = $1 AND state IN ('submitted', 'inprogress') LIMIT $2
 ) found
@@ -206,7 +206,7 @@ async def check_open_requests(connection: Connection, partner_id: str, maximum: 
     Raises:
         ExhaustError: RATE_LIMITED.
     """
-    row = await connection.fetch_one(_OPEN, partner_id, maximum + 1)
+    row = await connection.fetch_one(OPEN, partner_id, maximum + 1)
     if row is not None and row["open"] > maximum:
         raise ExhaustError(
             ErrorCode.RATE_LIMITED,

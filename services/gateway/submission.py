@@ -52,8 +52,9 @@ class Submission:
         days = requested_days(call.optional_path("fromDate"), call.optional_path("toDate"), today=today_in(self._zone))
         query = call.http.query
         tags = parse_tags([*query.getall("tags[]", ()), *query.getall("tags", ())])
-        await self._access.authorize_partner(client, submitter.partner_id)
-        dataset = await self._access.authorize(client, call.path("datasetId"), resource)
+        dataset = await self._access.authorize_for_partner(
+            client, partner_id=submitter.partner_id, dataset_name=call.path("datasetId"), resource=resource
+        )
         request = DatasetRequest(uuid4(), dataset.id, resource, days, tags)
         request_id = await self._filing.file(request, submitter, call.traceparent, idempotency_key=key)
         return Answer(

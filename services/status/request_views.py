@@ -24,7 +24,7 @@ FROM requests r, LATERAL (
     FROM request_days d WHERE d.request_id = r.request_id AND d.attempt = r.attempt
 ) d
 """
-_ONE: Final = f"{_COLUMNS} WHERE r.request_id = $1"
+ONE: Final = f"{_COLUMNS} WHERE r.request_id = $1"
 # Only what the caller may read; the pair (created_at, request_id) makes the order total, so that no page repeats a row.
 _PAGE: Final = f"""{_COLUMNS}
 WHERE r.partner_id = $1
@@ -84,7 +84,7 @@ class RequestViews:
 
     async def one(self, request_id: UUID) -> RequestView | None:
         """A request; None when there is none."""
-        row = await self._database.fetch_one(_ONE, request_id)
+        row = await self._database.fetch_one(ONE, request_id)
         return _view(row) if row else None
 
     async def note_links(self, user_id: int, request_ids: Sequence[UUID]) -> None:

@@ -14,7 +14,6 @@ from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http_edge import Answer
 from exhaust.requests import parse_request_id, unknown_request
 from services.status.request_views import Place
-from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,8 +83,10 @@ class StatusCalls:
         Raises:
             ExhaustError: AUTHORIZATION_FAILED, when it is the caller's own request and a grant was withdrawn since.
         """
-        acts_for_partner = await self._grants.holds(user_id, resource_id(view.partner_id), None)
-        if acts_for_partner and await self._grants.holds(user_id, view.resource, view.dataset):
+        rights = await self._grants.rights(
+            user_id, partner_id=view.partner_id, resource=view.resource, dataset=view.dataset
+        )
+        if rights.acts_for_partner and rights.may_read:
             return True
         if user_id == view.user_id:
             raise ExhaustError(
