@@ -11,10 +11,10 @@ BENCH_INSTALLED := $(VENV)/.installed-bench
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SILENT:
-.PHONY: help venv demo test test-unit test-api bench check up load down logs lock clean
+.PHONY: help venv demo test test-unit test-api bench bench-gateway check up load down logs lock clean
 
 help: ## list the targets
-	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: $(INSTALLED) ## show the whole way from raw telemetry to a checked download; RAW=folder takes your own files
 	$(RUN) deploy.local.demo $(if $(RAW),--raw "$(RAW)")
@@ -32,6 +32,9 @@ test-api: $(INSTALLED) ## call every operation of a stack of its own, made up fr
 
 bench: $(BENCH_INSTALLED) ## the aggregator beside its peers, into docs/benchmarks.md; OPTIONS=--quick measures the small size only
 	$(RUN) bench.aggregator $(OPTIONS)
+
+bench-gateway: $(INSTALLED) ## the gateway beside a bare service with the same SQL, into docs/benchmarks-gateway.md
+	$(RUN) bench.gateway $(OPTIONS)
 
 check: $(INSTALLED) ## lint, format, types, import arrows, size bars
 	$(RUN) ruff check --quiet .

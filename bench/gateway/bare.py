@@ -1,0 +1,142 @@
+"""The yardstick: aiohttp, uvloop and asyncpg with the gateway's own SQL, and nothing else.
+
+`python -m bench.gateway.bare` serves submit and status from the tables that its settings name. No envelope is checked,
+nothing is logged or counted, no header is added; the status call is answered without a second service.
+"""
+
+from __future__ import annotations
+
+import hmac
+from datetime import date
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID, uuid4
+
+import asyncpg
+import orjson
+import uvloop
+from aiohttp import web
+
+from exhaust.audit import RECORD
+from exhaust.grant_store import RIGHTS
+from exhaust.key_store import AUTHENTICATE
+from exhaust.outbox import PUT
+from exhaust.settings import LicenseKeySettings, PostgresSettings, ProcessSettings
+from services.gateway.filing import INSERT
+from services.gateway.limits import OPEN
+from services.status.request_views import ONE
+from telemetry.resource_ids import resource_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MOST_OPEN: Final = 10_000
+NOT_SYNCHRONOUS: Final = False
+
+
+class BareSettings(ProcessSettings, PostgresSettings, LicenseKeySettings):
+    """Some of the gateway's settings."""
+
+
+class Bare:
+    """Two handlers and a pool."""
+
+    def __init__(self, pool: asyncpg.Pool, peppers: list[bytes]) -> None:
+        self._pool = pool
+        self._peppers = peppers
+
+    async def submit(self, http: web.Request) -> web.Response:
+        """What a submit asks of the database."""
+        part = orjson.loads(await http.read())["request"]
+        path, request_id = http.match_info, uuid4()
+        async with self._pool.acquire() as connection:
+            user_id = (await self._authenticate(connection, part))["user_id"]
+            await self._check_grants(connection, user_id, part["partnerid"], path["resource"], path["dataset"])
+            async with connection.transaction():
+                await connection.fetchrow(
+                    INSERT,
+                    request_id,
+                    user_id,
+                    part["partnerid"],
+                    part["username"],
+                    path["dataset"],
+                    path["resource"],
+                    date.fromisoformat(path["first"]),
+                    date.fromisoformat(path["last"]),
+                    http.query.getall("tags[]"),
+                    1,
+                    NOT_SYNCHRONOUS,
+                )
+                await connection.fetchrow(OPEN, part["partnerid"], MOST_OPEN)
+                await connection.execute(PUT, request_id, 1, "")
+                detail = {"partner": part["partnerid"], "username": part["username"]}
+                await connection.execute(RECORD, f"user/{user_id}", "submit", f"request/{request_id}", detail)
+        return _answer({"requestid": str(request_id)}, 202)
+
+    async def status(self, http: web.Request) -> web.Response:
+        """What a status call asks of the database, in the gateway and in the status service."""
+        part = orjson.loads(await http.read())["request"]
+        async with self._pool.acquire() as connection:
+            user_id = (await self._authenticate(connection, part))["user_id"]
+            row = await connection.fetchrow(ONE, UUID(http.match_info["request_id"]))
+            await self._check_grants(connection, user_id, row["partner_id"], row["resource"], row["dataset_id"])
+        return _answer({"status": row["state"], "daysdone": row["days_done"], "events": row["day_events"]}, 200)
+
+    async def _authenticate(self, connection: asyncpg.Connection, part: Mapping[str, Any]) -> Mapping[str, Any]:
+        key = part["licenseKey"].encode()
+        hashes = [hmac.digest(pepper, key, sha256) for pepper in self._peppers]
+        row: Mapping[str, Any] | None = await connection.fetchrow(AUTHENTICATE, hashes)
+        if row is None:
+            raise web.HTTPUnauthorized
+        return row
+
+    async def _check_grants(
+        self, connection: asyncpg.Connection, user_id: int, partner_id: str, resource: str, dataset: str
+    ) -> None:
+        row = await connection.fetchrow(RIGHTS, user_id, resource_id(partner_id), resource, dataset)
+        if not (row["acts_for_partner"] and row["may_read"]):
+            raise web.HTTPForbidden
+
+
+def _answer(result: Mapping[str, object], status: int) -> web.Response:
+    return web.Response(body=orjson.dumps({"result": result}), status=status, content_type="application/json")
+
+
+async def _set_json_codec(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads
+    )
+
+
+async def _keep_session(_connection: asyncpg.Connection) -> None:
+    pass
+
+
+async def application() -> web.Application:
+    """The service, connected."""
+    settings = BareSettings()
+    pool = await asyncpg.create_pool(
+        settings.postgres_dsn.get_secret_value(),
+        max_size=settings.postgres_pool_size,
+        init=_set_json_codec,
+        reset=_keep_session,  # as the gateway, which saves this round trip too
+    )
+    bare = Bare(pool, [pepper.get_secret_value().encode() for pepper in settings.license_key_peppers.values()])
+    app = web.Application()
+    app.router.add_post("/v2/datasets/requests/status/{request_id}", bare.status)
+    app.router.add_post("/v2/datasets/{dataset}/{resource}/{first}/{last}", bare.submit)
+    return app
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    settings = BareSettings()
+    web.run_app(application(), host=settings.host, port=settings.port, access_log=None, print=None, loop=_loop())
+
+
+def _loop() -> uvloop.Loop:
+    return uvloop.new_event_loop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""A synchronous download of 1 GiB, in turns with reading the same object straight from S3."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from datetime import date
+from http.client import HTTPConnection
+from itertools import repeat
+from os import urandom
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+from bench.bars import Pairs
+from bench.errors import BenchError
+from bench.gateway.load import LIMIT_S
+from bench.gateway.memory import AddedMemory
+from bench.gateway.place import DATASET, PARTNERS, days
+from bench.s3_client import CHUNK, S3Client, Store
+from telemetry.resource_ids import resource_id
+
+if TYPE_CHECKING:
+    from http.client import HTTPResponse
+
+    from bench.gateway.place import Place
+
+MIB: Final = 1024 * 1024
+SIZE: Final = 1024 * MIB
+ROUNDS: Final = 5
+KEY: Final = "requests/bench/1-GiB.zip"
+_OK: Final = 200
+# What the gateway asks of a finished request before it answers with its download.
+_FINISHED: Final = """
+INSERT INTO requests (request_id, user_id, partner_id, username, dataset_id, resource, from_date, to_date, tags,
+    days_total, synchronous, state, ended_at, outcome)
+VALUES ($1, $2, $3, 'bench', $4, $5, $6, $6, '{}', 1, true, 'complete', now(), $7)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Downloaded:
+    """Both ways' seconds, and the bytes by which the gateway grew meanwhile."""
+
+    seconds: Pairs
+    added: int
+
+
+async def put_download(place: Place) -> None:
+    """Have a finished download of SIZE; its bytes are not a zip, which the gateway does not look at."""
+    chunk = urandom(CHUNK)
+    _client(place).put(place.stack.s3.exhaust_bucket, KEY, repeat(chunk, SIZE // CHUNK), SIZE)
+    outcome = {"key": KEY, "digest": hashlib.sha256(chunk).hexdigest()}
+    day = date.fromisoformat(days()[0])
+    side = place.gateway
+    async with side.owner.transaction() as connection:
+        resource = resource_id(PARTNERS[0])
+        await connection.execute(_FINISHED, uuid4(), side.user_id, PARTNERS[0], DATASET, resource, day, outcome)
+
+
+def compare_downloads(place: Place) -> Downloaded:
+    """Once each without counting, then in turns. Blocks for some seconds."""
+    with AddedMemory(place.stack.processes["gateway"]) as memory:
+        turns = [(_through_gateway(place), _straight(place)) for _ in range(1 + ROUNDS)][1:]
+    return Downloaded(Pairs(tuple(ours for ours, _ in turns), tuple(theirs for _, theirs in turns)), memory.added)
+
+
+def _through_gateway(place: Place) -> float:
+    side = place.gateway
+    first, last = days()
+    body = json.dumps({"request": {"licenseKey": side.license_key}})
+    connection = HTTPConnection(side.address.host, side.address.port, timeout=LIMIT_S)
+    started = time.perf_counter()
+    connection.request(
+        "POST",
+        f"/v1/datasets/{DATASET}/{resource_id(PARTNERS[0])}/{first}/{last}",
+        body,
+        {"Content-Type": "application/json"},
+    )
+    seconds = _read(connection.getresponse(), started)
+    connection.close()
+    return seconds
+
+
+def _straight(place: Place) -> float:
+    client = _client(place)
+    started = time.perf_counter()
+    return _read(client.get(place.stack.s3.exhaust_bucket, KEY), started)
+
+
+def _read(answer: HTTPResponse, started: float) -> float:
+    """Read an answer to its end, into the same memory again and again; the seconds since the start."""
+    buffer, read = bytearray(CHUNK), 0
+    while count := answer.readinto(buffer):
+        read += count
+    seconds = time.perf_counter() - started
+    if answer.status != _OK or read != SIZE:
+        raise BenchError(f"the download was answered with {answer.status} and {read} bytes: {bytes(buffer[:300])!r}")
+    return seconds
+
+
+def _client(place: Place) -> S3Client:
+    s3 = place.stack.s3
+    return S3Client(Store(s3.endpoint, s3.access_key, s3.secret_key))

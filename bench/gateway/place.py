@@ -1,0 +1,172 @@
+"""The stack that is measured, and beside it the bare service on tables of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import socket
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from bench.gateway.load import Address
+from deploy.local.folder import Folder
+from deploy.local.postgres import RUNTIME
+from deploy.local.processes import Processes
+from deploy.local.stack import PROJECT, Stack, service_environment, start_stack, stop_stack
+from exhaust.grant_store import Grant, GrantStore
+from exhaust.key_store import KeyStore
+from exhaust.outbox import RELEASE_LOCK
+from exhaust.postgres import Database, migrate, open_database
+from telemetry.resource_ids import resource_id
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+FOLDER: Final = PROJECT / ".local" / "bench-gateway"
+SCHEMA: Final = "bare"
+CLIENT: Final = ("bench", "bench")
+DATASET: Final = "eks-consumption-raw"
+# So many that none of them comes near the most requests that a partner may have open.
+PARTNERS: Final = tuple(f"org.example.bench.{number}" for number in range(100))
+SETTINGS: Final = {
+    "EXHAUST_HOLDER_CALLS_PER_MINUTE": "100000000",
+    "EXHAUST_ADDRESS_CALLS_PER_MINUTE": "100000000",
+    "EXHAUST_MAX_OPEN_REQUESTS_PER_PARTNER": "10000",
+    "EXHAUST_SYNC_FRESH_FOR": "PT1H",  # the download stays the one that the bench has put there
+}
+START_LIMIT_S: Final = 30.0
+STOP_LIMIT_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two services that are compared.
+
+    Attributes:
+        owner: its tables, as their owner.
+        user_id: of the holder of the license key.
+    """
+
+    name: str
+    address: Address
+    owner: Database
+    license_key: str
+    user_id: int
+
+    async def empty(self) -> None:
+        """Remove all requests, so that every round begins alike."""
+        async with self.owner.transaction() as connection:
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", RELEASE_LOCK)  # it is nobody else's turn
+            await connection.execute("LOCK TABLE requests, outbox")
+            await connection.execute("TRUNCATE outbox, request_days, requests, audit")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Both sides, running."""
+
+    stack: Stack
+    gateway: Side
+    bare: Side
+    # What the gateway runs with.
+    environment: dict[str, str]
+
+
+@asynccontextmanager
+async def open_place() -> AsyncIterator[Place]:
+    """Start everything anew, and stop it at the end."""
+    stop_stack(FOLDER)
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    os.environ.update(SETTINGS)
+    stack = await asyncio.to_thread(start_stack, FOLDER, leash=True)
+    try:
+        # Nothing but what answers the calls shall be at work while they are measured.
+        Processes(Folder(FOLDER)).stop(["aggregator"], timedelta(seconds=STOP_LIMIT_S))
+        environment = service_environment(FOLDER, "gateway")
+        async with _bare_tables(stack) as bare_tables, open_database(SecretStr(stack.postgres), pool_size=1) as tables:
+            port = _free_port()
+            bare_environment = environment | {
+                "EXHAUST_PORT": str(port),
+                "EXHAUST_POSTGRES_DSN": _in_schema(environment["EXHAUST_POSTGRES_DSN"]),
+            }
+            peppers = json.loads(environment["EXHAUST_LICENSE_KEY_PEPPERS"])
+            async with _serving(bare_environment, port):
+                gateway_port = urlsplit(stack.gateway).port or 0
+                gateway = await _with_client("gateway", gateway_port, tables, peppers)
+                bare = await _with_client("bare service", port, bare_tables, peppers)
+                yield Place(stack, gateway, bare, environment)
+    finally:
+        await asyncio.to_thread(stop_stack, FOLDER)
+
+
+def days() -> tuple[str, str]:
+    """The one day that every submit asks for: yesterday."""
+    yesterday = (datetime.now(UTC).date() - timedelta(days=1)).isoformat()
+    return yesterday, yesterday
+
+
+def _in_schema(dsn: str) -> str:
+    return f"{dsn}{'&' if '?' in dsn else '?'}search_path={SCHEMA}"
+
+
+@asynccontextmanager
+async def _bare_tables(stack: Stack) -> AsyncIterator[Database]:
+    async with open_database(SecretStr(_in_schema(stack.postgres)), pool_size=1) as owner:
+        async with owner.transaction() as connection:
+            await connection.execute(f"CREATE SCHEMA {SCHEMA}")
+            await connection.execute(f"GRANT USAGE ON SCHEMA {SCHEMA} TO {RUNTIME}")
+        await migrate(owner, runtime_role=RUNTIME)
+        yield owner
+
+
+async def _with_client(name: str, port: int, tables: Database, peppers: dict[str, str]) -> Side:
+    """A side, with a license key that may read for all partners."""
+    keys = KeyStore(tables, {int(version): SecretStr(pepper) for version, pepper in peppers.items()})
+    license_key = await keys.register(*CLIENT)
+    grants = GrantStore(tables)
+    for partner in PARTNERS:
+        await grants.add(Grant(*CLIENT, resource_id(partner)), actor="operator/bench")
+    client = await keys.find(*CLIENT)
+    return Side(name, Address(port), tables, license_key, client.user_id)
+
+
+@asynccontextmanager
+async def _serving(environment: dict[str, str], port: int) -> AsyncIterator[None]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.gateway.bare", env=environment, cwd=PROJECT
+    )
+    try:
+        async with asyncio.timeout(START_LIMIT_S):
+            while not await _listens(port):
+                if process.returncode is not None:
+                    raise RuntimeError("the bare service ended; see what it wrote above")
+                await asyncio.sleep(0.1)
+        yield
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await asyncio.wait_for(process.wait(), STOP_LIMIT_S)
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+def _free_port() -> int:
+    with socket.socket() as candidate:
+        candidate.bind(("127.0.0.1", 0))
+        port: int = candidate.getsockname()[1]
+    return port
