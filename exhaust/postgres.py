@@ -141,8 +141,10 @@ async def _set_json_codec(raw: asyncpg.Connection) -> None:
     )
 
 
-async def _keep_session(_raw: asyncpg.Connection) -> None:
+async def _keep_session(raw: asyncpg.Connection) -> None:
     """Saves a round trip each time that a connection comes back: nobody changes what outlives a transaction."""
+    if raw.is_in_transaction():  # cut off in the middle of ending it
+        await raw.reset()
 
 
 async def migrate(owner: Database, *, runtime_role: str) -> list[str]:
