@@ -156,12 +156,13 @@ class Consumption:
         """
         self._settings = settings
         self._group = group
-        self._topic = topic
         self._handle = handle
         self._producer = producer
         self._concurrency = concurrency
         self._ledgers: dict[TopicPartition, OffsetLedger] = {}
         self._tasks: dict[tuple[TopicPartition, int], asyncio.Task[None]] = {}
+        self.topic: Final = topic
+        self.partitions = 0  # how many of the topic's this member has
 
     async def run(self, stop: asyncio.Event, beat: Beat, drain_s: float) -> None:
         """Consume until `stop` is set; then finish what is short, give up what is long without committing it.
@@ -224,7 +225,7 @@ class Consumption:
             # A class of its own: the driver keeps the last assignment on the class, for all groups of a process.
             partition_assignment_strategy=(type("StickyAssignor", (StickyPartitionAssignor,), {}),),
         )
-        consumer.subscribe([self._topic], listener=_Listener(self, consumer))
+        consumer.subscribe([self.topic], listener=_Listener(self, consumer))
         return consumer
 
     async def _turn(self, consumer: AIOKafkaConsumer, stop: asyncio.Event, beat: Beat) -> None:
@@ -326,6 +327,7 @@ class Consumption:
 
         The driver calls this before it joins the new generation, when the old one may still commit.
         """
+        self.partitions = 0
         await self._commit(consumer)
         self._ledgers.clear()
 
@@ -338,8 +340,9 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # the driver 
     async def on_partitions_revoked(self, _revoked: set[TopicPartition]) -> None:
         await self._consumption.leave(self._consumer)
 
-    async def on_partitions_assigned(self, _assigned: set[TopicPartition]) -> None:
-        """Nothing to do: every turn of the loop pauses or resumes what is assigned then."""
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Only counts: every turn of the loop pauses or resumes what is assigned then."""
+        self._consumption.partitions = len(assigned)
 
 
 async def _close(consumer: AIOKafkaConsumer) -> None:

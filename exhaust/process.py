@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, cast
 import structlog
 import uvloop
 from aiohttp import web
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
@@ -29,6 +29,8 @@ from exhaust.violations import wrong_settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+
+    from exhaust.kafka import Consumption
 
 BACKLOG: Final = 4096  # connections that the kernel has made and nobody has taken yet; more have to knock again
 STALL_LIMIT_S: Final = 120.0  # twice the longest rebalance
@@ -78,6 +80,13 @@ class Health:
             except (ExhaustError, TimeoutError) as error:
                 problems[name] = str(error) or "no answer in time"
         return problems
+
+
+def count_partitions(health: Health, *consumptions: Consumption) -> None:
+    """Publish `exhaust_partitions{topic}`: how many partitions this process reads at the moment."""
+    gauge = Gauge("exhaust_partitions", "Partitions that this process reads.", ["topic"], registry=health.registry)
+    for consumption in consumptions:
+        gauge.labels(consumption.topic).set_function(partial(getattr, consumption, "partitions"))
 
 
 def health_routes(health: Health) -> list[web.RouteDef]:

@@ -7,10 +7,18 @@ from contextlib import AsyncExitStack
 from aiohttp import web
 
 from exhaust.catalogue import load_catalogue
-from exhaust.kafka import Consumption, open_producer
+from exhaust.kafka import Consumption, Producer, open_producer
 from exhaust.objects import open_objects
 from exhaust.observability import configure_logging
-from exhaust.process import Health, health_routes, listening, metrics_route, run_process, run_until_stopped
+from exhaust.process import (
+    Health,
+    count_partitions,
+    health_routes,
+    listening,
+    metrics_route,
+    run_process,
+    run_until_stopped,
+)
 from schemas.events import TOPIC_DAYS, TOPIC_REQUESTS
 from services.aggregator.assembler import Assembler
 from services.aggregator.day_builder import open_day_builder
@@ -21,6 +29,29 @@ from services.aggregator.reaping import reap_uploads
 from services.aggregator.settings import AggregatorSettings
 
 PLAN_CONCURRENCY = 4
+
+
+def _consumptions(
+    settings: AggregatorSettings, producer: Producer, planner: Planner, worker: DayWorker
+) -> tuple[Consumption, Consumption]:
+    """Of requests, and of the days that they want."""
+    plans = Consumption(
+        settings,
+        group="aggregator-plan",
+        topic=TOPIC_REQUESTS,
+        handle=planner.handle,
+        producer=producer,
+        concurrency=PLAN_CONCURRENCY,
+    )
+    days = Consumption(
+        settings,
+        group="aggregator-build",
+        topic=TOPIC_DAYS,
+        handle=worker.handle,
+        producer=producer,
+        concurrency=settings.day_records,
+    )
+    return plans, days
 
 
 async def serve() -> None:
@@ -41,22 +72,8 @@ async def serve() -> None:
             DayMetrics(health.registry),
             retry_for=settings.retry_for,
         )
-        plans = Consumption(
-            settings,
-            group="aggregator-plan",
-            topic=TOPIC_REQUESTS,
-            handle=planner.handle,
-            producer=producer,
-            concurrency=PLAN_CONCURRENCY,
-        )
-        days = Consumption(
-            settings,
-            group="aggregator-build",
-            topic=TOPIC_DAYS,
-            handle=worker.handle,
-            producer=producer,
-            concurrency=settings.day_records,
-        )
+        plans, days = _consumptions(settings, producer, planner, worker)
+        count_partitions(health, plans, days)
 
         async def s3_answers() -> None:
             await objects.ping(settings.s3_exhaust_bucket)

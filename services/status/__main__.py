@@ -13,7 +13,15 @@ from exhaust.kafka import Consumption, open_producer
 from exhaust.objects import open_objects
 from exhaust.observability import configure_logging
 from exhaust.postgres import open_database
-from exhaust.process import Health, health_routes, listening, metrics_route, run_process, run_until_stopped
+from exhaust.process import (
+    Health,
+    count_partitions,
+    health_routes,
+    listening,
+    metrics_route,
+    run_process,
+    run_until_stopped,
+)
 from schemas.events import TOPIC_COMPLETIONS
 from services.status.answers import Answers
 from services.status.changes import Changes
@@ -73,6 +81,7 @@ async def serve() -> None:
             producer=producer,
             concurrency=CONCURRENCY,
         )
+        count_partitions(health, consumption)
         # Not Kafka: while it is away, what is known can still be asked for.
         health.checks["postgres"] = database.ping
         app = internal_app(health, settings, calls, updates)

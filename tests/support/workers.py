@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from deploy.local.probes import http_answer
 from deploy.local.stack import read_stack, service_environment, start_stack
+from exhaust.settings import KafkaSettings
+from schemas.events import TOPIC_DAYS, TOPIC_REQUESTS
 from tests.support.s3_proxy import closed_port
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 _PATIENCE_S: Final = 60.0
 _OK: Final = 200
+_PARTITIONS: Final = KafkaSettings.model_fields["kafka_partitions"].default
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +63,17 @@ class Workers:
     logs: Path
     running: list[Worker] = field(default_factory=list)
 
-    async def start(self) -> Worker:
-        """One more worker, ready."""
+    async def start(self, session: str = "PT2S") -> Worker:
+        """One more worker, ready.
+
+        Args:
+            session: how long Kafka waits for a word of it. By default so short that a killed one is missed soon.
+        """
         port = closed_port()
         environment = service_environment(self.folder, "aggregator") | {
             "EXHAUST_PORT": str(port),
-            # Killed workers are missed soon, and whatever they left open is taken for abandoned.
-            "EXHAUST_KAFKA_SESSION_TIMEOUT": "PT2S",
+            "EXHAUST_KAFKA_SESSION_TIMEOUT": session,
+            # Whatever killed ones left open is taken for abandoned.
             "EXHAUST_ABANDONED_AFTER": "PT0.5S",
         }
         path = self.logs / f"{port}.log"
@@ -78,6 +85,18 @@ class Workers:
         self.running.append(worker)
         await _until(lambda: http_answer(port, "/health/ready")[0] == _OK)
         return worker
+
+    async def shared_out(self) -> None:
+        """Waits until each partition of both topics is with one worker and each worker has some: nothing moves."""
+
+        def shared() -> bool:
+            have = [
+                [worker.counted(f'exhaust_partitions{{topic="{topic}"}}') for worker in self.running]
+                for topic in (TOPIC_REQUESTS, TOPIC_DAYS)
+            ]
+            return all(all(counts) and sum(counts) == _PARTITIONS for counts in have)
+
+        await _until(shared)
 
     async def end(self, worker: Worker, number: signal.Signals = signal.SIGTERM) -> None:
         """End one."""
