@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from exhaust.postgres import PLAN_FOR_VALUES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
@@ -26,7 +28,8 @@ ORDER BY id DESC LIMIT $7
 """
 _LINKS: Final = """
 INSERT INTO audit (actor, action, subject, detail)
-SELECT $1, $2, 'request/' || request_id, '{}' FROM unnest($3::uuid[]) AS request_id
+SELECT 'user/' || l.user_id, $1, 'request/' || l.request_id, '{}'
+FROM unnest($2::bigint[], $3::uuid[]) AS l (user_id, request_id)
 """
 
 
@@ -99,21 +102,24 @@ async def record_action(
     await connection.execute(RECORD, actor, action, subject, detail)
 
 
-async def record_links(connection: Connection, *, actor: str, request_ids: Sequence[UUID]) -> None:
-    """Append that download links of requests were given to somebody, a row for each."""
-    await connection.execute(_LINKS, actor, Action.DOWNLOAD_LINK, request_ids)
+async def record_links(connection: Connection, links: Sequence[tuple[int, UUID]]) -> None:
+    """Append that users (by id) were given the download links of requests (by id), a row for each."""
+    users, requests = zip(*links, strict=True)
+    await connection.execute(_LINKS, Action.DOWNLOAD_LINK, users, requests)
 
 
 async def find_acts(database: Database, wanted: AuditFilter) -> list[Act]:
     """The acts that match all of a filter, newest first."""
-    rows = await database.fetch(
-        _FIND,
-        wanted.actor,
-        wanted.action,
-        wanted.subject,
-        wanted.since,
-        wanted.until,
-        wanted.before,
-        wanted.limit,
-    )
+    async with database.transaction() as connection:
+        await connection.execute(PLAN_FOR_VALUES)  # which index serves depends on what is not None
+        rows = await connection.fetch(
+            _FIND,
+            wanted.actor,
+            wanted.action,
+            wanted.subject,
+            wanted.since,
+            wanted.until,
+            wanted.before,
+            wanted.limit,
+        )
     return [Act(row["id"], row["at"], row["actor"], row["action"], row["subject"], row["detail"]) for row in rows]

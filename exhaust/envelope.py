@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from json import JSONDecodeError
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 from uuid import uuid4
 
 import orjson
@@ -18,6 +18,8 @@ from exhaust.violations import violations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+T = TypeVar("T")
 
 MAX_BODY_BYTES: Final = 64 * 1024
 CALLER_HEADER: Final = "X-Exhaust-User"  # internal calls name the authenticated caller by user id
@@ -32,8 +34,9 @@ class Operation:
     ver: str
 
 
-class _Lenient(BaseModel):
-    # Clients send more than is documented, and any `id`; strict: 5 is not "5".
+class Lenient(BaseModel):
+    """What is read from a body. Clients send more than is documented, and any `id`; but 5 is not "5"."""
+
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
 
@@ -42,17 +45,18 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-WholeNumber = Annotated[int | None, BeforeValidator(_whole)]
+WholeNumber = Annotated[int, BeforeValidator(_whole)]
+OptionalNumber = Annotated[int | None, BeforeValidator(_whole)]
 ShortText = Annotated[str | None, Field(max_length=256)]
 
 
-class Params(_Lenient):
+class Params(Lenient):
     """The caller's `params`; only `msgid` is used, and only echoed."""
 
     msgid: str | None = None
 
 
-class RequestPart(_Lenient):
+class RequestPart(Lenient):
     """The union of what the operations read from `request`. Absent, null and blank are the same: missing."""
 
     # Real clients write licensekey, the documents licenseKey.
@@ -69,18 +73,18 @@ class RequestPart(_Lenient):
     # Of an operator's calls.
     operator: ShortText = None
     expires_at: ShortText = Field(None, validation_alias="expiresAt")
-    overlap_hours: WholeNumber = Field(None, validation_alias="overlapHours", ge=0, le=24 * 365)
-    key_number: WholeNumber = Field(None, validation_alias="keyNumber", ge=1, lt=2**63)
+    overlap_hours: OptionalNumber = Field(None, validation_alias="overlapHours", ge=0, le=24 * 365)
+    key_number: OptionalNumber = Field(None, validation_alias="keyNumber", ge=1, lt=2**63)
     actor: ShortText = None
     action: ShortText = None
     subject: ShortText = None
     since: ShortText = None
     until: ShortText = None
-    before: WholeNumber = Field(None, ge=1, lt=2**63)
-    limit: WholeNumber = Field(None, ge=1, le=1000)
+    before: OptionalNumber = Field(None, ge=1, lt=2**63)
+    limit: OptionalNumber = Field(None, ge=1, le=1000)
 
 
-class RequestEnvelope(_Lenient):
+class RequestEnvelope(Lenient):
     """A caller's body."""
 
     params: Params | None = None
@@ -130,8 +134,17 @@ def check_envelope(body: object) -> RequestEnvelope:
     Raises:
         ExhaustError: INVALID_DATA_ERROR; the message lists every violation by its place, never a value.
     """
+    return checked(_ENVELOPE, body)
+
+
+def checked(shape: TypeAdapter[T], body: object) -> T:
+    """A caller's body, as what it should be.
+
+    Raises:
+        ExhaustError: INVALID_DATA_ERROR; the message lists every violation by its place, never a value.
+    """
     try:
-        return _ENVELOPE.validate_python(body)
+        return shape.validate_python(body)
     except ValidationError as error:
         found = [("".join(f"/{part}" for part in place), what) for place, what in violations(error)]
         message = "; ".join(f"{pointer.removeprefix('/') or 'the body'}: {what}" for pointer, what in found)

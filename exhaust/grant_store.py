@@ -10,21 +10,27 @@ from exhaust.key_store import find_holder, find_user
 from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from exhaust.postgres import Database
 
 _IN_FORCE: Final = """
 SELECT FROM data_exhaust_users_resources
-WHERE user_id = $1 AND resource = {resource}
+WHERE user_id = {user} AND resource = {resource}
   AND (dataset_id IS NULL OR {dataset}::text IS NULL OR dataset_id = {dataset})
   AND (expires_at IS NULL OR expires_at > now())
 """
-_HOLDS: Final = f"SELECT EXISTS ({_IN_FORCE.format(resource='$2', dataset='$3')}) AS held"
+_HOLDS: Final = f"SELECT EXISTS ({_IN_FORCE.format(user='$1', resource='$2', dataset='$3')}) AS held"
+_OF_WANTED: Final = """
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY
+    AS w (user_id, partner, resource, dataset, place)
+ORDER BY w.place
+"""
 RIGHTS: Final = f"""
-SELECT EXISTS ({_IN_FORCE.format(resource="$2", dataset="NULL")}) AS acts_for_partner,
-       EXISTS ({_IN_FORCE.format(resource="$3", dataset="$4")}) AS may_read
+SELECT EXISTS ({_IN_FORCE.format(user="w.user_id", resource="w.partner", dataset="NULL")}) AS acts_for_partner,
+       EXISTS ({_IN_FORCE.format(user="w.user_id", resource="w.resource", dataset="w.dataset")}) AS may_read
+{_OF_WANTED}
 """
 _GRANT: Final = """
 INSERT INTO data_exhaust_users_resources (user_id, resource_id, dataset_id, expires_at) VALUES ($1, $2, $3, $4)
@@ -69,8 +75,25 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a user wants: to act for a partner, and to read a resource in a dataset.
+
+    Attributes:
+        user_id: the holder of a license key.
+        partner_id: whoever holds a grant on its resource acts for it.
+        resource: in canonical form.
+        dataset: the dataset's own id; None asks whether any dataset of the resource may be read.
+    """
+
+    user_id: int
+    partner_id: str
+    resource: str
+    dataset: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Rights:
-    """Two grants that are asked for together."""
+    """Whether it may."""
 
     acts_for_partner: bool
     may_read: bool
@@ -93,17 +116,18 @@ class GrantStore:
         row = await self._database.fetch_one(_HOLDS, user_id, resource, dataset)
         return row is not None and bool(row["held"])
 
-    async def rights(self, user_id: int, *, partner_id: str, resource: str, dataset: str | None) -> Rights:
-        """What a user may do now for a partner, with a resource in a dataset.
-
-        Args:
-            user_id: the holder of a license key.
-            partner_id: whoever holds a grant on its resource acts for it.
-            resource: in canonical form.
-            dataset: the dataset's own id; None asks whether any dataset of the resource may be read.
-        """
-        row = await self._database.fetch_one(RIGHTS, user_id, resource_id(partner_id), resource, dataset)
-        return Rights(**row) if row else Rights(acts_for_partner=False, may_read=False)
+    async def rights(self, wanted: Sequence[Wanted]) -> list[Rights]:
+        """What is granted now, in the order of what is wanted."""
+        if not wanted:
+            return []
+        rows = await self._database.fetch(
+            RIGHTS,
+            [want.user_id for want in wanted],
+            [resource_id(want.partner_id) for want in wanted],
+            [want.resource for want in wanted],
+            [want.dataset for want in wanted],
+        )
+        return [Rights(**row) for row in rows]
 
     async def add(self, grant: Grant, *, actor: str) -> None:
         """Grant; repeating a grant only moves its end.

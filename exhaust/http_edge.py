@@ -83,9 +83,14 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of an operation, its body read and checked."""
+    """One call of an operation, its body read and checked.
+
+    Attributes:
+        body: the JSON value as it came, for an operation that reads more than `part`.
+    """
 
     http: web.Request
+    body: object
     part: RequestPart
     msgid: str
     traceparent: str
@@ -164,7 +169,7 @@ async def _answer(
         body = await read_body(request, needed=needs_body)
         msgid = message_id(body)
         check_headers(request.headers)
-        call = Call(request, check_envelope(body).request, msgid, traceparent)
+        call = Call(request, body, check_envelope(body).request, msgid, traceparent)
         async with asyncio.timeout(HANDLER_TIMEOUT_S):
             answer = await handle(call)
         if isinstance(answer, Delivery):

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 COMMAND_TIMEOUT_S: Final = 10.0
 CONNECT_TIMEOUT_S: Final = 5.0
+# Our statements have one good plan whatever their values are; planning anew costs as much as running them. A statement
+# that gains from its values says so for its transaction (see PLAN_FOR_VALUES).
+SESSION: Final = {"plan_cache_mode": "force_generic_plan"}
+PLAN_FOR_VALUES: Final = "SET LOCAL plan_cache_mode = force_custom_plan"
 _MIGRATION_LOCK: Final = 7_203_001  # any constant; two migrations at once must meet at it
 
 Row = "Mapping[str, Any]"
@@ -126,6 +130,7 @@ async def open_database(dsn: SecretStr, *, pool_size: int) -> AsyncIterator[Data
             command_timeout=COMMAND_TIMEOUT_S,
             init=_set_json_codec,
             reset=_keep_session,
+            server_settings=SESSION,
         )
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
         raise unavailable("the database") from error

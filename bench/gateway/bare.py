@@ -21,10 +21,11 @@ from exhaust.audit import RECORD
 from exhaust.grant_store import RIGHTS
 from exhaust.key_store import AUTHENTICATE
 from exhaust.outbox import PUT
+from exhaust.postgres import SESSION
 from exhaust.settings import LicenseKeySettings, PostgresSettings, ProcessSettings
 from services.gateway.filing import INSERT
 from services.gateway.limits import OPEN
-from services.status.request_views import ONE
+from services.status.request_views import BY_ID
 from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Bare:
         part = orjson.loads(await http.read())["request"]
         async with self._pool.acquire() as connection:
             user_id = (await self._authenticate(connection, part))["user_id"]
-            row = await connection.fetchrow(ONE, UUID(http.match_info["request_id"]))
+            row = await connection.fetchrow(BY_ID, [UUID(http.match_info["request_id"])])
             await self._check_grants(connection, user_id, row["partner_id"], row["resource"], row["dataset_id"])
         return _answer({"status": row["state"], "daysdone": row["days_done"], "events": row["day_events"]}, 200)
 
@@ -93,7 +94,7 @@ class Bare:
     async def _check_grants(
         self, connection: asyncpg.Connection, user_id: int, partner_id: str, resource: str, dataset: str
     ) -> None:
-        row = await connection.fetchrow(RIGHTS, user_id, resource_id(partner_id), resource, dataset)
+        row = await connection.fetchrow(RIGHTS, [user_id], [resource_id(partner_id)], [resource], [dataset])
         if not (row["acts_for_partner"] and row["may_read"]):
             raise web.HTTPForbidden
 
@@ -119,7 +120,9 @@ async def application() -> web.Application:
         settings.postgres_dsn.get_secret_value(),
         max_size=settings.postgres_pool_size,
         init=_set_json_codec,
-        reset=_keep_session,  # as the gateway, which saves this round trip too
+        # As the gateway, which saves a round trip and the planning of known statements.
+        reset=_keep_session,
+        server_settings=SESSION,
     )
     bare = Bare(pool, [pepper.get_secret_value().encode() for pepper in settings.license_key_peppers.values()])
     app = web.Application()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.grant_store import Wanted
 from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
@@ -99,9 +100,8 @@ class Access:
             ExhaustError: AUTHORIZATION_FAILED, as of these two.
         """
         dataset = self.catalogue.find(dataset_name)
-        rights = await self.grants.rights(
-            client.user_id, partner_id=partner_id, resource=resource, dataset=dataset.id if dataset else None
-        )
+        wanted = Wanted(client.user_id, partner_id, resource, dataset.id if dataset else None)
+        (rights,) = await self.grants.rights([wanted])
         if not rights.acts_for_partner:
             raise _not_for_partner()
         if dataset is None or not rights.may_read:

@@ -62,7 +62,7 @@ def public_app(
             *health_routes(health),
             web.post("/v1/client", endpoint(REGISTER, operations.registration.register, metrics)),
             web.post("/v2/datasets/requests/status/{requestid}", endpoint(STATUS, status_service.status, metrics)),
-            web.post("/v2/datasets/requests/{partnerid}", endpoint(LIST, status_service.list, metrics)),
+            web.post("/v2/datasets/requests/{partnerid}", endpoint(LIST, status_service.page, metrics)),
             *(web.post(f"/v2/datasets{path}", submit) for path in RESOURCE_PATHS),
             *(web.post(f"/v1/datasets{path}", download_v1) for path in RESOURCE_PATHS),
             *(web.get(f"/v1/datasets{path}", get_v1) for path in RESOURCE_PATHS),  # and HEAD

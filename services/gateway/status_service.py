@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 import aiohttp
 import orjson
+import structlog
 from aiohttp import web
 from yarl import URL
 
 from exhaust.envelope import CALLER_HEADER, Operation, required
-from exhaust.errors import ErrorCode, unavailable
+from exhaust.errors import ErrorCode, ExhaustError, unavailable
+from exhaust.http_edge import Answer
 from exhaust.requests import parse_request_id
+from exhaust.status_reads import STATUSES_PATH, reads_body
+from services.gateway.status_reads import StatusReads
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pydantic import HttpUrl, SecretStr
 
     from exhaust.http_edge import Call
+    from exhaust.status_reads import StatusRead
     from services.gateway.access import Access
+    from services.gateway.status_reads import Result
 
 STATUS: Final = Operation("ekstep.data_exhaust_dataset_request_status_service", "2.0")
 UPDATE: Final = Operation("ekstep.data_exhaust_dataset_request_update_service", "2.0")
 LIST: Final = Operation("ekstep.data_exhaust_dataset_requests_service", "2.0")
+PROMPT: Final = aiohttp.ClientTimeout(total=20, connect=5)
 # Longer than the longest wait that a caller may ask for.
-TIMEOUT: Final = aiohttp.ClientTimeout(total=40, connect=5)
+PATIENT: Final = aiohttp.ClientTimeout(total=40, connect=5)
+
+log = structlog.get_logger(__name__)
 
 
 class StatusService:
@@ -37,14 +47,17 @@ class StatusService:
         self._url = str(url).rstrip("/")
         self._token = token
         self._access = access
+        self._reads = StatusReads(self._ask)
 
-    async def status(self, call: Call) -> web.Response:
-        """POST /v2/datasets/requests/status/{requestid}; the answer is passed back as it is."""
+    async def status(self, call: Call) -> Answer | web.Response:
+        """POST /v2/datasets/requests/status/{requestid}; with `?wait=30` the answer is passed back as it is."""
         client = await self._access.admit(call)
         request_id = parse_request_id(call.path("requestid"))
-        return await self._pass_on(call, client.user_id, f"/v2/datasets/requests/status/{request_id}")
+        if "wait" in call.http.query:
+            return await self._pass_on(call, client.user_id, f"/v2/datasets/requests/status/{request_id}")
+        return Answer(await self._reads.read(client.user_id, request_id))
 
-    async def list(self, call: Call) -> web.Response:
+    async def page(self, call: Call) -> web.Response:
         """POST /v2/datasets/requests/{partnerid}; the answer is passed back as it is."""
         client = await self._access.admit(call)
         partner_id = required(call.path("partnerid"), ErrorCode.MISSING_PARTNERID, "partnerid")
@@ -62,20 +75,35 @@ class StatusService:
     ) -> web.Response:
         # Only the caller's identity and message id go on; the license key stays here.
         body = orjson.dumps({"params": {"msgid": call.msgid}, "request": request or {}})
-        headers = {
-            "Authorization": f"Bearer {self._token.get_secret_value()}",
-            "Content-Type": "application/json",
-            "traceparent": call.traceparent,
-            CALLER_HEADER: str(user_id),
-        }
         url = URL(f"{self._url}{path}", encoded=True).with_query(call.http.query)
+        status, answer = await self._post(
+            url, body, {"traceparent": call.traceparent, CALLER_HEADER: str(user_id)}, PATIENT
+        )
+        return web.Response(
+            body=answer, status=status, content_type="application/json", headers={"Cache-Control": "no-store"}
+        )
+
+    async def _ask(self, reads: Sequence[StatusRead]) -> list[Result]:
+        url = URL(f"{self._url}{STATUSES_PATH}")
+        status, answer = await self._post(url, orjson.dumps(reads_body(reads)), {}, PROMPT)
+        if status != HTTPStatus.OK:
+            log.warning("status_service.refused", status=status)
+            raise unavailable("the status service")
+        return [_result(one) for one in orjson.loads(answer)["result"]["answers"]]
+
+    async def _post(
+        self, url: URL, body: bytes, headers: Mapping[str, str], within: aiohttp.ClientTimeout
+    ) -> tuple[int, bytes]:
+        known = {"Authorization": f"Bearer {self._token.get_secret_value()}", "Content-Type": "application/json"}
         try:
-            async with self._session.post(url, data=body, headers=headers, timeout=TIMEOUT) as answer:
-                return web.Response(
-                    body=await answer.read(),
-                    status=answer.status,
-                    content_type="application/json",
-                    headers={"Cache-Control": "no-store"},
-                )
+            async with self._session.post(url, data=body, headers={**known, **headers}, timeout=within) as answer:
+                return answer.status, await answer.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise unavailable("the status service") from error
+
+
+def _result(answer: Mapping[str, Any]) -> Result:
+    if "err" in answer:
+        return ExhaustError(ErrorCode(answer["err"]), answer["errmsg"])
+    result: Mapping[str, Any] = answer["result"]
+    return result

@@ -22,6 +22,7 @@ from exhaust.process import (
     run_process,
     run_until_stopped,
 )
+from exhaust.status_reads import STATUSES_PATH
 from schemas.events import TOPIC_COMPLETIONS
 from services.status.answers import Answers
 from services.status.changes import Changes
@@ -30,7 +31,7 @@ from services.status.reaper import Reaper
 from services.status.request_states import RequestStates
 from services.status.request_views import RequestViews
 from services.status.settings import StatusSettings
-from services.status.status_calls import LIST, STATUS, StatusCalls
+from services.status.status_calls import LIST, STATUS, STATUSES, StatusCalls
 from services.status.update_calls import UPDATE, UpdateCalls
 
 CONCURRENCY = 16
@@ -45,8 +46,9 @@ def internal_app(health: Health, settings: StatusSettings, calls: StatusCalls, u
             *health_routes(health),
             metrics_route(health),
             web.post("/v2/datasets/requests/status/{requestid}", endpoint(STATUS, calls.status, metrics)),
+            web.post(STATUSES_PATH, endpoint(STATUSES, calls.statuses, metrics)),
             web.post("/v2/datasets/requests/update/{requestid}", endpoint(UPDATE, updates.update, metrics)),
-            web.post("/v2/datasets/requests/{partnerid}", endpoint(LIST, calls.list, metrics)),
+            web.post("/v2/datasets/requests/{partnerid}", endpoint(LIST, calls.page, metrics)),
         ]
     )
     return app

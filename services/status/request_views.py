@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 from exhaust.audit import record_links
 from exhaust.days import DayRange
 from exhaust.requests import State
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
-    from uuid import UUID
+    from collections.abc import Collection, Mapping, Sequence
 
     from exhaust.postgres import Database
 
@@ -24,11 +24,11 @@ FROM requests r, LATERAL (
     FROM request_days d WHERE d.request_id = r.request_id AND d.attempt = r.attempt
 ) d
 """
-ONE: Final = f"{_COLUMNS} WHERE r.request_id = $1"
+BY_ID: Final = f"{_COLUMNS} WHERE r.request_id = ANY($1::uuid[])"
 # Only what the caller may read; the pair (created_at, request_id) makes the order total, so that no page repeats a row.
 _PAGE: Final = f"""{_COLUMNS}
 WHERE r.partner_id = $1
-  AND ($3::timestamptz IS NULL OR (r.created_at, r.request_id) < ($3, $4::uuid))
+  AND (r.created_at, r.request_id) < ($3, $4)
   AND EXISTS (
       SELECT FROM data_exhaust_users_resources g
       WHERE g.user_id = $2 AND g.resource = r.resource
@@ -76,38 +76,40 @@ class Place:
     request_id: UUID
 
 
+BEFORE_ALL: Final = Place(datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1))
+
+
 class RequestViews:
     """Reads requests from PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def one(self, request_id: UUID) -> RequestView | None:
-        """A request; None when there is none."""
-        row = await self._database.fetch_one(ONE, request_id)
-        return _view(row) if row else None
+    async def by_id(self, request_ids: Collection[UUID]) -> dict[UUID, RequestView]:
+        """The requests that there are."""
+        rows = await self._database.fetch(BY_ID, request_ids)
+        return {row["request_id"]: _view(row) for row in rows}
 
-    async def note_links(self, user_id: int, request_ids: Sequence[UUID]) -> None:
-        """Keep in the audit that a user was given the links of downloads."""
+    async def note_links(self, links: Sequence[tuple[int, UUID]]) -> None:
+        """Keep in the audit that users (by id) were given the links of requests' downloads."""
         async with self._database.transaction() as connection:
-            await record_links(connection, actor=f"user/{user_id}", request_ids=request_ids)
+            await record_links(connection, links)
 
     async def of_partner(
-        self, partner_id: str, *, user_id: int, after: Place | None, limit: int
+        self, partner_id: str, *, user_id: int, after: Place, limit: int
     ) -> tuple[list[RequestView], Place | None]:
         """A page of a partner's requests that a caller may read, newest first.
 
         Args:
             partner_id: as submitted.
             user_id: the caller.
-            after: where the page before ended; None for the first.
+            after: where the page before ended; BEFORE_ALL for the first.
             limit: requests at most.
 
         Returns:
             The page, and where it ended when there are more.
         """
-        created_at, request_id = (after.created_at, after.request_id) if after else (None, None)
-        rows = await self._database.fetch(_PAGE, partner_id, user_id, created_at, request_id, limit + 1)
+        rows = await self._database.fetch(_PAGE, partner_id, user_id, after.created_at, after.request_id, limit + 1)
         views = [_view(row) for row in rows[:limit]]
         more = len(rows) > limit
         return views, Place(views[-1].created_at, views[-1].request_id) if more else None

@@ -11,20 +11,23 @@ from uuid import UUID
 
 from exhaust.envelope import CALLER_HEADER, Operation, required
 from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.grant_store import Wanted
 from exhaust.http_edge import Answer
 from exhaust.requests import parse_request_id, unknown_request
-from services.status.request_views import Place
+from exhaust.status_reads import StatusRead, parse_reads
+from services.status.request_views import BEFORE_ALL, Place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from exhaust.grant_store import GrantStore
+    from exhaust.grant_store import GrantStore, Rights
     from exhaust.http_edge import Call
     from services.status.answers import Answers
     from services.status.changes import Changes
     from services.status.request_views import RequestView, RequestViews
 
 STATUS: Final = Operation("ekstep.data_exhaust_dataset_request_status_service", "2.0")
+STATUSES: Final = Operation("ekstep.data_exhaust_dataset_request_statuses_service", "2.0")
 LIST: Final = Operation("ekstep.data_exhaust_dataset_requests_service", "2.0")
 MAX_WAIT_S: Final = 30
 MAX_LIMIT: Final = 100
@@ -48,16 +51,29 @@ class StatusCalls:
         request_id = parse_request_id(call.path("requestid"))
         deadline = time.monotonic() + _number(call, "wait", default=0, least=0, most=MAX_WAIT_S)
         while True:
-            view = await self._views.one(request_id)
-            if view is None or not await self._may_see(user_id, view):
-                raise unknown_request()
+            (view,) = await self._look([StatusRead(user_id, request_id)])
+            if isinstance(view, ExhaustError):
+                raise view
             left = deadline - time.monotonic()
             if view.state.is_terminal or left <= 0:
-                await self._note_links(user_id, [view])
+                await self._note_links([(user_id, view)])
                 return Answer(await self._answers.status(view))
             await self._changes.wait(request_id, min(left, LOOK_AGAIN_S))
 
-    async def list(self, call: Call) -> Answer:
+    async def statuses(self, call: Call) -> Answer:
+        """Several requests as they stand, each for its own reader: a result or an error each, in the order asked."""
+        reads = parse_reads(call.body)
+        views = await self._look(reads)
+        pairs = zip(reads, views, strict=True)
+        await self._note_links([(read.user_id, view) for read, view in pairs if not isinstance(view, ExhaustError)])
+        return Answer({"answers": [await self._answer(view) for view in views]})
+
+    async def _answer(self, view: RequestView | ExhaustError) -> dict[str, object]:
+        if isinstance(view, ExhaustError):
+            return {"err": view.code, "errmsg": view.message}
+        return {"result": await self._answers.status(view)}
+
+    async def page(self, call: Call) -> Answer:
         """A partner's requests that the caller may read, newest first, in pages: `?limit=50&next=…`."""
         user_id = _caller(call)
         views, more = await self._views.of_partner(
@@ -66,33 +82,40 @@ class StatusCalls:
             after=_place(call.http.query.get("next")),
             limit=_number(call, "limit", default=DEFAULT_LIMIT, least=1, most=MAX_LIMIT),
         )
-        await self._note_links(user_id, views)
+        await self._note_links([(user_id, view) for view in views])
         result: dict[str, object] = {"requests": [await self._answers.entry(view) for view in views]}
         if more is not None:
             result["next"] = _cursor(more)
         return Answer(result)
 
-    async def _note_links(self, user_id: int, views: Sequence[RequestView]) -> None:
-        linked = [view.request_id for view in views if self._answers.has_link(view)]
+    async def _note_links(self, shown: Sequence[tuple[int, RequestView]]) -> None:
+        linked = [(user_id, view.request_id) for user_id, view in shown if self._answers.has_link(view)]
         if linked:
-            await self._views.note_links(user_id, linked)
+            await self._views.note_links(linked)
 
-    async def _may_see(self, user_id: int, view: RequestView) -> bool:
-        """Whether the caller acts for the request's partner and may read its resource.
+    async def _look(self, reads: Sequence[StatusRead]) -> list[RequestView | ExhaustError]:
+        """Each request as it stands, or why its reader (by user id) may not see it."""
+        known = await self._views.by_id({read.request_id for read in reads})
+        wanted = {
+            read: Wanted(read.user_id, view.partner_id, view.resource, view.dataset)
+            for read in reads
+            if (view := known.get(read.request_id))
+        }
+        rights = dict(zip(wanted, await self._grants.rights(list(wanted.values())), strict=True))
+        return [_visible(read.user_id, known.get(read.request_id), rights.get(read)) for read in reads]
 
-        Raises:
-            ExhaustError: AUTHORIZATION_FAILED, when it is the caller's own request and a grant was withdrawn since.
-        """
-        rights = await self._grants.rights(
-            user_id, partner_id=view.partner_id, resource=view.resource, dataset=view.dataset
+
+def _visible(user_id: int, view: RequestView | None, rights: Rights | None) -> RequestView | ExhaustError:
+    """A request, to a user who acts for its partner and may read its resource."""
+    if view is None or rights is None:
+        return unknown_request()
+    if rights.acts_for_partner and rights.may_read:
+        return view
+    if user_id == view.user_id:
+        return ExhaustError(
+            ErrorCode.AUTHORIZATION_FAILED, "the grant on this request's partner or resource was withdrawn"
         )
-        if rights.acts_for_partner and rights.may_read:
-            return True
-        if user_id == view.user_id:
-            raise ExhaustError(
-                ErrorCode.AUTHORIZATION_FAILED, "the grant on this request's partner or resource was withdrawn"
-            )
-        return False
+    return unknown_request()
 
 
 def _caller(call: Call) -> int:
@@ -115,9 +138,9 @@ def _cursor(place: Place) -> str:
     return base64.urlsafe_b64encode(f"{place.created_at.isoformat()} {place.request_id}".encode()).decode()
 
 
-def _place(cursor: str | None) -> Place | None:
+def _place(cursor: str | None) -> Place:
     if cursor is None:
-        return None
+        return BEFORE_ALL
     try:
         written, _, request_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
         created_at = datetime.fromisoformat(written)

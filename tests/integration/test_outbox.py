@@ -210,7 +210,7 @@ async def test_a_request_that_waits_is_never_reaped(database: Database, filing: 
     await release(database, Topic())
     assert await states.reap(no_progress_after=timedelta(minutes=1), max_attempts=1) == (0, 0)
     assert await states.reap(no_progress_after=timedelta(0), max_attempts=1) == (0, 1)
-    found = await RequestViews(database).one(request_id)
+    found = (await RequestViews(database).by_id([request_id])).get(request_id)
     assert found is not None
     assert found.state is State.FAILED
 

@@ -67,7 +67,7 @@ def views(database: Database) -> RequestViews:
 
 
 async def standing(views: RequestViews, request_id: UUID) -> RequestView:
-    found = await views.one(request_id)
+    found = (await views.by_id([request_id])).get(request_id)
     assert found is not None
     return found
 
@@ -177,7 +177,7 @@ async def test_an_unknown_request_is_refused(states: RequestStates, views: Reque
     with pytest.raises(RefusedCompletionError, match=f"no request {SOMEBODY_ELSE}"):
         await states.take_in(SOURCE, "1", completed(SOMEBODY_ELSE))
     assert await inbox(database) == []
-    assert await views.one(SOMEBODY_ELSE) is None
+    assert await views.by_id([SOMEBODY_ELSE]) == {}
 
 
 @pytest.mark.parametrize(
