@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
 import aiohttp
@@ -32,11 +32,18 @@ if TYPE_CHECKING:
 STATUS: Final = Operation("ekstep.data_exhaust_dataset_request_status_service", "2.0")
 UPDATE: Final = Operation("ekstep.data_exhaust_dataset_request_update_service", "2.0")
 LIST: Final = Operation("ekstep.data_exhaust_dataset_requests_service", "2.0")
+PASSED_BACK: Final = ("Content-Type", "Retry-After")  # the rest is of the connection, or added to every answer
 PROMPT: Final = aiohttp.ClientTimeout(total=20, connect=5)
 # Longer than the longest wait that a caller may ask for.
 PATIENT: Final = aiohttp.ClientTimeout(total=40, connect=5)
 
 log = structlog.get_logger(__name__)
+
+
+class _Reply(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: bytes
 
 
 class StatusService:
@@ -76,28 +83,28 @@ class StatusService:
         # Only the caller's identity and message id go on; the license key stays here.
         body = orjson.dumps({"params": {"msgid": call.msgid}, "request": request or {}})
         url = URL(f"{self._url}{path}", encoded=True).with_query(call.http.query)
-        status, answer = await self._post(
-            url, body, {"traceparent": call.traceparent, CALLER_HEADER: str(user_id)}, PATIENT
-        )
-        return web.Response(
-            body=answer, status=status, content_type="application/json", headers={"Cache-Control": "no-store"}
-        )
+        headers = {
+            "traceparent": call.traceparent,
+            "Accept": call.http.headers.get("Accept", "*/*"),
+            CALLER_HEADER: str(user_id),
+        }
+        reply = await self._post(url, body, headers, PATIENT)
+        return web.Response(body=reply.body, status=reply.status, headers=reply.headers)
 
     async def _ask(self, reads: Sequence[StatusRead]) -> list[Result]:
         url = URL(f"{self._url}{STATUSES_PATH}")
-        status, answer = await self._post(url, orjson.dumps(reads_body(reads)), {}, PROMPT)
-        if status != HTTPStatus.OK:
-            log.warning("status_service.refused", status=status)
+        reply = await self._post(url, orjson.dumps(reads_body(reads)), {}, PROMPT)
+        if reply.status != HTTPStatus.OK:
+            log.warning("status_service.refused", status=reply.status)
             raise unavailable("the status service")
-        return [_result(one) for one in orjson.loads(answer)["result"]["answers"]]
+        return [_result(answer) for answer in orjson.loads(reply.body)["result"]["answers"]]
 
-    async def _post(
-        self, url: URL, body: bytes, headers: Mapping[str, str], within: aiohttp.ClientTimeout
-    ) -> tuple[int, bytes]:
+    async def _post(self, url: URL, body: bytes, headers: Mapping[str, str], within: aiohttp.ClientTimeout) -> _Reply:
         known = {"Authorization": f"Bearer {self._token.get_secret_value()}", "Content-Type": "application/json"}
         try:
             async with self._session.post(url, data=body, headers={**known, **headers}, timeout=within) as answer:
-                return answer.status, await answer.read()
+                passed = {name: answer.headers[name] for name in PASSED_BACK if name in answer.headers}
+                return _Reply(answer.status, passed, await answer.read())
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise unavailable("the status service") from error
 

@@ -164,3 +164,25 @@ async def test_foreign_and_unknown_requests_look_the_same(
         reply.body.pop("ts")
     assert (foreign.status, foreign.error) == (404, "INVALID_REQUESTID")
     assert foreign.body == unknown.body
+
+
+@pytest.mark.parametrize(
+    ("question", "code"),
+    [
+        ("status/00000000-0000-4000-8000-000000000000", "INVALID_REQUESTID"),
+        ("status/00000000-0000-4000-8000-000000000000?wait=1", "INVALID_REQUESTID"),
+        ("status/00000000-0000-4000-8000-000000000000?wait=99", "INVALID_DATA_ERROR"),
+        ("org.example.partner.told?limit=0", "INVALID_DATA_ERROR"),
+    ],
+)
+async def test_what_the_status_service_refuses_is_told_in_the_callers_way(
+    partner: Partner, question: str, code: str
+) -> None:
+    await partner.grant("--partner", "org.example.partner.told")
+    url = f"{partner.stack.gateway}/v2/datasets/requests/{question}"
+    body = {"request": {"licenseKey": partner.license_key}}
+    for accepted in ("application/json", "application/problem+json"):
+        async with partner.http.post(url, json=body, headers={"Accept": accepted}) as answer:
+            assert answer.content_type == accepted
+            told = await answer.json()
+        assert (told["params"]["err"] if accepted == "application/json" else told["code"]) == code

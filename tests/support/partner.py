@@ -71,8 +71,8 @@ class Partner:
         return await post(self.http, f"{self.stack.gateway}/v2/datasets/{path}", body)
 
     async def status(self, request_id: str, *, wait: int = 0) -> Reply:
-        url = f"{self.stack.gateway}/v2/datasets/requests/status/{request_id}?wait={wait}"
-        return await post(self.http, url, {"licenseKey": self.license_key})
+        url = f"{self.stack.gateway}/v2/datasets/requests/status/{request_id}"
+        return await post(self.http, f"{url}?wait={wait}" if wait else url, {"licenseKey": self.license_key})
 
     async def finished(self, request_id: str, *, within: timedelta = timedelta(seconds=120)) -> dict[str, Any]:
         """The status result once it is complete or failed."""
