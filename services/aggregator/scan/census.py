@@ -18,7 +18,6 @@ from simdjson import Array, Object, Parser
 from services.aggregator.scan.lines import lines_of
 from services.aggregator.scan.tally import Tally
 from telemetry.line import decode
-from telemetry.occurrence import event_time, message_id, schema_version
 from telemetry.ownership import is_event
 
 _MARK_BYTES: Final = 16
@@ -54,22 +53,22 @@ class Census:
             return False  # also for a few things that are JSON, such as \ud800 alone and numbers of any length
         if not isinstance(found, Array) or len(found) != 2 * lines.count(b"\n") + 1:
             return False
-        versions, mids, moments = [], [], []
+        events = []
         elements = iter(found)
         for event in elements:
             if not isinstance(event, Object) or "eid" not in event or next(elements, self._mark) != self._mark:
                 return False
-            versions.append(schema_version(event))
-            mids.append(message_id(event))
-            moments.append(event_time(event))
-        self.tallies[0].events_at_once(versions, mids, moments)
+            events.append(event)
+        self.tallies[0].add(events)
         return True
 
     def _count_each(self, block: bytes) -> None:
         [tally] = self.tallies
+        events = []
         for start, line in lines_of(block):
             event = decode(line)
             if is_event(event):
-                tally.event(event)
+                events.append(event)
             elif not line.isspace():
                 tally.unreadable_line(self._before + start)
+        tally.add(events)

@@ -77,15 +77,18 @@ class Selector:
         Args:
             block: whole lines, the next of the object; or its last line, if that has no newline.
         """
+        events: list[list[dict[str, object]]] = [[] for _ in self._selections]
         leaving: list[list[bytes]] = [[] for _ in self._selections]
         for start, line in self._candidates.find(block):
             event = decode(line)
             if is_event(event):
                 for index in self._takers(event):
-                    self.tallies[index].event(event)
+                    events[index].append(event)
                     leaving[index].append(line)
             elif not line.isspace():
                 self._note_unreadable(line, self._before + start)
+        for tally, selected in zip(self.tallies, events, strict=True):
+            tally.add(selected)
         self._before += len(block)
         end = b"\n" if block.endswith(b"\n") else b""
         return [b"\n".join(lines) + end if lines else b"" for lines in leaving]

@@ -28,11 +28,12 @@ class MidHashes:
         self._buckets = [array("q") for _ in range(BUCKET_MASK + 1)]
         self.count = 0
 
-    def add(self, mid: str) -> None:
-        """One more id."""
-        hashed = hash(mid)
-        self.count += 1
-        self._buckets[hashed & BUCKET_MASK].append(hashed)
+    def add(self, mids: Iterable[str]) -> None:
+        """More ids."""
+        buckets = self._buckets
+        for hashed in map(hash, mids):
+            self.count += 1
+            buckets[hashed & BUCKET_MASK].append(hashed)
 
     def take(self) -> dict[int, bytes]:
         """What was added since the last call: for each bucket, its hashes as 8 bytes each."""
@@ -63,38 +64,13 @@ class Tally:
     versions: dict[str, int] = field(default_factory=dict)
     mids: MidHashes = field(default_factory=MidHashes)
 
-    def event(self, event: Mapping[str, object]) -> None:
-        """One more selected event."""
-        self.events += 1
-        version = schema_version(event)
-        if version in self.versions:
-            self.versions[version] += 1
-        else:
-            self._add_version(version, 1)
-        mid = message_id(event)
-        if mid is not None:
-            self.mids.add(mid)
-        moment = event_time(event)
-        if moment is None:
-            return
-        if self.first is None or self.last is None:
-            self.first = self.last = moment
-        elif moment < self.first:
-            self.first = moment
-        elif moment > self.last:
-            self.last = moment
-
-    def events_at_once(
-        self, versions: Sequence[str], mids: Iterable[str | None], moments: Iterable[int | None]
-    ) -> None:
-        """More selected events: of each its schema version, its id and when it happened."""
-        self.events += len(versions)
-        for version, events in Counter(versions).items():
-            self._add_version(version, events)
-        for mid in mids:
-            if mid is not None:
-                self.mids.add(mid)
-        known = [moment for moment in (*moments, self.first, self.last) if moment is not None]
+    def add(self, events: Sequence[Mapping[str, object]]) -> None:
+        """More selected events."""
+        self.events += len(events)
+        for version, count in Counter(map(schema_version, events)).items():
+            self._add_version(version, count)
+        self.mids.add(filter(None, map(message_id, events)))
+        known = [moment for moment in (self.first, self.last, *map(event_time, events)) if moment is not None]
         if known:
             self.first, self.last = min(known), max(known)
 

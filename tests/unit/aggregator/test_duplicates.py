@@ -12,8 +12,7 @@ async def test_repeated_ids_are_counted_over_all_objects(objects: list[list[str]
     with open_duplicates() as duplicates:
         for ids in objects:
             hashes = MidHashes()
-            for mid in ids:
-                hashes.add(mid)
+            hashes.add(ids)
             duplicates.add(hashes.take())
         every = [mid for ids in objects for mid in ids]
         assert await duplicates.count() == len(every) - len(set(every))
@@ -23,15 +22,14 @@ async def test_more_ids_than_memory_takes_are_counted_too() -> None:
     with open_duplicates() as duplicates:
         for _ in range(2):
             hashes = MidHashes()
-            for number in range(150_000):
-                hashes.add(str(number))
+            hashes.add(map(str, range(150_000)))
             duplicates.add(hashes.take())
         assert await duplicates.count() == 150_000
 
 
 def test_what_was_taken_is_not_given_again() -> None:
     hashes = MidHashes()
-    hashes.add("a")
+    hashes.add(["a"])
     assert sum(map(len, hashes.take().values())) == 8
     assert hashes.take() == {}
     assert hashes.count == 0

@@ -1,16 +1,30 @@
+import json
+from collections.abc import Callable
+from typing import NoReturn
+
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from telemetry.line import UNREADABLE, decode
+from telemetry.occurrence import event_time, message_id, schema_version
+from telemetry.ownership import is_event, ownership
+
+Json = Callable[[bool], str]
+"""Writes a JSON value: with \\u escapes, or without."""
 
 
 @pytest.mark.parametrize(
     ("line", "value"),
     [
-        (b'{"a":1}\n', {"a": 1}),
-        (b'\xef\xbb\xbf{"a":1}\r\n', {"a": 1}),
-        (b'{"a":1,"a":2}', {"a": 2}),
-        (b'{"a":"\\ud800"}', {"a": "\ud800"}),
+        (b'{"mid":1}\n', {"mid": 1}),
+        (b'\xef\xbb\xbf{"mid":1}\r\n', {"mid": 1}),
+        (b'{"mid":1,"mid":2}', {"mid": 2}),
+        (b'{"context":{"channel":1},"context":{}}', {"context": {}}),
+        (b'{"mid":"\\ud800"}', {"mid": "\ud800"}),
         (b'{"ets":1.595399487688E12}', {"ets": 1.595399487688e12}),
+        (b'{"context":{"channel":"c","sid":"s"},"edata":{"type":"x"}}', {"context": {"channel": "c"}}),
+        (b'{"context":"c","etags":[1],"metadata":null}', {"context": "c", "etags": [1], "metadata": None}),
         (b"[1]", [1]),
         (b"null", None),
     ],
@@ -27,8 +41,13 @@ def test_json_is_decoded(line: bytes, value: object) -> None:
         b'{"a":NaN}',
         b'{"a":-Infinity}',
         b'{"a":"\xff"}',
+        b'{"\xff":1}',
         b"[" * 100_000,
+        b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
         b'{"a":"\n"}',
+        b'{"a":"\\x"}',
+        b'{"a":01}',
+        b'{"a":1,}',
         b"'a'",
         b"{} {}",
         b'{"a":' + b"9" * 5000 + b".}",
@@ -36,3 +55,73 @@ def test_json_is_decoded(line: bytes, value: object) -> None:
 )
 def test_what_is_no_json_is_unreadable(line: bytes) -> None:
     assert decode(line) is UNREADABLE
+
+
+# Against an independent reading of whole lines.
+
+KEYS = (
+    *("eid", "ver", "mid", "ets", "ts", "channel", "context", "cdata", "etags", "app", "dims", "partner"),
+    *("partnerid", "tags", "genie", "metadata", "partner_name", "type", "id", "edata"),
+)
+SCALARS = (
+    *("1.0", "2.0", "2.2", "3.0", "partner", "a", "ä", "\ud800", "", "2017-07-14T02:40:00+00:00"),
+    *(None, True, False, 0, 1500000000000, 1.5e12, 10**30, 10**400),
+)
+
+
+def scalar(value: object) -> Json:
+    return lambda ascii_only: json.dumps(value, ensure_ascii=ascii_only or value == "\ud800")
+
+
+def array(items: list[Json]) -> Json:
+    return lambda ascii_only: f"[{','.join(item(ascii_only) for item in items)}]"
+
+
+def members(pairs: list[tuple[str, Json]]) -> Json:
+    return lambda ascii_only: f"{{{','.join(f'{json.dumps(key)}: {value(ascii_only)}' for key, value in pairs)}}}"
+
+
+def objects(values: st.SearchStrategy[Json]) -> st.SearchStrategy[Json]:
+    return st.lists(st.tuples(st.sampled_from(KEYS), values), max_size=6).map(members)
+
+
+VALUES = st.recursive(
+    st.sampled_from(SCALARS).map(scalar),
+    lambda values: st.lists(values, max_size=3).map(array) | objects(values),
+    max_leaves=12,
+)
+LINES = st.tuples(objects(VALUES), st.booleans()).map(lambda made: made[0](made[1]).encode())
+
+
+def refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+def whole(line: bytes) -> object:
+    try:
+        return json.loads(line.decode("utf-8-sig"), parse_int=float, parse_constant=refuse)
+    except ValueError:
+        return UNREADABLE
+
+
+def said(value: object) -> tuple[object, ...]:
+    """All that the engine reads of a line."""
+    if not is_event(value):
+        return (isinstance(value, dict), value is UNREADABLE)
+    owner = ownership(value, default_channel="default")
+    owners = owner.channel, owner.partners, owner.partner_resources, owner.tags
+    return owners, event_time(value), message_id(value), schema_version(value)
+
+
+@given(LINES)
+def test_whatever_is_read_of_an_event_is_decoded(line: bytes) -> None:
+    assert said(decode(line)) == said(whole(line))
+
+
+@given(LINES, st.integers(0), st.integers(0, 2), st.binary(max_size=2))
+@example(b'{"edata":"a"}', 10, 1, b"\xff")
+@example(b'{"edata":"a"}', 10, 1, b"\x00")
+def test_a_damaged_line_is_unreadable_where_it_is_no_json_any_more(line: bytes, at: int, cut: int, put: bytes) -> None:
+    at %= len(line)
+    damaged = line[:at] + put + line[at + cut :]
+    assert said(decode(damaged)) == said(whole(damaged))
