@@ -90,7 +90,7 @@ def _beside(
     pairs = place.in_turns(lambda: findings.remember(ONE, place.build(SHARED, [FIRST_DAY])), theirs)
     verdict = _verdict(Path(job.output), expected) if peer.checked else ""
     note = "; ".join(filter(None, (verdict, peer.note)))
-    whole = [run.whole for run in runs[1:]]
+    whole = [run.whole for run in runs[-place.rounds :]]
     amount = sum(made.raw for made in objects)
     findings.rows.append(Row(TASK, peer.name, peer.way, pairs.theirs, amount, whole, pairs.times_faster, note))
     if peer.times:

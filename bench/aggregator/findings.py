@@ -85,7 +85,9 @@ class Findings:
     bars: list[Bar] = field(default_factory=list)
 
     def remember(self, job: str, done: Done) -> float:
-        """Notes a job's peak, the highest when the job comes again, and returns its seconds."""
+        """Notes a job's peak, if it was watched, the highest when the job comes again; returns its seconds."""
+        if done.peak is None:
+            return done.seconds
         before = next((seen for seen in self.memory if seen.job == job), None)
         if before is None:
             self.memory.append(Memory(job, done.peak, done.seconds))

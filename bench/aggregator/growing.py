@@ -98,7 +98,8 @@ def _once(place: Workplace, findings: Findings, size: Size) -> None:
     tell(size.name)
     for day in size.days:
         place.upload(SHARED_PREFIX, size.of_day(place, day))
-    done = place.build(SHARED, size.days)
+    with place.watched():
+        done = place.build(SHARED, size.days)
     findings.remember(size.name, done)
     raw = sum(made.raw for day in size.days for made in size.of_day(place, day))
     findings.rows.append(Row(size.name, "ours", "S3 → S3", [done.seconds], raw))

@@ -59,12 +59,10 @@ def measure_assembling(place: Workplace, findings: Findings) -> None:
     tell(f"{task}, in turns with bare UploadPartCopy")
     days = _existing(place)
     copied = replace(place.job("part_copy", "", ()), keys=tuple(day.key for day in days), target="peers/assembled.zip")
-
-    def ours() -> float:
-        place.forget()
-        return findings.remember(task, place.worker.assemble(WHOLE, CHANNEL, days))
-
-    pairs = place.in_turns(ours, lambda: place.run("part_copy", copied).seconds)
+    pairs = place.in_turns(
+        lambda: findings.remember(task, place.worker.assemble(WHOLE, CHANNEL, days)),
+        lambda: place.run("part_copy", copied).seconds,
+    )
     place.forget()
     _check_assembled(place, days)
     findings.rows += [

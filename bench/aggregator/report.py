@@ -21,7 +21,8 @@ Made by `make bench`; do not edit. Seconds are medians; ratios are medians over 
 - Every bar compares times without the start of a process: our worker runs already, as in production, and a peer's clock
   begins when it has started. What a peer reads from the disk instead of from S3 is to its advantage.
 - "right" means: the same lines as gzip, json and zipfile give, those of each object in order.
-- Memory is the highest sum of PSS over the worker's process and its children, looked at every 50 ms.
+- Memory is the highest sum of PSS over the worker's process and its children, looked at every 50 ms in
+  rounds whose time does not count.
 """
 
 

@@ -35,6 +35,7 @@ RESOURCE: Final = resource_of(CHANNEL)
 WHOLE_PREFIX: Final = f"channel/{CHANNEL}/"
 _PEER_LIMIT_S: Final = 600
 _BUILT: Final = ("days/", "records/", "requests/", "peers/")
+_UNCOUNTED_ROUNDS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +126,27 @@ class Workplace:
             self.client.delete_below(self.stack.s3.exhaust_bucket, prefix)
 
     def in_turns(self, ours: Callable[[], float], theirs: Callable[[], float]) -> Pairs:
-        """Both in turns: once each without counting, then as many rounds as are asked for."""
-        pairs = [(ours(), theirs()) for _ in range(1 + self.rounds)][1:]
+        """Both in turns: twice without counting, with an eye on our memory, then as many rounds as are asked for.
+
+        Each turn begins when nothing is built.
+        """
+
+        def turn(contender: Callable[[], float]) -> float:
+            self.forget()
+            return contender()
+
+        with self.watched():
+            for contender in (ours, theirs) * _UNCOUNTED_ROUNDS:
+                turn(contender)
+        pairs = [(turn(ours), turn(theirs)) for _ in range(self.rounds)]
         return Pairs(tuple(mine for mine, _ in pairs), tuple(yours for _, yours in pairs))
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Our worker's memory is looked at as long as the block lasts."""
+        self.worker.watched = True
+        yield
+        self.worker.watched = False
 
 
 @contextmanager
