@@ -21,7 +21,7 @@ Real telemetry is looser than its schemas. These rules settle what it leaves ope
 - In 3.x a string in `tags` is a tag as it stands, even one that looks like serialised JSON.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias, TypeGuard
 
@@ -44,12 +44,20 @@ class Ownership:
         version = event.get("ver")
         self._event = event
         self._rules = _RULES.get(version, _LATEST_RULES) if isinstance(version, str) else _LATEST_RULES
-        self.channel = _first_id(self._rules.channel(event)) or default_channel
+        channel = self._rules.channel(event)
+        if not isinstance(channel, str) or not channel or channel.isspace():
+            channel = next(iter(_ids(channel)), default_channel)
+        self.channel = channel
 
     @property
     def partners(self) -> frozenset[str]:
         """Ids of the partners, as they are written."""
         return frozenset(self._rules.partners(self._event))
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """Ids of all whose event it is, as they are written: of its channel, then those of its partners."""
+        return (self.channel, *self._rules.partners(self._event))
 
     @property
     def partner_resources(self) -> frozenset[str]:
@@ -62,27 +70,9 @@ class Ownership:
         return frozenset(self._rules.tags(self._event))
 
     @property
-    def resources(self) -> set[str]:
-        """The resources whose event it is, in canonical form: those of its partners and of its channel."""
-        found = {resource_id(self.channel)}
-        for partner in self._rules.partners(self._event):
-            found.add(resource_id(partner))
-        if "metadata" in self._event:
-            found |= self.partner_resources
-        return found
-
-    def belongs_to(self, resource: str) -> bool:
-        """Tell whether the event is the resource's: that of one of its partners or of its channel.
-
-        Args:
-            resource: A resource id in canonical form.
-        """
-        if resource_id(self.channel) == resource:
-            return True
-        for partner in self._rules.partners(self._event):
-            if resource_id(partner) == resource:
-                return True
-        return "metadata" in self._event and resource in self.partner_resources
+    def resources(self) -> frozenset[str]:
+        """The resources whose event it is, in canonical form: those of its owners."""
+        return frozenset(map(resource_id, self.owners)) | self.partner_resources
 
     def has_any_tag(self, tags: Collection[str]) -> bool:
         """Tell whether at least one of the tags is the event's; True for no tags, as that filters nothing."""
@@ -142,12 +132,6 @@ def _ids(value: object) -> list[str]:
     return [item for item in _flat(value) if isinstance(item, str) and item and not item.isspace()]
 
 
-def _first_id(value: object) -> str | None:
-    if isinstance(value, str):
-        return value if value and not value.isspace() else None
-    return next(iter(_ids(value)), None)
-
-
 def _objects(value: object) -> list[dict[str, object]]:
     return [item for item in _flat(value) if isinstance(item, dict)]
 
@@ -186,12 +170,13 @@ def _in_tags(*keys: str) -> _Reader:
 def _in_cdata(kind: str) -> _Reader:
     """Read the ids of the correlation data of one type."""
 
-    def read(event: _Event) -> list[str]:
+    def read(event: _Event) -> Sequence[str]:
         context = event.get("context")
-        if not isinstance(context, dict) or "cdata" not in context:
-            return []
+        data = context.get("cdata") if isinstance(context, dict) else None
+        if not data:
+            return ()
         found: list[str] = []
-        for item in _flat(context["cdata"]):
+        for item in _flat(data):
             if isinstance(item, dict) and isinstance(written := item.get("type"), str) and written.lower() == kind:
                 found += _ids(item.get("id"))
         return found

@@ -65,7 +65,7 @@ class Candidates:
         self._searches = [] if self._every else [BytesAhoCorasick([needle]) for needle in sorted(needles)]
 
     def find(self, block: bytes) -> Iterator[tuple[int, bytes]]:
-        """Where in the block each candidate starts, and the line without its newline; in order."""
+        """Where in the block each candidate starts, and the line with its newline; in order."""
         return lines_of(block) if self._every else self._around(block)
 
     def _around(self, block: bytes) -> Iterator[tuple[int, bytes]]:
@@ -75,6 +75,5 @@ class Candidates:
             if hit < end:
                 continue
             start = block.rfind(b"\n", end, hit) + 1 or end
-            newline = block.find(b"\n", hit)
-            end = newline + 1 or len(block)
-            yield start, block[start : newline if newline >= 0 else end]
+            end = block.find(b"\n", hit) + 1 or len(block)
+            yield start, block[start:end]

@@ -11,6 +11,8 @@ two lines made one value together, and none was more than one.
 from __future__ import annotations
 
 import secrets
+from itertools import repeat
+from operator import contains
 from typing import Final
 
 from simdjson import Array, Object, Parser
@@ -47,19 +49,21 @@ class Census:
     def _count_together(self, block: bytes) -> bool:
         """Count the lines of a block that are all events; tell whether they are."""
         lines = block.removesuffix(b"\n")
+        array = b"[%b]" % lines.replace(b"\n", self._between)
+        newlines = (len(array) - len(b"[]") - len(lines)) // (len(self._between) - len(b"\n"))
         try:
-            found = self._parser.parse(b"[%b]" % lines.replace(b"\n", self._between))
+            found = self._parser.parse(array)
         except (ValueError, RuntimeError):
             return False  # also for a few things that are JSON, such as \ud800 alone and numbers of any length
-        if not isinstance(found, Array) or len(found) != 2 * lines.count(b"\n") + 1:
+        if not isinstance(found, Array) or len(found) != 2 * newlines + 1:
             return False
-        events = []
-        elements = iter(found)
-        for event in elements:
-            if not isinstance(event, Object) or "eid" not in event or next(elements, self._mark) != self._mark:
-                return False
-            events.append(event)
-        self.tallies[0].add(events)
+        elements = [*found]
+        values, marks = elements[::2], elements[1::2]
+        if marks.count(self._mark) < len(marks) or {*map(type, values)} != {Object}:
+            return False
+        if not all(map(contains, values, repeat("eid"))):
+            return False
+        self.tallies[0].add(values)
         return True
 
     def _count_each(self, block: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from services.aggregator.scan.candidates import Candidates, Mention
@@ -13,8 +14,12 @@ from telemetry.ownership import is_event, ownership
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from telemetry.ownership import Ownership
 
-_FIRST: Final = (0,)
+# So many sets of owners are remembered, of so many characters. Real ids have some 20 to 60; longer ones come from
+# damaged lines and would only take memory.
+_MOST_REMEMBERED: Final = 1024
+_LONGEST_REMEMBERED: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,6 @@ class Selector:
         self._mentions = [selection.mention for selection in selections]
         self._candidates = Candidates(self._mentions)
         self._default_channel = selections[0].default_channel
-        self._only = selections[0].resource if len(selections) == 1 else None
         self._by_resource: dict[str, list[int]] = {}
         for index, selection in enumerate(selections):
             if selection.resource is not None:
@@ -67,6 +71,7 @@ class Selector:
         self._everybody: Sequence[int] = [
             index for index, selection in enumerate(selections) if selection.resource is None
         ]
+        self._takers_of: dict[tuple[str, ...], Sequence[int]] = {}
         self._filters = any(selection.tags or selection.event_kinds for selection in selections)
         self._before = 0  # inflated bytes of earlier blocks
         self.tallies = [Tally() for _ in selections]
@@ -90,19 +95,14 @@ class Selector:
         for tally, selected in zip(self.tallies, events, strict=True):
             tally.add(selected)
         self._before += len(block)
-        end = b"\n" if block.endswith(b"\n") else b""
-        return [b"\n".join(lines) + end if lines else b"" for lines in leaving]
+        return [*map(b"".join, leaving)]
 
     def _takers(self, event: dict[str, object]) -> Sequence[int]:
         """Who wants the event."""
         owner = ownership(event, default_channel=self._default_channel)
-        takers = self._everybody
-        if self._only is not None:
-            takers = _FIRST if owner.belongs_to(self._only) else ()
-        elif self._by_resource:
-            takers = []
-            for resource in owner.resources:
-                takers += self._by_resource.get(resource, ())
+        takers = self._takers_of.get(owner.owners)
+        if takers is None or "metadata" in event:  # whose hashes of partners are no owners that could be remembered
+            takers = self._find_takers(owner)
         if not (takers and self._filters):
             return takers
         return [
@@ -111,6 +111,16 @@ class Selector:
             if owner.has_any_tag((selection := self._selections[index]).tags)
             and (not selection.event_kinds or event["eid"] in selection.event_kinds)
         ]
+
+    def _find_takers(self, owner: Ownership) -> Sequence[int]:
+        """Who wants what this owner has. Most events have the same few owners, which need not be hashed again."""
+        wanting = (self._by_resource.get(resource, ()) for resource in owner.resources)
+        takers = [*self._everybody, *chain.from_iterable(wanting)]
+        if not owner.partner_resources and len(self._takers_of) < _MOST_REMEMBERED:
+            owners = owner.owners
+            if sum(map(len, owners)) <= _LONGEST_REMEMBERED:
+                self._takers_of[owners] = takers
+        return takers
 
     def _note_unreadable(self, line: bytes, offset: int) -> None:
         for tally, mention in zip(self.tallies, self._mentions, strict=True):

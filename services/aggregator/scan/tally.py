@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from array import array
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from telemetry.occurrence import event_time, message_id, schema_version
+from telemetry.occurrence import event_times, message_ids, schema_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 MOST_UNREADABLE_LINES: Final = 100
 BUCKET_MASK: Final = 63
@@ -28,11 +27,11 @@ class MidHashes:
         self._buckets = [array("q") for _ in range(BUCKET_MASK + 1)]
         self.count = 0
 
-    def add(self, mids: Iterable[str]) -> None:
+    def add(self, mids: Sequence[str]) -> None:
         """More ids."""
         buckets = self._buckets
+        self.count += len(mids)
         for hashed in map(hash, mids):
-            self.count += 1
             buckets[hashed & BUCKET_MASK].append(hashed)
 
     def take(self) -> dict[int, bytes]:
@@ -67,10 +66,10 @@ class Tally:
     def add(self, events: Sequence[Mapping[str, object]]) -> None:
         """More selected events."""
         self.events += len(events)
-        for version, count in Counter(map(schema_version, events)).items():
+        for version, count in schema_versions(events).items():
             self._add_version(version, count)
-        self.mids.add(filter(None, map(message_id, events)))
-        known = [moment for moment in (self.first, self.last, *map(event_time, events)) if moment is not None]
+        self.mids.add(message_ids(events))
+        known = [moment for moment in (self.first, self.last) if moment is not None] + event_times(events)
         if known:
             self.first, self.last = min(known), max(known)
 

@@ -22,7 +22,7 @@ async def test_more_ids_than_memory_takes_are_counted_too() -> None:
     with open_duplicates() as duplicates:
         for _ in range(2):
             hashes = MidHashes()
-            hashes.add(map(str, range(150_000)))
+            hashes.add([*map(str, range(150_000))])
             duplicates.add(hashes.take())
         assert await duplicates.count() == 150_000
 

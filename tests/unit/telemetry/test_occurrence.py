@@ -1,6 +1,17 @@
-import pytest
+from collections import Counter
 
-from telemetry.occurrence import event_time, message_id, schema_version
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from telemetry.occurrence import (
+    event_time,
+    event_times,
+    message_id,
+    message_ids,
+    schema_version,
+    schema_versions,
+)
 
 
 @pytest.mark.parametrize(
@@ -36,3 +47,20 @@ def test_an_event_may_have_an_id(event: dict[str, object], mid: str | None) -> N
 )
 def test_an_event_may_have_a_version(event: dict[str, object], version: str) -> None:
     assert schema_version(event) == version
+
+
+regular = st.fixed_dictionaries(
+    {"ver": st.sampled_from(["3.0", "2.2"]), "mid": st.sampled_from(["a", "b"]), "ets": st.integers(1, 10**13)}
+)
+odd: st.SearchStrategy[dict[str, object]] = st.dictionaries(
+    st.sampled_from(["ver", "mid", "ets", "ts"]),
+    st.sampled_from(["", "x" * 17, "3.0", "2016-04-27T13:03:11+05:30", None, True, 0, -1, 10**18, 1e12, ["3.0"], {}]),
+)
+
+
+@given(st.lists(regular, max_size=4), st.lists(odd, max_size=2))
+def test_many_events_say_what_each_says(events: list[dict[str, object]], others: list[dict[str, object]]) -> None:
+    events += others
+    assert event_times(events) == [moment for moment in map(event_time, events) if moment is not None]
+    assert message_ids(events) == [mid for mid in map(message_id, events) if mid is not None]
+    assert schema_versions(events) == Counter(map(schema_version, events))
