@@ -11,10 +11,12 @@ from typing import Final
 from bench.aggregator import filtering, growing, latency, moving
 from bench.aggregator.findings import Findings
 from bench.aggregator.report import markdown, show_findings
+from bench.aggregator.stages import measure_stages
 from bench.aggregator.versions import versions
 from bench.aggregator.workplace import DEFAULT_FOLDER, opened
 from bench.errors import BenchError
 from bench.machine import machine
+from bench.progress import tell
 from deploy.local.stack import PROJECT, StackError
 
 ROUNDS: Final = 5
@@ -36,6 +38,8 @@ def measure(folder: Path, findings: Findings, *, quick: bool, keep: bool) -> Non
             growing.measure_amounts(place, findings)
             growing.measure_sizes(place, findings)
         growing.judge_memory(findings)
+        tell("where a lane's time goes")
+        findings.stages = measure_stages(place.blocks[0].path)
         latency.measure(place, findings, folder / "blocks")
 
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from bench.aggregator.correctness import Expected
     from bench.aggregator.findings import Findings
     from bench.aggregator.generated_data import GeneratedObject
-    from bench.aggregator.workplace import Ran, Workplace
+    from bench.aggregator.processor_time import ProcessorTime
+    from bench.aggregator.workplace import Ran, Turns, Workplace
 
 OBJECTS: Final = 8
 TASK: Final = "one channel of 20"
@@ -70,16 +71,19 @@ def measure(place: Workplace, findings: Findings) -> None:
         raise BenchError("our own output has other members than one for each object")
     raw = sum(made.raw for made in objects)
     times: list[float] = []
+    processors: list[ProcessorTime] = []
     for peer in PEERS:
         tell(f"{peer.name}, in turns with ours")
-        times += _beside(place, findings, peer, objects, expected)
-    findings.rows.insert(0, Row(TASK, OURS, "S3 → S3", times, raw, note="right"))
+        turns = _beside(place, findings, peer, objects, expected)
+        times += turns.ours
+        processors += turns.our_time
+    findings.rows.insert(0, Row(TASK, OURS, "S3 → S3", times, raw, note="right", processors=processors))
 
 
 def _beside(
     place: Workplace, findings: Findings, peer: Peer, objects: list[GeneratedObject], expected: Expected
-) -> tuple[float, ...]:
-    """Measures one peer; returns our seconds."""
+) -> Turns:
+    """Measures one peer."""
     job = place.job(peer.module, SHARED_PREFIX, objects)
     runs: list[Ran] = []
 
@@ -87,18 +91,20 @@ def _beside(
         runs.append(place.run(peer.module, job))
         return runs[-1].seconds
 
-    pairs = place.in_turns(lambda: findings.remember(ONE, place.build(SHARED, [FIRST_DAY])), theirs)
+    turns = place.in_turns(lambda: findings.remember(ONE, place.build(SHARED, [FIRST_DAY])), theirs)
     verdict = _verdict(Path(job.output), expected) if peer.checked else ""
     note = "; ".join(filter(None, (verdict, peer.note)))
     whole = [run.whole for run in runs[-place.rounds :]]
     amount = sum(made.raw for made in objects)
-    findings.rows.append(Row(TASK, peer.name, peer.way, pairs.theirs, amount, whole, pairs.times_faster, note))
+    findings.rows.append(
+        Row(TASK, peer.name, peer.way, turns.theirs, amount, whole, turns.times_faster, note, turns.their_time)
+    )
     if peer.times:
-        findings.bars.append(at_least(f"filter, times as fast as {peer.name}", pairs.times_faster, peer.times, "x"))
+        findings.bars.append(at_least(f"filter, times as fast as {peer.name}", turns.times_faster, peer.times, "x"))
     elif not peer.checked:
-        share = 100 * pairs.times_faster
+        share = 100 * turns.times_faster
         findings.bars.append(at_least("filter, share of the speed of inflating alone", share, 50, "%"))
-    return pairs.ours
+    return turns
 
 
 def _verdict(output: Path, expected: Expected) -> str:

@@ -7,9 +7,10 @@ from statistics import median
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bench.aggregator.ours import Done
+    from bench.aggregator.processor_time import ProcessorTime
     from bench.bars import Bar
 
 MIB: Final = 1024 * 1024
@@ -29,6 +30,7 @@ class Row:
         whole: seconds of each round with the start; empty for a worker that runs already.
         times: how many times faster ours was; None for ours.
         note: whether the output is right, and what it does less.
+        processors: time of processors in each round; empty where it was not looked at.
     """
 
     task: str
@@ -39,6 +41,7 @@ class Row:
     whole: Sequence[float] = ()
     times: float | None = None
     note: str = ""
+    processors: Sequence[ProcessorTime] = ()
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -55,8 +58,20 @@ class Row:
             self.note,
         )
 
+    @property
+    def processor_cells(self) -> tuple[str, ...]:
+        """For a table with PROCESSOR_COLUMNS."""
+        own, lanes, store = (
+            median(getattr(spent, name) for spent in self.processors) for name in ("contender", "lanes", "store")
+        )
+        busy = (own + lanes + store) / median(self.seconds)
+        return self.task, self.name, f"{own:.2f}", f"{lanes:.2f}", f"{store:.2f}", f"{busy:.1f}"
+
 
 COLUMNS: Final = ("task", "contender", "from → to", "s", "s with start", "MB/s", "times ours is faster", "output")
+
+
+PROCESSOR_COLUMNS: Final = ("task", "contender", "own s", "lanes s", "store s", "processors busy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +93,16 @@ MEMORY_COLUMNS: Final = ("job", "peak MiB", "s")
 
 @dataclass(slots=True)
 class Findings:
-    """All of it, in the order measured."""
+    """All of it, in the order measured.
+
+    Attributes:
+        stages: for each kind of selection, the ms that each stage of a lane takes of one object.
+    """
 
     rows: list[Row] = field(default_factory=list)
     memory: list[Memory] = field(default_factory=list)
     bars: list[Bar] = field(default_factory=list)
+    stages: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def remember(self, job: str, done: Done) -> float:
         """Notes a job's peak, if it was watched, the highest when the job comes again; returns its seconds."""

@@ -56,14 +56,14 @@ def measure_partners(place: Workplace, findings: Findings) -> None:
     """20 resources of one shared day, in turns with one of them. The day's objects are there from filtering."""
     task = f"{len(CHANNELS)} resources of one day"
     tell(f"{task}, in turns with one")
-    pairs = place.in_turns(
+    turns = place.in_turns(
         lambda: place.build(SHARED, [FIRST_DAY]).seconds,
         lambda: findings.remember(task, place.build(SHARED, [FIRST_DAY], CHANNELS)),
     )
     amount = OBJECTS * sum(block.raw for block in place.blocks) // BLOCKS
-    findings.rows.append(Row(task, "ours", "S3 → S3", pairs.theirs, amount))
+    findings.rows.append(Row(task, "ours", "S3 → S3", turns.theirs, amount, processors=turns.their_time))
     name = "cost of 20 resources of a shared day, times that of one"
-    findings.bars.append(at_most(name, pairs.times_faster, 4, "x"))
+    findings.bars.append(at_most(name, turns.times_faster, 4, "x"))
 
 
 def measure_amounts(place: Workplace, findings: Findings) -> None:
@@ -71,13 +71,13 @@ def measure_amounts(place: Workplace, findings: Findings) -> None:
     _once(place, findings, FOUR)
     tell(f"{SIXTEEN.name}, in turns with once")
     place.upload(SHARED_PREFIX, SIXTEEN.of_day(place, SIXTEEN_DAY))
-    pairs = place.in_turns(
+    turns = place.in_turns(
         lambda: findings.remember(ONE, place.build(SHARED, [FIRST_DAY])),
         lambda: findings.remember(SIXTEEN.name, place.build(SHARED, [SIXTEEN_DAY])),
     )
     raw = sum(made.raw for made in SIXTEEN.of_day(place, SIXTEEN_DAY))
-    findings.rows.append(Row(SIXTEEN.name, "ours", "S3 → S3", pairs.theirs, raw))
-    findings.bars.append(at_most("time of 16 times the data, times that of once", pairs.times_faster, 17, "x"))
+    findings.rows.append(Row(SIXTEEN.name, "ours", "S3 → S3", turns.theirs, raw))
+    findings.bars.append(at_most("time of 16 times the data, times that of once", turns.times_faster, 17, "x"))
     place.client.delete_below(place.stack.s3.raw_bucket, f"{SHARED_PREFIX}{SIXTEEN_DAY}")
 
 

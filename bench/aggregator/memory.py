@@ -8,6 +8,8 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Final, Self
 
+from bench.aggregator.processor_time import children
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -49,10 +51,8 @@ class PeakMemory:
 
 def _family(pid: int) -> Iterator[int]:
     yield pid
-    with suppress(FileNotFoundError, ProcessLookupError):
-        for listing in Path(f"/proc/{pid}/task").glob("*/children"):
-            for child in listing.read_text().split():
-                yield from _family(int(child))
+    for child in children(pid):
+        yield from _family(child)
 
 
 def _pss(pid: int) -> int:

@@ -63,6 +63,7 @@ class Worker:
     """The worker's process. Raises BenchError when it fails; its log says why.
 
     Attributes:
+        pid: the process's id.
         watched: whether its memory is looked at while it works, which takes a tenth of its time.
     """
 
@@ -76,6 +77,7 @@ class Worker:
             stderr=log,
             text=True,
         )
+        self.pid = self._process.pid
 
     def __enter__(self) -> Self:
         return self
@@ -96,7 +98,7 @@ class Worker:
     def _do(self, job: Mapping[str, object]) -> Done:
         if self._process.stdin is None or self._process.stdout is None:
             raise BenchError("the worker has no pipes")
-        with PeakMemory(self._process.pid) if self.watched else nullcontext() as memory:
+        with PeakMemory(self.pid) if self.watched else nullcontext() as memory:
             self._process.stdin.write(json.dumps(job) + "\n")
             self._process.stdin.flush()
             answer = self._process.stdout.readline()

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Final
 from bench.aggregator.generated_data import CHANNELS, Block, GeneratedObject, blocks
 from bench.aggregator.ours import Done, Worker
 from bench.aggregator.peers.job import Job
+from bench.aggregator.processor_time import ProcessorTime, processor_time
 from bench.bars import Pairs
 from bench.errors import BenchError
 from bench.progress import tell
 from bench.s3_client import S3Client, Store, chunks
+from deploy.local import seaweedfs
 from deploy.local.independent_count import resource_of
 from deploy.local.stack import PROJECT, Stack, service_environment, start_stack, stop_stack
 
@@ -44,6 +46,14 @@ class Ran:
 
     seconds: float
     whole: float
+
+
+@dataclass(frozen=True, slots=True)
+class Turns(Pairs):
+    """Pairs, and the processor time that each turn took."""
+
+    our_time: tuple[ProcessorTime, ...]
+    their_time: tuple[ProcessorTime, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,22 +135,26 @@ class Workplace:
         for prefix in _BUILT:
             self.client.delete_below(self.stack.s3.exhaust_bucket, prefix)
 
-    def in_turns(self, ours: Callable[[], float], theirs: Callable[[], float]) -> Pairs:
-        """Both in turns: twice without counting, with an eye on our memory, then as many rounds as are asked for.
-
-        Each turn begins when nothing is built, and nothing waits for the disk.
-        """
-
-        def turn(contender: Callable[[], float]) -> float:
-            self.forget()
-            os.sync()
-            return contender()
-
+    def in_turns(self, ours: Callable[[], float], theirs: Callable[[], float]) -> Turns:
+        """Both in turns: twice without counting, with an eye on our memory, then as many rounds as are asked for."""
         with self.watched():
             for contender in (ours, theirs) * _UNCOUNTED_ROUNDS:
-                turn(contender)
-        pairs = [(turn(ours), turn(theirs)) for _ in range(self.rounds)]
-        return Pairs(tuple(mine for mine, _ in pairs), tuple(yours for _, yours in pairs))
+                self._turn(contender)
+        rounds = [(self._turn(ours), self._turn(theirs)) for _ in range(self.rounds)]
+        mine, yours = zip(*rounds, strict=True)
+        (our_seconds, our_time), (their_seconds, their_time) = zip(*mine, strict=True), zip(*yours, strict=True)
+        return Turns(our_seconds, their_seconds, our_time, their_time)
+
+    def _turn(self, contender: Callable[[], float]) -> tuple[float, ProcessorTime]:
+        """A turn, which begins when nothing is built and nothing waits for the disk."""
+        self.forget()
+        os.sync()
+        before = self._processor_time()
+        seconds = contender()
+        return seconds, self._processor_time() - before
+
+    def _processor_time(self) -> ProcessorTime:
+        return processor_time(self.worker.pid, self.stack.processes[seaweedfs.NAME])
 
     @contextmanager
     def watched(self) -> Iterator[None]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from bench.aggregator.findings import MIB, Findings, Row
 from bench.aggregator.growing import judge_memory
 from bench.aggregator.ours import Done
+from bench.aggregator.processor_time import ProcessorTime
 from bench.aggregator.report import markdown, show_findings
 from bench.bars import at_least, at_most
 
@@ -12,14 +13,18 @@ if TYPE_CHECKING:
     import pytest
 
 
+SPENT = ProcessorTime(0.25, 1.5, 0.05)
+
+
 def findings() -> Findings:
     found = Findings()
     found.rows += [
-        Row("one channel", "ours", "S3 → S3", (0.5, 1.0, 9.0), 100_000_000, note="right"),
+        Row("one channel", "ours", "S3 → S3", (0.5, 1.0, 9.0), 100_000_000, note="right", processors=(SPENT,)),
         Row("one channel", "rg | zip", "files → file", (2.0, 3.0, 4.0), 100_000_000, (2.5, 3.5, 4.5), 3.0),
     ]
     found.bars += [at_least("filter", 3.0, 2, "x"), at_most("wait", 900, 700, "ms")]
     found.remember("small", Done(1.0, (), 100 * MIB))
+    found.stages = {"one": {"inflate": 40.4, "decode": 9.6}, "all": {"inflate": 41.0, "deflate": 30.0}}
     return found
 
 
@@ -32,6 +37,10 @@ def test_the_text_holds_medians_ratios_bars_and_the_machine() -> None:
     assert "| wait | 900 ms | ≤ 700 ms | falls short |" in text
     assert "**1 bars hold, 1 fall short**" in text
     assert "| small | 100 | 1.0 |" in text
+    assert "| one channel | ours | 0.25 | 1.50 | 0.05 | 1.8 |" in text
+    stages = "| stage, in ms | one | all |", "| inflate | 40 | 41 |", "| decode | 10 | 0 |", "| all | 50 | 71 |"
+    assert all(line in text for line in stages)
+    assert "| tally |" not in text
 
 
 def test_a_pipe_gets_lines_with_tabs_and_the_verdict_last(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,54 @@
+"""How much processor time a turn takes, and who takes it: the contender, our lanes, or the store."""
+
+from __future__ import annotations
+
+import os
+import resource
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+_USER, _SYSTEM = 11, 12  # places in /proc/<pid>/stat behind the name, from 0; see proc(5)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessorTime:
+    """Seconds of processors.
+
+    Attributes:
+        contender: our worker's own process, or a peer's processes.
+        lanes: the processes in which our worker scans.
+        store: SeaweedFS.
+    """
+
+    contender: float
+    lanes: float
+    store: float
+
+    def __sub__(self, before: ProcessorTime) -> ProcessorTime:
+        """What was taken since then."""
+        return ProcessorTime(self.contender - before.contender, self.lanes - before.lanes, self.store - before.store)
+
+
+def processor_time(worker: int, store: int) -> ProcessorTime:
+    """What has been taken so far, by processes of these ids and by peers that have ended."""
+    peers = resource.getrusage(resource.RUSAGE_CHILDREN)
+    own = _seconds(worker) + peers.ru_utime + peers.ru_stime
+    return ProcessorTime(own, sum(map(_seconds, children(worker))), _seconds(store))
+
+
+def children(pid: int) -> Iterator[int]:
+    """The processes that a process has started; none when it has ended."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for listing in Path(f"/proc/{pid}/task").glob("*/children"):
+            yield from map(int, listing.read_text().split())
+
+
+def _seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[_USER]) + int(fields[_SYSTEM])) / _TICKS_PER_S

@@ -1,0 +1,129 @@
+"""Where a lane's time goes: `python -m bench.aggregator.stages BLOCK` scans one object as a lane does, and samples it.
+
+Every millisecond it is noted which module of ours is at work, also inside the libraries that it calls. So nothing of
+the engine is changed or left out to be measured.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from bench.aggregator.generated_data import CHANNELS
+from bench.errors import BenchError
+from services.aggregator.scan.inflating import Limits
+from services.aggregator.scan.selecting import Selection
+from services.aggregator.scan.source_scan import ScanOrder, SourceScan
+from telemetry.resource_ids import resource_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import FrameType
+
+_EVERY_S: Final = 0.001
+_PASSES: Final = 10
+_LIMIT_S: Final = 300
+_CHUNK: Final = 1024 * 1024
+_LIMITS: Final = Limits(max_bytes=2**40, max_ratio=10_000, ratio_grace=2**30, max_members=1000, max_line=2**20)
+_SCAN: Final = "services.aggregator.scan."
+_STAGES: Final = {
+    "inflate": (f"{_SCAN}inflating", f"{_SCAN}passing"),
+    "lines": (f"{_SCAN}lines",),
+    "search": (f"{_SCAN}candidates",),
+    "decode": ("telemetry.line",),
+    "owners": ("telemetry.ownership", "telemetry.resource_ids"),
+    "select": (f"{_SCAN}selecting",),
+    "count": (f"{_SCAN}census",),
+    "tally": (f"{_SCAN}tally", "telemetry.occurrence"),
+    "deflate": ("exhaust.archive.deflate", "exhaust.archive.member", "exhaust.archive.zip_records"),
+}
+_STAGE_OF: Final = {module: stage for stage, modules in _STAGES.items() for module in modules}
+_HAND_OVER: Final = "hand over"
+STAGES: Final = (*_STAGES, _HAND_OVER)
+
+
+def measure_stages(block: Path) -> dict[str, dict[str, float]]:
+    """For each kind of selection, the milliseconds that each stage takes of one object.
+
+    Raises:
+        BenchError: the process that measures failed.
+    """
+    program = (sys.executable, "-m", __name__, str(block))
+    done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=_LIMIT_S)
+    if done.returncode:
+        raise BenchError(f"{__name__} ended with {done.returncode}: {done.stderr[-1000:]}")
+    found: dict[str, dict[str, float]] = json.loads(done.stdout)
+    return found
+
+
+def selections() -> Mapping[str, Sequence[Selection]]:
+    """The kinds of selections, by name."""
+
+    def wanting(resource: str | None, owner: str | None) -> Selection:
+        return Selection(resource, owner, (), frozenset(), "in.ekstep")
+
+    every = [wanting(resource_id(channel), channel) for channel in CHANNELS]
+    return {
+        "one channel": every[3:4],
+        "one channel, known by its hash alone": [wanting(every[3].resource, None)],
+        f"{len(every)} channels": every,
+        "whole": [wanting(None, None)],
+    }
+
+
+def sampled(block: bytes, wanted: Sequence[Selection], passes: int) -> dict[str, float]:
+    """Milliseconds of one pass, by stage."""
+    seen: Counter[str] = Counter()
+
+    def note(_signal: int, frame: FrameType | None) -> None:
+        seen[_stage(frame)] += 1
+
+    before = signal.signal(signal.SIGALRM, note)
+    started = time.perf_counter()
+    signal.setitimer(signal.ITIMER_REAL, _EVERY_S, _EVERY_S)
+    try:
+        for _ in range(passes):
+            _scan(block, wanted)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    each_ms = (time.perf_counter() - started) * 1000 / passes
+    return {stage: each_ms * count / seen.total() for stage, count in seen.items()}
+
+
+def _scan(block: bytes, wanted: Sequence[Selection]) -> None:
+    scan = SourceScan(ScanOrder("block.json.gz", _LIMITS, wanted))
+    for start in range(0, len(block), _CHUNK):
+        pickle.dumps(scan.feed(block[start : start + _CHUNK]))
+    pickle.dumps(scan.finish())
+
+
+def _stage(frame: FrameType | None) -> str:
+    while frame is not None:
+        if stage := _STAGE_OF.get(frame.f_globals["__name__"]):
+            return stage
+        frame = frame.f_back
+    return _HAND_OVER
+
+
+def main() -> None:
+    """The process that measures: its answer is JSON."""
+    block = Path(sys.argv[1]).read_bytes()
+    gc.set_threshold(100_000)  # as a lane does
+    found = {}
+    for name, wanted in selections().items():
+        _scan(block, wanted)  # once without counting
+        found[name] = sampled(block, wanted, _PASSES)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
