@@ -36,6 +36,7 @@ class Peer:
         note: what it does less than ours.
         times: how many times faster ours must be; None when there is no bar.
         checked: whether it writes a zip.
+        seen: whether its processor time is: the JVM of Spark ends as nobody's child.
     """
 
     name: str
@@ -44,11 +45,12 @@ class Peer:
     note: str = ""
     times: float | None = None
     checked: bool = True
+    seen: bool = True
 
 
 PEERS: Final = (
     Peer("plain Python", "plain_python", "S3 → S3", times=10),
-    Peer("PySpark local[2]", "spark_job", "files → file", "no S3 without jars of its own", times=10),
+    Peer("PySpark local[2]", "spark_job", "files → file", "no S3 without jars of its own", times=10, seen=False),
     Peer("DuckDB", "duckdb_sql", "files → file", "its httpfs extension cannot be had offline", times=5),
     Peer("polars", "polars_frame", "files → file"),
     Peer("rg -z | zip", "ripgrep_zip", "files → file", "text search; one member for all objects"),
@@ -96,9 +98,8 @@ def _beside(
     note = "; ".join(filter(None, (verdict, peer.note)))
     whole = [run.whole for run in runs[-place.rounds :]]
     amount = sum(made.raw for made in objects)
-    findings.rows.append(
-        Row(TASK, peer.name, peer.way, turns.theirs, amount, whole, turns.times_faster, note, turns.their_time)
-    )
+    spent = turns.their_time if peer.seen else ()
+    findings.rows.append(Row(TASK, peer.name, peer.way, turns.theirs, amount, whole, turns.times_faster, note, spent))
     if peer.times:
         findings.bars.append(at_least(f"filter, times as fast as {peer.name}", turns.times_faster, peer.times, "x"))
     elif not peer.checked:

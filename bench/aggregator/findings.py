@@ -64,7 +64,7 @@ class Row:
         own, lanes, store = (
             median(getattr(spent, name) for spent in self.processors) for name in ("contender", "lanes", "store")
         )
-        busy = (own + lanes + store) / median(self.seconds)
+        busy = (own + lanes + store) / median(self.whole or self.seconds)
         return self.task, self.name, f"{own:.2f}", f"{lanes:.2f}", f"{store:.2f}", f"{busy:.1f}"
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import secrets
 from itertools import repeat
 from operator import contains
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from simdjson import Array, Object, Parser
 
@@ -21,6 +21,9 @@ from services.aggregator.scan.lines import lines_of
 from services.aggregator.scan.tally import Tally
 from telemetry.line import decode
 from telemetry.ownership import is_event
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _MARK_BYTES: Final = 16
 
@@ -39,12 +42,16 @@ class Census:
         self._before = 0  # inflated bytes of earlier blocks
         self.tallies = [Tally()]
 
-    def select(self, block: bytes) -> list[bytes]:
+    def select(self, block: bytes) -> Sequence[bytes]:
         """The block, counted."""
         if not self._count_together(block):
             self._count_each(block)
         self._before += len(block)
         return [block]
+
+    def finish(self) -> Sequence[bytes]:
+        """Nothing: every block leaves at once."""
+        return ()
 
     def _count_together(self, block: bytes) -> bool:
         """Count the lines of a block that are all events; tell whether they are."""

@@ -97,7 +97,7 @@ class SourceScan:
         if self._passage is not None:
             held, passed = self._pass_on(self._passage, chunk)
             return Ready([held], passed, self._mids(MIDS_AT_ONCE))
-        deflated = self._deflated(map(self._lines.feed, self._inflater.feed(chunk)))
+        deflated = self._deflated(self._selected(self._inflater.feed(chunk)))
         return Ready(deflated, mids=self._mids(MIDS_AT_ONCE))
 
     def finish(self) -> tuple[Ready, list[Scanned]]:
@@ -112,7 +112,7 @@ class SourceScan:
             content = self._passage.content
             scanned = [Scanned(self._selector.tallies[0], content if content.size else None)]
             return Ready([b""], mids=self._mids(1)), scanned
-        ready = self._deflated(self._last_blocks())
+        ready = self._deflated(self._last_selected())
         ends = [member.finish() if member else b"" for member in self._members]
         scanned = [
             Scanned(tally, member.content if member else None)
@@ -127,9 +127,15 @@ class SourceScan:
             return []
         return [tally.mids.take() for tally in tallies]
 
-    def _last_blocks(self) -> Iterator[bytes]:
-        yield from map(self._lines.feed, self._inflater.finish())
-        yield self._lines.finish()
+    def _selected(self, pieces: Iterable[bytes]) -> Iterator[Sequence[bytes]]:
+        for block in filter(None, map(self._lines.feed, pieces)):
+            yield self._selector.select(block)
+
+    def _last_selected(self) -> Iterator[Sequence[bytes]]:
+        yield from self._selected(self._inflater.finish())
+        if last := self._lines.finish():
+            yield self._selector.select(last)
+        yield self._selector.finish()
 
     def _pass_on(self, passage: GzipPassage, chunk: bytes) -> tuple[bytes, Passage]:
         passed = NOTHING
@@ -147,10 +153,10 @@ class SourceScan:
             raise self._gauge.unreadable("the gzip stream goes on without content")
         return b"", NOTHING
 
-    def _deflated(self, blocks: Iterable[bytes]) -> list[bytes]:
+    def _deflated(self, selected: Iterable[Sequence[bytes]]) -> list[bytes]:
         ready: list[list[bytes]] = [[] for _ in self._members]
-        for block in blocks:
-            for index, data in enumerate(self._selector.select(block) if block else ()):
+        for leaving in selected:
+            for index, data in enumerate(leaving):
                 if data:
                     member = self._members[index] = self._members[index] or DeflatedMember()
                     ready[index].append(member.write(data))
