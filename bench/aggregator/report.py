@@ -24,8 +24,9 @@ Made by `make bench`; do not edit. Seconds are medians; ratios are medians over 
 - "right" means: the same lines as gzip, json and zipfile give, those of each object in order.
 - Memory is the highest sum of PSS over the worker's process and its children, looked at every 50 ms in
   rounds whose time does not count.
-- Where the time goes is told twice: by process, as seconds of processors in the same rounds, a peer's with its start; and by
-  stage of a lane, as milliseconds for one object of 55 MB of lines scanned alone, from samples of every millisecond.
+- Where the time goes is told twice: by process, as seconds of processors in the same rounds, a peer's with its start;
+  and by stage of a lane, as milliseconds for one object of 55 MB of lines that is scanned alone, from samples of every
+  millisecond.
 """
 
 
