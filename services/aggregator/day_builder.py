@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from exhaust.objects import Objects
     from schemas.events import DayRequested
     from services.aggregator.settings import AggregatorSettings
+    from services.aggregator.shared_scans import Promise
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +61,24 @@ class DayBuilder:
             ExhaustError: SourceObjectError names the object that cannot be exported.
         """
         dataset = self._dataset(wanted)
+        with self._scans.deciding(dataset.id, wanted.day):
+            found = await self._found_or_promised(dataset, wanted)
+        if isinstance(found, DayRecord):
+            return BuiltDay(found, reused=True)
+        return BuiltDay(await found.kept(), reused=found.joined)
+
+    async def _found_or_promised(self, dataset: Dataset, wanted: DayRequested) -> DayRecord | Promise:
         sources = await day_sources(self._objects, self._settings.s3_raw_bucket, dataset, wanted.resourceid, wanted.day)
         selection = self._selection(dataset, wanted)
         fingerprint = day_fingerprint(_basis(dataset, wanted, selection), sources)
         place = (dataset.id, wanted.resourceid, wanted.day, fingerprint)
-        bucket = self._settings.s3_exhaust_bucket
         record_key = day_record_key(*place)
         try:
-            return BuiltDay(DayRecord.from_json(await self._objects.get(bucket, record_key)), reused=True)
+            return DayRecord.from_json(await self._objects.get(self._settings.s3_exhaust_bucket, record_key))
         except ObjectMissingError:
             key = day_archive_key(*place)
-            archive = WantedArchive(selection, key, record_key)
-            alone = key if selection.takes_all else None
-            scan = ScanKey(dataset.id, wanted.day, listing_fingerprint(sources), alone)
-            record, joined = await self._scans.write(scan, sources, archive)
-        return BuiltDay(record, reused=joined)
+            scan = ScanKey(dataset.id, wanted.day, listing_fingerprint(sources), key if selection.takes_all else None)
+            return self._scans.promise(scan, sources, WantedArchive(selection, key, record_key))
 
     def _dataset(self, wanted: DayRequested) -> Dataset:
         dataset = self._catalogue.find(wanted.datasetid)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from exhaust.catalogue import Layout
+from exhaust.catalogue import Catalogue, Layout
 from exhaust.errors import SourceObjectError
+from services.aggregator.day_builder import DayBuilder
 from services.aggregator.day_scan import Buckets, DayScanner, WantedArchive
 from services.aggregator.lanes import Lanes, open_lanes
 from services.aggregator.scan.inflating import Limits
@@ -79,23 +80,30 @@ def key(dataset: RawDataset) -> ScanKey:
     return ScanKey(dataset.dataset.id, DAY, "listing", None)
 
 
+async def write(
+    scans: SharedScans, scan: ScanKey, sources: Sequence[ObjectInfo], archive: WantedArchive
+) -> tuple[DayRecord, bool]:
+    promise = scans.promise(scan, sources, archive)
+    return await promise.kept(), promise.joined
+
+
 async def test_all_who_wait_share_scans_and_get_what_they_would_get_alone(dataset: RawDataset) -> None:
     sources = await sources_of(dataset)
     async with shared(dataset) as (scans, scanner):
         written = await asyncio.gather(
-            *(scans.write(key(dataset), sources, wanted(dataset, channel)) for channel in CHANNELS)
+            *(write(scans, key(dataset), sources, wanted(dataset, channel)) for channel in CHANNELS)
         )
         assert scanner.scans == [MOST_TOGETHER, 2]
         for number, (channel, record) in enumerate(zip(CHANNELS, [record for record, _ in written], strict=True)):
             assert list((await dataset.members(record)).values()) == [event(number, channel=channel)]
-            assert (record, False) == await scans.write(key(dataset), sources, wanted(dataset, channel))
+            assert (record, False) == await write(scans, key(dataset), sources, wanted(dataset, channel))
     assert scanner.scans == [MOST_TOGETHER, 2, *[1] * len(CHANNELS)]
 
 
 async def test_one_archive_that_is_wanted_by_many_is_written_once(dataset: RawDataset) -> None:
     sources = await sources_of(dataset)
     async with shared(dataset) as (scans, scanner):
-        asked = [scans.write(key(dataset), sources, wanted(dataset, CHANNELS[0])) for _ in range(5)]
+        asked = [write(scans, key(dataset), sources, wanted(dataset, CHANNELS[0])) for _ in range(5)]
         written = await asyncio.gather(*asked)
         assert scanner.scans == [1]
         assert [record for record, _ in written] == [written[0][0]] * 5
@@ -105,18 +113,49 @@ async def test_one_archive_that_is_wanted_by_many_is_written_once(dataset: RawDa
 async def test_who_comes_while_a_scan_runs_waits_for_the_next(dataset: RawDataset) -> None:
     sources = await sources_of(dataset)
     async with shared(dataset) as (scans, scanner):
-        first = asyncio.create_task(scans.write(key(dataset), sources, wanted(dataset, CHANNELS[0])))
+        first = asyncio.create_task(write(scans, key(dataset), sources, wanted(dataset, CHANNELS[0])))
         await asyncio.wait_for(scanner.began.wait(), 30)
-        later = [scans.write(key(dataset), sources, wanted(dataset, channel)) for channel in CHANNELS[1:4]]
+        later = [write(scans, key(dataset), sources, wanted(dataset, channel)) for channel in CHANNELS[1:4]]
         await asyncio.gather(first, *later)
         assert scanner.scans == [1, 3]
+
+
+async def test_a_scan_waits_for_those_who_are_still_deciding(dataset: RawDataset) -> None:
+    sources = await sources_of(dataset)
+    async with shared(dataset) as (scans, scanner):
+        with scans.deciding(dataset.dataset.id, DAY), scans.deciding(dataset.dataset.id, DAY):
+            first = scans.promise(key(dataset), sources, wanted(dataset, CHANNELS[0]))
+            await sources_of(dataset)  # time enough for a scan to begin
+            second = scans.promise(key(dataset), sources, wanted(dataset, CHANNELS[1]))
+        assert (await first.kept()).events == (await second.kept()).events == 1
+        assert scanner.scans == [2]
+
+
+async def test_a_scan_waits_for_nobody_for_long(dataset: RawDataset) -> None:
+    sources = await sources_of(dataset)
+    async with shared(dataset) as (scans, _):
+        with scans.deciding(dataset.dataset.id, DAY):
+            record, _ = await asyncio.wait_for(write(scans, key(dataset), sources, wanted(dataset, CHANNELS[0])), 30)
+    assert record.events == 1
+
+
+async def test_many_who_want_a_day_at_once_share_one_scan(dataset: RawDataset) -> None:
+    async with shared(dataset) as (scans, scanner):
+        builder = DayBuilder(dataset.objects, Catalogue({dataset.dataset.id: dataset.dataset}), scans, dataset.settings)
+        asked = [dataset.wanted(resource=resource_id(channel), owner=channel) for channel in CHANNELS[:MOST_TOGETHER]]
+        built = await asyncio.gather(*map(builder.build, asked))
+        assert [(day.record.events, day.reused) for day in built] == [(1, False)] * MOST_TOGETHER
+        assert scanner.scans == [MOST_TOGETHER]
+        again = await asyncio.gather(*map(builder.build, asked))
+        assert [(day.record, day.reused) for day in again] == [(day.record, True) for day in built]
+    assert scanner.scans == [MOST_TOGETHER]
 
 
 async def test_who_gives_up_takes_it_from_nobody(dataset: RawDataset) -> None:
     sources = await sources_of(dataset)
     async with shared(dataset) as (scans, _):
-        impatient = asyncio.create_task(scans.write(key(dataset), sources, wanted(dataset, CHANNELS[0])))
-        patient = asyncio.create_task(scans.write(key(dataset), sources, wanted(dataset, CHANNELS[0])))
+        impatient = asyncio.create_task(write(scans, key(dataset), sources, wanted(dataset, CHANNELS[0])))
+        patient = asyncio.create_task(write(scans, key(dataset), sources, wanted(dataset, CHANNELS[0])))
         await asyncio.sleep(0)
         impatient.cancel()
         assert (await patient)[0].events == 1
@@ -127,17 +166,17 @@ async def test_an_object_that_cannot_be_read_fails_all_who_share_it_and_no_later
     await dataset.put("2026-11-01-1793491200001.json.gz", packed(event())[:-4])
     async with shared(dataset) as (scans, _):
         bad = await sources_of(dataset)
-        asked = [scans.write(key(dataset), bad, wanted(dataset, channel)) for channel in CHANNELS[:3]]
+        asked = [write(scans, key(dataset), bad, wanted(dataset, channel)) for channel in CHANNELS[:3]]
         outcomes = await asyncio.gather(*asked, return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [SourceObjectError] * 3
-        [record, _] = await scans.write(key(dataset), good, wanted(dataset, CHANNELS[0]))
+        [record, _] = await write(scans, key(dataset), good, wanted(dataset, CHANNELS[0]))
         assert record.events == 1
 
 
 async def test_the_end_of_the_worker_ends_the_waiting(dataset: RawDataset) -> None:
     sources = await sources_of(dataset)
     async with shared(dataset) as (scans, _):
-        waiting = asyncio.create_task(scans.write(key(dataset), sources, wanted(dataset, CHANNELS[0])))
+        waiting = asyncio.create_task(write(scans, key(dataset), sources, wanted(dataset, CHANNELS[0])))
         await asyncio.sleep(0)
         await scans.close()
         with pytest.raises(asyncio.CancelledError):
