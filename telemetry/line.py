@@ -5,6 +5,7 @@ half the time.
 """
 
 import json
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn, TypedDict
 
 from msgspec.json import Decoder
@@ -28,14 +29,19 @@ class _Metadata(TypedDict, total=False):
     partner_name: Any
 
 
-class _Event(TypedDict, total=False):
-    """The members that ownership.py and occurrence.py read. What stands there may also be no object."""
+class _Occurrence(TypedDict, total=False):
+    """The members that occurrence.py reads, and that which makes an event."""
 
     eid: Any
     ver: Any
     mid: Any
     ets: Any
     ts: Any
+
+
+class _Event(_Occurrence, total=False):
+    """The members that ownership.py reads, too. What stands there may also be no object."""
+
     channel: Any
     context: _Context | list[Any] | str | float | bool | None
     etags: _Etags | list[Any] | str | float | bool | None
@@ -44,6 +50,7 @@ class _Event(TypedDict, total=False):
 
 
 _quickly: Final = Decoder(_Event).decode
+_briefly: Final = Decoder(_Occurrence).decode
 
 
 def decode(line: bytes) -> object:
@@ -58,6 +65,25 @@ def decode(line: bytes) -> object:
         return _quickly(line)
     except (ValueError, RecursionError):
         return _slowly(line)
+
+
+def decode_all(lines: Sequence[bytes]) -> list[object]:
+    """What decode gives for each line. Many at once cost less than each alone."""
+    return _together(_quickly, lines)
+
+
+def decode_briefly(lines: Sequence[bytes]) -> list[object]:
+    """As decode_all; but of objects only the members are sure to be there that occurrence.py and is_event read."""
+    return _together(_briefly, lines)
+
+
+def _together(decoded: Callable[[bytes], object], lines: Sequence[bytes]) -> list[object]:
+    try:
+        if not all(map(bytes.isascii, lines)):
+            b"\n".join(lines).decode()
+        return list(map(decoded, lines))
+    except (ValueError, RecursionError):
+        return list(map(decode, lines))
 
 
 def _slowly(line: bytes) -> object:

@@ -1,7 +1,7 @@
 """Where a lane's time goes: `python -m bench.aggregator.stages BLOCK` scans one object as a lane does, and samples it.
 
-Every millisecond it is noted which module of ours is at work, also inside the libraries that it calls. So nothing of
-the engine is changed or left out to be measured.
+About every millisecond it is noted which module of ours is at work, also inside the libraries that it calls. So nothing
+of the engine is changed or left out to be measured.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -81,13 +81,17 @@ def selections() -> Mapping[str, Sequence[Selection]]:
 
 def sampled(block: bytes, wanted: Sequence[Selection], passes: int) -> dict[str, float]:
     """Milliseconds of one pass, by stage."""
-    seen: Counter[str] = Counter()
+    taken: defaultdict[str, float] = defaultdict(float)
+    last = time.perf_counter()
 
     def note(_signal: int, frame: FrameType | None) -> None:
-        seen[_stage(frame)] += 1
+        # Python takes a signal when a call into a library returns, so that samples are not all of the same length.
+        nonlocal last
+        now = time.perf_counter()
+        taken[_stage(frame)] += now - last
+        last = now
 
     before = signal.signal(signal.SIGALRM, note)
-    started = time.perf_counter()
     signal.setitimer(signal.ITIMER_REAL, _EVERY_S, _EVERY_S)
     try:
         for _ in range(passes):
@@ -95,8 +99,7 @@ def sampled(block: bytes, wanted: Sequence[Selection], passes: int) -> dict[str,
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-    each_ms = (time.perf_counter() - started) * 1000 / passes
-    return {stage: each_ms * count / seen.total() for stage, count in seen.items()}
+    return {stage: 1000 * seconds / passes for stage, seconds in taken.items()}
 
 
 def _scan(block: bytes, wanted: Sequence[Selection]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from services.aggregator.scan.candidates import Candidates, Mention
 from services.aggregator.scan.tally import Tally
-from telemetry.line import decode
+from telemetry.line import decode_all
 from telemetry.ownership import is_event, ownership
 
 if TYPE_CHECKING:
@@ -101,15 +101,15 @@ class Selector:
         """What is left of the lines that leave, for each selection."""
         events: list[list[dict[str, object]]] = [[] for _ in self._selections]
         leaving: list[list[bytes]] = [[] for _ in self._selections]
-        for before, found in self._waiting:
-            for start, line in found:
-                event = decode(line)
-                if is_event(event):
-                    for index in self._takers(event):
-                        events[index].append(event)
-                        leaving[index].append(line)
-                elif not line.isspace():
-                    self._note_unreadable(line, before + start)
+        places = [before + start for before, found in self._waiting for start, _ in found]
+        lines = [line for _, found in self._waiting for _, line in found]
+        for place, line, event in zip(places, lines, decode_all(lines), strict=True):
+            if is_event(event):
+                for index in self._takers(event):
+                    events[index].append(event)
+                    leaving[index].append(line)
+            elif not line.isspace():
+                self._note_unreadable(line, place)
         self._waiting, self._waiting_lines, self._waiting_bytes = [], 0, 0
         for tally, selected in zip(self.tallies, events, strict=True):
             tally.add(selected)

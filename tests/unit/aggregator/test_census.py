@@ -1,4 +1,4 @@
-"""Counting many lines at once gives what counting each by itself gives, however lines try to look like others."""
+"""Counting many lines at once gives what counting each by itself gives, whatever the lines are."""
 
 import json
 

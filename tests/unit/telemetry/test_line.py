@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from telemetry.line import UNREADABLE, decode
+from telemetry.line import UNREADABLE, decode, decode_all, decode_briefly
 from telemetry.occurrence import event_time, message_id, schema_version
 from telemetry.ownership import is_event, ownership
 
@@ -125,3 +125,21 @@ def test_a_damaged_line_is_unreadable_where_it_is_no_json_any_more(line: bytes, 
     at %= len(line)
     damaged = line[:at] + put + line[at + cut :]
     assert said(decode(damaged)) == said(whole(damaged))
+
+
+ODD = st.sampled_from(
+    [b"[1]\n", b"null", b'{"edata":"\xff"}\n', b'\xef\xbb\xbf{"eid":1}\n', b'{"eid":"\xc3\xa4"}', b" \n"]
+)
+
+
+@given(st.lists(LINES | ODD, max_size=4))
+@example([b'{"eid":"\xc3', b'\xa4"}'])
+def test_lines_are_decoded_together_as_alone(lines: list[bytes]) -> None:
+    alone = [*map(decode, lines)]
+    assert [*map(said, decode_all(lines))] == [*map(said, alone)]
+    assert [*map(happened, decode_briefly(lines))] == [*map(happened, alone)]
+
+
+def happened(value: object) -> tuple[object, ...]:
+    """All that is read of a line that is only counted."""
+    return (event_time(value), message_id(value), schema_version(value)) if is_event(value) else said(value)
