@@ -31,7 +31,7 @@ class LineBlocks:
         whole = piece.rfind(b"\n") + 1
         block = b""
         if whole:
-            block = b"".join((*self._begun, piece[:whole])) if self._begun else piece[:whole]
+            block = b"".join((*self._begun, memoryview(piece)[:whole]))
             self._check(block)
             self._begun, self._begun_bytes = [], 0
             self._offset += len(block)
