@@ -135,7 +135,8 @@ class SharedScans:
     async def _scan(self, key: ScanKey) -> None:
         """Serve those who wait for a key, when it is its turn; whoever comes later waits for another scan."""
         async with self._turns:
-            await self._all_decided(key)
+            if key.alone is None:
+                await self._all_decided(key)
             waiting = self._waiting.pop(key)
             archives = list(waiting.archives.values())
             rest = archives[MOST_TOGETHER:]

@@ -76,9 +76,10 @@ class Selector:
         self._takers_of: dict[tuple[str, ...], Sequence[int]] = {}
         self._filters = any(selection.tags or selection.event_kinds for selection in selections)
         self._before = 0  # inflated bytes of earlier blocks
-        self._waiting: list[tuple[int, list[tuple[int, bytes]]]] = []  # what was before a block, and its candidates
-        self._waiting_lines = 0
-        self._waiting_bytes = 0
+        # Candidates that wait, how many bytes they are, and how many inflated bytes were before each.
+        self._lines: list[bytes] = []
+        self._bytes = 0
+        self._places: list[int] = []
         self.tallies = [Tally() for _ in selections]
 
     def select(self, block: bytes) -> Sequence[bytes]:
@@ -90,27 +91,25 @@ class Selector:
             block: whole lines, the next of the object; or its last line, if that has no newline.
         """
         found = [*self._candidates.find(block)]
-        self._waiting.append((self._before, found))
-        self._waiting_lines += len(found)
-        self._waiting_bytes += sum(len(line) for _, line in found)
+        lines = [line for _, line in found]
+        self._lines += lines
+        self._bytes += sum(map(len, lines))
+        self._places += [self._before + start for start, _ in found]
         self._before += len(block)
-        enough = self._waiting_lines >= _ENOUGH_LINES or self._waiting_bytes >= _ENOUGH_BYTES
-        return self.finish() if enough else ()
+        return self.flush() if len(self._lines) >= _ENOUGH_LINES or self._bytes >= _ENOUGH_BYTES else ()
 
-    def finish(self) -> Sequence[bytes]:
-        """What is left of the lines that leave, for each selection."""
+    def flush(self) -> Sequence[bytes]:
+        """The lines that leave of all that wait, joined, for each selection."""
         events: list[list[dict[str, object]]] = [[] for _ in self._selections]
         leaving: list[list[bytes]] = [[] for _ in self._selections]
-        places = [before + start for before, found in self._waiting for start, _ in found]
-        lines = [line for _, found in self._waiting for _, line in found]
-        for place, line, event in zip(places, lines, decode_all(lines), strict=True):
+        for place, line, event in zip(self._places, self._lines, decode_all(self._lines), strict=True):
             if is_event(event):
                 for index in self._takers(event):
                     events[index].append(event)
                     leaving[index].append(line)
             elif not line.isspace():
                 self._note_unreadable(line, place)
-        self._waiting, self._waiting_lines, self._waiting_bytes = [], 0, 0
+        self._lines, self._bytes, self._places = [], 0, []
         for tally, selected in zip(self.tallies, events, strict=True):
             tally.add(selected)
         return [*map(b"".join, leaving)]

@@ -135,7 +135,7 @@ class SourceScan:
         yield from self._selected(self._inflater.finish())
         if last := self._lines.finish():
             yield self._selector.select(last)
-        yield self._selector.finish()
+        yield self._selector.flush()
 
     def _pass_on(self, passage: GzipPassage, chunk: bytes) -> tuple[bytes, Passage]:
         passed = NOTHING

@@ -215,7 +215,7 @@ def test_a_whole_object_is_counted_as_if_every_line_were_decoded(lines: bytes) -
     everything = Selection(None, None, (), frozenset(), DEFAULT)
     decoding, counting = Selector([everything]), Census()
     decoding.select(lines)
-    decoding.finish()
+    decoding.flush()
     counting.select(lines)
     [expected], [found] = decoding.tallies, counting.tallies
     assert (found.events, found.unreadable_at, found.versions) == (
