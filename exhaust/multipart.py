@@ -49,7 +49,8 @@ class MultipartUpload:
         self._target = {"Bucket": bucket, "Key": key}
         self._content_type = content_type
         self._upload: dict[str, str] = {}
-        self._parts: list[asyncio.Future[str]] = []
+        self._parts: dict[int, asyncio.Future[str]] = {}
+        self._next = 1
         self._data = room
         self._copies = asyncio.Semaphore(COPIES_AT_ONCE)
 
@@ -57,9 +58,9 @@ class MultipartUpload:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for part in self._parts:
+        for part in self._parts.values():
             part.cancel()
-        await asyncio.gather(*self._parts, return_exceptions=True)
+        await asyncio.gather(*self._parts.values(), return_exceptions=True)
         if self.begun:
             await asyncio.shield(self._abort())
 
@@ -73,17 +74,24 @@ class MultipartUpload:
         """How many bytes the next part should have."""
         return MIN_PART * (1 + len(self._parts) // PARTS_BEFORE_GROWTH)
 
-    async def add(self, read: Callable[[], Awaitable[bytes]]) -> None:
+    async def add(self, read: Callable[[], Awaitable[bytes]], *, number: int | None = None) -> None:
         """Add a part of bytes that travel through this process; returns when there is room for them.
 
         Args:
             read: gives the bytes, when it is their turn.
+            number: that was taken for the part; None for the next.
         """
 
         async def send(number: int) -> str:
             return await self._send(number, await read())
 
-        await self._add(send, self._data)
+        await self._ready(self._data)
+        self._start(send, self._data, number)
+
+    def take_number(self) -> int:
+        """The next part's number, for a part that is added after those behind it."""
+        self._next += 1
+        return self._next - 1
 
     async def add_front(self, buffer: bytearray, size: int) -> None:
         """Add a part of the first bytes of a buffer; they are taken off it once there is room for them."""
@@ -111,7 +119,8 @@ class MultipartUpload:
             )
             return str(answer["CopyPartResult"]["ETag"])
 
-        await self._add(send, self._copies)
+        await self._ready(self._copies)
+        self._start(send, self._copies)
 
     async def complete(self) -> None:
         """Make the object of its parts.
@@ -119,8 +128,9 @@ class MultipartUpload:
         Raises:
             ExhaustError: a part could not be written.
         """
-        etags = await asyncio.gather(*self._parts)
-        parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, start=1)]
+        numbers = sorted(self._parts)
+        etags = await asyncio.gather(*(self._parts[number] for number in numbers))
+        parts = [{"PartNumber": number, "ETag": etag} for number, etag in zip(numbers, etags, strict=True)]
         await self._part("complete_multipart_upload", MultipartUpload={"Parts": parts})
         self._upload = {}
 
@@ -128,23 +138,20 @@ class MultipartUpload:
         answer = await self._part("upload_part", PartNumber=number, Body=data)
         return str(answer["ETag"])
 
-    async def _add(self, send: Callable[[int], Awaitable[str]], room: asyncio.Semaphore) -> None:
-        await self._ready(room)
-        self._start(send, room)
-
     async def _ready(self, room: asyncio.Semaphore) -> None:
         """Begin, and wait for a place in the room."""
         if not self.begun:
             await self._begin()
-        for part in self._parts:
+        for part in self._parts.values():
             if part.done():
                 part.result()  # the first failure ends the upload at once
         await room.acquire()
 
-    def _start(self, send: Callable[[int], Awaitable[str]], room: asyncio.Semaphore) -> None:
-        part = asyncio.ensure_future(send(len(self._parts) + 1))
+    def _start(self, send: Callable[[int], Awaitable[str]], room: asyncio.Semaphore, number: int | None = None) -> None:
+        number = number or self.take_number()
+        part = asyncio.ensure_future(send(number))
         part.add_done_callback(lambda _: room.release())  # also when it is cancelled before it has begun
-        self._parts.append(part)
+        self._parts[number] = part
 
     async def _begin(self) -> None:
         creating = asyncio.ensure_future(self._part("create_multipart_upload", ContentType=self._content_type))

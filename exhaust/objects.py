@@ -22,6 +22,7 @@ from botocore.utils import parse_timestamp
 from exhaust.errors import ErrorCode, ExhaustError, SourceObjectError, unavailable
 from exhaust.multipart import MultipartUpload
 from exhaust.object_info import ObjectInfo
+from exhaust.streamed_upload import upload_stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -192,23 +193,31 @@ class Objects:
                 CALL_TIMEOUT_S,
             )
 
-    async def upload(self, bucket: str, key: str, chunks: AsyncGenerator[bytes, None], *, content_type: str) -> None:
+    async def upload(
+        self,
+        bucket: str,
+        key: str,
+        chunks: AsyncGenerator[bytes, None],
+        *,
+        content_type: str,
+        front: Callable[[], bytes] = bytes,
+    ) -> None:
         """Write an object of any size from a stream; few parts are held in memory.
 
         Nothing is left behind when it fails or is cancelled.
+
+        Args:
+            bucket: where the object shall lie.
+            key: its name.
+            chunks: its bytes.
+            content_type: its type.
+            front: gives what stands before the chunks, when they have ended.
         """
-        buffer = bytearray()
         async with aclosing(chunks), self.multipart(bucket, key, content_type) as upload:
-            async for chunk in chunks:
-                buffer += chunk
-                while len(buffer) > (size := upload.part_size):
-                    await upload.add_front(buffer, size)
-            if upload.begun:
-                await upload.add_front(buffer, len(buffer))
-                await upload.complete()
-                return
+            small = await upload_stream(upload, chunks, front)
+        if small is not None:
             async with self._room:
-                await self.put(bucket, key, bytes(buffer), content_type=content_type)
+                await self.put(bucket, key, bytes(small), content_type=content_type)
 
     def multipart(self, bucket: str, key: str, content_type: str) -> MultipartUpload:
         """A multipart upload, to be entered."""

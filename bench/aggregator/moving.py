@@ -29,6 +29,7 @@ ASSEMBLED_FIRST: Final = date(2024, 7, 1)
 ASSEMBLED_DAYS: Final = 31
 ASSEMBLED_SIZE: Final = 64 * MIB
 _EXISTING: Final = "existing/"
+_CENTRAL_HEADER: Final = b"PK\1\2"
 
 
 def measure_whole(place: Workplace, findings: Findings) -> None:
@@ -91,25 +92,29 @@ def measure_assembling(place: Workplace, findings: Findings) -> None:
 
 
 def _existing(place: Workplace) -> list[ExistingDay]:
-    """Day archives in the bucket: sound zips of exactly the size, all with the same bytes."""
+    """Day archives in the bucket: sound zips of exactly the size, all with the same bytes, as members of a download."""
     data = _zip_of_size(ASSEMBLED_SIZE)
     crc32, sha256 = zlib.crc32(data), hashlib.sha256(data).hexdigest()
     days = []
     for day in days_from(ASSEMBLED_FIRST, ASSEMBLED_DAYS):
         key = f"{_EXISTING}{day.isoformat()}.zip"
-        place.client.put(place.stack.s3.exhaust_bucket, key, data, len(data))
+        download = _packed(f"{day.isoformat()}.zip", data)
+        member = download[: download.rindex(_CENTRAL_HEADER)]
+        place.client.put(place.stack.s3.exhaust_bucket, key, member, len(member))
         days.append(ExistingDay(day.isoformat(), key, len(data), crc32, sha256))
     return days
 
 
 def _zip_of_size(size: int) -> bytes:
-    def packed(content: bytes) -> bytes:
-        written = io.BytesIO()
-        with zipfile.ZipFile(written, "w") as archive:
-            archive.writestr(zipfile.ZipInfo("2024-07-01-1719791999999.json"), content)
-        return written.getvalue()
+    name = "2024-07-01-1719791999999.json"
+    return _packed(name, hashlib.shake_256().digest(size - len(_packed(name, b""))))
 
-    return packed(hashlib.shake_256().digest(size - len(packed(b""))))
+
+def _packed(name: str, content: bytes) -> bytes:
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(name), content)
+    return written.getvalue()
 
 
 def _check_assembled(place: Workplace, days: list[ExistingDay]) -> None:

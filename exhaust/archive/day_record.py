@@ -52,7 +52,7 @@ class DayRecord:
     """What a finished day archive holds.
 
     Attributes:
-        key: of the archive, in the exhaust bucket.
+        key: of the archive's object in the exhaust bucket, see StoredDay.
         size: bytes of the archive.
         crc32: of the archive.
         sha256: of the archive, 64 hex digits.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from exhaust.object_info import ObjectInfo
 
-ARCHIVE_FORMAT_VERSION: Final = 2  # to be raised by every change that gives the same sources other bytes
+ARCHIVE_FORMAT_VERSION: Final = 3  # to be raised by every change that gives the same sources other bytes
 _HEX_DIGITS: Final = 32
 
 

@@ -1,8 +1,9 @@
 """Where things lie in the exhaust bucket.
 
 `days/<dataset>/<resource>/<day>/<fingerprint>.zip`, and the same with `records/` and `.json`: a day archive and its
-record. The record is written last, so a day archive is finished when its record exists. Records lie apart because they
-expire before archives do.
+record. The archive has its local header as a member of a download before it, which unzip calls extra bytes. The record
+is written last, so a day archive is finished when its record exists. Records lie apart because they expire before
+archives do.
 `requests/<request id>/attempt-<n>/`: one attempt at a request, with a marker for each finished day and the download.
 """
 

@@ -1,7 +1,8 @@
 """The zip that a partner downloads: one stored zip per day, then the manifest.
 
 Nothing is compressed again, and every size is known before the first byte is sent. So the archive is a list of
-segments: bytes made here, and whole objects that lie in the bucket. It can be streamed, or made by a multipart copy.
+segments: whole objects that lie in the bucket, and bytes made here. The object of a day archive begins with its local
+header as a member, so that nothing has to stand between two days, and the store joins them by copies.
 """
 
 from __future__ import annotations
@@ -24,12 +25,23 @@ MANIFEST_NAME: Final = "manifest.json"
 
 @dataclass(frozen=True, slots=True)
 class StoredDay:
-    """A finished day archive in the bucket: its key, its bytes and their CRC-32."""
+    """A finished day archive in the bucket.
+
+    Attributes:
+        key: of its object, which holds the header and the archive.
+        size: bytes of the archive alone.
+        crc32: of the archive alone.
+    """
 
     day: date
     key: str
     size: int
     crc32: int
+
+    @property
+    def header(self) -> bytes:
+        """The local header of the archive as a member of a download."""
+        return local_header(*_stored(f"{self.day.isoformat()}.zip", self.day, self.size, self.crc32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +75,7 @@ def outer_segments(days: Sequence[StoredDay], manifest: bytes) -> list[Segment]:
         manifest: what manifest.json shall hold.
 
     Returns:
-        The archive's bytes from the first to the last. Literals and objects take turns, and a literal is last.
+        The archive's bytes from the first to the last: the days' objects, then a literal.
 
     Raises:
         ValueError: a day comes twice.
@@ -77,10 +89,10 @@ def outer_segments(days: Sequence[StoredDay], manifest: bytes) -> list[Segment]:
     offset = 0
     for stored in ordered:
         member, content = _stored(f"{stored.day.isoformat()}.zip", stored.day, stored.size, stored.crc32)
-        header = local_header(member, content)
-        segments += (Literal(header), CopiedObject(stored.key, stored.size))
+        size = len(stored.header) + stored.size
+        segments.append(CopiedObject(stored.key, size))
         directory += central_header(member, content, offset)
-        offset += len(header) + stored.size
+        offset += size
     return [*segments, Literal(_closing(ordered, manifest, directory, offset))]
 
 
@@ -94,11 +106,11 @@ def outer_digest(segments: Sequence[Segment], day_digests: Mapping[str, str]) ->
 
     Args:
         segments: of the archive.
-        day_digests: for the key of every copied object, the SHA-256 of its bytes, in hex.
+        day_digests: for the key of every copied object, the SHA-256 of the day archive in it, in hex.
 
     Returns:
-        64 hex digits: the SHA-256 of the literals as they are and, in place of each object, its SHA-256. It is not the
-        SHA-256 of the archive, which could only be had by reading it all again.
+        64 hex digits: the SHA-256 of the literals as they are and, in place of each object, that of its day archive. It
+        is not the SHA-256 of the download, which could only be had by reading it all again.
     """
     digest = hashlib.sha256()
     for segment in segments:

@@ -1,8 +1,7 @@
 """Which bytes of a download the store copies by itself, and which pass through a worker.
 
-Every part of a multipart upload but the last needs 5 MiB, and a copied part is a range of one object. Between two days
-stand a few hundred bytes that are made here; so they travel with the first bytes of the day behind them, as many as
-make a part, and the rest of that day is copied.
+Every part of a multipart upload but the last needs 5 MiB, and a copied part is a range of one object. So days of less
+pass through, and with them the first bytes of a larger day behind them, where they make no part by themselves.
 """
 
 from __future__ import annotations

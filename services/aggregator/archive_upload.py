@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from exhaust.archive.day_archive import DayArchiveWriter
 from exhaust.archive.day_record import MOST_UNREADABLE_LINES, DayRecord, SourceRecord, UnreadableLine
+from exhaust.archive.outer_archive import StoredDay
 from exhaust.archive.received import iso_ms, received_span
 from services.aggregator.byte_queue import ByteQueue
 
@@ -56,7 +57,9 @@ class ArchiveUpload:
         Raises:
             ExhaustError: S3 is away.
         """
-        await self._objects.upload(self._bucket, self._key, self._queue.items(), content_type="application/zip")
+        await self._objects.upload(
+            self._bucket, self._key, self._queue.items(), content_type="application/zip", front=self._header
+        )
 
     async def add(self, source: ObjectInfo, member: str, deflated: bytes) -> None:
         """Add bytes of the deflate stream of a source object's member; the first begin the member."""
@@ -119,6 +122,9 @@ class ArchiveUpload:
             first_event=iso_ms(self._moments[0]) if self._moments else None,
             last_event=iso_ms(self._moments[1]) if self._moments else None,
         )
+
+    def _header(self) -> bytes:
+        return StoredDay(self._day, self._key, self._writer.size, self._writer.crc32).header
 
     async def _put(self, data: bytes) -> None:
         if data:

@@ -12,7 +12,10 @@ from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+import structlog
+
 from exhaust.archive.member_names import member_names
+from exhaust.errors import ErrorCode, ExhaustError
 from services.aggregator.archive_upload import ArchiveUpload, LineNumbers
 from services.aggregator.byte_queue import ByteQueue
 from services.aggregator.duplicates import open_duplicates
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
 _AHEAD_BYTES: Final = 4 * 1024 * 1024  # that wait for their turn, for each object
 # One object more than there are lanes is opened, so that no lane waits for the store's first byte.
 _OPENED_AHEAD: Final = 1
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,7 @@ class DayScanner:
 
         Raises:
             SourceObjectError: an object cannot be exported.
-            ExhaustError: S3 or a lane is away.
+            ExhaustError: S3 or a lane is away, or the folder for temporary files is full.
         """
         deflate_anew: set[str] = set()
         while True:
@@ -97,6 +102,11 @@ class DayScanner:
                 return await self._attempt(day, sources, wanted, deflate_anew)
             except _DeflateAnewError as error:
                 deflate_anew.add(error.key)
+            except OSError as error:  # the store's and the lanes' are ExhaustErrors by now
+                log.exception("files.cannot_be_kept")
+                raise ExhaustError(
+                    ErrorCode.SERVICE_UNAVAILABLE, "the aggregator cannot keep its temporary files; try again later"
+                ) from error
 
     async def _attempt(
         self, day: date, sources: Sequence[ObjectInfo], wanted: Sequence[WantedArchive], deflate_anew: set[str]

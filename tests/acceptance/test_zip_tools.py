@@ -87,8 +87,8 @@ def day_archive(day: date, members: Mapping[str, bytes], *, maybe_large: bool = 
 
 
 def outer_archive(days: Mapping[date, bytes]) -> bytes:
-    objects = {str(day): data for day, data in days.items()}
     stored = [StoredDay(day, str(day), len(data), zlib.crc32(data)) for day, data in days.items()]
+    objects = {each.key: each.header + days[each.day] for each in stored}
     segments = outer_segments(stored, b"{}\n")
     return b"".join(part.data if isinstance(part, Literal) else objects[part.key] for part in segments)
 

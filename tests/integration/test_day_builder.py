@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import struct
 import sys
+import tempfile
 import tracemalloc
 import zlib
 from datetime import timedelta
@@ -27,6 +29,7 @@ else:
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from exhaust.archive.day_record import DayRecord
     from exhaust.objects import Objects
@@ -80,11 +83,21 @@ async def test_of_all_partners_objects_the_resources_lines_leave_byte_for_byte(s
 
 async def agrees_with_itself(dataset: RawDataset, record: DayRecord) -> None:
     data = await dataset.archive(record)
+    await begins_with_its_header(dataset, record)
     assert record.size == len(data)
     assert record.crc32 == zlib.crc32(data)
     assert record.sha256 == hashlib.sha256(data).hexdigest()
     assert record.key.startswith(f"days/{dataset.dataset.id}/")
     assert await dataset.archives() == [record.key, record_key(record)]
+
+
+async def begins_with_its_header(dataset: RawDataset, record: DayRecord) -> None:
+    """What lies in the bucket is a member of a download: APPNOTE.TXT 4.3.7, stored, without descriptor or extra."""
+    found = await dataset.objects.get(dataset.settings.s3_exhaust_bucket, record.key)
+    name = f"{record.day}.zip".encode()
+    fields = struct.unpack("<4s2xHH4x3L2H", found[:30])
+    assert fields == (b"PK\3\4", 0, 0, record.crc32, record.size, record.size, len(name), 0)
+    assert found[30 : -record.size] == name
 
 
 async def test_tags_choose_among_the_resources_events(shared: RawDataset) -> None:
@@ -256,6 +269,19 @@ async def test_the_same_inputs_give_the_same_bytes(new_dataset: Callable[..., Ra
         await dataset.put(f"{NAME}.gz", packed(*lines))
         archives.append(await dataset.archive((await dataset.build()).record))
     assert archives[0] == archives[1]
+
+
+async def test_without_a_folder_for_temporary_files_the_day_can_be_tried_again(
+    shared: RawDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shared.put(f"{NAME}.gz", packed(event()))
+    with monkeypatch.context() as away:
+        away.setattr(tempfile, "tempdir", str(tmp_path / "away"))
+        with pytest.raises(ExhaustError, match="cannot keep its temporary files") as raised:
+            await shared.build()
+    assert raised.value.retryable
+    assert await shared.archives() == []
+    assert (await shared.build()).record.events == 1
 
 
 async def test_a_day_of_several_upload_parts_is_whole(shared: RawDataset) -> None:

@@ -51,8 +51,8 @@ class Shelf:
         found = [found.key async for found in self.objects.list(self.bucket, self.prefix + below)]
         return [key.removeprefix(self.prefix) for key in found]
 
-    async def upload(self, name: str, chunks: AsyncGenerator[bytes, None]) -> None:
-        await self.objects.upload(self.bucket, self.prefix + name, chunks, content_type=ZIP)
+    async def upload(self, name: str, chunks: AsyncGenerator[bytes, None], front: bytes = b"") -> None:
+        await self.objects.upload(self.bucket, self.prefix + name, chunks, content_type=ZIP, front=lambda: front)
 
     async def head(self, name: str) -> ObjectInfo:
         return await self.objects.head(self.bucket, self.prefix + name)
@@ -214,14 +214,15 @@ async def test_objects_expire_as_they_are_told(shelf: Shelf) -> None:
         (2 * PART_SIZE + 1, 3),
     ],
 )
-async def test_an_upload_of_any_size_holds_the_same_bytes(shelf: Shelf, size: int, parts: int) -> None:
+@pytest.mark.parametrize("front", [b"", b"what is known last"])
+async def test_an_upload_of_any_size_holds_the_same_bytes(shelf: Shelf, size: int, parts: int, front: bytes) -> None:
     data = noise(size)
-    await shelf.upload("a.zip", cut(data, 777_777))
+    await shelf.upload("a.zip", cut(data, 777_777), front)
     found = await shelf.head("a.zip")
-    assert found.size == size
+    assert found.size == len(front) + size
     # The ETag of a multipart upload ends in the number of its parts.
     assert found.etag.partition("-")[2] == (str(parts) if parts else "")
-    assert await streamed(shelf.objects, shelf.bucket, found) == data
+    assert await streamed(shelf.objects, shelf.bucket, found) == front + data
     assert await shelf.open_uploads() == []
 
 

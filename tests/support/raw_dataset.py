@@ -105,8 +105,8 @@ class RawDataset:
             return await builder.build(wanted)
 
     async def archive(self, record: DayRecord) -> bytes:
-        """The bytes of a day archive."""
-        return await self.objects.get(self.settings.s3_exhaust_bucket, record.key)
+        """The bytes of a day archive, without its header as a member of a download."""
+        return (await self.objects.get(self.settings.s3_exhaust_bucket, record.key))[-record.size :]
 
     async def members(self, record: DayRecord) -> dict[str, bytes]:
         """What a day archive holds, by name, in its order."""

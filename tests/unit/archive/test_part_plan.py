@@ -58,12 +58,19 @@ def test_of_a_large_object_only_one_part_is_read(segments: list[Segment]) -> Non
     assert all(amount <= MIN for key, amount in read.items() if sizes[key] >= 2 * MIN)
 
 
-def test_days_of_64_mib_are_copied_but_for_their_first_5() -> None:
+def test_nothing_of_large_days_is_read() -> None:
     mib = 2**20
-    segments: list[Segment] = [Literal(b"head"), CopiedObject("a", 64 * mib), Literal(b"tail")]
+    segments: list[Segment] = [CopiedObject("a", 64 * mib), CopiedObject("b", 5 * mib), Literal(b"tail")]
+    parts = plan_parts(segments, min_part=5 * mib)
+    assert parts == [ObjectRange("a", 0, 64 * mib), ObjectRange("b", 0, 5 * mib), ReadPart([b"tail"])]
+
+
+def test_a_small_day_takes_the_first_bytes_of_a_large_one_with_it() -> None:
+    mib = 2**20
+    segments: list[Segment] = [CopiedObject("a", mib), CopiedObject("b", 64 * mib), Literal(b"tail")]
     first, copied, last = plan_parts(segments, min_part=5 * mib)
-    assert first == ReadPart([b"head", ObjectRange("a", 0, 5 * mib - 4)])
-    assert copied == ObjectRange("a", 5 * mib - 4, 64 * mib)
+    assert first == ReadPart([ObjectRange("a", 0, mib), ObjectRange("b", 0, 4 * mib)])
+    assert copied == ObjectRange("b", 4 * mib, 64 * mib)
     assert last == ReadPart([b"tail"])
 
 
