@@ -16,6 +16,7 @@ from exhaust.archive.manifest import manifest_json
 from exhaust.archive.outer_archive import StoredDay, outer_digest, outer_segments, outer_size
 from exhaust.archive.part_plan import ObjectRange, ReadPart, plan_parts
 from exhaust.days import DayRange
+from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.multipart import MIN_PART
 from exhaust.objects import ObjectExistsError, ObjectMissingError
 from schemas.events import FinishedArchive
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from exhaust.archive.part_plan import Part
+    from exhaust.object_info import ObjectInfo
     from exhaust.objects import Objects
     from schemas.events import DayRequested
 
@@ -101,8 +103,7 @@ class Assembler:
                 if isinstance(part, ReadPart):
                     await upload.add(partial(self._read, part))
                 else:
-                    source = await self._objects.head(self._bucket, part.key)
-                    await upload.copy(source, part.start, part.end)
+                    await upload.copy(await self._find(part), part.start, part.end)
             await upload.complete()
         return None
 
@@ -110,7 +111,7 @@ class Assembler:
         data = bytearray()
         for piece in part.pieces:
             if isinstance(piece, ObjectRange):
-                found = await self._objects.head(self._bucket, piece.key)
+                found = await self._find(piece)
                 async with aclosing(
                     self._objects.stream(self._bucket, found, start=piece.start, end=piece.end)
                 ) as chunks:
@@ -119,3 +120,12 @@ class Assembler:
             else:
                 data += piece
         return bytes(data)
+
+    async def _find(self, wanted: ObjectRange) -> ObjectInfo:
+        """The object of a range; a store may give less than was asked for and say nothing."""
+        found = await self._objects.head(self._bucket, wanted.key)
+        if found.size < wanted.end:
+            raise ExhaustError(
+                ErrorCode.INTERNAL_ERROR, f"{wanted.key} has {found.size} bytes, fewer than its record says"
+            )
+        return found

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import zipfile
 from datetime import timedelta
 from importlib import resources
@@ -18,6 +19,7 @@ import pytest
 
 from exhaust.archive.keys import day_markers_prefix, request_prefix
 from exhaust.catalogue import Layout
+from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.objects import ObjectMissingError
 from services.aggregator.assembler import Assembler
 from tests.support.raw_dataset import DAY, MINE, RawDataset, event, packed
@@ -210,6 +212,26 @@ async def test_a_worker_that_died_before_its_outcome_is_repeated(dataset: RawDat
     assert again is not None
     assert again.key == half
     assert await download(dataset, again) == await download(dataset, archive)
+
+
+@pytest.mark.parametrize("megabytes", [0, 6])
+async def test_a_day_archive_that_lost_bytes_is_not_joined(
+    dataset: RawDataset, days: list[DayRequested], megabytes: int
+) -> None:
+    noise = os.urandom(megabytes * 512 * 1024).hex()
+    filled = [
+        event(number, filler=noise[start : start + 4096]) for number, start in enumerate(range(0, len(noise), 4096))
+    ]
+    await dataset.put(f"{DAY}-1793498400000.json.gz", packed(*filled))
+    built = [await dataset.build_wanted(wanted) for wanted in days]
+    for wanted, day in zip(days, built, strict=True):
+        await worker(dataset).mark(wanted, day.record)
+    bucket, key = dataset.settings.s3_exhaust_bucket, built[0].record.key
+    await dataset.objects.put(bucket, key, (await dataset.objects.get(bucket, key))[1:])
+    with pytest.raises(ExhaustError, match=key) as raised:
+        await worker(dataset).assemble_if_last(days[-1])
+    assert raised.value.code is ErrorCode.INTERNAL_ERROR
+    assert len(await keys(dataset, days[0])) == DAYS
 
 
 async def test_a_download_of_many_megabytes_is_whole(dataset: RawDataset, days: list[DayRequested]) -> None:
