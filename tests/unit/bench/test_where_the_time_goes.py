@@ -16,7 +16,7 @@ from bench.errors import BenchError
 if TYPE_CHECKING:
     from pathlib import Path
 
-EVENT = '{"eid":"A","ver":"3.0","mid":"%d","ets":1500000000000,"context":{"channel":"%s"}}\n'
+EVENT = '{"eid":"A","ver":"3.0","mid":"%d","ets":1500000000000,"context":{"channel":"%s"},"edata":"%s"}\n'
 BURN = "import time\nwhile time.process_time() < 0.3: pass"
 
 
@@ -44,7 +44,9 @@ def test_what_was_taken_since_then_is_the_difference() -> None:
 
 def test_every_kind_of_selection_is_told_by_stages(tmp_path: Path) -> None:
     block = tmp_path / "block.json.gz"
-    block.write_bytes(gzip.compress("".join(EVENT % (n, CHANNELS[n % 20]) for n in range(4000)).encode()))
+    noise = os.urandom(500 * 4000).hex()  # so that inflating, too, takes far longer than the time between two samples
+    lines = (EVENT % (n, CHANNELS[n % 20], noise[1000 * n : 1000 * n + 1000]) for n in range(4000))
+    block.write_bytes(gzip.compress("".join(lines).encode(), 1))
     found = measure_stages(block)
     assert [*found] == [*selections()]
     assert all(taken and taken.keys() <= set(STAGES) for taken in found.values())
