@@ -211,7 +211,8 @@ async def test_one_worker_and_three_give_the_same_bytes_cold_and_warm(
     built[0] -= 8
     assert sum(built) == 8
     assert sum(map(bool, built)) >= 2, "one worker did it all"
-    assert sum(worker.counted(REUSED) for worker in three) == 16
+    # A message whose commit a rebalance overtook comes again, and finds its day.
+    assert sum(worker.counted(REUSED) for worker in three) >= 16
     await export.forget()
     several = await asyncio.gather(*(export.submit(first, last) for first, last in ((0, 7), (0, 6), (1, 7), (2, 5))))
     downloads = await asyncio.gather(*map(export.download, several))
