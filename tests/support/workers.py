@@ -10,7 +10,7 @@ import signal
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from deploy.local.probes import http_answer
 from deploy.local.stack import read_stack, service_environment, start_stack
@@ -46,8 +46,15 @@ class Worker:
 
     def archives(self) -> int:
         """How many day archives it has written, by its log."""
+        return sum(line["archives"] for line in self._told("day.scanned"))
+
+    def days(self, *, reused: bool) -> set[tuple[str, str]]:
+        """Request and day of all that it has built, or found built, by its log: once, however often a message came."""
+        return {(line["request_id"], line["day"]) for line in self._told("day.finished") if line["reused"] is reused}
+
+    def _told(self, event: str) -> list[dict[str, Any]]:
         lines = map(json.loads, self.log.read_text().splitlines())
-        return sum(line["archives"] for line in lines if line["event"] == "day.scanned")
+        return [line for line in lines if line["event"] == event]
 
     async def end(self, number: signal.Signals) -> None:
         """Send a signal that ends it, and wait until it has ended."""
