@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from admin.tables import show
 from bench.bars import verdict
-from client.tables import show
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

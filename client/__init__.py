@@ -1,1 +1,1 @@
-"""The `exhaust` command: keys, grants, the audit, and preparing the servers."""
+"""The `exhaust` command: what partners do by hand."""

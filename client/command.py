@@ -1,61 +1,33 @@
-"""The `exhaust` command: what operators do by hand."""
+"""The `exhaust` command: what partners do by hand."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import typer
-from pydantic import ValidationError
-from pydantic_settings import SettingsError
 
-from client.audit_log import audit
-from client.grants import grant, grants_app, who_has_access
-from client.keys import bind_subject, keys_app, rotate_pepper, unbind_subject
-from client.preparation import buckets, migrate, topics
-from client.test_issuer import app as test_issuer_app
 from client.verify import verify
-from exhaust.errors import ConfigurationError, ErrorCode, ExhaustError
-from exhaust.violations import wrong_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 app = typer.Typer(
-    help="License keys, grants and the audit; preparing the servers; checking a download.",
+    help="Checking a download.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.add_typer(keys_app, name="keys")
-app.add_typer(grants_app, name="grants")
-app.add_typer(test_issuer_app, name="test-issuer")
-for command in (
-    *(grant, who_has_access, audit),
-    *(bind_subject, unbind_subject, rotate_pepper),
-    *(migrate, topics, buckets),
-    verify,
-):
-    app.command()(command)
+app.command()(verify)
+
+
+@app.callback()
+def commands() -> None:
+    """Checking a download."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command, with this process's arguments unless others are given.
-
-    Exit code 0: done. 1: not now (a server is away), or there was nothing to do it to. 2: refused as it was asked, in
-    one plain sentence.
-    """
-    try:
-        app(args=arguments)
-    except ExhaustError as error:
-        typer.echo(f"exhaust: {error.message}", err=True)
-        raise SystemExit(1 if error.code is ErrorCode.SERVICE_UNAVAILABLE else 2) from None
-    except ConfigurationError as error:
-        typer.echo(f"exhaust: {error}", err=True)
-        raise SystemExit(2) from None
-    except (ValidationError, SettingsError) as error:
-        for sentence in wrong_settings(error):
-            typer.echo(f"exhaust: {sentence}", err=True)
-        raise SystemExit(2) from None
+    """The command, with this process's arguments unless others are given."""
+    app(args=arguments)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Final
 
 from pydantic import BaseModel, Field, ValidationError
 
-from exhaust.archive.member_names import member_names
-from exhaust.archive.outer_archive import MANIFEST_NAME
+from exhaust.domain.member_names import MANIFEST_NAME, member_names
 from telemetry.line import decode
 from telemetry.ownership import is_event
 

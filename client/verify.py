@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from client.download_check import DownloadError, check_download
-from client.tables import show
 
 
 def verify(
@@ -18,7 +17,10 @@ def verify(
     except DownloadError as error:
         typer.echo(f"exhaust: {error}", err=True)
         raise typer.Exit(2) from error
-    show(("day", "events", "bytes", "verdict"), [(day.day, day.events, day.bytes, day.problem or "ok") for day in days])
+    rows = [("day", "events", "bytes", "verdict")]
+    rows += [(str(day.day), str(day.events), str(day.bytes), day.problem or "ok") for day in days]
+    for row in rows:
+        typer.echo("\t".join(row))
     wrong = sum(day.problem is not None for day in days)
     if wrong:
         typer.echo(f"exhaust: {wrong} of {len(days)} days are wrong; download {file.name} again", err=True)

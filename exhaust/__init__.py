@@ -1,1 +1,1 @@
-"""The kit that the processes share: pure rules first, then one module per driver. Knows no service."""
+"""The kit that at least two processes share. It knows no service."""

@@ -74,7 +74,7 @@ class _Partner:
         self._connection = HTTPConnection(urlsplit(gateway).netloc, timeout=_TIMEOUT_S)
         key = self._post("/v1/client", {"clientName": "bench", "licenseKeyName": "bench"})["licenseKey"]
         self._who = {"licenseKey": key, "partnerid": CHANNEL, "username": "bench"}
-        command = (sys.executable, "-m", "client.command", "grant", "--client", "bench", "--key-name", "bench")
+        command = (sys.executable, "-m", "admin.command", "grant", "--client", "bench", "--key-name", "bench")
         environment = os.environ | {"EXHAUST_POSTGRES_OWNER_DSN": postgres}
         subprocess.run([*command, "--channel", CHANNEL], env=environment, check=True, stdout=subprocess.DEVNULL)
 

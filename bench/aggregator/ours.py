@@ -21,20 +21,20 @@ from uuid import uuid4
 
 from bench.aggregator.memory import PeakMemory
 from bench.errors import BenchError
-from exhaust.archive.day_record import DayRecord
-from exhaust.catalogue import load_catalogue
-from exhaust.objects import open_objects
-from exhaust.process import run_process
+from exhaust.domain.catalogue import load_catalogue
+from exhaust.process.run import run_process
+from exhaust.s3.store import open_objects
 from schemas.events import DayRequested
-from services.aggregator.assembler import Assembler
-from services.aggregator.day_builder import open_day_builder
+from services.aggregator.archive.day_record import DayRecord
+from services.aggregator.assemble import Assembler
+from services.aggregator.build.day_builder import open_day_builder
 from services.aggregator.settings import AggregatorSettings
 from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from services.aggregator.day_builder import DayBuilder
+    from services.aggregator.build.day_builder import DayBuilder
 
 _STOP_LIMIT_S: Final = 30
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from admin.tables import show
 from bench.aggregator.findings import COLUMNS, MEMORY_COLUMNS, PROCESSOR_COLUMNS
 from bench.aggregator.stages import STAGES
 from bench.report import bars_section, circumstances, show_bars, table
-from client.tables import show
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -43,7 +43,11 @@ _STAGES: Final = {
     "select": (f"{_SCAN}selecting",),
     "count": (f"{_SCAN}census",),
     "tally": (f"{_SCAN}tally", "telemetry.occurrence"),
-    "deflate": ("exhaust.archive.deflate", "exhaust.archive.member", "exhaust.archive.zip_records"),
+    "deflate": (
+        "services.aggregator.archive.deflate",
+        "services.aggregator.archive.member",
+        "services.aggregator.archive.zip_records",
+    ),
 }
 _STAGE_OF: Final = {module: stage for stage, modules in _STAGES.items() for module in modules}
 _HAND_OVER: Final = "hand over"

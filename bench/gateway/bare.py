@@ -17,11 +17,11 @@ import orjson
 import uvloop
 from aiohttp import web
 
-from exhaust.audit import RECORD
-from exhaust.grant_store import RIGHTS
-from exhaust.key_store import AUTHENTICATE
-from exhaust.outbox import PUT
-from exhaust.postgres import SESSION
+from exhaust.postgres.audit import RECORD
+from exhaust.postgres.database import SESSION
+from exhaust.postgres.grants import RIGHTS
+from exhaust.postgres.license_keys import AUTHENTICATE
+from exhaust.postgres.outbox import PUT
 from exhaust.settings import LicenseKeySettings, PostgresSettings, ProcessSettings
 from services.gateway.filing import INSERT
 from services.gateway.limits import OPEN

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
+from admin.tables import show
 from bench.bars import at_least, at_most
 from bench.gateway.calls import ROUNDS
 from bench.gateway.download import MIB, SIZE
 from bench.gateway.slow import SLOW
 from bench.report import bars_section, circumstances, show_bars, table
-from client.tables import show
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -21,10 +21,11 @@ from deploy.local.folder import Folder
 from deploy.local.postgres import RUNTIME
 from deploy.local.processes import Processes
 from deploy.local.stack import PROJECT, Stack, service_environment, start_stack, stop_stack
-from exhaust.grant_store import Grant, GrantStore
-from exhaust.key_store import KeyStore
-from exhaust.outbox import RELEASE_LOCK
-from exhaust.postgres import Database, migrate, open_database
+from exhaust.postgres.database import Database, open_database
+from exhaust.postgres.grants import Grant, GrantStore
+from exhaust.postgres.license_keys import KeyStore
+from exhaust.postgres.migrate import migrate
+from exhaust.postgres.outbox import RELEASE_LOCK
 from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from pydantic import SecretStr
 
 from deploy.local.raw_files import read_folder
-from exhaust.objects import open_objects
+from exhaust.s3.store import open_objects
 from exhaust.settings import ObjectSettings
 from telemetry.generator import GeneratorPlan, RawObject, generate
 

@@ -55,7 +55,7 @@ def prepare(server: str, processes: Processes, settings: Settings, servers: Serv
     """
     values = environment(NAMES[0], settings, servers) | {"EXHAUST_POSTGRES_OWNER_DSN": servers.postgres_owner}
     name = _PREPARATIONS[server]
-    program = (sys.executable, "-m", "client.command", name)
+    program = (sys.executable, "-m", "admin.command", name)
     yield from processes.finish(Command(name, program, values, project), _PREPARE_LIMIT)
 
 

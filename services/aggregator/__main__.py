@@ -6,25 +6,21 @@ from contextlib import AsyncExitStack
 
 from aiohttp import web
 
-from exhaust.catalogue import load_catalogue
-from exhaust.kafka import Consumption, Producer, open_producer
-from exhaust.objects import open_objects
-from exhaust.observability import configure_logging
-from exhaust.process import (
-    Health,
-    count_partitions,
-    health_routes,
-    listening,
-    metrics_route,
-    run_process,
-    run_until_stopped,
-)
+from exhaust.domain.catalogue import load_catalogue
+from exhaust.http.health import health_routes, metrics_route
+from exhaust.http.listener import listening
+from exhaust.kafka.consumer import Consumption, count_partitions
+from exhaust.kafka.producer import Producer, open_producer
+from exhaust.logs import configure_logging
+from exhaust.process.health import Health
+from exhaust.process.run import run_process, run_until_stopped
+from exhaust.s3.store import open_objects
 from schemas.events import TOPIC_DAYS, TOPIC_REQUESTS
-from services.aggregator.assembler import Assembler
-from services.aggregator.day_builder import open_day_builder
+from services.aggregator.assemble import Assembler
+from services.aggregator.build.day_builder import open_day_builder
 from services.aggregator.day_worker import DayMetrics, DayWorker
 from services.aggregator.news import News
-from services.aggregator.planner import Planner
+from services.aggregator.plan import Planner
 from services.aggregator.reaping import reap_uploads
 from services.aggregator.settings import AggregatorSettings
 
@@ -73,7 +69,7 @@ async def serve() -> None:
             retry_for=settings.retry_for,
         )
         plans, days = _consumptions(settings, producer, planner, worker)
-        count_partitions(health, plans, days)
+        count_partitions(health.registry, plans, days)
 
         async def s3_answers() -> None:
             await objects.ping(settings.s3_exhaust_bucket)

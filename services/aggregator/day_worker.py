@@ -8,8 +8,8 @@ import structlog
 from prometheus_client import Counter, Histogram
 
 from exhaust.errors import ExhaustError, SourceObjectError
-from exhaust.observability import bind_trace
-from exhaust.records import RejectedRecordError
+from exhaust.kafka.records import RejectedRecordError
+from exhaust.logs import bind_trace
 from schemas.events import DayRequested, Failure, FinishedDay
 from services.aggregator.records import decode_record, internal_fault, persist
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
-    from exhaust.records import Record
-    from services.aggregator.assembler import Assembler
-    from services.aggregator.day_builder import BuiltDay, DayBuilder
+    from exhaust.kafka.records import Record
+    from services.aggregator.assemble import Assembler
+    from services.aggregator.build.day_builder import BuiltDay, DayBuilder
     from services.aggregator.news import News
 
 log = structlog.get_logger(__name__)

@@ -23,7 +23,7 @@ from schemas.events import (
 )
 
 if TYPE_CHECKING:
-    from exhaust.kafka import Producer
+    from exhaust.kafka.producer import Producer
     from schemas.events import DatasetRequested
 
 SOURCE: Final = "/telemetry-exhaust/aggregator"

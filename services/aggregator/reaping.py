@@ -14,7 +14,7 @@ from exhaust.errors import ExhaustError
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from exhaust.objects import Objects
+    from exhaust.s3.store import Objects
 
 _EVERY_S: Final = 3600.0
 

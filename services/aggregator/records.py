@@ -9,14 +9,14 @@ import stamina
 from pydantic import ValidationError
 
 from exhaust.errors import ErrorCode, ExhaustError
-from exhaust.records import RejectedRecordError
+from exhaust.kafka.records import RejectedRecordError
 from exhaust.violations import in_one_line
 from schemas.events import DatasetRequested, DayRequested
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from exhaust.records import Record
+    from exhaust.kafka.records import Record
 
 Wanted = TypeVar("Wanted", DatasetRequested, DayRequested)
 FIRST_WAIT = timedelta(milliseconds=200)

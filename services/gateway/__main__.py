@@ -7,29 +7,31 @@ from contextlib import AsyncExitStack
 
 import aiohttp
 
-from exhaust.catalogue import load_catalogue
-from exhaust.connections import Connections, within_file_limit
-from exhaust.grant_store import GrantStore
-from exhaust.http_edge import HttpMetrics
-from exhaust.kafka import open_producer
-from exhaust.key_store import KeyStore
-from exhaust.objects import open_objects
-from exhaust.observability import configure_logging
-from exhaust.postgres import open_database
-from exhaust.process import Health, listening, run_process, run_until_stopped
-from services.gateway.access import Access
-from services.gateway.administration import Administration
+from exhaust.domain.catalogue import load_catalogue
+from exhaust.http.connections import Connections, within_file_limit
+from exhaust.http.endpoint import HttpMetrics
+from exhaust.http.listener import listening
+from exhaust.kafka.producer import open_producer
+from exhaust.logs import configure_logging
+from exhaust.postgres.database import open_database
+from exhaust.postgres.grants import GrantStore
+from exhaust.postgres.license_keys import KeyStore
+from exhaust.process.health import Health
+from exhaust.process.run import run_process, run_until_stopped
+from exhaust.s3.store import open_objects
 from services.gateway.apps import Operations, internal_app, public_app
+from services.gateway.auth.access import Access
+from services.gateway.auth.tokens.verifier import open_token_verifier
 from services.gateway.cors import Cors
 from services.gateway.filing import Filing
+from services.gateway.handlers.admin import Administration
+from services.gateway.handlers.download import SynchronousDownloads, SynchronousSettings
+from services.gateway.handlers.register import Registration
+from services.gateway.handlers.status import StatusService
+from services.gateway.handlers.submit import Submission
 from services.gateway.limits import Limits
-from services.gateway.registration import Registration
 from services.gateway.relay import Relay
 from services.gateway.settings import GatewaySettings
-from services.gateway.status_service import StatusService
-from services.gateway.submission import Submission
-from services.gateway.synchronous import SynchronousDownloads, SynchronousSettings
-from services.gateway.tokens.verifier import open_token_verifier
 
 
 async def serve() -> None:

@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from exhaust.http_edge import HttpMetrics, edge_app, endpoint, service_token_check
-from exhaust.process import health_routes, metrics_route
-from services.gateway.api_docs import docs_routes, listener_part, load_document
-from services.gateway.registration import REGISTER
-from services.gateway.status_service import LIST, STATUS, UPDATE
-from services.gateway.submission import SUBMIT
-from services.gateway.synchronous import DOWNLOAD_V1
+from exhaust.http.endpoint import HttpMetrics, edge_app, endpoint, service_token_check
+from exhaust.http.health import health_routes, metrics_route
+from services.gateway.handlers.docs import docs_routes, listener_part, load_document
+from services.gateway.handlers.download import DOWNLOAD_V1
+from services.gateway.handlers.register import REGISTER
+from services.gateway.handlers.status import LIST, STATUS, UPDATE
+from services.gateway.handlers.submit import SUBMIT
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from exhaust.process import Health
-    from services.gateway.administration import Administration
+    from exhaust.process.health import Health
     from services.gateway.cors import Cors
+    from services.gateway.handlers.admin import Administration
+    from services.gateway.handlers.download import SynchronousDownloads
+    from services.gateway.handlers.register import Registration
+    from services.gateway.handlers.status import StatusService
+    from services.gateway.handlers.submit import Submission
     from services.gateway.limits import Limits
-    from services.gateway.registration import Registration
-    from services.gateway.status_service import StatusService
-    from services.gateway.submission import Submission
-    from services.gateway.synchronous import SynchronousDownloads
 
 # "requests" is a reserved word: what is no dataset operation must not look like one.
 DATASET: Final = "/{datasetId:(?!requests/)[^/]+}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from exhaust import outbox
-from exhaust.audit import Action, record_action
+from exhaust.postgres import outbox
+from exhaust.postgres.audit import Action, record_action
 from services.gateway.idempotency import Intent, fingerprint_of, once
 from services.gateway.limits import check_open_requests
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
-    from exhaust.postgres import Connection, Database
-    from exhaust.requests import DatasetRequest
+    from exhaust.domain.requests import DatasetRequest
+    from exhaust.postgres.database import Connection, Database
 
 INSERT: Final = """
 INSERT INTO requests

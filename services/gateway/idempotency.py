@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from uuid import UUID
 
-    from exhaust.postgres import Connection
-    from exhaust.requests import DatasetRequest
+    from exhaust.domain.requests import DatasetRequest
+    from exhaust.postgres.database import Connection
 
 HEADER: Final = "Idempotency-Key"
 KEPT_FOR: Final = timedelta(hours=24)

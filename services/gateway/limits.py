@@ -17,14 +17,14 @@ from aiohttp import web
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from exhaust.connections import subscriber
 from exhaust.errors import ErrorCode, ExhaustError
-from exhaust.http_edge import UNKNOWN_OPERATION, error_response
+from exhaust.http.connections import subscriber
+from exhaust.http.endpoint import UNKNOWN_OPERATION, error_response
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from exhaust.postgres import Connection
+    from exhaust.postgres.database import Connection
 
 MAX_BUCKETS: Final = 100_000
 MINUTE_S: Final = 60.0

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import structlog
 from prometheus_client import Counter
 
-from exhaust import outbox
 from exhaust.errors import ExhaustError
+from exhaust.postgres import outbox
 from schemas.events import TOPIC_REQUESTS, TYPE_REQUESTED, CloudEvent, DatasetRequested
 
 if TYPE_CHECKING:
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
-    from exhaust.kafka import Beat, Producer
-    from exhaust.outbox import Waiting
-    from exhaust.postgres import Database
+    from exhaust.kafka.producer import Producer
+    from exhaust.postgres.database import Database
+    from exhaust.postgres.outbox import Waiting
+    from exhaust.process.health import Beat
 
 log = structlog.get_logger(__name__)
 

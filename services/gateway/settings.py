@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, HttpUrl
 
-from exhaust.connections import ConnectionLimits
+from exhaust.http.connections import ConnectionLimits
 from exhaust.settings import (
     ConnectionSettings,
     DatasetSettings,

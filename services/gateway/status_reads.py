@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from exhaust.errors import ExhaustError
-from exhaust.status_reads import MOST_READS, StatusRead
+from exhaust.http.status_reads import MOST_READS, StatusRead
 
 if TYPE_CHECKING:
     from uuid import UUID

@@ -6,23 +6,19 @@ from contextlib import AsyncExitStack
 
 from aiohttp import web
 
-from exhaust.catalogue import load_catalogue
-from exhaust.grant_store import GrantStore
-from exhaust.http_edge import HttpMetrics, edge_app, endpoint, service_token_check
-from exhaust.kafka import Consumption, open_producer
-from exhaust.objects import open_objects
-from exhaust.observability import configure_logging
-from exhaust.postgres import open_database
-from exhaust.process import (
-    Health,
-    count_partitions,
-    health_routes,
-    listening,
-    metrics_route,
-    run_process,
-    run_until_stopped,
-)
-from exhaust.status_reads import STATUSES_PATH
+from exhaust.domain.catalogue import load_catalogue
+from exhaust.http.endpoint import HttpMetrics, edge_app, endpoint, service_token_check
+from exhaust.http.health import health_routes, metrics_route
+from exhaust.http.listener import listening
+from exhaust.http.status_reads import STATUSES_PATH
+from exhaust.kafka.consumer import Consumption, count_partitions
+from exhaust.kafka.producer import open_producer
+from exhaust.logs import configure_logging
+from exhaust.postgres.database import open_database
+from exhaust.postgres.grants import GrantStore
+from exhaust.process.health import Health
+from exhaust.process.run import run_process, run_until_stopped
+from exhaust.s3.store import open_objects
 from schemas.events import TOPIC_COMPLETIONS
 from services.status.answers import Answers
 from services.status.changes import Changes
@@ -83,7 +79,7 @@ async def serve() -> None:
             producer=producer,
             concurrency=CONCURRENCY,
         )
-        count_partitions(health, consumption)
+        count_partitions(health.registry, consumption)
         # Not Kafka: while it is away, what is known can still be asked for.
         health.checks["postgres"] = database.ping
         app = internal_app(health, settings, calls, updates)

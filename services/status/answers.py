@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from exhaust.archive.outer_archive import outer_archive_name
-from exhaust.requests import State
+from exhaust.domain.object_keys import outer_archive_name
+from exhaust.domain.requests import State
 
 if TYPE_CHECKING:
-    from exhaust.catalogue import Catalogue
-    from exhaust.objects import Objects
+    from exhaust.domain.catalogue import Catalogue
+    from exhaust.s3.store import Objects
     from services.status.request_views import RequestView
 
 DEFAULT_RETENTION_DAYS: Final = 7  # of a dataset that left the catalogue

@@ -10,8 +10,8 @@ from prometheus_client import Counter
 from pydantic import ValidationError
 
 from exhaust.errors import ExhaustError
-from exhaust.observability import bind_trace
-from exhaust.records import RejectedRecordError
+from exhaust.kafka.records import RejectedRecordError
+from exhaust.logs import bind_trace
 from exhaust.violations import in_one_line
 from schemas.events import COMPLETION
 from services.status.request_states import RefusedCompletionError
@@ -19,7 +19,7 @@ from services.status.request_states import RefusedCompletionError
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-    from exhaust.records import Record
+    from exhaust.kafka.records import Record
     from services.status.changes import Changes
     from services.status.request_states import RequestStates
 

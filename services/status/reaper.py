@@ -14,7 +14,7 @@ from exhaust.errors import ExhaustError
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-    from exhaust.kafka import Beat
+    from exhaust.process.health import Beat
     from services.status.request_states import RequestStates
     from services.status.settings import StatusSettings
 

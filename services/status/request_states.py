@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from exhaust import outbox
-from exhaust.archive.keys import request_prefix
-from exhaust.audit import Action, record_action
+from exhaust.domain.object_keys import request_prefix
+from exhaust.domain.requests import Standing, State
 from exhaust.errors import ErrorCode
-from exhaust.requests import Standing, State
+from exhaust.postgres import outbox
+from exhaust.postgres.audit import Action, record_action
 from schemas.events import Completed, Failed, Progress
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from uuid import UUID
 
-    from exhaust.postgres import Connection, Database
+    from exhaust.postgres.database import Connection, Database
 
 Completion = Progress | Completed | Failed
 

@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from exhaust.audit import record_links
-from exhaust.days import DayRange
-from exhaust.requests import State
+from exhaust.domain.days import DayRange
+from exhaust.domain.requests import State
+from exhaust.postgres.audit import record_links
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from exhaust.postgres import Database
+    from exhaust.postgres.database import Database
 
 _COLUMNS: Final = """
 SELECT r.*, d.days_done, d.day_events, d.day_bytes

@@ -9,19 +9,19 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from exhaust.envelope import CALLER_HEADER, Operation, required
+from exhaust.domain.requests import parse_request_id, unknown_request
 from exhaust.errors import ErrorCode, ExhaustError
-from exhaust.grant_store import Wanted
-from exhaust.http_edge import Answer
-from exhaust.requests import parse_request_id, unknown_request
-from exhaust.status_reads import StatusRead, parse_reads
+from exhaust.http.endpoint import Answer
+from exhaust.http.envelope import CALLER_HEADER, Operation, required
+from exhaust.http.status_reads import StatusRead, parse_reads
+from exhaust.postgres.grants import Wanted
 from services.status.request_views import BEFORE_ALL, Place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from exhaust.grant_store import GrantStore, Rights
-    from exhaust.http_edge import Call
+    from exhaust.http.endpoint import Call
+    from exhaust.postgres.grants import GrantStore, Rights
     from services.status.answers import Answers
     from services.status.changes import Changes
     from services.status.request_views import RequestView, RequestViews

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
-from exhaust.archive.keys import request_folder
-from exhaust.envelope import Operation
+from exhaust.domain.object_keys import request_folder
+from exhaust.domain.requests import State, parse_request_id, unknown_request
 from exhaust.errors import ErrorCode, ExhaustError
-from exhaust.http_edge import Answer
-from exhaust.objects import ObjectMissingError
-from exhaust.requests import State, parse_request_id, unknown_request
+from exhaust.http.endpoint import Answer
+from exhaust.http.envelope import Operation
+from exhaust.s3.store import ObjectMissingError
 from services.status.request_states import RefusedCompletionError
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from exhaust.http_edge import Call
-    from exhaust.objects import Objects
+    from exhaust.http.endpoint import Call
+    from exhaust.s3.store import Objects
     from services.status.changes import Changes
     from services.status.request_states import RequestStates
 

@@ -8,10 +8,10 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 
-from client.test_issuer import Algorithm, LocalIssuer, make_issuer
+from admin.test_issuer import Algorithm, LocalIssuer, make_issuer
 from deploy.local.stack import Stack, start_stack, stop_stack
-from exhaust.objects import Objects, open_objects
-from exhaust.postgres import Database, open_database
+from exhaust.postgres.database import Database, open_database
+from exhaust.s3.store import Objects, open_objects
 from exhaust.settings import ObjectSettings
 from telemetry.generator import GeneratorPlan, generate
 from tests.conftest import ROOT

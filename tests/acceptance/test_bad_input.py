@@ -18,7 +18,7 @@ from tests.support.raw_dataset import event, packed
 
 if TYPE_CHECKING:
     from deploy.local.stack import Stack
-    from exhaust.objects import Objects
+    from exhaust.s3.store import Objects
     from tests.support.partner import Partner
 
 DATASET, PREFIX = "eks-creation-metrics", "creation/metrics/"

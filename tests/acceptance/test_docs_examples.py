@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from client.test_issuer import LocalIssuer
+from admin.test_issuer import LocalIssuer
 from deploy.local.stack import Stack
-from exhaust.postgres import open_database
+from exhaust.postgres.database import open_database
 from tests.acceptance.conftest import FOLDER
 from tests.conftest import ROOT
 
@@ -33,7 +33,11 @@ def reader(tmp_path: Path, stack: Stack, issuer: LocalIssuer) -> Path:
     (tmp_path / ".local").mkdir()
     (tmp_path / ".local" / "stack.json").symlink_to(FOLDER / "stack.json")
     (tmp_path / ".local" / "test-issuer").symlink_to(issuer.folder)
-    commands = {"make": "", "exhaust": f'exec {sys.executable} -m client.command "$@"\n'}
+    commands = {
+        "make": "",
+        "exhaust": f'exec {sys.executable} -m client.command "$@"\n',
+        "exhaustctl": f'exec {sys.executable} -m admin.command "$@"\n',
+    }
     for name, code in commands.items():
         target = tmp_path / "bin" / name
         target.parent.mkdir(exist_ok=True)

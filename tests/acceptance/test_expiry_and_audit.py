@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from deploy.local.stack import Stack
-from exhaust.objects import Objects
-from exhaust.postgres import Database
+from exhaust.postgres.database import Database
+from exhaust.s3.store import Objects
 from exhaust.settings import ObjectSettings
 from tests.acceptance.conftest import FIRST, PLAN
 from tests.support.partner import Partner, resource_of

@@ -10,7 +10,7 @@ import aiohttp
 
 from deploy.local.independent_count import Wanted, compare_download
 from deploy.local.stack import Stack, start_stack
-from exhaust.objects import Objects
+from exhaust.s3.store import Objects
 from telemetry.generator import GeneratorPlan, generate
 from tests.acceptance.conftest import FOLDER
 from tests.support.partner import Partner, resource_of

@@ -15,9 +15,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from client.test_issuer import LocalIssuer, mint_token
+from admin.test_issuer import LocalIssuer, mint_token
 from deploy.local.stack import Stack
-from exhaust.objects import Objects
+from exhaust.s3.store import Objects
 from tests.acceptance.test_v3 import SUBJECT, bind
 from tests.support.partner import Partner, resource_of
 

@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from client.test_issuer import LocalIssuer, mint_token
+from admin.test_issuer import LocalIssuer, mint_token
 from deploy.local.stack import Stack, service_environment
-from exhaust.audit import record_action
-from exhaust.kafka import open_producer
-from exhaust.postgres import Database
+from exhaust.kafka.producer import open_producer
+from exhaust.postgres.audit import record_action
+from exhaust.postgres.database import Database
 from exhaust.settings import KafkaSettings
 from schemas.events import TOPIC_DEAD_LETTERS
 from tests.acceptance.conftest import FIRST, FOLDER, PLAN

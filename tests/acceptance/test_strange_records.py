@@ -7,8 +7,9 @@ from uuid import uuid4
 import pytest
 
 from deploy.local.stack import Stack
-from exhaust.kafka import Consumption, open_producer
-from exhaust.records import Record
+from exhaust.kafka.consumer import Consumption
+from exhaust.kafka.producer import open_producer
+from exhaust.kafka.records import Record
 from exhaust.settings import KafkaSettings
 from schemas.events import TOPIC_COMPLETIONS, TOPIC_DAYS, TOPIC_DEAD_LETTERS, TOPIC_REQUESTS
 from tests.acceptance.conftest import FIRST

@@ -13,11 +13,11 @@ import pytest
 from pydantic import SecretStr
 from yarl import URL
 
-from client.test_issuer import LocalIssuer, mint_token
+from admin.test_issuer import LocalIssuer, mint_token
 from deploy.local.independent_count import Wanted, compare_download
 from deploy.local.stack import Stack
-from exhaust.postgres import open_database
-from exhaust.token_subjects import TokenSubject, TokenSubjects
+from exhaust.postgres.database import open_database
+from exhaust.postgres.token_subjects import TokenSubject, TokenSubjects
 from tests.acceptance.conftest import FIRST, PLAN
 from tests.support.partner import KEY_NAME, Partner, resource_of
 

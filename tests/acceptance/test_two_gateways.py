@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from deploy.local.stack import Stack
-    from exhaust.postgres import Database
+    from exhaust.postgres.database import Database
 
 OWNER = PLAN.channel_ids[0]
 SUBMIT = f"v2/datasets/eks-consumption-raw/{resource_of(OWNER)}/{FIRST}/{FIRST}"
@@ -60,7 +60,7 @@ async def test_a_revoked_key_is_refused_by_both_at_once(partner: Partner, second
     command = [
         sys.executable,
         "-m",
-        "client.command",
+        "admin.command",
         "keys",
         "revoke",
         "--client",

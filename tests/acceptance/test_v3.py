@@ -11,7 +11,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from client.test_issuer import LocalIssuer, mint_token
+from admin.test_issuer import LocalIssuer, mint_token
 from deploy.local.stack import Stack
 from tests.acceptance.conftest import FIRST, PLAN
 from tests.support.partner import KEY_NAME, Partner, resource_of
@@ -32,7 +32,7 @@ async def call(
 
 async def bind(stack: Stack, issuer: LocalIssuer, partner: Partner) -> None:
     names = ["--issuer", issuer.issuer, "--subject", SUBJECT, "--client", partner.name, "--key-name", KEY_NAME]
-    command = [sys.executable, "-m", "client.command", "bind-subject", *names]
+    command = [sys.executable, "-m", "admin.command", "bind-subject", *names]
     environment = os.environ | {"EXHAUST_POSTGRES_OWNER_DSN": stack.postgres}
     await asyncio.to_thread(subprocess.run, command, env=environment, check=True, timeout=60)
 

@@ -13,7 +13,7 @@ from remotezip import RemoteZip
 
 from deploy.local.independent_count import Wanted, compare_download
 from deploy.local.stack import Stack
-from exhaust.objects import Objects
+from exhaust.s3.store import Objects
 from tests.acceptance.conftest import FIRST, PLAN
 from tests.support.partner import Partner, resource_of
 from tests.support.s3_proxy import proxy

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from deploy.local.stack import Stack
-    from exhaust.objects import Objects
+    from exhaust.s3.store import Objects
     from tests.support.workers import Worker
 
 # Every kill costs some five seconds, so few are enough each time; EXHAUST_KILLS=20 looks closer.

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from exhaust.archive.day_archive import DayArchiveWriter
-from exhaust.archive.outer_archive import Literal, StoredDay, outer_segments
-from exhaust.archive.zip_records import Content
+from services.aggregator.archive.day_archive import DayArchiveWriter
+from services.aggregator.archive.outer_archive import Literal, StoredDay, outer_segments
+from services.aggregator.archive.zip_records import Content
 from tests.support.day_zip import write_member
 
 if TYPE_CHECKING:

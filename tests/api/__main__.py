@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 import aiohttp
 from pydantic import SecretStr
 
-from client.test_issuer import LocalIssuer, make_issuer, mint_token
+from admin.test_issuer import LocalIssuer, make_issuer, mint_token
 from deploy.local.stack import Stack, start_stack, stop_stack
-from exhaust.postgres import open_database
-from exhaust.token_subjects import TokenSubject, TokenSubjects
-from services.gateway.api_docs import listener_part, load_document
+from exhaust.postgres.database import open_database
+from exhaust.postgres.token_subjects import TokenSubject, TokenSubjects
+from services.gateway.handlers.docs import listener_part, load_document
 from tests.api.known import Known
 from tests.conftest import ROOT
 from tests.support.partner import KEY_NAME, Partner, resource_of

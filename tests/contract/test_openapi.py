@@ -15,20 +15,20 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 import services.status.__main__
-from exhaust.audit import Action
-from exhaust.envelope import RequestPart
 from exhaust.errors import HTTP_STATUS, ErrorCode
-from exhaust.http_edge import HttpMetrics
-from exhaust.process import Health
-from services.gateway.administration import Administration
-from services.gateway.api_docs import PUBLIC, docs_routes, listener_part, load_document
+from exhaust.http.endpoint import HttpMetrics
+from exhaust.http.envelope import RequestPart
+from exhaust.postgres.audit import Action
+from exhaust.process.health import Health
 from services.gateway.apps import Operations, internal_app, public_app
 from services.gateway.cors import Cors
+from services.gateway.handlers.admin import Administration
+from services.gateway.handlers.docs import PUBLIC, docs_routes, listener_part, load_document
+from services.gateway.handlers.download import SynchronousDownloads
+from services.gateway.handlers.register import Registration
+from services.gateway.handlers.status import StatusService
+from services.gateway.handlers.submit import Submission
 from services.gateway.limits import Limits, LimitSettings
-from services.gateway.registration import Registration
-from services.gateway.status_service import StatusService
-from services.gateway.submission import Submission
-from services.gateway.synchronous import SynchronousDownloads
 from services.status.settings import StatusSettings
 from services.status.status_calls import StatusCalls
 from services.status.update_calls import UpdateCalls

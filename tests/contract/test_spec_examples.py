@@ -11,9 +11,9 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from exhaust.envelope import Operation, check_envelope, decode_body, failure, message_id, success
 from exhaust.errors import HTTP_STATUS, ErrorCode, ExhaustError
-from services.gateway.api_docs import load_document
+from exhaust.http.envelope import Operation, check_envelope, decode_body, failure, message_id, success
+from services.gateway.handlers.docs import load_document
 from tests.conftest import ROOT
 
 DOCUMENT = load_document()

@@ -20,27 +20,30 @@ from yarl import URL
 from deploy.local.folder import Folder
 from deploy.local.servers import choose
 from deploy.local.stack import Stack, start_stack, stop_stack
-from exhaust import outbox
-from exhaust.catalogue import load_catalogue
-from exhaust.grant_store import GrantStore
-from exhaust.http_edge import HttpMetrics
-from exhaust.kafka import Producer, create_topics, open_producer
-from exhaust.key_store import KeyStore
-from exhaust.objects import Objects, open_objects
-from exhaust.postgres import Database, migrate, open_database
-from exhaust.process import Health, listening
+from exhaust.domain.catalogue import load_catalogue
+from exhaust.http.endpoint import HttpMetrics
+from exhaust.http.listener import listening
+from exhaust.kafka.producer import Producer, open_producer
+from exhaust.kafka.topics import create_topics
+from exhaust.postgres import outbox
+from exhaust.postgres.database import Database, open_database
+from exhaust.postgres.grants import GrantStore
+from exhaust.postgres.license_keys import KeyStore
+from exhaust.postgres.migrate import migrate
+from exhaust.process.health import Health
+from exhaust.s3.store import Objects, open_objects
 from exhaust.settings import KafkaSettings, ObjectSettings
-from services.gateway.access import Access
-from services.gateway.administration import Administration
 from services.gateway.apps import Operations, internal_app, public_app
+from services.gateway.auth.access import Access
+from services.gateway.auth.tokens.verifier import open_token_verifier
 from services.gateway.cors import Cors
 from services.gateway.filing import Filing as GatewayFiling
+from services.gateway.handlers.admin import Administration
+from services.gateway.handlers.download import SynchronousDownloads, SynchronousSettings
+from services.gateway.handlers.register import Registration
+from services.gateway.handlers.status import StatusService
+from services.gateway.handlers.submit import Submission
 from services.gateway.limits import Limits, LimitSettings
-from services.gateway.registration import Registration
-from services.gateway.status_service import StatusService
-from services.gateway.submission import Submission
-from services.gateway.synchronous import SynchronousDownloads, SynchronousSettings
-from services.gateway.tokens.verifier import open_token_verifier
 from telemetry.resource_ids import resource_id
 from tests.conftest import ROOT
 from tests.support.s3_proxy import closed_port

@@ -14,20 +14,20 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
-from client.command import main
+from admin.command import main
 from deploy.local.stack import Stack
-from exhaust.audit import Action, AuditFilter, find_acts, record_action
-from exhaust.catalogue import load_catalogue
+from exhaust.domain.catalogue import load_catalogue
 from exhaust.errors import ExhaustError
-from exhaust.grant_store import GrantStore
-from exhaust.http_edge import HttpMetrics, envelope_errors, service_token_check
-from exhaust.key_store import KeyStore
-from exhaust.postgres import Database
-from exhaust.process import listening
-from services.gateway.access import Access
-from services.gateway.administration import Administration
+from exhaust.http.endpoint import HttpMetrics, envelope_errors, service_token_check
+from exhaust.http.listener import listening
+from exhaust.postgres.audit import Action, AuditFilter, find_acts, record_action
+from exhaust.postgres.database import Database
+from exhaust.postgres.grants import GrantStore
+from exhaust.postgres.license_keys import KeyStore
+from services.gateway.auth.access import Access
+from services.gateway.auth.tokens.verifier import TokenVerifier
+from services.gateway.handlers.admin import Administration
 from services.gateway.limits import Limits, LimitSettings
-from services.gateway.tokens.verifier import TokenVerifier
 from tests.integration.conftest import (
     FULL_SHA1,
     MSGID,

@@ -17,15 +17,15 @@ from uuid import uuid4
 import jsonschema_rs
 import pytest
 
-from exhaust.archive.keys import day_markers_prefix, request_prefix
-from exhaust.catalogue import Layout
+from exhaust.domain.catalogue import Layout
+from exhaust.domain.object_keys import day_markers_prefix, request_prefix
 from exhaust.errors import ErrorCode, ExhaustError
-from exhaust.objects import ObjectMissingError
-from services.aggregator.assembler import Assembler
+from exhaust.s3.store import ObjectMissingError
+from services.aggregator.assemble import Assembler
 from tests.support.raw_dataset import DAY, MINE, RawDataset, event, packed
 
 if TYPE_CHECKING:
-    from exhaust.objects import Objects
+    from exhaust.s3.store import Objects
     from exhaust.settings import ObjectSettings
     from schemas.events import DayRequested, FinishedArchive
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client import CollectorRegistry
 
-from exhaust.catalogue import Layout
-from exhaust.objects import open_objects
-from exhaust.records import Record
+from exhaust.domain.catalogue import Layout
+from exhaust.kafka.records import Record
+from exhaust.s3.store import open_objects
 from schemas.events import TOPIC_DAYS
-from services.aggregator.assembler import Assembler
+from services.aggregator.assemble import Assembler
 from services.aggregator.day_worker import DayMetrics, DayWorker
 from services.aggregator.news import News
 from tests.support.raw_dataset import RawDataset, event, packed
@@ -27,8 +27,8 @@ from tests.support.signed_s3 import delete_object
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from exhaust.kafka import Producer
-    from exhaust.objects import Objects
+    from exhaust.kafka.producer import Producer
+    from exhaust.s3.store import Objects
     from exhaust.settings import ObjectSettings
     from tests.support.s3_proxy import Proxy
 

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Mapping
 
 import pytest
 
-from exhaust.kafka import Producer
-from exhaust.objects import Objects
-from exhaust.postgres import Database
+from exhaust.kafka.producer import Producer
+from exhaust.postgres.database import Database
+from exhaust.s3.store import Objects
 from tests.integration.conftest import RESOURCE, Ask, Gateway, assert_refused, open_gateway, with_grants, written
 
 PORTAL, OTHER = "https://portal.example.org", "https://other.example.org"

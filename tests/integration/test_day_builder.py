@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from deploy.local.independent_count import Wanted, count_object, expected_lines
-from exhaust.catalogue import Layout
+from exhaust.domain.catalogue import Layout
 from exhaust.errors import ErrorCode, ExhaustError, SourceObjectError
 from telemetry.resource_ids import resource_id
 from tests.support.raw_dataset import CHANNEL, DAY, MINE, RawDataset, event, packed, record_key
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from exhaust.archive.day_record import DayRecord
-    from exhaust.objects import Objects
+    from exhaust.s3.store import Objects
     from exhaust.settings import ObjectSettings
+    from services.aggregator.archive.day_record import DayRecord
 
 NAME = "2026-11-01-1793491200000.json"
 LATER = "2026-11-01-1793494800000.json"

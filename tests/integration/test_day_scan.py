@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from exhaust.archive.day_record import UnreadableLine
-from exhaust.catalogue import Layout
-from exhaust.objects import Objects
-from services.aggregator.day_scan import Buckets, DayScanner, WantedArchive
-from services.aggregator.lanes import open_lanes
+from exhaust.domain.catalogue import Layout
+from exhaust.s3.store import Objects
+from services.aggregator.archive.day_record import UnreadableLine
+from services.aggregator.build.day_scan import Buckets, DayScanner, WantedArchive
+from services.aggregator.build.lanes import open_lanes
 from services.aggregator.scan.inflating import Limits
 from services.aggregator.scan.selecting import Selection
 from tests.support.raw_dataset import DAY, RawDataset, event
@@ -20,9 +20,9 @@ from tests.support.raw_dataset import DAY, RawDataset, event
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from exhaust.archive.day_record import DayRecord
-    from exhaust.object_info import ObjectInfo
+    from exhaust.s3.object_info import ObjectInfo
     from exhaust.settings import ObjectSettings
+    from services.aggregator.archive.day_record import DayRecord
 
 LIMITS = Limits(max_bytes=2**30, max_ratio=1000, ratio_grace=2**20, max_members=100, max_line=2**20)
 FIRST, SECOND, THIRD = (f"2026-11-01-179349120000{number}.json.gz" for number in range(3))

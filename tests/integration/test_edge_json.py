@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from exhaust.postgres import Database
+from exhaust.postgres.database import Database
 from tests.integration.conftest import PARTNER, Ask, Gateway, assert_refused, envelope, written
 
 PROBLEM = {"Content-Type": "application/json", "Accept": "application/problem+json"}

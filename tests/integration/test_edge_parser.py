@@ -8,9 +8,11 @@ import pytest
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from exhaust.envelope import Operation
-from exhaust.http_edge import SECURITY_HEADERS, Answer, Call, HttpMetrics, edge_app, endpoint
-from exhaust.process import Health, health_routes, listening
+from exhaust.http.endpoint import SECURITY_HEADERS, Answer, Call, HttpMetrics, edge_app, endpoint
+from exhaust.http.envelope import Operation
+from exhaust.http.health import health_routes
+from exhaust.http.listener import listening
+from exhaust.process.health import Health
 from tests.support.raw_http import RawReply, exchange, read_reply
 from tests.support.s3_proxy import closed_port
 

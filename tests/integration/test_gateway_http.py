@@ -11,10 +11,10 @@ from urllib.parse import quote, urlsplit
 import pytest
 from pydantic import SecretStr
 
-from exhaust.envelope import MAX_BODY_BYTES
-from exhaust.kafka import Producer
-from exhaust.objects import Objects
-from exhaust.postgres import Database, open_database
+from exhaust.http.envelope import MAX_BODY_BYTES
+from exhaust.kafka.producer import Producer
+from exhaust.postgres.database import Database, open_database
+from exhaust.s3.store import Objects
 from telemetry.resource_ids import resource_id
 from tests.integration.conftest import (
     EXPIRED,

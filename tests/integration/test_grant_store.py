@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exhaust.grant_store import Grant, GrantStore
-from exhaust.key_store import UnknownClientError
-from exhaust.postgres import Database
+from exhaust.postgres.database import Database
+from exhaust.postgres.grants import Grant, GrantStore
+from exhaust.postgres.license_keys import UnknownClientError
 from telemetry.resource_ids import canonical_resource_id, resource_id
 from tests.integration.conftest import Filing
 

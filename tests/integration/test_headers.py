@@ -4,8 +4,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from exhaust.envelope import CALLER_HEADER
-from exhaust.postgres import Database
+from exhaust.http.envelope import CALLER_HEADER
+from exhaust.postgres.database import Database
 from tests.integration.conftest import (
     PARTNER,
     RESOURCE,

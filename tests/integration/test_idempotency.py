@@ -7,10 +7,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from exhaust.days import DayRange
+from exhaust.domain.days import DayRange
+from exhaust.domain.requests import DatasetRequest
 from exhaust.errors import ErrorCode, ExhaustError
-from exhaust.postgres import Connection, Database
-from exhaust.requests import DatasetRequest
+from exhaust.postgres.database import Connection, Database
 from services.gateway.idempotency import HEADER, SWEPT_AT_ONCE, Intent, fingerprint_of, key_from, once
 from services.gateway.limits import check_open_requests
 from tests.integration.conftest import PARTNER, RESOURCE, Filing

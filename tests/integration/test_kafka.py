@@ -15,8 +15,10 @@ from uuid import uuid4
 import pytest
 
 from exhaust.errors import ErrorCode, ExhaustError
-from exhaust.kafka import Consumption, Producer, create_topics, open_producer
-from exhaust.records import Record, RejectedRecordError
+from exhaust.kafka.consumer import Consumption
+from exhaust.kafka.producer import Producer, open_producer
+from exhaust.kafka.records import Record, RejectedRecordError
+from exhaust.kafka.topics import create_topics
 from schemas.events import TOPIC_DEAD_LETTERS, CloudEvent
 from tests.support.s3_proxy import closed_port, proxy
 

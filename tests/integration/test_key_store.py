@@ -16,10 +16,11 @@ from pydantic import SecretStr
 
 from deploy.local.stack import Stack
 from exhaust.errors import ErrorCode, ExhaustError
-from exhaust.grant_store import Grant, GrantStore
-from exhaust.key_store import KeyStore, UnknownClientError
-from exhaust.postgres import Database, migrate, open_database
-from exhaust.token_subjects import TokenSubject, TokenSubjects
+from exhaust.postgres.database import Database, open_database
+from exhaust.postgres.grants import Grant, GrantStore
+from exhaust.postgres.license_keys import KeyStore, UnknownClientError
+from exhaust.postgres.migrate import migrate
+from exhaust.postgres.token_subjects import TokenSubject, TokenSubjects
 from tests.integration.conftest import (
     MSGID,
     RESOURCE,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from exhaust.errors import ErrorCode, ExhaustError, SourceObjectError
-from services.aggregator.lanes import Lanes, open_lanes
+from services.aggregator.build.lanes import Lanes, open_lanes
 from services.aggregator.scan.inflating import Limits
 from services.aggregator.scan.selecting import Selection
 from services.aggregator.scan.source_scan import ScanOrder

@@ -7,8 +7,8 @@ import pytest
 from aiohttp import web
 
 from exhaust.errors import ErrorCode, ExhaustError
-from exhaust.http_edge import UNKNOWN_OPERATION, error_response
-from exhaust.process import listening
+from exhaust.http.endpoint import UNKNOWN_OPERATION, error_response
+from exhaust.http.listener import listening
 from services.gateway.limits import Limits, LimitSettings
 from tests.support.s3_proxy import closed_port
 

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from exhaust.catalogue import Layout
-from exhaust.objects import open_objects
-from exhaust.process import listening
-from services.aggregator.sources import day_sources
+from exhaust.domain.catalogue import Layout
+from exhaust.http.listener import listening
+from exhaust.s3.store import open_objects
+from services.aggregator.build.sources import day_sources
 from tests.support.raw_dataset import DAY, MINE, RawDataset, event, packed
 from tests.support.s3_proxy import closed_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from exhaust.objects import Objects
+    from exhaust.s3.store import Objects
     from exhaust.settings import ObjectSettings
 
 PAGE = 1000  # keys of a page at most, as in every store

@@ -17,9 +17,9 @@ import pytest
 from pydantic import SecretStr
 
 from exhaust.errors import ErrorCode, ExhaustError, SourceObjectError
-from exhaust.multipart import MIN_PART as PART_SIZE
-from exhaust.object_info import ObjectInfo
-from exhaust.objects import ObjectExistsError, ObjectMissingError, Objects, open_objects
+from exhaust.s3.multipart import MIN_PART as PART_SIZE
+from exhaust.s3.object_info import ObjectInfo
+from exhaust.s3.store import ObjectExistsError, ObjectMissingError, Objects, open_objects
 from services.aggregator.reaping import reap_uploads
 from tests.support.s3_proxy import closed_port, proxy
 from tests.support.signed_s3 import delete_object, lifetimes, open_uploads

@@ -8,13 +8,14 @@ from uuid import UUID, uuid4
 import pytest
 from prometheus_client import CollectorRegistry
 
-from exhaust import outbox
+from exhaust.domain.requests import State
 from exhaust.errors import ErrorCode, ExhaustError, unavailable
-from exhaust.kafka import Consumption, Producer
-from exhaust.outbox import Waiting
-from exhaust.postgres import Database
-from exhaust.records import Record
-from exhaust.requests import State
+from exhaust.kafka.consumer import Consumption
+from exhaust.kafka.producer import Producer
+from exhaust.kafka.records import Record
+from exhaust.postgres import outbox
+from exhaust.postgres.database import Database
+from exhaust.postgres.outbox import Waiting
 from exhaust.settings import KafkaSettings
 from schemas.events import TOPIC_REQUESTS, TYPE_REQUESTED, DatasetRequested
 from services.gateway.relay import Relay

@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 import pytest
 
-from exhaust.postgres import Database
-from services.gateway.api_docs import load_document
+from exhaust.postgres.database import Database
+from services.gateway.handlers.docs import load_document
 from telemetry.resource_ids import resource_id
 from tests.integration.conftest import (
     PARTNER,

@@ -8,7 +8,8 @@ from pydantic import SecretStr
 
 from deploy.local.stack import Stack
 from exhaust.errors import ErrorCode, ExhaustError
-from exhaust.postgres import Database, UniqueConflictError, migrate, open_database
+from exhaust.postgres.database import Database, UniqueConflictError, open_database
+from exhaust.postgres.migrate import migrate
 from tests.integration.conftest import RUNTIME_ROLE, TABLES, Filing, new_schema, within
 from tests.support.s3_proxy import closed_port
 

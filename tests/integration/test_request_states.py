@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exhaust import outbox
-from exhaust.archive.keys import outer_archive_key, request_prefix
-from exhaust.outbox import Waiting
-from exhaust.postgres import Database
-from exhaust.requests import State
+from exhaust.domain.object_keys import outer_archive_key, request_prefix
+from exhaust.domain.requests import State
+from exhaust.postgres import outbox
+from exhaust.postgres.database import Database
+from exhaust.postgres.outbox import Waiting
 from schemas.events import Completed, Failed, Failure, FinishedArchive, FinishedDay, Progress
 from services.status.request_states import Completion, RefusedCompletionError, RequestStates
 from services.status.request_views import RequestView, RequestViews

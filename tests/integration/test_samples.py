@@ -25,17 +25,17 @@ from deploy.local.independent_count import (
     resource_of,
     tags_of,
 )
-from exhaust.catalogue import Layout
+from exhaust.domain.catalogue import Layout
 from tests.support.raw_dataset import RawDataset
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
     from pathlib import Path
 
-    from exhaust.archive.day_record import DayRecord
-    from exhaust.objects import Objects
+    from exhaust.s3.store import Objects
     from exhaust.settings import ObjectSettings
-    from services.aggregator.day_builder import DayBuilder
+    from services.aggregator.archive.day_record import DayRecord
+    from services.aggregator.build.day_builder import DayBuilder
 
 DEFAULT_CHANNEL = "in.ekstep"
 FIRST = date(2026, 11, 1)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from exhaust.catalogue import Catalogue, Layout
+from exhaust.domain.catalogue import Catalogue, Layout
 from exhaust.errors import SourceObjectError
-from services.aggregator.day_builder import DayBuilder
-from services.aggregator.day_scan import Buckets, DayScanner, WantedArchive
-from services.aggregator.lanes import Lanes, open_lanes
+from services.aggregator.build.day_builder import DayBuilder
+from services.aggregator.build.day_scan import Buckets, DayScanner, WantedArchive
+from services.aggregator.build.lanes import Lanes, open_lanes
+from services.aggregator.build.shared_scans import MOST_TOGETHER, ScanKey, SharedScans
 from services.aggregator.scan.inflating import Limits
 from services.aggregator.scan.selecting import Selection
-from services.aggregator.shared_scans import MOST_TOGETHER, ScanKey, SharedScans
 from telemetry.resource_ids import resource_id
 from tests.support.raw_dataset import DAY, RawDataset, event, packed
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from datetime import date
 
-    from exhaust.archive.day_record import DayRecord
-    from exhaust.object_info import ObjectInfo
-    from exhaust.objects import Objects
+    from exhaust.s3.object_info import ObjectInfo
+    from exhaust.s3.store import Objects
     from exhaust.settings import ObjectSettings
+    from services.aggregator.archive.day_record import DayRecord
 
 CHANNELS = [f"in.channel.{number}" for number in range(MOST_TOGETHER + 2)]
 NAME = "2026-11-01-1793491200000.json.gz"

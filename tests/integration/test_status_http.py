@@ -15,16 +15,17 @@ import stamina
 from pydantic import SecretStr
 from yarl import URL
 
-from exhaust.archive.keys import outer_archive_key
-from exhaust.audit import Action, AuditFilter, find_acts
-from exhaust.catalogue import load_catalogue
-from exhaust.envelope import CALLER_HEADER
-from exhaust.grant_store import GrantStore
-from exhaust.objects import Objects
-from exhaust.postgres import Database
-from exhaust.process import Health, listening
+from exhaust.domain.catalogue import load_catalogue
+from exhaust.domain.object_keys import outer_archive_key
+from exhaust.http.envelope import CALLER_HEADER
+from exhaust.http.listener import listening
+from exhaust.http.status_reads import MOST_READS, STATUSES_PATH
+from exhaust.postgres.audit import Action, AuditFilter, find_acts
+from exhaust.postgres.database import Database
+from exhaust.postgres.grants import GrantStore
+from exhaust.process.health import Health
+from exhaust.s3.store import Objects
 from exhaust.settings import KafkaSettings, ObjectSettings
-from exhaust.status_reads import MOST_READS, STATUSES_PATH
 from schemas.events import Completed, Failed, Failure, FinishedArchive, FinishedDay, Progress
 from services.status.__main__ import internal_app
 from services.status.answers import Answers

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exhaust.postgres import Database
+from exhaust.postgres.database import Database
 from telemetry.resource_ids import resource_id
 from tests.integration.conftest import PARTNER, RESOURCE, Gateway, assert_refused, envelope, today
 

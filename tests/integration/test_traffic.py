@@ -11,17 +11,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from exhaust.archive.outer_archive import Literal, StoredDay, outer_segments
-from exhaust.catalogue import Layout
-from exhaust.objects import open_objects
-from services.aggregator.assembler import Assembler
+from exhaust.domain.catalogue import Layout
+from exhaust.s3.store import open_objects
+from services.aggregator.archive.outer_archive import Literal, StoredDay, outer_segments
+from services.aggregator.assemble import Assembler
 from tests.support.raw_dataset import CHANNEL, DAY, RawDataset, event, packed, record_key
 from tests.support.s3_proxy import proxy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from exhaust.objects import Objects
+    from exhaust.s3.store import Objects
     from exhaust.settings import ObjectSettings
     from tests.support.s3_proxy import Proxy
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exhaust.archive.member import DeflatedMember
+from services.aggregator.archive.member import DeflatedMember
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from exhaust.archive.day_archive import DayArchiveWriter
+    from services.aggregator.archive.day_archive import DayArchiveWriter
 
 
 def write_member(

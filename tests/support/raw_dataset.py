@@ -11,19 +11,19 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
-from exhaust.archive.keys import DAYS, RECORDS
-from exhaust.catalogue import Catalogue, Dataset, Layout
+from exhaust.domain.catalogue import Catalogue, Dataset, Layout
+from exhaust.domain.object_keys import DAYS, RECORDS
 from schemas.events import DayRequested
-from services.aggregator.day_builder import BuiltDay, DayBuilder, open_day_builder
+from services.aggregator.build.day_builder import BuiltDay, DayBuilder, open_day_builder
 from services.aggregator.settings import AggregatorSettings
 from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
-    from exhaust.archive.day_record import DayRecord
-    from exhaust.objects import Objects
+    from exhaust.s3.store import Objects
     from exhaust.settings import ObjectSettings
+    from services.aggregator.archive.day_record import DayRecord
 
 DAY = date(2026, 11, 1)
 CHANNEL = "in.channel.mine"

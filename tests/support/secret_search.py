@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from exhaust.postgres import Database
+    from exhaust.postgres.database import Database
 
 _TABLES = "SELECT quote_ident(table_name) AS name FROM information_schema.tables WHERE table_schema = 'public'"
 

@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from exhaust.connections import ConnectionLimits
+from exhaust.http.connections import ConnectionLimits
 from exhaust.settings import LicenseKeySettings, PostgresSettings, ServiceTokenSettings
 from exhaust.violations import wrong_settings
 from services.gateway.settings import GatewaySettings

@@ -98,14 +98,14 @@ async def _register(api: PublicApi, owner: Owner, steps: Steps) -> Partner:
 async def _grant(stack: Stack, partner: Partner, steps: Steps) -> None:
     owner = partner.owner
     words = ["grant", "--client", partner.client, "--key-name", KEY_NAME, f"--{owner.kind}={owner.identifier}"]
-    with steps.step("Grant it the resource: exhaust grant") as step:
+    with steps.step("Grant it the resource: exhaustctl grant") as step:
         await _run_command(words, {"EXHAUST_POSTGRES_OWNER_DSN": stack.postgres})
         step.outcome = f"{partner.client} may read {owner.resource}"
 
 
 async def _run_command(words: Sequence[str], environment: Mapping[str, str]) -> None:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "client.command", *words),
+        *(sys.executable, "-m", "admin.command", *words),
         env={**os.environ, **environment},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

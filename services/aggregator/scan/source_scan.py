@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from exhaust.archive.member import DeflatedMember
+from services.aggregator.archive.member import DeflatedMember
 from services.aggregator.scan.census import Census
 from services.aggregator.scan.inflating import GZIP_MAGIC, Gauge, Inflater
 from services.aggregator.scan.lines import LineBlocks
@@ -15,7 +15,7 @@ from services.aggregator.scan.selecting import Selector
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from exhaust.archive.zip_records import Content
+    from services.aggregator.archive.zip_records import Content
     from services.aggregator.scan.inflating import Limits
     from services.aggregator.scan.selecting import Selection
     from services.aggregator.scan.tally import Tally

@@ -5,7 +5,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from exhaust.errors import ErrorCode, ExhaustError
-from services.gateway.tokens.verifier import REFUSAL, Caller, TokenVerifier, open_token_verifier
+from services.gateway.auth.tokens.verifier import REFUSAL, Caller, TokenVerifier, open_token_verifier
 from tests.integration.gateway_tokens import claim_attacks, header_attacks, shape_attacks, signature_attacks
 from tests.integration.gateway_tokens.attack import Attack
 from tests.integration.gateway_tokens.forge import ALGORITHMS, SUBJECT, World, issuer_name

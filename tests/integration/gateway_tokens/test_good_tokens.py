@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.gateway.tokens.verifier import Caller, TokenVerifier
+from services.gateway.auth.tokens.verifier import Caller, TokenVerifier
 from tests.integration.gateway_tokens.forge import ALGORITHMS, SUBJECT, World, good_claims, issuer_name, token, without
 
 CALLER = Caller(issuer_name("EdDSA"), SUBJECT)

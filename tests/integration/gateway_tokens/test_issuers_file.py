@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from yarl import URL
 
-from services.gateway.tokens.issuers import TokenIssuersError, load_issuers
-from services.gateway.tokens.keys import VerificationKey
+from services.gateway.auth.tokens.issuers import TokenIssuersError, load_issuers
+from services.gateway.auth.tokens.keys import VerificationKey
 from tests.integration.gateway_tokens.forge import SECRET_NAME, Signer, World, entry, issuer_name, jwks
 
 WEAK_RSA_BITS = 1024

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from services.gateway.tokens.jwks import KeySet, parse_jwks
-from services.gateway.tokens.keys import UnusableKeyError
+from services.gateway.auth.tokens.jwks import KeySet, parse_jwks
+from services.gateway.auth.tokens.keys import UnusableKeyError
 from tests.integration.gateway_tokens.forge import Signer, World, jwks, new_signer
 
 

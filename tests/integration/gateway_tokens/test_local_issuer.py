@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from client.test_issuer import Algorithm, IssuerFolderError, app, make_issuer, mint_token, open_issuer
+from admin.test_issuer import Algorithm, IssuerFolderError, app, make_issuer, mint_token, open_issuer
 from exhaust.errors import ExhaustError
-from services.gateway.tokens.verifier import Caller, open_token_verifier
+from services.gateway.auth.tokens.verifier import Caller, open_token_verifier
 
 
 @pytest.mark.parametrize("algorithm", list(Algorithm))

@@ -1,6 +1,6 @@
 import asyncio
 
-from services.aggregator.byte_queue import ByteQueue
+from services.aggregator.build.byte_queue import ByteQueue
 
 
 async def test_items_come_in_order_and_wait_for_room() -> None:

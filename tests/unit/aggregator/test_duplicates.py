@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.aggregator.duplicates import open_duplicates
+from services.aggregator.build.duplicates import open_duplicates
 from services.aggregator.scan.tally import MidHashes
 
 

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.local.independent_count import Wanted, count_object
-from exhaust.archive.day_archive import DayArchiveWriter
+from services.aggregator.archive.day_archive import DayArchiveWriter
 from services.aggregator.scan.census import Census
 from services.aggregator.scan.inflating import Limits
 from services.aggregator.scan.numbering import LineNumbering, NumberOrder

@@ -1,0 +1,1 @@
+"""The `exhaustctl` command: what operators do by hand."""

@@ -1,0 +1,33 @@
+"""Who did what, and when."""
+
+import json
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from admin.connection import on_database
+from admin.options import utc
+from admin.tables import show
+from exhaust.postgres.audit import Action, AuditFilter, find_acts
+
+
+def audit(
+    *,
+    actor: Annotated[str | None, typer.Option(help="Such as user/7, operator/NAME, service/NAME or public.")] = None,
+    action: Annotated[Action | None, typer.Option(help="What was done.")] = None,
+    subject: Annotated[str | None, typer.Option(help="To what, such as user/7 or request/<id>.")] = None,
+    since: Annotated[datetime | None, typer.Option(help="From this UTC time on.")] = None,
+    until: Annotated[datetime | None, typer.Option(help="Before this UTC time.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="Acts at most, the newest.")] = 100,
+) -> None:
+    """Show who did what, newest first."""
+    wanted = AuditFilter(actor, action, subject, utc(since), utc(until), None, limit)
+    acts = on_database(lambda database: find_acts(database, wanted))
+    show(
+        ("number", "at", "actor", "action", "subject", "detail"),
+        [
+            (act.number, act.at, act.actor, act.action, act.subject, json.dumps(act.detail, ensure_ascii=False))
+            for act in acts
+        ],
+    )

@@ -1,0 +1,60 @@
+"""The `exhaustctl` command: what operators do by hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
+from admin.audit_log import audit
+from admin.grants import grant, grants_app, who_has_access
+from admin.keys import bind_subject, keys_app, rotate_pepper, unbind_subject
+from admin.preparation import buckets, migrate, topics
+from admin.test_issuer import app as test_issuer_app
+from exhaust.errors import ConfigurationError, ErrorCode, ExhaustError
+from exhaust.violations import wrong_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+app = typer.Typer(
+    help="License keys, grants and the audit; preparing the servers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(keys_app, name="keys")
+app.add_typer(grants_app, name="grants")
+app.add_typer(test_issuer_app, name="test-issuer")
+for command in (
+    *(grant, who_has_access, audit),
+    *(bind_subject, unbind_subject, rotate_pepper),
+    *(migrate, topics, buckets),
+):
+    app.command()(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command, with this process's arguments unless others are given.
+
+    Exit code 0: done. 1: not now (a server is away), or there was nothing to do it to. 2: refused as it was asked, in
+    one plain sentence.
+    """
+    try:
+        app(args=arguments)
+    except ExhaustError as error:
+        typer.echo(f"exhaustctl: {error.message}", err=True)
+        raise SystemExit(1 if error.code is ErrorCode.SERVICE_UNAVAILABLE else 2) from None
+    except ConfigurationError as error:
+        typer.echo(f"exhaustctl: {error}", err=True)
+        raise SystemExit(2) from None
+    except (ValidationError, SettingsError) as error:
+        for sentence in wrong_settings(error):
+            typer.echo(f"exhaustctl: {sentence}", err=True)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""Where the command finds the database and the peppers, and as whom it acts."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import typer
+from pydantic import SecretStr, ValidationError
+
+from exhaust.postgres.database import open_database
+from exhaust.settings import LicenseKeySettings, OwnerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from exhaust.postgres.database import Database
+
+STACK_FILE: Final = Path(".local/stack.json")
+_PEPPERS: Final = "EXHAUST_LICENSE_KEY_PEPPERS"
+_Result = TypeVar("_Result")
+
+
+def on_database(work: Callable[[Database], Awaitable[_Result]]) -> _Result:
+    """Do something on the database, as its owner.
+
+    Raises:
+        ExhaustError: SERVICE_UNAVAILABLE, or what the work raises.
+        typer.BadParameter: nothing says where the database is.
+    """
+
+    async def run() -> _Result:
+        async with open_database(_owner_dsn(), pool_size=1) as database:
+            return await work(database)
+
+    return asyncio.run(run())
+
+
+def peppers() -> Mapping[int, SecretStr]:
+    """The peppers of license keys: from the environment, else of the local stack whose database is used.
+
+    Raises:
+        pydantic.ValidationError: there are none, or they are no good.
+    """
+    if _PEPPERS in os.environ or "EXHAUST_POSTGRES_OWNER_DSN" in os.environ or not STACK_FILE.exists():
+        return LicenseKeySettings().license_key_peppers
+    # The stack's folder keeps what must survive a restart, its one pepper too, beside the file of its addresses.
+    kept = _read(STACK_FILE.resolve().with_name("settings.json"))
+    return {1: SecretStr(kept["secrets"]["pepper"])}
+
+
+def operator() -> str:
+    """Who acts, for the audit."""
+    return f"operator/{getpass.getuser()}"
+
+
+def _owner_dsn() -> SecretStr:
+    """The database's address: from the environment, else of the local stack that runs in this folder."""
+    try:
+        return OwnerSettings().postgres_owner_dsn
+    except ValidationError:
+        if not STACK_FILE.exists():
+            raise typer.BadParameter(
+                f"set EXHAUST_POSTGRES_OWNER_DSN, or run this where a local stack runs ({STACK_FILE} is not here)"
+            ) from None
+        return SecretStr(_read(STACK_FILE)["postgres"])
+
+
+def _read(file: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(file.read_text())
+    return content

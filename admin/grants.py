@@ -1,0 +1,104 @@
+"""Who may read what."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from admin.connection import on_database, operator
+from admin.options import Channel, ClientName, DatasetName, KeyName, Partner, Resource, dataset_id, one_resource, utc
+from admin.tables import cell, show
+from exhaust.postgres.database import Database
+from exhaust.postgres.grants import Grant, GrantStore
+from exhaust.postgres.license_keys import find_user
+
+grants_app = typer.Typer(help="What a client may read.", no_args_is_help=True)
+
+
+@grants_app.command("add")
+def grant(
+    *,
+    client: ClientName,
+    key_name: KeyName,
+    resource: Resource = None,
+    partner: Partner = None,
+    channel: Channel = None,
+    dataset: DatasetName = None,
+    expires: Annotated[datetime | None, typer.Option(help="UTC time at which the grant ends.")] = None,
+) -> None:
+    """Let the holder of a license key read a resource. Name it by exactly one of --resource, --partner, --channel."""
+    granted = Grant(client, key_name, one_resource(resource, partner, channel), dataset_id(dataset), utc(expires))
+    on_database(lambda database: GrantStore(database).add(granted, actor=operator()))
+    end = f" until {granted.expires_at.isoformat()}" if granted.expires_at else ""
+    typer.echo(f"{_holder(granted)} may read resource {granted.resource}{_scope(granted)}{end}.")
+
+
+@grants_app.command("remove")
+def remove(
+    *,
+    client: ClientName,
+    key_name: KeyName,
+    resource: Resource = None,
+    partner: Partner = None,
+    channel: Channel = None,
+    dataset: Annotated[str | None, typer.Option(help="The grant for this dataset; every grant if left out.")] = None,
+) -> None:
+    """Withdraw a resource from the holder of a license key, effective at once."""
+    withdrawn = Grant(client, key_name, one_resource(resource, partner, channel), dataset_id(dataset))
+
+    async def work(database: Database) -> tuple[int, bool]:
+        store = GrantStore(database)
+        removed = await store.remove(withdrawn, actor=operator())
+        async with database.transaction() as connection:
+            user_id = await find_user(connection, client, key_name)
+        return removed, await store.holds(user_id, withdrawn.resource, withdrawn.dataset)
+
+    removed, still = on_database(work)
+    what = f"resource {withdrawn.resource}{_scope(withdrawn)}"
+    if removed:
+        typer.echo(f"Withdrew {removed} grant(s) of {_holder(withdrawn)} on {what}.")
+    if still:
+        typer.echo(f"{_holder(withdrawn)} still may read {what}, by a grant on every dataset.", err=True)
+    if still or not removed:
+        if not still:
+            typer.echo(f"{_holder(withdrawn)} had no grant on {what}.", err=True)
+        raise typer.Exit(1)
+
+
+@grants_app.command("list")
+def list_grants(
+    client: ClientName,
+    key_name: Annotated[str | None, typer.Option(help="Only of this licenseKeyName.")] = None,
+) -> None:
+    """Show what a client may read, with the grants that have ended."""
+    _show(on_database(lambda database: GrantStore(database).of_client(client, key_name)))
+
+
+def who_has_access(
+    resource: Resource = None,
+    partner: Partner = None,
+    channel: Channel = None,
+    dataset: DatasetName = None,
+) -> None:
+    """Show who may read a resource now, and by which grant."""
+    wanted, within = one_resource(resource, partner, channel), dataset_id(dataset)
+    _show(on_database(lambda database: GrantStore(database).who(wanted, within)))
+
+
+def _show(grants: Sequence[Grant]) -> None:
+    show(
+        ("client", "key name", "resource", "dataset", "expires"),
+        [
+            (grant.client_name, grant.license_key_name, grant.resource, grant.dataset or "every", grant.expires_at)
+            for grant in grants
+        ],
+    )
+
+
+def _holder(grant: Grant) -> str:
+    return f"{cell(grant.client_name)} / {cell(grant.license_key_name)}"
+
+
+def _scope(grant: Grant) -> str:
+    return f" in {grant.dataset}" if grant.dataset else ""

@@ -1,0 +1,116 @@
+"""The life of license keys, and which tokens stand for whom."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from admin.connection import on_database, operator, peppers
+from admin.options import ClientName, KeyName
+from admin.tables import cell, show
+from exhaust.postgres.license_keys import OVERLAP, KeyStore
+from exhaust.postgres.token_subjects import TokenSubject, TokenSubjects
+
+HOUR_S = 3600
+Issuer = Annotated[str, typer.Option(help="The token's iss.")]
+Subject = Annotated[str, typer.Option(help="The token's sub.")]
+
+keys_app = typer.Typer(help="A client's license keys.", no_args_is_help=True)
+
+
+@keys_app.command("list")
+def list_keys(client: ClientName) -> None:
+    """Show all keys that a client ever had. The keys themselves are stored nowhere."""
+    keys = on_database(lambda database: KeyStore(database, {}).of_client(client))
+    now = datetime.now(UTC)
+    show(
+        ("number", "key name", "state", "created", "ends", "revoked", "pepper"),
+        [
+            (
+                key.number,
+                key.license_key_name,
+                key.state(now),
+                key.created_at,
+                key.expires_at,
+                key.revoked_at,
+                key.pepper_version,
+            )
+            for key in keys
+        ],
+    )
+
+
+@keys_app.command("rotate")
+def rotate(
+    client: ClientName,
+    key_name: KeyName,
+    overlap_hours: Annotated[int, typer.Option(min=0, max=8760, help="How long the key so far goes on working.")] = int(
+        OVERLAP.total_seconds()
+    )
+    // HOUR_S,
+) -> None:
+    """Make a new key that may do what the old one may. It is printed this once, alone on standard output."""
+    known, overlap = peppers(), timedelta(hours=overlap_hours)
+    license_key = on_database(
+        lambda database: KeyStore(database, known).rotate(client, key_name, actor=operator(), overlap=overlap)
+    )
+    typer.echo(license_key)
+    typer.echo(f"The new key of {cell(client)} / {cell(key_name)}. The one so far ends in {overlap_hours} h.", err=True)
+
+
+@keys_app.command("revoke")
+def revoke(
+    client: ClientName,
+    key_name: KeyName,
+    number: Annotated[
+        int | None, typer.Option(min=1, max=2**63 - 1, help="Only the key of this number; see `keys list`.")
+    ] = None,
+) -> None:
+    """Refuse keys from now on, for good; all of this key name unless one is numbered."""
+    revoked = on_database(
+        lambda database: KeyStore(database, {}).revoke(client, key_name, actor=operator(), number=number)
+    )
+    if not revoked:
+        typer.echo(f"{cell(client)} / {cell(key_name)} has no such key that was not revoked already.", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"Revoked {revoked} key(s) of {cell(client)} / {cell(key_name)}.")
+
+
+def rotate_pepper() -> None:
+    """Show how many valid keys each pepper still hashes.
+
+    A key is stored again under the newest pepper when it is next used; without the key that cannot be done. Once an
+    old pepper hashes no key, take it out of EXHAUST_LICENSE_KEY_PEPPERS.
+    """
+    known = peppers()
+    counts = on_database(lambda database: KeyStore(database, {}).versions())
+    versions = sorted({*known, *counts}, reverse=True)
+    show(
+        ("pepper", "valid keys", "what to do"),
+        [(version, counts.get(version, 0), _advice(version, counts, max(known), set(known))) for version in versions],
+    )
+
+
+def _advice(version: int, counts: dict[int, int], newest: int, known: set[int]) -> str:
+    if version == newest:
+        return "keep: it hashes new keys"
+    waiting = counts.get(version, 0)
+    if version not in known:
+        return "its keys cannot be used: this pepper is not in EXHAUST_LICENSE_KEY_PEPPERS"
+    return "keep until these keys were used, or rotate them" if waiting else "take it out"
+
+
+def bind_subject(issuer: Issuer, subject: Subject, client: ClientName, key_name: KeyName) -> None:
+    """Let tokens of this issuer and subject act as a client; what it may read is granted to that client."""
+    token = TokenSubject(issuer, subject)
+    on_database(lambda database: TokenSubjects(database).bind(token, client, key_name, actor=operator()))
+    typer.echo(f"{cell(subject)} of {cell(issuer)} acts as {cell(client)} / {cell(key_name)}.")
+
+
+def unbind_subject(issuer: Issuer, subject: Subject) -> None:
+    """Let tokens of this issuer and subject act for nobody."""
+    token = TokenSubject(issuer, subject)
+    if not on_database(lambda database: TokenSubjects(database).unbind(token, actor=operator())):
+        typer.echo(f"{cell(subject)} of {cell(issuer)} was not bound.", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"{cell(subject)} of {cell(issuer)} acts for nobody now.")

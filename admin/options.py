@@ -1,0 +1,41 @@
+"""Options that several commands share."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from exhaust.domain.catalogue import load_catalogue
+from exhaust.domain.requests import parse_resource
+from exhaust.settings import DatasetSettings
+from telemetry.resource_ids import resource_id
+
+ClientName = Annotated[str, typer.Option("--client", help="clientName, as registered.")]
+KeyName = Annotated[str, typer.Option("--key-name", help="licenseKeyName, as registered.")]
+Resource = Annotated[str | None, typer.Option("--resource", help="Resource id.")]
+Partner = Annotated[str | None, typer.Option("--partner", help="Partner id, such as org.example.partner.name.")]
+Channel = Annotated[str | None, typer.Option("--channel", help="Channel id.")]
+DatasetName = Annotated[str | None, typer.Option("--dataset", help="Only in this dataset; every dataset if left out.")]
+
+
+def one_resource(resource: str | None, partner: str | None, channel: str | None) -> str:
+    """The canonical resource id that exactly one of the three options names."""
+    named = [value for value in (resource, partner, channel) if value]
+    if len(named) != 1:
+        raise typer.BadParameter("give exactly one of --resource, --partner and --channel")
+    return parse_resource(resource) if resource else resource_id(named[0])
+
+
+def dataset_id(name: str | None) -> str | None:
+    """The dataset's own id, of its id or alias; None for every dataset."""
+    if not name:
+        return None
+    found = load_catalogue(DatasetSettings().catalogue).find(name)
+    if found is None:
+        raise typer.BadParameter(f"there is no dataset {name!r} in the catalogue")
+    return found.id
+
+
+def utc(moment: datetime | None) -> datetime | None:
+    """A time from the command line, which is meant in UTC."""
+    return moment.replace(tzinfo=UTC) if moment else None

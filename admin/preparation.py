@@ -1,0 +1,46 @@
+"""What must be in the servers before the services start."""
+
+import asyncio
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from admin.connection import on_database
+from exhaust.domain.catalogue import load_catalogue
+from exhaust.domain.object_keys import lifetimes
+from exhaust.kafka.topics import create_topics
+from exhaust.postgres.migrate import migrate as migrate_database
+from exhaust.s3.store import open_objects
+from exhaust.settings import DatasetSettings, KafkaSettings, ObjectSettings
+
+
+def migrate(
+    runtime_role: Annotated[str, typer.Option(help="Database role of the running services.")] = "exhaust_runtime",
+) -> None:
+    """Bring the database's tables up to date."""
+    applied = on_database(lambda database: migrate_database(database, runtime_role=runtime_role))
+    typer.echo(f"Applied {', '.join(applied)}." if applied else "The tables are up to date.")
+
+
+def topics() -> None:
+    """Create the Kafka topics that are missing."""
+    created = asyncio.run(create_topics(KafkaSettings()))
+    typer.echo(f"Created {', '.join(created)}." if created else "All topics exist.")
+
+
+def buckets() -> None:
+    """Create the S3 buckets that are missing, and have finished downloads expire."""
+    settings = ObjectSettings()
+    catalogue = load_catalogue(DatasetSettings().catalogue)
+    retention = timedelta(days=max(dataset.retention_days for dataset in catalogue.by_name.values()))
+
+    async def run() -> list[str]:
+        async with open_objects(settings) as objects:
+            names = (settings.s3_raw_bucket, settings.s3_exhaust_bucket)
+            created = [name for name in names if await objects.create_bucket(name)]
+            await objects.expire(settings.s3_exhaust_bucket, lifetimes(retention))
+            return created
+
+    created = asyncio.run(run())
+    typer.echo(f"Created {', '.join(created)}." if created else "Both buckets exist.")

@@ -1,0 +1,107 @@
+"""Names of the members of an archive: safe to unpack anywhere, made from object keys alone."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MANIFEST_NAME: Final = "manifest.json"  # of a download
+MAX_NAME_BYTES: Final = 0xFFFF  # APPNOTE 4.4.10: the length has two bytes
+_MAX_MADE_BYTES: Final = 200  # file systems take 255; the rest is for the suffix of a name that is taken
+_COMPRESSION_SUFFIXES: Final = (".gz", ".zst", ".zstd")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_ABSOLUTE: Final = re.compile(r"/|[A-Za-z]:")  # the second on Windows
+_HALF: Final = re.compile(r"[\ud800-\udfff]")  # of a character, which UTF-8 cannot say
+# Fixed ranges rather than Unicode's categories, which grow with every version of Python: the names are archive bytes.
+_ODD: Final = re.compile(
+    r"[\x00-\x1f\x7f-\x9f]"  # controls
+    r'|[<>:"|?*\\]'  # reserved on Windows
+    r"|[\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]"  # invisible: line breaks, marks of text direction, byte order
+    r"|[\ud800-\udfff]"  # halves of a character
+)
+_NAMELESS: Final = "unnamed"
+
+
+def check_member_name(name: str) -> None:
+    """Refuse a name that could leave the folder it is unpacked into, or that a zip cannot hold.
+
+    Raises:
+        ValueError: says which rule the name breaks.
+    """
+    problem = _problem(name)
+    if problem:
+        raise ValueError(f"member name {name[:80]!r} {problem}")
+
+
+def member_name(object_key: str) -> str:
+    """The name of the member that holds a source object's events.
+
+    It is the last part of the key without `.gz`, `.zst` or `.zstd`; `.json` is added where no suffix is left.
+    Characters that some system cannot have in a file name become `_`, and a very long name is cut.
+
+    Args:
+        object_key: any string.
+
+    Returns:
+        A name that check_member_name takes.
+    """
+    name = _ODD.sub("_", object_key.rpartition("/")[2])
+    for suffix in _COMPRESSION_SUFFIXES:
+        if name.lower().endswith(suffix):
+            name = name[: -len(suffix)]
+            break
+    if not name.strip(". "):
+        name = _NAMELESS
+    stem, suffix = _split(name)
+    return _cut(stem, _MAX_MADE_BYTES - len(suffix.encode())) + suffix
+
+
+def member_names(object_keys: Sequence[str]) -> list[str]:
+    """The member names of a day's source objects, in the same order, no two alike.
+
+    A name that an earlier key took gets `-2`, `-3`, … before its suffix. Letter case does not tell names apart, as it
+    does not on every file system that an archive is unpacked on.
+    """
+    taken: set[str] = set()
+    next_number: dict[str, int] = {}
+    names = []
+    for object_key in object_keys:
+        wanted = name = member_name(object_key)
+        while name.casefold() in taken:
+            number = next_number.get(wanted, 2)
+            next_number[wanted] = number + 1
+            stem, suffix = _split(wanted)
+            name = f"{stem}-{number}{suffix}"
+        taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
+def _problem(name: str) -> str | None:
+    """What is wrong with a member's name, or None."""
+    problems = {
+        "is empty": not name,
+        f"is longer than {MAX_NAME_BYTES} bytes": len(name.encode(errors="surrogatepass")) > MAX_NAME_BYTES,
+        "is not Unicode text": _HALF.search(name),
+        "holds a control character": _CONTROL.search(name),
+        "holds a backslash": "\\" in name,
+        "is not relative": _ABSOLUTE.match(name),
+        "has a part that is empty, '.' or '..'": not {"", ".", ".."}.isdisjoint(name.split("/")),
+    }
+    return next((problem for problem, found in problems.items() if found), None)
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Stem and suffix; a name without a suffix has `.json`."""
+    stem, dot, suffix = name.rpartition(".")
+    if not stem or not suffix or len(suffix.encode()) > _MAX_MADE_BYTES // 2:
+        return name, ".json"
+    return stem, dot + suffix
+
+
+def _cut(text: str, limit: int) -> str:
+    """At most `limit` bytes of the text, whole characters only."""
+    return text.encode()[:limit].decode(errors="ignore")

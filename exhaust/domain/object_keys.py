@@ -1,0 +1,96 @@
+"""Where things lie in the exhaust bucket.
+
+`days/<dataset>/<resource>/<day>/<fingerprint>.zip`, and the same with `records/` and `.json`: a day archive and its
+record. The archive has its local header as a member of a download before it, which unzip calls extra bytes. The record
+is written last, so a day archive is finished when its record exists. Records lie apart because they expire before
+archives do.
+`requests/<request id>/attempt-<n>/`: one attempt at a request, with a marker for each finished day and the download.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from datetime import date
+    from uuid import UUID
+
+DAYS: Final = "days/"
+RECORDS: Final = "records/"
+REQUESTS: Final = "requests/"
+# So much longer is an archive kept than the record that says it is there: longer than any request takes.
+_MARGIN: Final = timedelta(days=2)
+_PART: Final = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
+
+
+def lifetimes(retention: timedelta) -> dict[str, timedelta]:
+    """How long objects are kept, by what their keys begin with.
+
+    Args:
+        retention: how long a finished download can be had.
+    """
+    return {REQUESTS: retention, RECORDS: retention, DAYS: retention + _MARGIN}
+
+
+def day_archive_key(dataset: str, resource: str, day: date, fingerprint: str) -> str:
+    """The key of a day archive.
+
+    Raises:
+        ValueError: a part could leave its place in the key.
+    """
+    return f"{DAYS}{_place(dataset, resource, day, fingerprint)}.zip"
+
+
+def day_record_key(dataset: str, resource: str, day: date, fingerprint: str) -> str:
+    """The key of a day archive's record.
+
+    Raises:
+        ValueError: a part could leave its place in the key.
+    """
+    return f"{RECORDS}{_place(dataset, resource, day, fingerprint)}.json"
+
+
+def request_folder(request_id: UUID) -> str:
+    """What all keys of a request begin with; ends in a slash."""
+    return f"{REQUESTS}{request_id}/"
+
+
+def request_prefix(request_id: UUID, attempt: int) -> str:
+    """What the keys of one attempt at a request begin with; ends in a slash."""
+    return f"{request_folder(request_id)}attempt-{attempt}/"
+
+
+def day_markers_prefix(request_id: UUID, attempt: int) -> str:
+    """What the keys of the attempt's day markers begin with: its listing shows the finished days. Ends in a slash."""
+    return f"{request_prefix(request_id, attempt)}days/"
+
+
+def day_marker_key(request_id: UUID, attempt: int, day: date) -> str:
+    """The key of the marker that a day of the attempt is finished."""
+    return f"{day_markers_prefix(request_id, attempt)}{day.isoformat()}.json"
+
+
+def outer_archive_name(dataset: str, first: date, last: date) -> str:
+    """The file name of a download: `<dataset>_<first day>_<last day>.zip`."""
+    return f"{dataset}_{first.isoformat()}_{last.isoformat()}.zip"
+
+
+def outer_archive_key(request_id: UUID, attempt: int, dataset: str, first: date, last: date) -> str:
+    """The key of the attempt's download.
+
+    Raises:
+        ValueError: the dataset's id could leave its place in the key.
+    """
+    return request_prefix(request_id, attempt) + outer_archive_name(_part(dataset), first, last)
+
+
+def _place(dataset: str, resource: str, day: date, fingerprint: str) -> str:
+    return f"{_part(dataset)}/{_part(resource)}/{day.isoformat()}/{_part(fingerprint)}"
+
+
+def _part(text: str) -> str:
+    if not _PART.fullmatch(text) or text in {".", ".."}:
+        raise ValueError(f"{text[:80]!r} cannot be part of a key: only A-Z a-z 0-9 . _ - and neither '.' nor '..'")
+    return text

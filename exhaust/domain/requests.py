@@ -1,0 +1,139 @@
+"""What a partner asks for, and the life of the asking.
+
+Completion events come twice, late and in any order. A request therefore has a standing that only ever moves
+forward: by attempt first, by rank within an attempt second. The greatest standing that was ever reported is the
+state, so any order of the same events ends alike.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from exhaust.errors import ErrorCode, ExhaustError
+from telemetry.resource_ids import canonical_resource_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from exhaust.domain.days import DayRange
+
+MAX_TAGS: Final = 20
+MAX_TAG_LENGTH: Final = 64
+_REQUEST_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+_RESOURCE_ID: Final = re.compile(r"(?!\.+$)[A-Za-z0-9._-]{1,128}", re.ASCII)  # "." and ".." are places, not names
+
+
+class State(StrEnum):
+    """Where a request stands. SUBMITTED waits in the outbox and is `inprogress` on the wire."""
+
+    SUBMITTED = "submitted"
+    INPROGRESS = "inprogress"
+    FAILED = "failed"
+    COMPLETE = "complete"
+
+    @property
+    def rank(self) -> int:
+        """Order within an attempt. COMPLETE outranks FAILED: a download that exists is the better truth."""
+        return list(State).index(self)
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether nothing more happens in this attempt."""
+        return self in {State.COMPLETE, State.FAILED}
+
+    @property
+    def wire(self) -> str:
+        """The documented word: inprogress, complete or failed."""
+        return State.INPROGRESS if self is State.SUBMITTED else self
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a request has come.
+
+    Attributes:
+        attempt: 1, 2, …
+        state: reached in that attempt.
+        detail: the outcome of a terminal state as canonical JSON, else empty. It only breaks ties, so that two
+            different outcomes of one attempt end alike in whatever order they are reported.
+    """
+
+    attempt: int
+    state: State
+    detail: str = ""
+
+    def advanced_by(self, reported: Standing) -> Standing:
+        """The standing after a report: the greater of the two, so old and repeated news change nothing."""
+        return max(self, reported, key=lambda standing: (standing.attempt, standing.state.rank, standing.detail))
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRequest:
+    """One accepted request, without the person who made it.
+
+    Attributes:
+        dataset: the dataset's own id, never an alias.
+        resource: in canonical form.
+        tags: sorted, without repetition; empty means no tag filter.
+    """
+
+    request_id: UUID
+    dataset: str
+    resource: str
+    days: DayRange
+    tags: tuple[str, ...]
+
+
+def parse_request_id(text: str) -> UUID:
+    """A request id as written in a path.
+
+    Raises:
+        ExhaustError: INVALID_REQUESTID when it cannot be one.
+    """
+    # uuid.UUID alone would also take braces, a urn: prefix and hyphens anywhere.
+    if not _REQUEST_ID.fullmatch(text):
+        raise unknown_request()
+    return UUID(text)
+
+
+def unknown_request() -> ExhaustError:
+    """The one error for a request id that is malformed, unknown or somebody else's."""
+    return ExhaustError(ErrorCode.INVALID_REQUESTID, "there is no request with this requestid; check it")
+
+
+def parse_resource(text: str) -> str:
+    """The canonical form of a resource id as written in a path.
+
+    Raises:
+        ExhaustError: INVALID_DATA_ERROR when it is not 1 to 128 of A-Z a-z 0-9 . _ - or has nothing but dots.
+    """
+    if not _RESOURCE_ID.fullmatch(text):
+        raise ExhaustError(
+            ErrorCode.INVALID_DATA_ERROR,
+            "resourceId must be 1 to 128 letters, digits, dots, underscores or hyphens, and not dots alone",
+        )
+    return canonical_resource_id(text)
+
+
+def parse_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    """Tags sorted and without repetition.
+
+    Raises:
+        ExhaustError: INVALID_DATA_ERROR for an empty tag, a tag that is too long, or too many.
+    """
+    distinct = sorted(set(tags))
+    if len(distinct) > MAX_TAGS:
+        raise ExhaustError(
+            ErrorCode.INVALID_DATA_ERROR, f"tags[]: {len(distinct)} tags were given, at most {MAX_TAGS} are allowed"
+        )
+    for tag in distinct:
+        if not 1 <= len(tag) <= MAX_TAG_LENGTH or "\x00" in tag:
+            raise ExhaustError(
+                ErrorCode.INVALID_DATA_ERROR,
+                f"tags[]: a tag must have 1 to {MAX_TAG_LENGTH} characters and no NUL",
+            )
+    return tuple(distinct)

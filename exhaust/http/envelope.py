@@ -1,0 +1,204 @@
+"""The envelope that every HTTP body comes in, both ways (v1 and v2 API documents, "Request data" and "Response")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from json import JSONDecodeError
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+from uuid import uuid4
+
+import orjson
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+
+from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.http.strict_json import RepeatedNameError, strict_json
+from exhaust.violations import violations
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+T = TypeVar("T")
+
+MAX_BODY_BYTES: Final = 64 * 1024
+CALLER_HEADER: Final = "X-Exhaust-User"  # internal calls name the authenticated caller by user id
+JSON_TYPES: Final = frozenset({"application/json", ""})  # "" is a caller who names no type
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What an answer says of the operation that it answers: the documented `id` and `ver`."""
+
+    id: str
+    ver: str
+
+
+class Lenient(BaseModel):
+    """What is read from a body. Clients send more than is documented, and any `id`; but 5 is not "5"."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+
+def _whole(value: object) -> object:
+    """JSON has one kind of number: 2.0 is as whole as 2."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WholeNumber = Annotated[int, BeforeValidator(_whole)]
+OptionalNumber = Annotated[int | None, BeforeValidator(_whole)]
+ShortText = Annotated[str | None, Field(max_length=256)]
+
+
+class Params(Lenient):
+    """The caller's `params`; only `msgid` is used, and only echoed."""
+
+    msgid: str | None = None
+
+
+class RequestPart(Lenient):
+    """The union of what the operations read from `request`. Absent, null and blank are the same: missing."""
+
+    # Real clients write licensekey, the documents licenseKey.
+    license_key: str | None = Field(None, validation_alias=AliasChoices("licenseKey", "licensekey"))
+    partner_id: ShortText = Field(None, validation_alias="partnerid")
+    username: ShortText = None
+    client_name: ShortText = Field(None, validation_alias="clientName")
+    license_key_name: ShortText = Field(None, validation_alias="licenseKeyName")
+    resource_id: ShortText = Field(None, validation_alias="resourceId")
+    dataset_id: ShortText = Field(None, validation_alias="datasetId")
+    # Of updates by jobs that aggregate elsewhere.
+    status: ShortText = None
+    download_url: str | None = Field(None, validation_alias="downloadurl", max_length=4096)
+    # Of an operator's calls.
+    operator: ShortText = None
+    expires_at: ShortText = Field(None, validation_alias="expiresAt")
+    overlap_hours: OptionalNumber = Field(None, validation_alias="overlapHours", ge=0, le=24 * 365)
+    key_number: OptionalNumber = Field(None, validation_alias="keyNumber", ge=1, lt=2**63)
+    actor: ShortText = None
+    action: ShortText = None
+    subject: ShortText = None
+    since: ShortText = None
+    until: ShortText = None
+    before: OptionalNumber = Field(None, ge=1, lt=2**63)
+    limit: OptionalNumber = Field(None, ge=1, le=1000)
+
+
+class RequestEnvelope(Lenient):
+    """A caller's body."""
+
+    params: Params | None = None
+    request: RequestPart = RequestPart()
+
+
+_ENVELOPE: Final = TypeAdapter(RequestEnvelope)
+
+
+def decode_body(body: bytes, content_type: str) -> object:
+    """The JSON value of a caller's body.
+
+    Args:
+        body: the bytes as received, at most MAX_BODY_BYTES of them.
+        content_type: the media type without parameters, in lower case; empty when none was sent.
+
+    Raises:
+        ExhaustError: INVALID_DATA_ERROR, with status 415 for another media type; a member that stands twice is named.
+    """
+    if content_type not in JSON_TYPES:
+        raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "Content-Type must be application/json", status=415)
+    try:
+        return strict_json(body)
+    except RepeatedNameError as error:
+        detail = "stands twice in its object"
+        raise ExhaustError(
+            ErrorCode.INVALID_DATA_ERROR,
+            "; ".join(f"{pointer.removeprefix('/')}: {detail}" for pointer in error.pointers),
+            violations=[(pointer, detail) for pointer in error.pointers],
+        ) from error
+    except JSONDecodeError as error:
+        raise ExhaustError(
+            ErrorCode.INVALID_DATA_ERROR, f"the body is not JSON (line {error.lineno}, column {error.colno})"
+        ) from error
+
+
+def message_id(body: object) -> str:
+    """The caller's message id, to be echoed even when the rest of the body is refused; empty when there is none."""
+    params = body.get("params") if isinstance(body, dict) else None
+    msgid = params.get("msgid") if isinstance(params, dict) else None
+    return msgid if isinstance(msgid, str) else ""
+
+
+def check_envelope(body: object) -> RequestEnvelope:
+    """A caller's body, checked.
+
+    Raises:
+        ExhaustError: INVALID_DATA_ERROR; the message lists every violation by its place, never a value.
+    """
+    return checked(_ENVELOPE, body)
+
+
+def checked(shape: TypeAdapter[T], body: object) -> T:
+    """A caller's body, as what it should be.
+
+    Raises:
+        ExhaustError: INVALID_DATA_ERROR; the message lists every violation by its place, never a value.
+    """
+    try:
+        return shape.validate_python(body)
+    except ValidationError as error:
+        found = [("".join(f"/{part}" for part in place), what) for place, what in violations(error)]
+        message = "; ".join(f"{pointer.removeprefix('/') or 'the body'}: {what}" for pointer, what in found)
+        raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, message, violations=found) from error
+
+
+def body_too_large() -> ExhaustError:
+    """The error for a body over the limit."""
+    return ExhaustError(ErrorCode.INVALID_DATA_ERROR, f"the body must be at most {MAX_BODY_BYTES} bytes", status=413)
+
+
+def required(value: str | None, code: ErrorCode, name: str) -> str:
+    """A mandatory text of the `request` part.
+
+    Raises:
+        ExhaustError: with `code`, when the value is absent, null or blank; INVALID_DATA_ERROR when it holds a NUL or
+            a character that is no character (a lone surrogate), which no store can keep.
+    """
+    if value is None or not value.strip():
+        raise ExhaustError(code, f"request/{name} is mandatory and must not be blank")
+    if "\x00" in value or value.encode(errors="replace").decode() != value:
+        raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, f"request/{name} holds a character that is not allowed")
+    return value
+
+
+def success(operation: Operation, msgid: str, result: Mapping[str, object] | None = None) -> bytes:
+    """A successful answer's body; without `result` where the documents show none."""
+    body = _answer(operation, msgid, "successful", "", "")
+    return orjson.dumps(body if result is None else {**body, "result": result})
+
+
+def failure(operation: Operation, msgid: str, error: ExhaustError) -> bytes:
+    """A failed answer's body: `err` is the code, `errmsg` what to do."""
+    return orjson.dumps(_answer(operation, msgid, "failed", error.code, error.message))
+
+
+def problem(error: ExhaustError) -> bytes:
+    """A failed answer's body as problem details (RFC 9457), for callers who ask for that."""
+    body: dict[str, object] = {
+        "type": "about:blank",
+        "title": HTTPStatus(error.status).phrase,
+        "status": error.status,
+        "detail": error.message,
+        "code": error.code,
+    }
+    if error.violations:
+        body["errors"] = [{"pointer": pointer, "detail": detail} for pointer, detail in error.violations]
+    return orjson.dumps(body)
+
+
+def _answer(operation: Operation, msgid: str, status: str, err: str, errmsg: str) -> dict[str, object]:
+    return {
+        "id": operation.id,
+        "ver": operation.ver,
+        "ts": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "params": {"resmsgid": str(uuid4()), "msgid": msgid, "status": status, "err": err, "errmsg": errmsg},
+    }

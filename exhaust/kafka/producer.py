@@ -1,0 +1,108 @@
+"""Sending events to Kafka.
+
+A send is acknowledged by all replicas, or its outcome is unknown and it is sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from exhaust.errors import unavailable
+from schemas.events import TOPIC_DEAD_LETTERS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from exhaust.settings import KafkaSettings
+    from schemas.events import CloudEvent
+
+SEND_TIMEOUT_S: Final = 15.0
+CLOSE_TIMEOUT_S: Final = 5.0
+# A dead letter is the largest record that Kafka takes by default (1 MiB) and our headers.
+MAX_RECORD_BYTES: Final = 2 * 1024 * 1024
+
+
+class Producer:
+    """Sends events, each with a deadline.
+
+    A driver's producer can wedge after an unexpected sequence number, so every failure rebuilds it.
+    """
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        self._raw: AIOKafkaProducer | None = None
+        self._lock = asyncio.Lock()
+
+    async def send(self, topic: str, key: str, event: CloudEvent) -> None:
+        """Send one event and wait until all replicas in sync have it.
+
+        Raises:
+            ExhaustError: SERVICE_UNAVAILABLE; whether Kafka has the event is then unknown.
+        """
+        await self.send_raw(topic, key.encode(), event.data, event.headers())
+
+    async def send_raw(self, topic: str, key: bytes | None, value: bytes, headers: list[tuple[str, bytes]]) -> None:
+        """As send, for bytes that are no event of ours."""
+        raw = None
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                raw = await self._started()
+                await raw.send_and_wait(topic, value, key=key, headers=headers)
+        except (KafkaError, OSError, TimeoutError) as error:
+            if raw is not None:
+                await self._discard(raw)
+            raise unavailable("Kafka") from error
+
+    async def ping(self) -> None:
+        """Raises ExhaustError when Kafka does not answer."""
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await (await self._started()).partitions_for(TOPIC_DEAD_LETTERS)
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise unavailable("Kafka") from error
+
+    async def close(self) -> None:
+        """Stop, after what was sent has been flushed or its deadline has passed."""
+        if self._raw is not None:
+            await self._discard(self._raw)
+
+    async def _started(self) -> AIOKafkaProducer:
+        async with self._lock:
+            if self._raw is None:
+                raw = AIOKafkaProducer(
+                    bootstrap_servers=self._bootstrap,
+                    acks="all",
+                    enable_idempotence=True,
+                    linger_ms=2,  # lets concurrent senders share a batch
+                    request_timeout_ms=int(SEND_TIMEOUT_S * 1000),
+                    max_request_size=MAX_RECORD_BYTES,
+                )
+                try:
+                    await raw.start()
+                except BaseException:
+                    await raw.stop()
+                    raise
+                self._raw = raw
+            return self._raw
+
+    async def _discard(self, raw: AIOKafkaProducer) -> None:
+        if self._raw is raw:
+            self._raw = None
+        with contextlib.suppress(KafkaError, OSError, TimeoutError):
+            await asyncio.wait_for(raw.stop(), CLOSE_TIMEOUT_S)
+
+
+@asynccontextmanager
+async def open_producer(settings: KafkaSettings) -> AsyncIterator[Producer]:
+    """A producer that connects at its first use and is flushed at the end."""
+    producer = Producer(settings.kafka_bootstrap)
+    try:
+        yield producer
+    finally:
+        await producer.close()

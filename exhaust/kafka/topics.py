@@ -1,0 +1,57 @@
+"""Creating the topics that are missing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError
+
+from exhaust.errors import unavailable
+from exhaust.kafka.producer import MAX_RECORD_BYTES
+from schemas.events import TOPIC_DEAD_LETTERS, TOPICS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exhaust.settings import KafkaSettings
+
+TOPIC_EXISTS: Final = 36  # TOPIC_ALREADY_EXISTS in Kafka's protocol errors
+
+
+async def create_topics(settings: KafkaSettings, names: Sequence[str] = TOPICS) -> list[str]:
+    """Create the topics that are missing.
+
+    Args:
+        settings: the cluster, and how many partitions and replicas a topic gets.
+        names: the topics.
+
+    Returns:
+        Names of those created now.
+
+    Raises:
+        ExhaustError: SERVICE_UNAVAILABLE.
+    """
+    try:
+        async with asyncio.timeout(30):
+            admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+            try:
+                await admin.start()
+                response = await admin.create_topics([_new_topic(settings, name) for name in names])
+            finally:
+                await admin.close()
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise unavailable("Kafka") from error
+    created = []
+    for name, code, *details in response.topic_errors:
+        if code not in {0, TOPIC_EXISTS}:
+            raise ValueError(f"Kafka refused to create topic {name}: {details}")
+        if code == 0:
+            created.append(name)
+    return created
+
+
+def _new_topic(settings: KafkaSettings, name: str) -> NewTopic:
+    larger = {"max.message.bytes": str(MAX_RECORD_BYTES)} if name == TOPIC_DEAD_LETTERS else {}
+    return NewTopic(name, settings.kafka_partitions, settings.kafka_replication, topic_configs=larger)

@@ -1,0 +1,125 @@
+"""Who did what, and when: one row for each act that matters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from exhaust.postgres.database import PLAN_FOR_VALUES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from exhaust.postgres.database import Connection, Database
+
+RECORD: Final = "INSERT INTO audit (actor, action, subject, detail) VALUES ($1, $2, $3, $4)"
+_FIND: Final = """
+SELECT id, at, actor, action, subject, detail FROM audit
+WHERE ($1::text IS NULL OR actor = $1)
+  AND ($2::text IS NULL OR action = $2)
+  AND ($3::text IS NULL OR subject = $3)
+  AND ($4::timestamptz IS NULL OR at >= $4)
+  AND ($5::timestamptz IS NULL OR at < $5)
+  AND ($6::bigint IS NULL OR id < $6)
+ORDER BY id DESC LIMIT $7
+"""
+_LINKS: Final = """
+INSERT INTO audit (actor, action, subject, detail)
+SELECT 'user/' || l.user_id, $1, 'request/' || l.request_id, '{}'
+FROM unnest($2::bigint[], $3::uuid[]) AS l (user_id, request_id)
+"""
+
+
+class Action(StrEnum):
+    """Every act that is kept."""
+
+    REGISTER = "register"
+    ROTATE = "rotate"
+    REVOKE = "revoke"
+    GRANT = "grant"
+    UNGRANT = "ungrant"
+    BIND = "bind"
+    UNBIND = "unbind"
+    SUBMIT = "submit"
+    UPDATE = "update"
+    DOWNLOAD = "download"
+    DOWNLOAD_LINK = "download-link"
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One row of the audit.
+
+    Attributes:
+        number: grows with each act.
+        actor: who acted, such as user/7, operator/NAME, service/NAME or public.
+        subject: what it was done to, such as user/7 or request/<id>.
+    """
+
+    number: int
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which acts; None is any.
+
+    Attributes:
+        since: from this moment on.
+        until: before this moment.
+        before: acts with a smaller number only: the next page after one that ended there.
+        limit: acts at most.
+    """
+
+    actor: str | None = None
+    action: Action | None = None
+    subject: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    before: int | None = None
+    limit: int = 100
+
+
+async def record_action(
+    connection: Connection, *, actor: str, action: str, subject: str, detail: Mapping[str, object]
+) -> None:
+    """Append to the audit table, in the transaction of the act itself.
+
+    Args:
+        connection: the act's transaction.
+        actor: who acted, such as user/7 or operator/NAME.
+        action: register, grant, submit, … (see Action).
+        subject: what it was done to, such as request/<id>.
+        detail: anything else worth knowing; never a secret.
+    """
+    await connection.execute(RECORD, actor, action, subject, detail)
+
+
+async def record_links(connection: Connection, links: Sequence[tuple[int, UUID]]) -> None:
+    """Append that users (by id) were given the download links of requests (by id), a row for each."""
+    users, requests = zip(*links, strict=True)
+    await connection.execute(_LINKS, Action.DOWNLOAD_LINK, users, requests)
+
+
+async def find_acts(database: Database, wanted: AuditFilter) -> list[Act]:
+    """The acts that match all of a filter, newest first."""
+    async with database.transaction() as connection:
+        await connection.execute(PLAN_FOR_VALUES)  # which index serves depends on what is not None
+        rows = await connection.fetch(
+            _FIND,
+            wanted.actor,
+            wanted.action,
+            wanted.subject,
+            wanted.since,
+            wanted.until,
+            wanted.before,
+            wanted.limit,
+        )
+    return [Act(row["id"], row["at"], row["actor"], row["action"], row["subject"], row["detail"]) for row in rows]

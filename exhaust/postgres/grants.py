@@ -1,0 +1,193 @@
+"""Grants: which user may read which resource."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from exhaust.postgres.audit import Action, record_action
+from exhaust.postgres.license_keys import find_holder, find_user
+from telemetry.resource_ids import resource_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from exhaust.postgres.database import Database
+
+_IN_FORCE: Final = """
+SELECT FROM data_exhaust_users_resources
+WHERE user_id = {user} AND resource = {resource}
+  AND (dataset_id IS NULL OR {dataset}::text IS NULL OR dataset_id = {dataset})
+  AND (expires_at IS NULL OR expires_at > now())
+"""
+_HOLDS: Final = f"SELECT EXISTS ({_IN_FORCE.format(user='$1', resource='$2', dataset='$3')}) AS held"
+_OF_WANTED: Final = """
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY
+    AS w (user_id, partner, resource, dataset, place)
+ORDER BY w.place
+"""
+RIGHTS: Final = f"""
+SELECT EXISTS ({_IN_FORCE.format(user="w.user_id", resource="w.partner", dataset="NULL")}) AS acts_for_partner,
+       EXISTS ({_IN_FORCE.format(user="w.user_id", resource="w.resource", dataset="w.dataset")}) AS may_read
+{_OF_WANTED}
+"""
+_GRANT: Final = """
+INSERT INTO data_exhaust_users_resources (user_id, resource_id, dataset_id, expires_at) VALUES ($1, $2, $3, $4)
+ON CONFLICT (user_id, resource, dataset_id) DO UPDATE SET expires_at = EXCLUDED.expires_at
+"""
+_UNGRANT: Final = """
+DELETE FROM data_exhaust_users_resources
+WHERE user_id = $1 AND resource = $2 AND ($3::text IS NULL OR dataset_id = $3)
+"""
+_OF_CLIENT: Final = """
+SELECT u.client_name, u.license_key_name, g.resource, g.dataset_id, g.expires_at
+FROM data_exhaust_users_resources g JOIN data_exhaust_users u ON u.id = g.user_id
+WHERE u.client_name = $1 AND ($2::text IS NULL OR u.license_key_name = $2)
+ORDER BY u.license_key_name, g.resource, g.dataset_id NULLS FIRST
+"""
+_WHO: Final = """
+SELECT u.client_name, u.license_key_name, g.resource, g.dataset_id, g.expires_at
+FROM data_exhaust_users_resources g JOIN data_exhaust_users u ON u.id = g.user_id
+WHERE g.resource = $1
+  AND (g.dataset_id IS NULL OR $2::text IS NULL OR g.dataset_id = $2)
+  AND (g.expires_at IS NULL OR g.expires_at > now())
+  AND EXISTS (SELECT FROM valid_license_keys k WHERE k.user_id = u.id)
+ORDER BY u.client_name, u.license_key_name, g.dataset_id NULLS FIRST
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A resource for the holder of one license key.
+
+    Attributes:
+        resource: in canonical form.
+        dataset: the one dataset that it is for, by the dataset's own id; None for all.
+        expires_at: when it ends; None for never.
+    """
+
+    client_name: str
+    license_key_name: str
+    resource: str
+    dataset: str | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a user wants: to act for a partner, and to read a resource in a dataset.
+
+    Attributes:
+        user_id: the holder of a license key.
+        partner_id: whoever holds a grant on its resource acts for it.
+        resource: in canonical form.
+        dataset: the dataset's own id; None asks whether any dataset of the resource may be read.
+    """
+
+    user_id: int
+    partner_id: str
+    resource: str
+    dataset: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """Whether it may."""
+
+    acts_for_partner: bool
+    may_read: bool
+
+
+class GrantStore:
+    """The grants in PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def holds(self, user_id: int, resource: str, dataset: str | None) -> bool:
+        """Whether a user may read a resource now.
+
+        Args:
+            user_id: the holder of a license key.
+            resource: in canonical form.
+            dataset: the dataset's own id; None asks whether any dataset of it may be read.
+        """
+        row = await self._database.fetch_one(_HOLDS, user_id, resource, dataset)
+        return row is not None and bool(row["held"])
+
+    async def rights(self, wanted: Sequence[Wanted]) -> list[Rights]:
+        """What is granted now, in the order of what is wanted."""
+        if not wanted:
+            return []
+        rows = await self._database.fetch(
+            RIGHTS,
+            [want.user_id for want in wanted],
+            [resource_id(want.partner_id) for want in wanted],
+            [want.resource for want in wanted],
+            [want.dataset for want in wanted],
+        )
+        return [Rights(**row) for row in rows]
+
+    async def add(self, grant: Grant, *, actor: str) -> None:
+        """Grant; repeating a grant only moves its end.
+
+        Raises:
+            UnknownClientError: there is no such user, or all its keys are revoked.
+        """
+        async with self._database.transaction() as connection:
+            user_id = await find_holder(connection, grant.client_name, grant.license_key_name)
+            await connection.execute(_GRANT, user_id, grant.resource, grant.dataset, grant.expires_at)
+            await record_action(
+                connection, actor=actor, action=Action.GRANT, subject=f"user/{user_id}", detail=_detail(grant)
+            )
+
+    async def remove(self, grant: Grant, *, actor: str) -> int:
+        """Withdraw a grant, effective at once.
+
+        Args:
+            grant: with a dataset, the grant for that dataset alone: one for all datasets stays. Without, every grant
+                on the resource. Its end does not matter.
+            actor: who withdraws it.
+
+        Returns:
+            How many grants there were.
+
+        Raises:
+            UnknownClientError: there is no such user.
+        """
+        async with self._database.transaction() as connection:
+            user_id = await find_user(connection, grant.client_name, grant.license_key_name)
+            removed = await connection.execute(_UNGRANT, user_id, grant.resource, grant.dataset)
+            if removed:
+                await record_action(
+                    connection,
+                    actor=actor,
+                    action=Action.UNGRANT,
+                    subject=f"user/{user_id}",
+                    detail={"resource": grant.resource, "dataset": grant.dataset, "grants": removed},
+                )
+        return removed
+
+    async def of_client(self, client_name: str, license_key_name: str | None = None) -> list[Grant]:
+        """The grants of a client's keys, also those that have ended; of one key, when it is named."""
+        rows = await self._database.fetch(_OF_CLIENT, client_name, license_key_name)
+        return [Grant(*row.values()) for row in rows]
+
+    async def who(self, resource: str, dataset: str | None = None) -> list[Grant]:
+        """The grants by which somebody may read a resource now.
+
+        Args:
+            resource: in canonical form.
+            dataset: the dataset's own id; None for any.
+        """
+        rows = await self._database.fetch(_WHO, resource, dataset)
+        return [Grant(*row.values()) for row in rows]
+
+
+def _detail(grant: Grant) -> Mapping[str, object]:
+    return {
+        "resource": grant.resource,
+        "dataset": grant.dataset,
+        "expires": grant.expires_at.isoformat() if grant.expires_at else None,
+    }

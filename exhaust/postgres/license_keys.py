@@ -1,0 +1,305 @@
+"""License keys: made, stored as a keyed hash, recognised, replaced, revoked.
+
+A user is one pair of clientName and licenseKeyName; grants belong to it. Its key is a row of its own, so that the old
+and the new key are both valid while a client changes over. Every call asks the database: what is revoked is refused at
+once by every gateway.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.postgres.audit import Action, record_action
+from exhaust.postgres.database import UniqueConflictError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from pydantic import SecretStr
+
+    from exhaust.postgres.database import Connection, Database
+
+OVERLAP: Final = timedelta(hours=24)
+# The same words for a token whose signature fails: what was wrong with it is nobody's business.
+SUBJECT_REFUSED: Final = "the token is not accepted; get a new one from your issuer"
+
+_NEW_USER: Final = "INSERT INTO data_exhaust_users (client_name, license_key_name) VALUES ($1, $2) RETURNING id"
+_NEW_KEY: Final = "INSERT INTO license_keys (user_id, license_key_hash, pepper_version) VALUES ($1, $2, $3)"
+AUTHENTICATE: Final = """
+SELECT user_id, client_name, license_key_name, id, pepper_version FROM valid_license_keys
+WHERE license_key_hash = ANY($1::bytea[])
+"""
+_RESTORE: Final = """
+UPDATE license_keys SET license_key_hash = $2, pepper_version = $3 WHERE id = $1 AND pepper_version < $3 RETURNING id
+"""
+_BY_SUBJECT: Final = """
+SELECT k.user_id, k.client_name, k.license_key_name FROM token_subjects s JOIN valid_license_keys k USING (user_id)
+WHERE s.issuer = $1 AND s.subject = $2 LIMIT 1
+"""
+_FIND_USER: Final = "SELECT id FROM data_exhaust_users WHERE client_name = $1 AND license_key_name = $2"
+_FIND_HOLDER: Final = "SELECT user_id FROM valid_license_keys WHERE client_name = $1 AND license_key_name = $2 LIMIT 1"
+_KEYS: Final = """
+SELECT k.id, u.client_name, u.license_key_name, k.pepper_version, k.created_at, k.expires_at,
+       coalesce(k.revoked_at, u.revoked_at) AS revoked_at
+FROM license_keys k JOIN data_exhaust_users u ON u.id = k.user_id
+WHERE u.client_name = $1 ORDER BY u.license_key_name, k.id
+"""
+_LOCK_KEYS: Final = "SELECT id FROM license_keys WHERE user_id = $1 ORDER BY id FOR UPDATE"
+_END_OLD_KEYS: Final = """
+UPDATE license_keys SET expires_at = least(expires_at, now() + $2::interval) WHERE user_id = $1 AND revoked_at IS NULL
+"""
+_REVOKE: Final = """
+UPDATE license_keys SET revoked_at = now()
+WHERE user_id = $1 AND revoked_at IS NULL AND ($2::bigint IS NULL OR id = $2)
+"""
+_VERSIONS: Final = """
+SELECT pepper_version, count(*) AS keys FROM valid_license_keys GROUP BY pepper_version ORDER BY pepper_version
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Whose license key it is."""
+
+    user_id: int
+    client_name: str
+    license_key_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class LicenseKey:
+    """A license key, without the key.
+
+    Attributes:
+        number: tells the keys of one user apart.
+        expires_at: when it ends because a newer one took its place; None for never.
+        revoked_at: when it was revoked; None when it was not.
+    """
+
+    number: int
+    client_name: str
+    license_key_name: str
+    pepper_version: int
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+    def state(self, now: datetime) -> str:
+        """In a word: valid, ending (valid until expires_at), expired or revoked."""
+        if self.revoked_at is not None:
+            return "revoked"
+        if self.expires_at is None:
+            return "valid"
+        return "ending" if self.expires_at > now else "expired"
+
+
+class UnknownClientError(ExhaustError):
+    """No license key has these names, or none that is still valid."""
+
+    def __init__(self, client_name: str, license_key_name: str, what: str = "license key") -> None:
+        super().__init__(
+            ErrorCode.NOT_FOUND,
+            f"there is no {what} named {license_key_name!r} of a client {client_name!r}; register it with"
+            " POST /v1/client first",
+        )
+
+
+async def find_user(connection: Connection, client_name: str, license_key_name: str) -> int:
+    """The id of a user, whatever became of its keys.
+
+    Raises:
+        UnknownClientError: it was never registered.
+    """
+    row = await connection.fetch_one(_FIND_USER, client_name, license_key_name)
+    if row is None:
+        raise UnknownClientError(client_name, license_key_name)
+    return int(row["id"])
+
+
+async def find_holder(connection: Connection, client_name: str, license_key_name: str) -> int:
+    """The id of a user who has a valid key.
+
+    Raises:
+        UnknownClientError: it was never registered, or all its keys are revoked.
+    """
+    row = await connection.fetch_one(_FIND_HOLDER, client_name, license_key_name)
+    if row is None:
+        raise UnknownClientError(client_name, license_key_name, "valid license key")
+    return int(row["user_id"])
+
+
+class KeyStore:
+    """The license keys in PostgreSQL; the keys themselves are nowhere."""
+
+    def __init__(self, database: Database, peppers: Mapping[int, SecretStr]) -> None:
+        """Prepare.
+
+        Args:
+            database: with the runtime role or the owner's.
+            peppers: secrets by version; the highest hashes new keys, all are tried for old ones. None are needed for
+                what neither makes nor recognises a key.
+        """
+        self._database = database
+        self._peppers = {version: pepper.get_secret_value().encode() for version, pepper in peppers.items()}
+
+    async def register(self, client_name: str, license_key_name: str) -> str:
+        """Make a key for a client. It is shown this once.
+
+        Raises:
+            ExhaustError: INVALID_DATA_ERROR when the client has a key of that name.
+        """
+        try:
+            async with self._database.transaction() as connection:
+                row = await connection.fetch_one(_NEW_USER, client_name, license_key_name)
+                user_id = row["id"] if row else None
+                license_key = await self._new_key(connection, user_id)
+                await record_action(
+                    connection,
+                    actor="public",
+                    action=Action.REGISTER,
+                    subject=f"user/{user_id}",
+                    detail={"client": client_name, "key": license_key_name},
+                )
+        except UniqueConflictError as error:
+            raise ExhaustError(
+                ErrorCode.INVALID_DATA_ERROR,
+                f"client {client_name!r} already has a license key named {license_key_name!r}; choose another"
+                " licenseKeyName",
+            ) from error
+        return license_key
+
+    async def authenticate(self, license_key: str) -> Client:
+        """Recognise a key. Right and wrong keys take the same path.
+
+        A key that an older pepper hashed is stored again under the newest, which only the key itself allows.
+
+        Raises:
+            ExhaustError: LOGIN_FAILED for an unknown, expired or revoked key.
+        """
+        hashes = {version: self._hash(license_key, version) for version in self._peppers}
+        row = await self._database.fetch_one(AUTHENTICATE, list(hashes.values()))
+        if row is None:
+            raise ExhaustError(ErrorCode.LOGIN_FAILED, "the license key is invalid")
+        newest = max(hashes)
+        if row["pepper_version"] < newest:
+            await self._database.fetch_one(_RESTORE, row["id"], hashes[newest], newest)
+        return _client(row)
+
+    async def by_subject(self, issuer: str, subject: str) -> Client:
+        """The user to whom a token's subject is bound.
+
+        Args:
+            issuer: the token's `iss`, after its signature was checked.
+            subject: its `sub`.
+
+        Raises:
+            ExhaustError: LOGIN_FAILED when it is bound to nobody, or to a user without a valid key.
+        """
+        row = None
+        if _is_storable(issuer) and _is_storable(subject):
+            row = await self._database.fetch_one(_BY_SUBJECT, issuer, subject)
+        if row is None:
+            raise ExhaustError(ErrorCode.LOGIN_FAILED, SUBJECT_REFUSED)
+        return _client(row)
+
+    async def find(self, client_name: str, license_key_name: str) -> Client:
+        """The user of these names.
+
+        Raises:
+            UnknownClientError: it was never registered, or all its keys are revoked.
+        """
+        async with self._database.transaction() as connection:
+            user_id = await find_holder(connection, client_name, license_key_name)
+        return Client(user_id, client_name, license_key_name)
+
+    async def of_client(self, client_name: str) -> list[LicenseKey]:
+        """All keys that a client ever had, by licenseKeyName and age."""
+        rows = await self._database.fetch(_KEYS, client_name)
+        return [LicenseKey(*row.values()) for row in rows]
+
+    async def rotate(self, client_name: str, license_key_name: str, *, actor: str, overlap: timedelta = OVERLAP) -> str:
+        """Make a new key for a user, whose grants stay. It is shown this once.
+
+        Args:
+            client_name: as registered.
+            license_key_name: as registered.
+            actor: who rotates.
+            overlap: how long the keys so far go on working; one that ends earlier keeps its end.
+
+        Raises:
+            UnknownClientError: there is no such user, or all its keys are revoked.
+        """
+        async with self._database.transaction() as connection:
+            user_id = await find_user(connection, client_name, license_key_name)
+            # Whoever rotates or revokes at the same time waits here; only then the second look is worth something.
+            await connection.fetch(_LOCK_KEYS, user_id)
+            await find_holder(connection, client_name, license_key_name)
+            await connection.execute(_END_OLD_KEYS, user_id, overlap)
+            license_key = await self._new_key(connection, user_id)
+            await record_action(
+                connection,
+                actor=actor,
+                action=Action.ROTATE,
+                subject=f"user/{user_id}",
+                detail={"overlap_seconds": int(overlap.total_seconds())},
+            )
+        return license_key
+
+    async def revoke(self, client_name: str, license_key_name: str, *, actor: str, number: int | None = None) -> int:
+        """Refuse keys from now on, for good.
+
+        Args:
+            client_name: as registered.
+            license_key_name: as registered.
+            actor: who revokes.
+            number: that key alone; None for all of the user.
+
+        Returns:
+            How many were revoked now; 0 when they were already.
+
+        Raises:
+            UnknownClientError: there is no such user.
+        """
+        async with self._database.transaction() as connection:
+            user_id = await find_user(connection, client_name, license_key_name)
+            await connection.fetch(_LOCK_KEYS, user_id)  # a key that a rotation is just making must not escape
+            revoked = await connection.execute(_REVOKE, user_id, number)
+            if revoked:
+                await record_action(
+                    connection,
+                    actor=actor,
+                    action=Action.REVOKE,
+                    subject=f"user/{user_id}",
+                    detail={"keys": revoked} | ({"number": number} if number is not None else {}),
+                )
+        return revoked
+
+    async def versions(self) -> dict[int, int]:
+        """How many valid keys each pepper version still hashes."""
+        return {row["pepper_version"]: row["keys"] for row in await self._database.fetch(_VERSIONS)}
+
+    async def _new_key(self, connection: Connection, user_id: int | None) -> str:
+        license_key = str(uuid4())  # 122 random bits
+        newest = max(self._peppers)
+        await connection.execute(_NEW_KEY, user_id, self._hash(license_key, newest), newest)
+        return license_key
+
+    def _hash(self, license_key: str, version: int) -> bytes:
+        # surrogatepass: a JSON string may hold what UTF-8 cannot; such a key is simply a wrong one.
+        return hmac.digest(self._peppers[version], license_key.encode("utf-8", "surrogatepass"), sha256)
+
+
+def _client(row: Mapping[str, Any]) -> Client:
+    return Client(row["user_id"], row["client_name"], row["license_key_name"])
+
+
+def _is_storable(text: str) -> bool:
+    """Whether PostgreSQL can hold a text: no NUL, no lone surrogate."""
+    return "\x00" not in text and text.encode(errors="replace").decode() == text

@@ -1,0 +1,1 @@
+"""What makes a program a well-behaved process: signals, health, a watchdog, a drain."""

@@ -1,0 +1,32 @@
+"""Ends a process whose loops have stopped turning."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+if TYPE_CHECKING:
+    from exhaust.process.health import Health
+
+STALL_EXIT_CODE: Final = 70
+
+log = structlog.get_logger(__name__)
+
+
+def start_watchdog(health: Health) -> None:
+    """A thread, so that it still runs when the event loop does not: a stalled process is worse than a dead one."""
+
+    def watch() -> None:
+        while not health.stop.is_set():
+            time.sleep(1.0)
+            if stalled := health.stalled():
+                log.critical("process.stalled", loops=stalled)
+                sys.stdout.flush()
+                os._exit(STALL_EXIT_CODE)
+
+    threading.Thread(target=watch, name="watchdog", daemon=True).start()

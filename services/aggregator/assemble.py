@@ -1,0 +1,131 @@
+"""Assemble: the worker that finishes a request's last day writes the download."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from contextlib import aclosing
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from exhaust.domain.days import DayRange
+from exhaust.domain.object_keys import day_marker_key, day_markers_prefix, outer_archive_key, request_prefix
+from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.s3.multipart import MIN_PART
+from exhaust.s3.store import ObjectExistsError, ObjectMissingError
+from schemas.events import FinishedArchive
+from services.aggregator.archive.day_record import DayRecord
+from services.aggregator.archive.manifest import manifest_json
+from services.aggregator.archive.outer_archive import StoredDay, outer_digest, outer_segments, outer_size
+from services.aggregator.archive.part_plan import ObjectRange, ReadPart, plan_parts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exhaust.s3.object_info import ObjectInfo
+    from exhaust.s3.store import Objects
+    from schemas.events import DayRequested
+    from services.aggregator.archive.part_plan import Part
+
+ZIP: Final = "application/zip"
+
+log = structlog.get_logger(__name__)
+
+
+class Assembler:
+    """Keeps the markers of finished days, and joins the days when none is missing.
+
+    S3 is strongly consistent: of several workers that write their markers and then list, the last sees them all. Two
+    may; they write the same bytes, and the first outcome stays.
+    """
+
+    def __init__(self, objects: Objects, bucket: str) -> None:
+        self._objects = objects
+        self._bucket = bucket
+
+    async def mark(self, wanted: DayRequested, record: DayRecord) -> None:
+        """Note that a day of the attempt is finished. The first note stays: what is assembled must not change."""
+        key = day_marker_key(wanted.requestid, wanted.attempt, wanted.day)
+        try:
+            await self._objects.put(self._bucket, key, record.to_json(), content_type="application/json", keep=True)
+        except ObjectExistsError:
+            log.info("day.marked_already")
+
+    async def assemble_if_last(self, wanted: DayRequested) -> FinishedArchive | None:
+        """The download, when all days of the attempt are finished; else None."""
+        days = DayRange(wanted.fromdate, wanted.todate)
+        prefix = day_markers_prefix(wanted.requestid, wanted.attempt)
+        present = {found.key async for found in self._objects.list(self._bucket, prefix)}
+        keys = [day_marker_key(wanted.requestid, wanted.attempt, day) for day in days]
+        if not present.issuperset(keys):
+            return None
+        outcome_key = f"{request_prefix(wanted.requestid, wanted.attempt)}outcome.json"
+        try:
+            return FinishedArchive.model_validate_json(await self._objects.get(self._bucket, outcome_key))
+        except ObjectMissingError:
+            archive = await self._assemble(wanted, days, keys)
+        try:
+            await self._objects.put(
+                self._bucket, outcome_key, archive.to_json(), content_type="application/json", keep=True
+            )
+        except ObjectExistsError:
+            log.info("request.assembled_already")
+        return archive
+
+    async def _assemble(self, wanted: DayRequested, days: DayRange, marker_keys: Sequence[str]) -> FinishedArchive:
+        markers = await asyncio.gather(*(self._objects.get(self._bucket, key) for key in marker_keys))
+        records = [DayRecord.from_json(marker) for marker in markers]
+        manifest = manifest_json(wanted.datasetid, wanted.resourceid, days, wanted.tags, records)
+        segments = outer_segments(
+            [StoredDay(record.day, record.key, record.size, record.crc32) for record in records], manifest
+        )
+        key = outer_archive_key(wanted.requestid, wanted.attempt, wanted.datasetid, days.first, days.last)
+        sha256 = await self._write(key, plan_parts(segments, min_part=MIN_PART))
+        return FinishedArchive(
+            key=key,
+            size=outer_size(segments),
+            digest=outer_digest(segments, {record.key: record.sha256 for record in records}),
+            sha256=sha256,
+            events=sum(record.events for record in records),
+            bytes=sum(record.bytes for record in records),
+        )
+
+    async def _write(self, key: str, parts: Sequence[Part]) -> str | None:
+        """Write the download; its SHA-256 when all its bytes came through here."""
+        if len(parts) == 1 and isinstance(parts[0], ReadPart):
+            data = await self._read(parts[0])
+            await self._objects.put(self._bucket, key, data, content_type=ZIP)
+            return hashlib.sha256(data).hexdigest()
+        async with self._objects.multipart(self._bucket, key, ZIP) as upload:
+            for part in parts:
+                if isinstance(part, ReadPart):
+                    await upload.add(partial(self._read, part))
+                else:
+                    await upload.copy(await self._find(part), part.start, part.end)
+            await upload.complete()
+        return None
+
+    async def _read(self, part: ReadPart) -> bytes:
+        data = bytearray()
+        for piece in part.pieces:
+            if isinstance(piece, ObjectRange):
+                found = await self._find(piece)
+                async with aclosing(
+                    self._objects.stream(self._bucket, found, start=piece.start, end=piece.end)
+                ) as chunks:
+                    async for chunk in chunks:
+                        data += chunk
+            else:
+                data += piece
+        return bytes(data)
+
+    async def _find(self, wanted: ObjectRange) -> ObjectInfo:
+        """The object of a range; a store may give less than was asked for and say nothing."""
+        found = await self._objects.head(self._bucket, wanted.key)
+        if found.size < wanted.end:
+            raise ExhaustError(
+                ErrorCode.INTERNAL_ERROR, f"{wanted.key} has {found.size} bytes, fewer than its record says"
+            )
+        return found

@@ -1,0 +1,1 @@
+"""One day of one resource: its archive found, or built."""

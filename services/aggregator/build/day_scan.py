@@ -1,0 +1,232 @@
+"""Scan: the objects of one day read once, and the archives of all who want it written side by side.
+
+Objects are scanned several at a time; what they give is written in the order of their keys, so an archive's bytes do
+not depend on which object was faster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import structlog
+
+from exhaust.domain.member_names import member_names
+from exhaust.errors import ErrorCode, ExhaustError
+from services.aggregator.build.archive_upload import ArchiveUpload, LineNumbers
+from services.aggregator.build.byte_queue import ByteQueue
+from services.aggregator.build.duplicates import open_duplicates
+from services.aggregator.scan.numbering import NumberOrder
+from services.aggregator.scan.passing import SeveralMembersError
+from services.aggregator.scan.source_scan import ScanOrder
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+    from datetime import date
+
+    from exhaust.s3.object_info import ObjectInfo
+    from exhaust.s3.store import Objects
+    from services.aggregator.archive.day_record import DayRecord
+    from services.aggregator.build.lanes import Lanes
+    from services.aggregator.scan.inflating import Limits
+    from services.aggregator.scan.selecting import Selection
+    from services.aggregator.scan.source_scan import Ready, Scanned
+
+_AHEAD_BYTES: Final = 4 * 1024 * 1024  # that wait for their turn, for each object
+# One object more than there are lanes is opened, so that no lane waits for the store's first byte.
+_OPENED_AHEAD: Final = 1
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WantedArchive:
+    """A day archive to be written: what shall be in it, and the keys of the archive and its record."""
+
+    selection: Selection
+    key: str
+    record_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """Where raw objects lie and archives go."""
+
+    raw: str
+    exhaust: str
+
+
+_Given: TypeAlias = tuple[Sequence[bytes], Sequence[Mapping[int, bytes]]]
+
+
+@dataclass(slots=True)
+class _Begun:
+    """An object whose scan has begun."""
+
+    source: ObjectInfo
+    member: str
+    given: ByteQueue[_Given]
+    scan: asyncio.Task[list[Scanned]]
+
+
+class DayScanner:
+    """Writes the archives of days."""
+
+    def __init__(self, objects: Objects, lanes: Lanes, buckets: Buckets, limits: Limits) -> None:
+        self._objects = objects
+        self._lanes = lanes
+        self._buckets = buckets
+        self._limits = limits
+
+    async def write(self, day: date, sources: Sequence[ObjectInfo], wanted: Sequence[WantedArchive]) -> list[DayRecord]:
+        """Write the archives that are wanted of one day, and their records.
+
+        Args:
+            day: the day.
+            sources: its raw objects, in key order.
+            wanted: one that takes all is alone.
+
+        Returns:
+            Their records, in the order wanted.
+
+        Raises:
+            SourceObjectError: an object cannot be exported.
+            ExhaustError: S3 or a lane is away, or the folder for temporary files is full.
+        """
+        deflate_anew: set[str] = set()
+        while True:
+            try:
+                return await self._attempt(day, sources, wanted, deflate_anew)
+            except _DeflateAnewError as error:
+                deflate_anew.add(error.key)
+            except OSError as error:  # the store's and the lanes' are ExhaustErrors by now
+                log.exception("files.cannot_be_kept")
+                raise ExhaustError(
+                    ErrorCode.SERVICE_UNAVAILABLE, "the aggregator cannot keep its temporary files; try again later"
+                ) from error
+
+    async def _attempt(
+        self, day: date, sources: Sequence[ObjectInfo], wanted: Sequence[WantedArchive], deflate_anew: set[str]
+    ) -> list[DayRecord]:
+        with ExitStack() as stack:
+            archives = [
+                ArchiveUpload(
+                    self._objects, self._buckets.exhaust, each.key, day, stack.enter_context(open_duplicates())
+                )
+                for each in wanted
+            ]
+            selections = [each.selection for each in wanted]
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for archive in archives:
+                        group.create_task(archive.upload())
+                    group.create_task(self._scan(group, sources, selections, archives, deflate_anew))
+            except BaseExceptionGroup as errors:
+                raise errors.exceptions[0] from errors
+            numbers = await self._line_numbers(archives)
+            records = [await archive.record(numbers) for archive in archives]
+        # Last, because a record is what says that its archive is there.
+        await asyncio.gather(*map(self._keep, wanted, records))
+        return records
+
+    async def _keep(self, wanted: WantedArchive, record: DayRecord) -> None:
+        data = record.to_json()
+        await self._objects.put(self._buckets.exhaust, wanted.record_key, data, content_type="application/json")
+
+    async def _scan(
+        self,
+        group: asyncio.TaskGroup,
+        sources: Sequence[ObjectInfo],
+        selections: Sequence[Selection],
+        archives: Sequence[ArchiveUpload],
+        deflate_anew: set[str],
+    ) -> None:
+        begun: asyncio.Queue[_Begun] = asyncio.Queue(self._lanes.count + _OPENED_AHEAD)
+        # Objects get lanes in the order in which they are written; else those that wait to be written, their queues
+        # full, could hold every lane, and the object that all wait for would get none.
+        in_order = asyncio.Lock()
+
+        async def begin() -> None:
+            for source, member in zip(sources, member_names([source.key for source in sources]), strict=True):
+                order = ScanOrder(source.key, self._limits, selections, deflate_anew=source.key in deflate_anew)
+                given: ByteQueue[_Given] = ByteQueue(_AHEAD_BYTES)
+                scan = group.create_task(self._scan_object(source, order, given, in_order))
+                await begun.put(_Begun(source, member, given, scan))
+
+        group.create_task(begin())
+        for _ in sources:
+            await self._write_object(await begun.get(), archives)
+        for archive in archives:
+            await archive.finish()
+
+    async def _scan_object(
+        self, source: ObjectInfo, order: ScanOrder, given: ByteQueue[_Given], in_order: asyncio.Lock
+    ) -> list[Scanned]:
+        async def take(ready: Ready, parts: Sequence[bytes]) -> None:
+            size = sum(map(len, parts))
+            if size or ready.mids:
+                await given.put((parts, ready.mids), size)
+
+        try:
+            async with AsyncExitStack() as stack:
+                chunks = await stack.enter_async_context(_opened(self._objects.stream(self._buckets.raw, source)))
+                async with in_order:
+                    lane = await stack.enter_async_context(self._lanes.lane())
+                return await lane.scan(order, chunks, take)
+        except SeveralMembersError as error:
+            raise _DeflateAnewError(source.key) from error
+        finally:
+            await given.end()
+
+    async def _line_numbers(self, archives: Sequence[ArchiveUpload]) -> LineNumbers:
+        """The numbers of the lines that could not be read."""
+        places: dict[ObjectInfo, set[int]] = {}
+        for source, offset in (place for archive in archives for place in archive.unreadable_at):
+            places.setdefault(source, set()).add(offset)
+        numbers: dict[tuple[str, int], int] = {}
+        for source, offsets in places.items():
+            order = NumberOrder(source.key, self._limits, sorted(offsets))
+            async with self._lanes.lane() as lane:
+                found = await lane.number(order, self._objects.stream(self._buckets.raw, source))
+            numbers |= {(source.key, offset): number for offset, number in found.items()}
+        return numbers
+
+    async def _write_object(self, begun: _Begun, archives: Sequence[ArchiveUpload]) -> None:
+        async for parts, mids in begun.given.items():
+            for archive, data in zip(archives, parts, strict=True):
+                if data:
+                    await archive.add(begun.source, begun.member, data)
+            for archive, hashes in zip(archives, mids, strict=False):
+                archive.duplicates.add(hashes)
+        for archive, scanned in zip(archives, await begun.scan, strict=True):
+            await archive.end_source(begun.source, scanned)
+
+
+class _DeflateAnewError(Exception):
+    """An object holds several gzip members: the day is written again, and this object deflated."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
+@asynccontextmanager
+async def _opened(stream: AsyncGenerator[bytes, None]) -> AsyncIterator[AsyncGenerator[bytes, None]]:
+    """A stream whose first chunk is fetched already, whether or not somebody reads it yet."""
+
+    async def chunks() -> AsyncGenerator[bytes, None]:
+        if chunk := await first:
+            yield chunk
+        async for chunk in stream:
+            yield chunk
+
+    async with aclosing(stream):
+        first = asyncio.ensure_future(anext(stream, b""))
+        try:
+            yield chunks()
+        finally:
+            first.cancel()
+            await asyncio.gather(first, return_exceptions=True)

@@ -1,0 +1,78 @@
+"""Plan: one request becomes one message a day."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import structlog
+
+from exhaust.domain.catalogue import Layout
+from exhaust.domain.days import DayRange
+from exhaust.logs import bind_trace
+from schemas.events import TOPIC_DAYS, TYPE_DAY_REQUESTED, CloudEvent, DatasetRequested, DayRequested
+from services.aggregator.news import SOURCE
+from services.aggregator.records import decode_record, persist
+
+if TYPE_CHECKING:
+    from datetime import date, timedelta
+
+    from exhaust.domain.catalogue import Catalogue
+    from exhaust.kafka.producer import Producer
+    from exhaust.kafka.records import Record
+    from services.aggregator.news import News
+
+log = structlog.get_logger(__name__)
+
+
+class Planner:
+    """Handles records of dataset.requests."""
+
+    def __init__(self, producer: Producer, news: News, catalogue: Catalogue, *, retry_for: timedelta) -> None:
+        self._producer = producer
+        self._catalogue = catalogue
+        self._news = news
+        self._retry_for = retry_for
+
+    async def handle(self, record: Record) -> None:
+        """Publish the request's days; a repeated record repeats them, which costs little.
+
+        Raises:
+            RejectedRecordError: it is no request.
+            ExhaustError: Kafka stayed away.
+        """
+        request = decode_record(record, DatasetRequested)
+        traceparent = record.header("traceparent")
+        bind_trace(traceparent, request_id=str(request.requestid), attempt=request.attempt)
+        days = DayRange(request.fromdate, request.todate)
+
+        async def plan() -> None:
+            await self._news.started(request, traceparent)
+            await asyncio.gather(*(self._send_day(request, day, traceparent) for day in days))
+
+        await persist(plan, retry_for=self._retry_for)
+        log.info("request.planned", days=len(days))
+
+    async def _send_day(self, request: DatasetRequested, day: date, traceparent: str) -> None:
+        wanted = DayRequested(**dict(request), day=day)
+        event = CloudEvent(
+            id=f"{request.requestid}/{request.attempt}/{day}",
+            type=TYPE_DAY_REQUESTED,
+            source=SOURCE,
+            time=datetime.now(UTC),
+            traceparent=traceparent,
+            data=wanted.to_json(),
+        )
+        await self._producer.send(TOPIC_DAYS, self._key(request, day), event)
+
+    def _key(self, request: DatasetRequested, day: date) -> str:
+        """What puts a day into its partition, and so before its worker.
+
+        Days of a request spread over the workers. Those who want the same objects come to the same worker, which reads
+        them once for all and builds nothing twice.
+        """
+        dataset = self._catalogue.find(request.datasetid)
+        if dataset is not None and dataset.layout is Layout.SHARED:
+            return f"{dataset.id}/{day}"
+        return f"{request.datasetid}/{request.resourceid}/{day}"

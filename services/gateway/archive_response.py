@@ -1,0 +1,127 @@
+"""Streaming an archive to a caller: whole, or the part that is missing (RFC 9110, 13 and 14)."""
+
+from __future__ import annotations
+
+import re
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from exhaust.errors import ErrorCode, ExhaustError
+
+if TYPE_CHECKING:
+    from exhaust.s3.object_info import ObjectInfo
+    from exhaust.s3.store import Objects
+
+ZIP: Final = "application/zip"
+_RANGE: Final = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A finished archive.
+
+    Attributes:
+        info: the object that holds it.
+        digest: the strong validator: equal for equal bytes, whichever request made them.
+        file_name: offered to the caller.
+    """
+
+    info: ObjectInfo
+    digest: str
+    file_name: str
+
+    @property
+    def etag(self) -> str:
+        """The strong entity tag."""
+        return f'"{self.digest}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Bytes from `start` up to, not including, `end`."""
+
+    start: int
+    end: int
+
+
+class UnsatisfiableRangeError(Exception):
+    """The range lies behind the end."""
+
+
+def wanted_part(headers: web.BaseRequest, download: Download) -> Part | None:
+    """The part that a caller asks for; None for the whole.
+
+    A range of another form, several ranges, or one whose If-Range names other bytes is answered with the whole
+    (RFC 9110, 14.2 and 13.1.5).
+
+    Raises:
+        UnsatisfiableRangeError: see there.
+    """
+    match = _RANGE.fullmatch(headers.headers.get("Range", ""))
+    condition = headers.headers.get("If-Range")
+    if match is None or (condition is not None and condition != download.etag):
+        return None
+    size = download.info.size
+    first, last, suffix = match.groups()
+    if suffix is not None:
+        start, end = max(size - int(suffix), 0), size
+        if int(suffix) == 0:
+            raise UnsatisfiableRangeError
+    else:
+        start, end = int(first), min(int(last) + 1, size) if last else size
+    if last and int(last) < start:
+        return None  # not a range at all (14.1.1)
+    if start >= size:
+        raise UnsatisfiableRangeError
+    return Part(start, end)
+
+
+async def send(request: web.Request, objects: Objects, bucket: str, download: Download) -> web.StreamResponse:
+    """Answer with the archive, a part of it, or that the caller has it already.
+
+    Raises:
+        ExhaustError: INVALID_DATA_ERROR with status 416 when the range lies behind the end.
+    """
+    headers = {
+        "ETag": download.etag,
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "private, no-cache",
+        "Content-Disposition": f'attachment; filename="{download.file_name}"',
+    }
+    if is_known(request, download):
+        return web.Response(status=304, headers=headers)
+    size = download.info.size
+    try:
+        part = wanted_part(request, download)
+    except UnsatisfiableRangeError as error:
+        raise ExhaustError(
+            ErrorCode.INVALID_DATA_ERROR,
+            f"the range lies behind the end of the archive, which has {size} bytes",
+            status=416,
+            headers={"Content-Range": f"bytes */{size}"},
+        ) from error
+    response = web.StreamResponse(status=200 if part is None else 206, headers=headers | {"Content-Type": ZIP})
+    if part is not None:
+        response.headers["Content-Range"] = f"bytes {part.start}-{part.end - 1}/{size}"
+    start, end = (part.start, part.end) if part else (0, size)
+    response.content_length = end - start
+    await response.prepare(request)
+    if request.method != "HEAD":
+        try:
+            async with aclosing(objects.stream(bucket, download.info, start=start, end=end)) as chunks:
+                async for chunk in chunks:
+                    await response.write(chunk)
+        except ExhaustError as error:
+            # The head is sent: only a broken connection tells the caller that this is not all.
+            raise ConnectionAbortedError(error.message) from error
+    await response.write_eof()
+    return response
+
+
+def is_known(request: web.BaseRequest, download: Download) -> bool:
+    """Whether the caller says that it has these bytes; weak comparison, as RFC 9110, 13.1.2 asks for."""
+    tags = {tag.strip().removeprefix("W/") for tag in request.headers.get("If-None-Match", "").split(",")}
+    return "*" in tags or download.etag in tags

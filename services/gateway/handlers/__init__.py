@@ -1,0 +1,1 @@
+"""One module a group of operations: each parses a call and answers it."""

@@ -1,0 +1,34 @@
+"""POST /v1/client: register, and get a license key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from exhaust.errors import ErrorCode
+from exhaust.http.endpoint import Answer
+from exhaust.http.envelope import Operation, required
+from services.gateway.limits import check_registration
+
+if TYPE_CHECKING:
+    from exhaust.http.endpoint import Call
+    from exhaust.postgres.license_keys import KeyStore
+    from services.gateway.limits import LimitSettings
+
+REGISTER: Final = Operation("ekstep.data_exhaust_client", "1.0")
+
+
+class Registration:
+    """Registers clients, where the settings allow it. Registering grants nothing."""
+
+    def __init__(self, keys: KeyStore, limits: LimitSettings) -> None:
+        self._keys = keys
+        self._limits = limits
+
+    async def register(self, call: Call) -> Answer:
+        """Answers the license key, once."""
+        check_registration(self._limits, call.http.headers)
+        part = call.part
+        client_name = required(part.client_name, ErrorCode.INVALID_DATA_ERROR, "clientName")
+        key_name = required(part.license_key_name, ErrorCode.INVALID_DATA_ERROR, "licenseKeyName")
+        license_key = await self._keys.register(client_name, key_name)
+        return Answer({"licenseKey": license_key}, headers={"Cache-Control": "no-store"})

@@ -1,0 +1,67 @@
+"""POST /v2/datasets/…: check a request, file it and let it wait in the outbox, in one transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+from exhaust.domain.days import requested_days, today_in
+from exhaust.domain.requests import DatasetRequest, parse_resource, parse_tags
+from exhaust.errors import ErrorCode
+from exhaust.http.endpoint import RETRY_AFTER_S, Answer
+from exhaust.http.envelope import Operation, required
+from services.gateway.filing import Submitter
+from services.gateway.idempotency import key_from
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from exhaust.http.endpoint import Call
+    from services.gateway.auth.access import Access
+    from services.gateway.filing import Filing
+
+SUBMIT: Final = Operation("ekstep.data_exhaust_dataset_service", "2.0")
+
+
+class Submission:
+    """Checks requests, and files them."""
+
+    def __init__(self, filing: Filing, access: Access, *, zone: ZoneInfo) -> None:
+        """Prepare.
+
+        Args:
+            filing: where accepted requests go.
+            access: who may ask for what.
+            zone: in which "today" is.
+        """
+        self._filing = filing
+        self._access = access
+        self._zone = zone
+
+    async def submit(self, call: Call) -> Answer:
+        """Answers 202 with the request id, after request and outbox row are committed."""
+        part = call.part
+        key = key_from(call.http.headers)
+        client = await self._access.admit(call)
+        submitter = Submitter(
+            client.user_id,
+            required(part.partner_id, ErrorCode.MISSING_PARTNERID, "partnerid"),
+            required(part.username, ErrorCode.MISSING_USERNAME, "username"),
+        )
+        resource = parse_resource(call.path("resourceId"))
+        days = requested_days(call.optional_path("fromDate"), call.optional_path("toDate"), today=today_in(self._zone))
+        query = call.http.query
+        tags = parse_tags([*query.getall("tags[]", ()), *query.getall("tags", ())])
+        dataset = await self._access.authorize_for_partner(
+            client, partner_id=submitter.partner_id, dataset_name=call.path("datasetId"), resource=resource
+        )
+        request = DatasetRequest(uuid4(), dataset.id, resource, days, tags)
+        request_id = await self._filing.file(request, submitter, call.traceparent, idempotency_key=key)
+        return Answer(
+            {"requestid": str(request_id)},
+            status=202,
+            headers={
+                "Location": f"/v2/datasets/requests/status/{request_id}",
+                "Retry-After": str(RETRY_AFTER_S),
+            },
+        )

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exhaust.domain.days import DayRange
+from services.aggregator.archive.day_record import DayRecord, SourceRecord, UnreadableLine
+from services.aggregator.archive.manifest import manifest_json
+
+QUICK = settings(max_examples=20, deadline=None)
+SCHEMAS = Path(__file__).parents[4] / "schemas"
+SCHEMA = jsonschema_rs.validator_for(json.loads((SCHEMAS / "manifest.schema.json").read_text()), validate_formats=True)
+RESOURCE = "fd001eaba2e5b79b814446307d709ee2"
+FIRST = date(2026, 11, 1)
+FULL = DayRecord(
+    day=FIRST,
+    key=f"days/eks-consumption-raw/{RESOURCE}/2026-11-01/00ff.zip",
+    size=48_211,
+    crc32=7,
+    sha256="5e" * 32,
+    events=1_204,
+    bytes=612_800,
+    unreadable=2,
+    duplicates=0,
+    versions={"3.0": 1_204},
+    unreadable_lines=(
+        UnreadableLine("raw/2026-11-01-1793493000000.json.gz", 17),
+        UnreadableLine("raw/2026-11-01-1793493000000.json.gz", 18),
+    ),
+    sources=(
+        SourceRecord(
+            "raw/2026-11-01-1793493000000.json.gz", '"9b2cf535f27731c974343645a3985328"', 90_112, 804, 409_100, 0
+        ),
+        SourceRecord(
+            "raw/2026-11-01-1793533600000.json.gz", '"e4da3b7fbbce2345d7772b0674a318d5"', 61_440, 400, 203_700, 2
+        ),
+    ),
+    first_received="2026-11-01T00:30:00.000Z",
+    last_received="2026-11-01T11:46:40.000Z",
+    first_event="2026-11-01T00:30:00.000Z",
+    last_event="2026-11-01T11:46:40.000Z",
+)
+EMPTY = DayRecord(
+    day=FIRST + timedelta(days=1),
+    key=f"days/eks-consumption-raw/{RESOURCE}/2026-11-02/00ff.zip",
+    size=22,
+    crc32=8,
+    sha256="ab" * 32,
+    events=0,
+    bytes=0,
+    unreadable=0,
+    duplicates=0,
+    versions={},
+    unreadable_lines=(),
+    sources=(),
+    first_received=None,
+    last_received=None,
+    first_event=None,
+    last_event=None,
+)
+TWO_DAYS = DayRange(FIRST, FIRST + timedelta(days=1))
+COUNTS = st.integers(0, 2**40)
+SOURCES = st.builds(
+    SourceRecord,
+    st.text("abc/", min_size=1).map(lambda key: f"{key}x"),
+    st.text(),
+    COUNTS,
+    COUNTS,
+    COUNTS,
+    COUNTS,
+)
+
+
+def manifest(*records: DayRecord, days: DayRange = TWO_DAYS, tags: tuple[str, ...] = ("class-5",)) -> bytes:
+    return manifest_json("eks-consumption-raw", RESOURCE, days, tags, records)
+
+
+def test_the_published_example_is_what_is_made() -> None:
+    assert manifest(FULL, EMPTY) == (SCHEMAS / "manifest.example.json").read_bytes()
+
+
+@QUICK
+@given(st.lists(st.tuples(COUNTS, COUNTS, st.lists(SOURCES, max_size=3)), min_size=1, max_size=31))
+def test_every_manifest_follows_the_schema(days: list[tuple[int, int, list[SourceRecord]]]) -> None:
+    records = [
+        replace(
+            FULL if events else EMPTY,
+            day=FIRST + timedelta(days=number),
+            events=events,
+            unreadable=unreadable,
+            sources=tuple(sources),
+        )
+        for number, (events, unreadable, sources) in enumerate(days)
+    ]
+    made = json.loads(manifest(*records, days=DayRange(FIRST, records[-1].day)))
+    SCHEMA.validate(made)
+    assert made["totals"]["days"] == len(days)
+    assert made["totals"]["events"] == sum(events for events, _, _ in days)
+    assert made["totals"]["unreadable"] == sum(unreadable for _, unreadable, _ in days)
+    assert [day["state"] for day in made["days"]] == ["ok" if events else "empty" for events, _, _ in days]
+
+
+def test_order_does_not_change_it() -> None:
+    assert manifest(EMPTY, FULL, tags=("b", "a", "b")) == manifest(FULL, EMPTY, tags=("a", "b"))
+
+
+def test_it_shows_no_layout_of_the_buckets() -> None:
+    text = manifest(FULL, EMPTY).decode()
+    assert "raw/" not in text
+    assert "days/" not in text
+    assert "00ff" not in text
+
+
+@pytest.mark.parametrize(
+    "records", [(), (FULL,), (FULL, FULL), (FULL, EMPTY, EMPTY), (FULL, replace(EMPTY, day=date(2026, 11, 3)))]
+)
+def test_it_needs_one_record_for_each_day(records: tuple[DayRecord, ...]) -> None:
+    with pytest.raises(ValueError, match="a manifest of 2026-11-01 to 2026-11-02 needs one record for each day"):
+        manifest(*records)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("other",), 1),
+        (("request", "requestid"), "x"),
+        (("days", 0, "key"), "x"),
+        (("days", 0, "sources", 0, "object"), "raw/x"),
+        (("days", 0, "state"), "empty"),
+        (("days", 1, "state"), "ok"),
+        (("days", 0, "day"), "2026-02-30"),
+        (("days", 0, "firstreceived"), "2026-11-01"),
+        (("totals", "events"), -1),
+    ],
+)
+def test_the_schema_refuses_what_is_not_documented(path: tuple[str | int, ...], value: object) -> None:
+    made: Any = json.loads(manifest(FULL, EMPTY))
+    place = made
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    assert not SCHEMA.is_valid(made)

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.aggregator.archive.outer_archive import CopiedObject, Literal, Segment
+from services.aggregator.archive.part_plan import ObjectRange, ReadPart, plan_parts
+
+MIN = 5
+SEGMENTS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 4)), max_size=8).map(
+    lambda days: (
+        [
+            segment
+            for number, (size, header) in enumerate(days)
+            for segment in (Literal(b"h" * header), CopiedObject(str(number), size))
+        ]
+        + [Literal(b"the end")]
+    )
+)
+
+
+def spelled(pieces: list[bytes | ObjectRange]) -> list[tuple[str, int]]:
+    """Every byte by where it comes from."""
+    found: list[tuple[str, int]] = []
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            found += [("", value) for value in piece]
+        else:
+            found += [(piece.key, at) for at in range(piece.start, piece.end)]
+    return found
+
+
+def length(piece: bytes | ObjectRange) -> int:
+    return len(piece) if isinstance(piece, bytes) else piece.end - piece.start
+
+
+@given(SEGMENTS)
+def test_the_parts_are_the_segments_and_none_but_the_last_is_small(segments: list[Segment]) -> None:
+    parts = plan_parts(segments, min_part=MIN)
+    whole = [
+        segment.data if isinstance(segment, Literal) else ObjectRange(segment.key, 0, segment.size)
+        for segment in segments
+    ]
+    pieces = [piece for part in parts for piece in (part.pieces if isinstance(part, ReadPart) else [part])]
+    assert spelled(pieces) == spelled(whole)
+    sizes = [sum(map(length, part.pieces)) if isinstance(part, ReadPart) else length(part) for part in parts]
+    assert all(size >= MIN for size in sizes[:-1])
+
+
+@given(SEGMENTS)
+def test_of_a_large_object_only_one_part_is_read(segments: list[Segment]) -> None:
+    read: dict[str, int] = {}
+    for part in plan_parts(segments, min_part=MIN):
+        for piece in part.pieces if isinstance(part, ReadPart) else ():
+            if isinstance(piece, ObjectRange):
+                read[piece.key] = read.get(piece.key, 0) + length(piece)
+    sizes = {segment.key: segment.size for segment in segments if isinstance(segment, CopiedObject)}
+    assert all(amount <= MIN for key, amount in read.items() if sizes[key] >= 2 * MIN)
+
+
+def test_nothing_of_large_days_is_read() -> None:
+    mib = 2**20
+    segments: list[Segment] = [CopiedObject("a", 64 * mib), CopiedObject("b", 5 * mib), Literal(b"tail")]
+    parts = plan_parts(segments, min_part=5 * mib)
+    assert parts == [ObjectRange("a", 0, 64 * mib), ObjectRange("b", 0, 5 * mib), ReadPart([b"tail"])]
+
+
+def test_a_small_day_takes_the_first_bytes_of_a_large_one_with_it() -> None:
+    mib = 2**20
+    segments: list[Segment] = [CopiedObject("a", mib), CopiedObject("b", 64 * mib), Literal(b"tail")]
+    first, copied, last = plan_parts(segments, min_part=5 * mib)
+    assert first == ReadPart([ObjectRange("a", 0, mib), ObjectRange("b", 0, 4 * mib)])
+    assert copied == ObjectRange("b", 4 * mib, 64 * mib)
+    assert last == ReadPart([b"tail"])
+
+
+def test_very_large_objects_are_copied_in_several_parts() -> None:
+    gib = 2**30
+    parts = plan_parts([CopiedObject("a", gib + 1)], min_part=5 * 2**20)
+    assert len(parts) == 4
+    assert isinstance(parts[-1], ObjectRange)
+    assert parts[-1].end == gib + 1
+
+
+def test_small_days_are_one_part() -> None:
+    segments: list[Segment] = [Literal(b"h"), CopiedObject("a", 2), Literal(b"t")]
+    assert plan_parts(segments, min_part=MIN) == [ReadPart([b"h", ObjectRange("a", 0, 2), b"t"])]

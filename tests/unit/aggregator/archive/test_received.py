@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from services.aggregator.archive.received import received_at, received_span
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "raw/2019-12-04-1575399627832.json.gz",
+        "channel/abc/channel-raw-2019-12-04-1575399627832.jsonl",
+        "2019-12-04-1575399627832",
+        "2019-12-04-1575399627832-7.json",
+    ],
+)
+def test_the_moment_is_in_the_name(key: str) -> None:
+    assert received_at(key) == datetime(2019, 12, 3, 19, 0, 27, 832_000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "raw/pipeline-events-2019-08.json.gz",
+        "2019-12-04-1575399627.json",
+        "2019-12-04-15753996278320.json",
+        "2019-12-04-1575399627832/part-1.json",
+        "12019-12-04-1575399627832.json",
+        "2019-12-04-१५७५३९९६२७८३२.json",
+    ],
+)
+def test_other_names_tell_no_moment(key: str) -> None:
+    assert received_at(key) is None
+
+
+def test_every_millisecond_is_kept() -> None:
+    for last in range(1000):
+        moment = received_at(f"2286-11-20-9999999999{last:03}.json")
+        assert moment is not None
+        assert moment.microsecond == last * 1000
+
+
+def test_the_span_is_from_the_first_to_the_last_moment() -> None:
+    keys = ["2019-12-04-1575399627832.json", "other.json", "2019-12-04-1575399627000.json"]
+    assert received_span(keys) == ("2019-12-03T19:00:27.000Z", "2019-12-03T19:00:27.832Z")
+
+
+def test_without_moments_there_is_no_span() -> None:
+    assert received_span(["other.json"]) == (None, None)
+    assert received_span([]) == (None, None)

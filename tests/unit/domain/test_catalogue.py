@@ -1,0 +1,52 @@
+from pathlib import Path
+
+import pytest
+
+from exhaust.domain.catalogue import CatalogueError, Layout, load_catalogue, parse_catalogue
+
+ENTRY = '[[dataset]]\nid = "one"\nprefix = "one/"\nlayout = "shared"\nretention_days = 7\n'
+
+
+def test_the_shipped_catalogue_knows_the_documented_datasets_and_their_aliases() -> None:
+    catalogue = load_catalogue(None)
+    expected = {
+        "D001": ("D001", "public/", Layout.RESOURCE),
+        "D002": ("eks-consumption-raw", "raw/", Layout.SHARED),
+        "D003": ("eks-consumption-summary", "summary/", Layout.SHARED),
+        "D004": ("eks-consumption-metrics", "metrics/", Layout.SHARED),
+        "D005": ("eks-creation-raw", "creation/raw/", Layout.SHARED),
+        "D006": ("eks-creation-summary", "creation/summary/", Layout.SHARED),
+        "D007": ("eks-creation-metrics", "creation/metrics/", Layout.SHARED),
+        "channel-raw": ("channel-raw", "channel/", Layout.RESOURCE),
+    }
+    for name, (dataset_id, prefix, layout) in expected.items():
+        dataset = catalogue.find(name)
+        assert dataset is not None
+        assert (dataset.id, dataset.prefix, dataset.layout) == (dataset_id, prefix, layout)
+        assert catalogue.find(dataset_id) is dataset
+    assert catalogue.find("requests") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[[dataset", "not TOML"),
+        ("", "dataset"),
+        (ENTRY.replace('"one"', '"requests"'), "reserved"),
+        (ENTRY + ENTRY, "two datasets"),
+        (ENTRY + 'aliases = ["one"]\n', "two datasets"),
+        (ENTRY.replace("one/", "/one"), "prefix"),
+        (ENTRY.replace("one/", "../"), "prefix"),
+        (ENTRY.replace("shared", "flat"), "layout"),
+        (ENTRY + "colour = 1\n", "colour"),
+        (ENTRY.replace("retention_days = 7", "retention_days = 0"), "retention_days"),
+    ],
+)
+def test_a_wrong_catalogue_is_refused_with_its_reason(text: str, complaint: str) -> None:
+    with pytest.raises(CatalogueError, match=complaint):
+        parse_catalogue(text, "my.toml")
+
+
+def test_a_catalogue_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match=r"nowhere\.toml"):
+        load_catalogue(tmp_path / "nowhere.toml")

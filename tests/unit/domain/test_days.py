@@ -1,0 +1,69 @@
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exhaust.domain.days import DayRange, parse_day, requested_days
+from exhaust.errors import ErrorCode, ExhaustError
+
+TODAY = date(2026, 11, 22)
+YESTERDAY = date(2026, 11, 21)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "expected"),
+    [
+        (None, None, DayRange(YESTERDAY, YESTERDAY)),
+        ("2026-11-20", None, DayRange(date(2026, 11, 20), YESTERDAY)),
+        ("2026-11-01", "2026-11-01", DayRange(date(2026, 11, 1), date(2026, 11, 1))),
+        ("2026-10-22", "2026-11-21", DayRange(date(2026, 10, 22), YESTERDAY)),
+        ("2024-02-29", "2024-03-01", DayRange(date(2024, 2, 29), date(2024, 3, 1))),
+    ],
+)
+def test_ranges_that_may_be_asked_for(first: str | None, last: str | None, expected: DayRange) -> None:
+    assert requested_days(first, last, today=TODAY) == expected
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "code"),
+    [
+        ("2026-02-30", "2026-03-01", ErrorCode.INVALID_DATE),
+        ("2026-11-03", "2026-11-01", ErrorCode.INVALID_DATE),
+        ("2026-11-01", "2026-11-22", ErrorCode.INVALID_DATE),
+        ("2026-11-22", None, ErrorCode.INVALID_DATE),
+        ("2026-11-30", "2026-11-30", ErrorCode.INVALID_DATE),
+        ("2026-10-21", "2026-11-21", ErrorCode.DATE_RANGE_TOO_LARGE),
+        ("0001-01-01", "2026-11-21", ErrorCode.DATE_RANGE_TOO_LARGE),
+        ("20261101", "2026-11-02", ErrorCode.INVALID_DATE),
+        ("2026-W44-1", "2026-11-02", ErrorCode.INVALID_DATE),
+        ("2026-11-1", "2026-11-02", ErrorCode.INVALID_DATE),
+        ("٢٠٢٦-١١-٠١", "2026-11-02", ErrorCode.INVALID_DATE),
+        ("2026-11-01\n", "2026-11-02", ErrorCode.INVALID_DATE),
+        ("", "2026-11-02", ErrorCode.INVALID_DATE),
+    ],
+)
+def test_ranges_that_are_refused(first: str | None, last: str | None, code: ErrorCode) -> None:
+    with pytest.raises(ExhaustError) as refused:
+        requested_days(first, last, today=TODAY)
+    assert refused.value.code is code
+
+
+@given(st.dates(), st.integers(min_value=1, max_value=31))
+def test_a_range_lists_its_days_in_order(first: date, length: int) -> None:
+    if (date.max - first).days < length:
+        return
+    days = DayRange(first, first + timedelta(days=length - 1))
+    listed = list(days)
+    assert len(days) == len(listed) == length
+    assert listed == sorted(set(listed))
+    assert (listed[0], listed[-1]) == (days.first, days.last)
+
+
+@given(st.text(max_size=12))
+def test_whatever_is_written_is_a_day_or_a_clear_error(text: str) -> None:
+    try:
+        assert parse_day(text, "fromDate").isoformat() == text
+    except ExhaustError as error:
+        assert error.code is ErrorCode.INVALID_DATE
+        assert "fromDate" in error.message
