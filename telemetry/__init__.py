@@ -1,1 +1,1 @@
-"""What the raw data is: whose an event is, the standard workflows, and made-up telemetry. Imports nothing of ours."""
+"""The raw telemetry: who owns an event, the standard workflows, and a generator. It imports nothing of ours."""

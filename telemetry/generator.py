@@ -1,4 +1,4 @@
-"""Made-up raw telemetry: the same plan gives the same objects, named as the bucket names them."""
+"""A generator of raw telemetry: the same plan gives the same objects, named as the bucket names them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -41,19 +41,19 @@ _NAMES: Final = ("maple", "river", "harbour", "meadow", "lantern", "orchard", "s
 
 @dataclass(frozen=True, slots=True)
 class GeneratorPlan:
-    """What to make up.
+    """How much telemetry to generate, and for whom.
 
     Attributes:
-        seed: Plans with different seeds give different events.
-        days: The UTC days on which the events are received, each once. The objects of a day depend on no other day.
-        channels: How many channels send events. Some sessions name no channel, so they are the default channel's.
-        partners: How many partners there are. About half of the sessions are a partner's.
-        tags: How many program tags there are. A session has up to two.
-        events_per_day: Exact number of events of each day.
-        objects_per_day: Number of objects over which they are spread evenly, in the order received.
+        seed: plans with different seeds give different events.
+        days: the UTC days on which the events are received, each once. The objects of a day depend on no other day.
+        channels: how many channels send events. Some sessions name no channel, so they are the default channel's.
+        partners: how many partners there are. About half of the sessions are a partner's.
+        tags: how many program tags there are. A session has up to two.
+        events_per_day: exact number of events of each day.
+        objects_per_day: number of objects over which they are spread evenly, in the order received.
 
     Raises:
-        ValueError: A number is negative, a day is given twice, or there is less than one object a day or more than
+        ValueError: a number is negative, a day is given twice, or there is less than one object a day or more than
             one a millisecond.
     """
 
@@ -75,12 +75,12 @@ class GeneratorPlan:
 
     @property
     def channel_ids(self) -> tuple[str, ...]:
-        """The channels' ids: names and numbers of organisations in turn."""
+        """Ids of the channels: names and numbers of organisations in turn."""
         return tuple(f"01268{n:014d}" if n % 2 else f"in.example.{_name(n)}" for n in range(self.channels))
 
     @property
     def partner_ids(self) -> tuple[str, ...]:
-        """The partners' ids."""
+        """Ids of the partners."""
         return tuple(f"org.example.partner.{_name(n)}" for n in range(self.partners))
 
     @property
@@ -95,8 +95,8 @@ class RawObject:
 
     Attributes:
         name: `<YYYY-MM-DD>-<epoch ms>.json.gz`; the time at which its last event had been received.
-        day: The UTC day of that time.
-        data: Gzip of one JSON event a line.
+        day: the UTC day of that time.
+        data: gzip of one JSON event a line.
     """
 
     name: str
@@ -105,7 +105,7 @@ class RawObject:
 
 
 def generate(plan: GeneratorPlan) -> Iterator[RawObject]:
-    """Make up the plan's objects, day by day, in the order of their names within a day.
+    """Generate the objects of a plan, day by day, in the order of their names within a day.
 
     Events carry their time of receipt as `syncts`, in ms. One session in ten comes days late: its `ets` are of 1 to 30
     days before.
@@ -123,7 +123,7 @@ def generate(plan: GeneratorPlan) -> Iterator[RawObject]:
 
 
 class _Day:
-    """The events that the platform receives on one day: evenly over the day, those of many sessions in between."""
+    """The events that the platform receives on one day, spread evenly, with many sessions open at once."""
 
     def __init__(self, plan: GeneratorPlan, day: date) -> None:
         self._seed = f"{plan.seed} {day.isoformat()}"
@@ -133,13 +133,15 @@ class _Day:
         self._received = 0
         self._session_number = 0
         self._unplanned = plan.events_per_day
-        self._workflows = _dealt(self._random, _WORKFLOWS)
-        self._channels = _dealt(self._random, (*plan.channel_ids, _NO_CHANNEL))
-        self._partners = _dealt(self._random, (*((partner,) for partner in plan.partner_ids), *((),) * plan.partners))
-        self._tags = _dealt(self._random, plan.tag_ids)
+        self._workflows = _shuffled_cycle(self._random, _WORKFLOWS)
+        self._channels = _shuffled_cycle(self._random, (*plan.channel_ids, _NO_CHANNEL))
+        self._partners = _shuffled_cycle(
+            self._random, (*((partner,) for partner in plan.partner_ids), *((),) * plan.partners)
+        )
+        self._tags = _shuffled_cycle(self._random, plan.tag_ids)
 
     def events(self) -> Iterator[Event]:
-        """Give the day's events in the order received, each with its time of receipt."""
+        """Yield the events of the day in the order received, each with its time of receipt."""
         sessions = self._sessions()
         open_sessions = list(islice(sessions, _SESSIONS_AT_ONCE))
         while open_sessions:
@@ -182,14 +184,14 @@ class _Day:
         return _EPOCH + timedelta(milliseconds=self._now_ms(), days=-days) - _BEFORE_RECEIPT
 
 
-def _dealt(random: Random, values: Sequence[_Value]) -> Iterator[_Value]:
-    """Deal values like cards, for ever: each comes once in random order before any comes again; nothing of nothing."""
+def _shuffled_cycle(random: Random, values: Sequence[_Value]) -> Iterator[_Value]:
+    """Yield values for ever in random order: each comes once before any comes again. Yield nothing of no values."""
     while values:
         yield from random.sample(values, len(values))
 
 
 def _gzip_lines(events: Iterator[Event]) -> bytes:
-    """Write one JSON event a line, compressed in passing; the header holds neither a time nor a name."""
+    """Write one JSON event a line, compressed on the way; the header holds neither a time nor a name."""
     compressor = isal_zlib.compressobj(_COMPRESSION_LEVEL, wbits=_GZIP_WBITS)
     packed = []
     while batch := [orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE) for event in islice(events, _BATCH)]:
@@ -207,6 +209,6 @@ def _midnight_ms(day: date) -> int:
 
 
 def _name(number: int) -> str:
-    """Give a word for each number, with a numeral behind it once the words are used up."""
+    """Return a word for each number, with a numeral behind it once the words are used up."""
     turn, place = divmod(number, len(_NAMES))
     return f"{_NAMES[place]}{turn + 1}" if turn else _NAMES[place]

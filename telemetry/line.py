@@ -1,7 +1,7 @@
-"""A line of raw telemetry, decoded as far as anyone here reads it.
+"""Decoding of lines of raw telemetry, as far as this package reads them.
 
-Most of an event is its payload, which nothing decides on: it is checked to be JSON, and passed over. So decoding takes
-half the time.
+Most of an event is its payload, which decides nothing here: the decoder checks that it is JSON and skips it, which
+halves the time.
 """
 
 import json
@@ -29,8 +29,8 @@ class _Metadata(TypedDict, total=False):
     partner_name: Any
 
 
-class _Occurrence(TypedDict, total=False):
-    """The members that occurrence.py reads, and that which makes an event."""
+class _EventMetadata(TypedDict, total=False):
+    """The members that event_metadata.py reads, and `eid`, which makes an object an event."""
 
     eid: Any
     ver: Any
@@ -39,8 +39,8 @@ class _Occurrence(TypedDict, total=False):
     ts: Any
 
 
-class _Event(_Occurrence, total=False):
-    """The members that ownership.py reads, too. What stands there may also be no object."""
+class _Event(_EventMetadata, total=False):
+    """The members that ownership.py reads, too. Each of them may also be something else than an object."""
 
     channel: Any
     context: _Context | list[Any] | str | float | bool | None
@@ -49,45 +49,45 @@ class _Event(_Occurrence, total=False):
     tags: Any
 
 
-_quickly: Final = Decoder(_Event).decode
-_briefly: Final = Decoder(_Occurrence).decode
+_decode_event: Final = Decoder(_Event).decode
+_decode_metadata: Final = Decoder(_EventMetadata).decode
 
 
 def decode(line: bytes) -> object:
-    """The JSON value (RFC 8259) of a line, or UNREADABLE.
+    """Return the JSON value (RFC 8259) of a line, or UNREADABLE.
 
-    Of an object only those members are sure to be there that the other modules of this package read. A byte order mark
-    in front is ignored, as the RFC allows in section 8.1; of repeated keys the last counts.
+    An object keeps at least the members that the other modules of this package read; others may be missing. A leading
+    byte order mark is ignored, as the RFC allows in section 8.1. Of repeated keys the last one counts.
     """
     try:
         if not line.isascii():
             line.decode()  # msgspec does not look at the encoding of what it passes over
-        return _quickly(line)
+        return _decode_event(line)
     except (ValueError, RecursionError):
-        return _slowly(line)
+        return _decode_any_json(line)
 
 
 def decode_all(lines: Sequence[bytes]) -> list[object]:
-    """What decode gives for each line. Many at once cost less than each alone."""
-    return _together(_quickly, lines)
+    """Decode many lines, each as `decode` does. Many at once cost less than each alone."""
+    return _decode_batch(_decode_event, lines)
 
 
-def decode_briefly(lines: Sequence[bytes]) -> list[object]:
-    """As decode_all; but of objects only the members are sure to be there that occurrence.py and is_event read."""
-    return _together(_briefly, lines)
+def decode_metadata(lines: Sequence[bytes]) -> list[object]:
+    """Decode many lines as `decode_all` does, but keep only the members that event_metadata.py and is_event read."""
+    return _decode_batch(_decode_metadata, lines)
 
 
-def _together(decoded: Callable[[bytes], object], lines: Sequence[bytes]) -> list[object]:
+def _decode_batch(decode_line: Callable[[bytes], object], lines: Sequence[bytes]) -> list[object]:
     try:
         if not all(map(bytes.isascii, lines)):
             b"\n".join(lines).decode()
-        return list(map(decoded, lines))
+        return list(map(decode_line, lines))
     except (ValueError, RecursionError):
         return list(map(decode, lines))
 
 
-def _slowly(line: bytes) -> object:
-    """Takes what msgspec refuses though it is JSON: no object, a mark in front, surrogates that devices left alone."""
+def _decode_any_json(line: bytes) -> object:
+    """Decode what msgspec refuses although it is JSON: no object, a leading mark, lone surrogates of some devices."""
     try:
         # Numbers never matter here; as floats they may have any number of digits.
         return json.loads(line.removeprefix(_BOM).decode(), parse_int=float, parse_constant=_refuse)

@@ -1,4 +1,4 @@
-"""Whose an event is: its channel, its partners and its tags, by telemetry version.
+"""The owners of an event: its channel and its partners, and its tags, by telemetry version.
 
 | `ver` | partners | tags | channel |
 |---|---|---|---|
@@ -9,7 +9,7 @@
 
 In every version `metadata.partner_name` holds resource ids of partners, already hashed.
 
-Real telemetry is looser than its schemas. These rules settle what it leaves open:
+Real telemetry is looser than its schemas. These rules settle what the schemas leave open:
 
 - `ver` alone decides, even when the event looks like another version. Without a `ver` that is a string it is 3.x.
 - An id is a string. Where one is expected, a list of them counts too, however deeply nested; anything else is ignored.
@@ -32,10 +32,10 @@ _Reader: TypeAlias = Callable[[_Event], Iterable[str]]
 
 
 class Ownership:
-    """Whose one event is. Each part is read when it is first asked for, since most events are told by their channel.
+    """The owners of one event. A property reads the event when it is asked: for most events the channel is enough.
 
     Attributes:
-        channel: The channel's id; the default channel when the event names none, so never blank.
+        channel: the channel's id; the default channel when the event names none, so never blank.
     """
 
     __slots__ = ("_event", "_rules", "channel")
@@ -56,12 +56,12 @@ class Ownership:
 
     @property
     def owners(self) -> tuple[str, ...]:
-        """Ids of all whose event it is, as they are written: of its channel, then those of its partners."""
+        """Ids of the owners, as they are written: the channel, then the partners."""
         return (self.channel, *self._rules.partners(self._event))
 
     @property
     def partner_resources(self) -> frozenset[str]:
-        """Resource ids of partners that the event holds ready hashed, in canonical form."""
+        """Resource ids of partners that stand in the event already hashed, in canonical form."""
         return frozenset(map(canonical_resource_id, _ids(_member(self._event, "metadata", "partner_name"))))
 
     @property
@@ -71,32 +71,32 @@ class Ownership:
 
     @property
     def resources(self) -> frozenset[str]:
-        """The resources whose event it is, in canonical form: those of its owners."""
+        """Resource ids of the owners, in canonical form."""
         return frozenset(map(resource_id, self.owners)) | self.partner_resources
 
     def has_any_tag(self, tags: Collection[str]) -> bool:
-        """Tell whether at least one of the tags is the event's; True for no tags, as that filters nothing."""
+        """Return True when the event has at least one of the tags, and for no tags, as that filters nothing."""
         return not tags or not self.tags.isdisjoint(tags)
 
 
 def is_event(value: object) -> TypeGuard[dict[str, object]]:
-    """Tell whether a decoded line is an event: a JSON object with an `eid`, whatever its value."""
+    """Return True for a decoded line that is an event: a JSON object with an `eid`, whatever its value."""
     return isinstance(value, dict) and "eid" in value
 
 
 def ownership(event: Mapping[str, object], *, default_channel: str) -> Ownership:
-    """Read whose an event is. Takes any JSON values anywhere and raises nothing.
+    """Return the owners of an event. It takes any JSON values anywhere and raises nothing.
 
     Args:
-        event: A decoded line for which `is_event` is True.
-        default_channel: Id of the channel of events that name none.
+        event: a decoded line for which `is_event` is True.
+        default_channel: id of the channel of events that name none.
     """
     return Ownership(event, default_channel)
 
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """Where the events of one version say whose they are."""
+    """The places where events of one version name their owners."""
 
     partners: _Reader
     tags: _Reader
@@ -104,7 +104,7 @@ class _Rules:
 
 
 def _flat(value: object) -> list[object]:
-    """List what a value holds that may be missing, bare, a list or a list of lists, in the order written."""
+    """Return the items of a value that may be missing, bare, a list or a list of lists, in the order written."""
     if not isinstance(value, list):
         return [] if value is None else [value]
     for item in value:

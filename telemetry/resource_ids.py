@@ -15,10 +15,10 @@ _CACHED_OWNERS: Final = 8192
 
 
 def resource_id(owner: str) -> str:
-    """Give the resource id of a partner or a channel.
+    """Return the resource id of a partner or a channel.
 
     Args:
-        owner: The id as it is written in events; any string, lone surrogates included.
+        owner: the id as it is written in events; any string, lone surrogates included.
 
     Returns:
         The first 32 hex digits (128 bits), in lower case, of the SHA-1 of the id in UTF-8.
@@ -27,13 +27,13 @@ def resource_id(owner: str) -> str:
 
 
 def canonical_resource_id(text: str) -> str:
-    """Give the one form under which a resource id is compared.
+    """Return the one form under which a resource id is compared.
 
     The full SHA-1 of an id is an alias of its first 32 digits. Some programs drop the leading zeros of the full form,
     so 33 to 40 hex digits are a full SHA-1 that lost them. Exactly 32 digits are always the short form.
 
     Args:
-        text: A resource id as a caller or an event wrote it.
+        text: a resource id as a caller or an event wrote it.
 
     Returns:
         32 hex digits in lower case when `text` is 32 to 40 hex digits, else `text` unchanged: it is opaque.

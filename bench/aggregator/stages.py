@@ -42,7 +42,7 @@ _STAGES: Final = {
     "owners": ("telemetry.ownership", "telemetry.resource_ids"),
     "select": (f"{_SCAN}selecting",),
     "count": (f"{_SCAN}census",),
-    "tally": (f"{_SCAN}tally", "telemetry.occurrence"),
+    "tally": (f"{_SCAN}tally", "telemetry.event_metadata"),
     "deflate": (
         "services.aggregator.archive.deflate",
         "services.aggregator.archive.member",

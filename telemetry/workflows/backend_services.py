@@ -21,7 +21,7 @@ _SERVER_ERROR: Final = 500
 
 
 def backend_services(session: Session) -> Iterator[Event]:
-    """Give the events of one service from its start to its stop, in the order in which they happen."""
+    """Yield the events of one service from its start to its stop, in the order in which they happen."""
     service = session.pick(_SERVICES)
     about = {"id": service.pid, "type": "Service", "ver": service.version}
     ready = audit(("status",), state="Ready", previous="")
@@ -38,7 +38,7 @@ def backend_services(session: Session) -> Iterator[Event]:
 
 
 def _answer(session: Session, service: Producer) -> Iterator[Event]:
-    """Answer one request; what is logged meanwhile carries the request's id."""
+    """Yield the events of one answered request; log events carry the id of the request."""
     request = [{"type": "Request", "id": session.new_id()}]
     method, path = session.pick(_CALLS)
     status, milliseconds, size = session.pick(_STATUSES), session.number(2, 1500), session.number(100, 60_000)

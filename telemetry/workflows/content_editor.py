@@ -1,4 +1,4 @@
-"""The workflow of the content editor: from the portal into the editor, and with the content to review."""
+"""The workflow of the content editor: from the portal into the editor, then to the review of the content."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -17,9 +17,9 @@ _STAGE: Final = "stage-editor"
 
 
 def content_editor(session: Session) -> Iterator[Event]:
-    """Give the events of writing one piece of content, in the order in which they happen.
+    """Yield the events of writing one piece of content, in the order in which they happen.
 
-    Only the editor says that it ends; the portal's session around it does not.
+    Only the editor sends an END; the session of the portal around it sends none.
     """
     content = session.content("Content")
     visit = [{"type": "session", "id": session.id}]
@@ -45,7 +45,7 @@ def _edit(session: Session, content: dict[str, object]) -> Iterator[Event]:
 
 
 def _add_asset(session: Session, content: dict[str, object]) -> Iterator[Event]:
-    """Search for an asset and put it into the content; sometimes take it out again."""
+    """Yield the events of searching an asset and adding it to the content; sometimes also of removing it again."""
     search_id = session.new_id()
     found = [{"type": "session", "id": session.id}, {"type": "search", "id": search_id}]
     yield session.event(_EDITOR, "INTERACT", interact("CLICK", "asset-browser", _STAGE), about=content)

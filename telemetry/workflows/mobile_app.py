@@ -16,7 +16,7 @@ _MOST_IN_CONTENT: Final = 8
 
 
 def mobile_app(session: Session) -> Iterator[Event]:
-    """Give the events of the app from its start to its end, in the order in which they happen."""
+    """Yield the events of the app from its start to its end, in the order in which they happen."""
     device = {"os": "Android 13", "make": session.pick(_MODELS), "mem": 4, "idisk": 24.6, "edisk": 0, "scrn": 5.5}
     opening = {"type": "app", "mode": "", "pageid": "home", "dspec": device}
     return session.span(_HOME, opening, _app(session))

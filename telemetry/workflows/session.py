@@ -1,4 +1,4 @@
-"""The frame that a session gives to its events: who, on which device, through which program, for whom, when."""
+"""Sessions: they give their events an actor, a device, a program, an owner and a time."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ _CONTENTS: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose the events of a session are.
+    """The owner of the events of a session.
 
     Attributes:
-        channel: The channel's id; blank when the events shall name none.
-        partners: Ids of the partners, written into the correlation data of each event.
-        tags: Program tags.
+        channel: the channel's id; blank when the events name none.
+        partners: ids of the partners, written into the correlation data of each event.
+        tags: program tags.
     """
 
     channel: str
@@ -34,11 +34,11 @@ class Producer:
     """A program that sends events.
 
     Attributes:
-        id: The product that it is part of.
-        pid: The program itself.
-        version: Its version.
-        env: The part of the product in which its events happen.
-        is_system: True when the program itself acts, False when its user does.
+        id: the product that it is part of.
+        pid: the program itself.
+        version: its version.
+        env: the part of the product in which its events happen.
+        is_system: true when the program itself acts, False when its user does.
     """
 
     id: str
@@ -49,12 +49,12 @@ class Producer:
 
 
 class Session:
-    """Makes the events of one session: one user on one device, whose clock goes on with each event.
+    """One session: one user on one device, whose clock advances with each event.
 
     Args:
-        owner: Whose the events are.
-        started: What the device's clock shows at the start; the first event comes up to 20 s later.
-        seed: Decides every choice, also those that the workflows make: the same seed gives the same session.
+        owner: the owner of the events.
+        started: what the device's clock shows at the start; the first event comes up to 20 s later.
+        seed: decides every choice, also those that the workflows make: the same seed gives the same session.
     """
 
     def __init__(self, owner: Owner, *, started: datetime, seed: str) -> None:
@@ -117,7 +117,7 @@ class Session:
         *,
         about: Mapping[str, object] | None = None,
     ) -> Iterator[Event]:
-        """Put a START before some events and its END behind them.
+        """Yield a START, some events, and the END that belongs to the START.
 
         Args:
             producer: The program that sends START and END.
@@ -138,11 +138,11 @@ class Session:
         return lowest + int(self._random.random() * (highest - lowest + 1))
 
     def pick(self, values: Sequence[Value]) -> Value:
-        """Choose one of some values."""
+        """Choose one of the values."""
         return values[int(self._random.random() * len(values))]
 
     def happens(self, probability: float) -> bool:
-        """Decide whether something happens, of a probability from 0 to 1."""
+        """Return True with a probability from 0 to 1."""
         return self._random.random() < probability
 
     def new_id(self) -> str:

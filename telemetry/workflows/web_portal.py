@@ -1,4 +1,4 @@
-"""The workflow of the web portal: a session that never says when it ends."""
+"""The workflow of the web portal: a session without an END."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -15,9 +15,9 @@ _AGENT: Final = {"agent": "Firefox", "ver": "128.0", "system": "Linux", "platfor
 
 
 def web_portal(session: Session) -> Iterator[Event]:
-    """Give the events of a visit to the portal, in the order in which they happen.
+    """Yield the events of a visit to the portal, in the order in which they happen.
 
-    There is no event for its end, so the first events of a visit are a complete visit too.
+    A visit has no END, so its first events alone are a complete visit too.
     """
     if session.happens(0.2):
         user = {"id": session.new_id(), "type": "User"}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from services.aggregator.scan.lines import lines_of
 from services.aggregator.scan.tally import Tally
-from telemetry.line import decode_briefly
+from telemetry.line import decode_metadata
 from telemetry.ownership import is_event
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Census:
         """The block, counted."""
         [tally] = self.tallies
         found = [*lines_of(block)]
-        decoded = decode_briefly([line for _, line in found])
+        decoded = decode_metadata([line for _, line in found])
         events = [event for event in decoded if is_event(event)]
         if len(events) < len(decoded):
             for (start, line), event in zip(found, decoded, strict=True):

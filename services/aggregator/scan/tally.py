@@ -6,7 +6,7 @@ from array import array
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from telemetry.occurrence import event_times, message_ids, schema_versions
+from telemetry.event_metadata import event_times, message_ids, schema_versions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

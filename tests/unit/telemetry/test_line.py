@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from telemetry.line import UNREADABLE, decode, decode_all, decode_briefly
-from telemetry.occurrence import event_time, message_id, schema_version
+from telemetry.event_metadata import event_time, message_id, schema_version
+from telemetry.line import UNREADABLE, decode, decode_all, decode_metadata
 from telemetry.ownership import is_event, ownership
 
 Json = Callable[[bool], str]
@@ -137,7 +137,7 @@ ODD = st.sampled_from(
 def test_lines_are_decoded_together_as_alone(lines: list[bytes]) -> None:
     alone = [*map(decode, lines)]
     assert [*map(said, decode_all(lines))] == [*map(said, alone)]
-    assert [*map(happened, decode_briefly(lines))] == [*map(happened, alone)]
+    assert [*map(happened, decode_metadata(lines))] == [*map(happened, alone)]
 
 
 def happened(value: object) -> tuple[object, ...]:

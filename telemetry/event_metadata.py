@@ -1,4 +1,4 @@
-"""What an event says of itself, whoever's it is: when it happened, its id, its version."""
+"""The metadata of an event, whoever owns it: when it happened, its id, its version."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,10 +16,10 @@ _LONGEST_VERSION: Final = 16
 
 
 def event_time(event: _Event) -> int | None:
-    """When the device says that the event happened, in ms since 1970; None when it does not say.
+    """Return when the event happened by the clock of its device, in ms since 1970; None when the event does not say.
 
-    `ets` of every version, in ms; where it is missing or 0, as in old files, `ts` of 1.0 and 2.x: ISO 8601 with its
-    offset from UTC.
+    That is `ets` in every version, in ms. Where it is missing or 0, as in old files, it is `ts` of 1.0 and 2.x: ISO
+    8601 with its offset from UTC.
     """
     ets = event.get("ets")
     if isinstance(ets, int | float) and 0 < ets < _LATEST_MS:
@@ -36,42 +36,42 @@ def event_time(event: _Event) -> int | None:
 
 
 def message_id(event: _Event) -> str | None:
-    """The `mid` of 2.x and 3.x, which ought to be an event's own; None when it has none."""
+    """Return the `mid` of 2.x and 3.x, which ought to be unique; None when the event has none."""
     mid = event.get("mid")
     return mid if isinstance(mid, str) and mid else None
 
 
 def schema_version(event: _Event) -> str:
-    """The `ver` as it is written, or "none"; no longer than any real one."""
+    """Return the `ver` as it is written, cut to the length of the longest real one; "none" when there is none."""
     version = event.get("ver")
     return version[:_LONGEST_VERSION] if isinstance(version, str) and version else UNVERSIONED
 
 
 def event_times(events: Sequence[_Event]) -> list[int]:
-    """The event_time of each that has one."""
-    stamps = _every(events, "ets", int)
+    """Return the `event_time` of each event that has one."""
+    stamps = _member_of_all(events, "ets", int)
     if stamps and min(stamps) > 0 and max(stamps) < _LATEST_MS:
         return stamps
     return [moment for moment in map(event_time, events) if moment is not None]
 
 
 def message_ids(events: Sequence[_Event]) -> list[str]:
-    """The message_id of each that has one."""
-    return _every(events, "mid", str) or [mid for mid in map(message_id, events) if mid]
+    """Return the `message_id` of each event that has one."""
+    return _member_of_all(events, "mid", str) or [mid for mid in map(message_id, events) if mid]
 
 
 def schema_versions(events: Sequence[_Event]) -> Counter[str]:
-    """How many events are of each schema_version."""
-    counted = Counter(_every(events, "ver", str))
+    """Count the events of each `schema_version`."""
+    counted = Counter(_member_of_all(events, "ver", str))
     if counted and max(map(len, counted)) <= _LONGEST_VERSION:
         return counted
     return Counter(map(schema_version, events))
 
 
-def _every(events: Sequence[_Event], key: str, kind: type[_T]) -> list[_T] | None:
-    """The same member of all events, which costs little for many at once.
+def _member_of_all(events: Sequence[_Event], key: str, kind: type[_T]) -> list[_T] | None:
+    """Return one member of all events, which costs little for many at once.
 
-    None unless each event has it, of exactly this type, and neither blank nor 0.
+    Return None unless each event has it, of exactly this type, and neither blank nor 0.
     """
     try:
         found = [*map(itemgetter(key), events)]

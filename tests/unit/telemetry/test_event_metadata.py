@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry.occurrence import (
+from telemetry.event_metadata import (
     event_time,
     event_times,
     message_id,
