@@ -14,7 +14,7 @@ from admin.keys import bind_subject, keys_app, rotate_pepper, unbind_subject
 from admin.preparation import buckets, migrate, topics
 from admin.test_issuer import app as test_issuer_app
 from exhaust.errors import ConfigurationError, ErrorCode, ExhaustError
-from exhaust.violations import wrong_settings
+from exhaust.violations import settings_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         typer.echo(f"exhaustctl: {error}", err=True)
         raise SystemExit(2) from None
     except (ValidationError, SettingsError) as error:
-        for sentence in wrong_settings(error):
+        for sentence in settings_errors(error):
             typer.echo(f"exhaustctl: {sentence}", err=True)
         raise SystemExit(2) from None
 

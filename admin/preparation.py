@@ -8,7 +8,7 @@ import typer
 
 from admin.connection import on_database
 from exhaust.domain.catalogue import load_catalogue
-from exhaust.domain.object_keys import lifetimes
+from exhaust.domain.object_keys import expiry_by_prefix
 from exhaust.kafka.topics import create_topics
 from exhaust.postgres.migrate import migrate as migrate_database
 from exhaust.s3.store import open_objects
@@ -39,7 +39,7 @@ def buckets() -> None:
         async with open_objects(settings) as objects:
             names = (settings.s3_raw_bucket, settings.s3_exhaust_bucket)
             created = [name for name in names if await objects.create_bucket(name)]
-            await objects.expire(settings.s3_exhaust_bucket, lifetimes(retention))
+            await objects.expire(settings.s3_exhaust_bucket, expiry_by_prefix(retention))
             return created
 
     created = asyncio.run(run())

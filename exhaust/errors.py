@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class ErrorCode(StrEnum):
-    """Every code that leaves the system. The first block is documented by the API, the rest is ours."""
+    """The error codes that leave the system. The API documents the first block, the rest is ours."""
 
     INVALID_DATA_ERROR = "INVALID_DATA_ERROR"
     INVALID_DATE = "INVALID_DATE"
@@ -78,16 +78,16 @@ class ExhaustError(Exception):
 
     @property
     def retryable(self) -> bool:
-        """Whether the same call may succeed later without anybody changing anything."""
+        """True when the same call may succeed later without anybody changing anything."""
         return self.code in RETRYABLE
 
 
 class ConfigurationError(Exception):
-    """A file that the process needs cannot be used; the message says what, where and what to do."""
+    """An unusable configuration file. The message says what is wrong, where, and what to do."""
 
 
 class SourceObjectError(ExhaustError):
-    """A raw object that cannot be exported; the day fails and names the object."""
+    """A raw object that cannot be exported. The day fails and the error names the object."""
 
     def __init__(self, code: ErrorCode, source_object: str, message: str) -> None:
         super().__init__(code, f"{source_object}: {message}")
@@ -99,5 +99,5 @@ class SourceObjectError(ExhaustError):
 
 
 def unavailable(what: str) -> ExhaustError:
-    """The error for a dependency that does not answer now."""
+    """Return the error for a dependency that does not answer now."""
     return ExhaustError(ErrorCode.SERVICE_UNAVAILABLE, f"{what} does not answer; try again in a few seconds")

@@ -19,7 +19,7 @@ _TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16
 
 
 def configure_logging(service: str, level: str) -> None:
-    """Log JSON lines to standard output, libraries' warnings included.
+    """Log JSON lines to standard output, including the warnings of libraries.
 
     Args:
         service: name of the process, in every line.
@@ -66,14 +66,14 @@ def _dumps(value: object, **_: object) -> str:
 
 
 def traceparent_from(header: str | None) -> str:
-    """The caller's trace context when it is a valid one, else a new one (W3C Trace Context, 3.2)."""
+    """Return the trace context of the caller when it is valid, else a new one (W3C Trace Context, 3.2)."""
     if header and _TRACEPARENT.fullmatch(header):
         return header
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
 
 
 def bind_trace(traceparent: str, **ids: object) -> None:
-    """Show these ids in every following log line of this task."""
+    """Add these ids to every following log line of this task."""
     structlog.contextvars.clear_contextvars()
     trace_id = traceparent.split("-")[1] if _TRACEPARENT.fullmatch(traceparent) else ""
     structlog.contextvars.bind_contextvars(trace_id=trace_id, **ids)

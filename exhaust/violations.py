@@ -1,4 +1,4 @@
-"""What pydantic finds wrong, in words that hold the places and never a value: one may be a secret."""
+"""Validation errors of pydantic as text: it names the places and never a value, which may be a secret."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _FIELD: Final = re.compile(r'for field "(\w+)"')
 
 
 def violations(error: ValidationError) -> list[tuple[tuple[int | str, ...], str]]:
-    """Every violation: its place, from the outside in, and what is wrong there."""
+    """Return each violation: its place, from the outside in, and what is wrong there."""
     return [
         (found["loc"], found["msg"])
         for found in error.errors(include_url=False, include_input=False, include_context=False)
     ]
 
 
-def in_one_line(error: ValidationError) -> str:
-    """All violations, as `day/events: what is wrong; …`."""
+def violations_text(error: ValidationError) -> str:
+    """Join all violations into one line: `day/events: what is wrong; …`."""
     return "; ".join(f"{'/'.join(map(str, place))}: {what}" for place, what in violations(error))
 
 
-def wrong_settings(error: ValidationError | SettingsError) -> Iterator[str]:
-    """A sentence for each setting that is missing or wrong."""
+def settings_errors(error: ValidationError | SettingsError) -> Iterator[str]:
+    """Yield a sentence for each setting that is missing or wrong."""
     if not isinstance(error, ValidationError):
         field = _FIELD.search(str(error))
         yield f"{_variable(field[1]) if field else 'a setting'}: this is no JSON; set it in the environment"

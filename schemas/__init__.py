@@ -1,1 +1,1 @@
-"""The contract: whatever crosses a process boundary. Imports nothing else of this project."""
+"""The contract: whatever crosses a process boundary. It imports nothing else of this project."""

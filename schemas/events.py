@@ -48,7 +48,7 @@ class CloudEvent:
     data: bytes
 
     def headers(self) -> list[tuple[str, bytes]]:
-        """The Kafka headers, with the names of the CloudEvents Kafka binding (3.2.3)."""
+        """Return the Kafka headers, with the names of the CloudEvents Kafka binding (3.2.3)."""
         attributes = {
             "ce_specversion": "1.0",
             "ce_id": self.id,
@@ -65,12 +65,12 @@ class _Data(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     def to_json(self) -> bytes:
-        """The event's data as it travels."""
+        """Return the data of the event as JSON, as it travels."""
         return self.model_dump_json(exclude_none=True).encode()
 
 
 class DatasetRequested(_Data):
-    """dataset.requests: an accepted request, released for aggregation.
+    """The event of dataset.requests: an accepted request, released for aggregation.
 
     Attributes:
         owner: plain id of the partner or channel whose resource it is, where the caller said it; it speeds the search.
@@ -87,7 +87,7 @@ class DatasetRequested(_Data):
 
 
 class DayRequested(DatasetRequested):
-    """dataset.days: one day to be built; it carries the whole request, so that the last day can assemble."""
+    """The event of dataset.days: one day to build. It carries the whole request, so that the last day can assemble."""
 
     day: date
 
@@ -128,7 +128,7 @@ class FinishedArchive(_Data):
 
 
 class Failure(_Data):
-    """Why a request failed, safe to show to the partner."""
+    """The reason why a request failed, safe to show to the partner."""
 
     code: str
     message: str
@@ -142,7 +142,7 @@ class _Completion(_Data):
 
 
 class Progress(_Completion):
-    """dataset.completions: the request is being worked on; with `day` when one more is finished."""
+    """An event of dataset.completions: work on the request goes on; `day` is set when one more day is finished."""
 
     status: Literal["inprogress"] = "inprogress"
     daystotal: Annotated[int, Field(ge=1)]
@@ -150,14 +150,14 @@ class Progress(_Completion):
 
 
 class Completed(_Completion):
-    """dataset.completions: the download exists."""
+    """An event of dataset.completions: the download exists."""
 
     status: Literal["complete"] = "complete"
     archive: FinishedArchive
 
 
 class Failed(_Completion):
-    """dataset.completions: this attempt ended without a download."""
+    """An event of dataset.completions: this attempt ended without a download."""
 
     status: Literal["failed"] = "failed"
     error: Failure

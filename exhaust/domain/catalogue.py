@@ -15,7 +15,7 @@ from exhaust.errors import ConfigurationError
 if TYPE_CHECKING:
     from pathlib import Path
 
-RESERVED_IDS: Final = frozenset({"requests"})  # /v2/datasets/requests/… is another operation
+RESERVED_IDS: Final = frozenset({"requests"})  # /v2/datasets/requests/… names other operations
 
 
 class CatalogueError(ConfigurationError):
@@ -23,7 +23,7 @@ class CatalogueError(ConfigurationError):
 
 
 class Layout(StrEnum):
-    """How a dataset's raw objects lie in the bucket."""
+    """The layout of the raw objects of a dataset in the bucket."""
 
     SHARED = "shared"
     RESOURCE = "resource"
@@ -58,12 +58,12 @@ class Catalogue:
     by_name: dict[str, Dataset]
 
     def find(self, name: str) -> Dataset | None:
-        """The dataset with this id or alias."""
+        """Return the dataset with this id or alias; None when there is none."""
         return self.by_name.get(name)
 
 
 def parse_catalogue(text: str, where: str) -> Catalogue:
-    """Check the text of a catalogue file.
+    """Parse and check the text of a catalogue file.
 
     Args:
         text: TOML.

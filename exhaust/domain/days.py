@@ -1,4 +1,4 @@
-"""Days and ranges of days, as callers write them in a path."""
+"""Days and ranges of days, and how callers write them in a path."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class DayRange:
 
 
 def parse_day(text: str, name: str) -> date:
-    """Read a day written as YYYY-MM-DD.
+    """Parse a day written as YYYY-MM-DD.
 
     Args:
         text: what the caller wrote.
@@ -51,7 +51,7 @@ def parse_day(text: str, name: str) -> date:
 
 
 def requested_days(from_text: str | None, to_text: str | None, *, today: date) -> DayRange:
-    """The range that a request names, with the documented defaults and bounds.
+    """Parse the range of days of a request, with the documented defaults and bounds.
 
     Args:
         from_text: first day, or None for yesterday.
@@ -77,5 +77,5 @@ def requested_days(from_text: str | None, to_text: str | None, *, today: date) -
 
 
 def today_in(zone: ZoneInfo) -> date:
-    """The current day in `zone`."""
+    """Return the current day in a time zone."""
     return datetime.now(zone).date()

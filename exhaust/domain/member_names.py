@@ -1,4 +1,4 @@
-"""Names of the members of an archive: safe to unpack anywhere, made from object keys alone."""
+"""Names of archive members, made from object keys alone and safe to unpack on any system."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def check_member_name(name: str) -> None:
 
 
 def member_name(object_key: str) -> str:
-    """The name of the member that holds a source object's events.
+    """Return the name of the member that holds the events of a source object.
 
     It is the last part of the key without `.gz`, `.zst` or `.zstd`; `.json` is added where no suffix is left.
     Characters that some system cannot have in a file name become `_`, and a very long name is cut.
@@ -60,7 +60,7 @@ def member_name(object_key: str) -> str:
 
 
 def member_names(object_keys: Sequence[str]) -> list[str]:
-    """The member names of a day's source objects, in the same order, no two alike.
+    """Return the member names of the source objects of a day, in the same order and all different.
 
     A name that an earlier key took gets `-2`, `-3`, … before its suffix. Letter case does not tell names apart, as it
     does not on every file system that an archive is unpacked on.
@@ -81,7 +81,7 @@ def member_names(object_keys: Sequence[str]) -> list[str]:
 
 
 def _problem(name: str) -> str | None:
-    """What is wrong with a member's name, or None."""
+    """Return the rule that a member name breaks, or None."""
     problems = {
         "is empty": not name,
         f"is longer than {MAX_NAME_BYTES} bytes": len(name.encode(errors="surrogatepass")) > MAX_NAME_BYTES,
@@ -95,7 +95,7 @@ def _problem(name: str) -> str | None:
 
 
 def _split(name: str) -> tuple[str, str]:
-    """Stem and suffix; a name without a suffix has `.json`."""
+    """Split a name into stem and suffix; a name without a suffix gets `.json`."""
     stem, dot, suffix = name.rpartition(".")
     if not stem or not suffix or len(suffix.encode()) > _MAX_MADE_BYTES // 2:
         return name, ".json"
@@ -103,5 +103,5 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def _cut(text: str, limit: int) -> str:
-    """At most `limit` bytes of the text, whole characters only."""
+    """Cut a text to at most `limit` bytes of UTF-8, whole characters only."""
     return text.encode()[:limit].decode(errors="ignore")

@@ -1,4 +1,4 @@
-"""Where things lie in the exhaust bucket.
+"""Keys of the objects in the exhaust bucket.
 
 `days/<dataset>/<resource>/<day>/<fingerprint>.zip`, and the same with `records/` and `.json`: a day archive and its
 record. The archive has its local header as a member of a download before it, which unzip calls extra bytes. The record
@@ -25,8 +25,8 @@ _MARGIN: Final = timedelta(days=2)
 _PART: Final = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 
 
-def lifetimes(retention: timedelta) -> dict[str, timedelta]:
-    """How long objects are kept, by what their keys begin with.
+def expiry_by_prefix(retention: timedelta) -> dict[str, timedelta]:
+    """Return how long objects are kept, by the prefix of their keys.
 
     Args:
         retention: how long a finished download can be had.
@@ -35,7 +35,7 @@ def lifetimes(retention: timedelta) -> dict[str, timedelta]:
 
 
 def day_archive_key(dataset: str, resource: str, day: date, fingerprint: str) -> str:
-    """The key of a day archive.
+    """Return the key of a day archive.
 
     Raises:
         ValueError: a part could leave its place in the key.
@@ -44,7 +44,7 @@ def day_archive_key(dataset: str, resource: str, day: date, fingerprint: str) ->
 
 
 def day_record_key(dataset: str, resource: str, day: date, fingerprint: str) -> str:
-    """The key of a day archive's record.
+    """Return the key of the record beside a day archive.
 
     Raises:
         ValueError: a part could leave its place in the key.
@@ -52,38 +52,38 @@ def day_record_key(dataset: str, resource: str, day: date, fingerprint: str) -> 
     return f"{RECORDS}{_place(dataset, resource, day, fingerprint)}.json"
 
 
-def request_folder(request_id: UUID) -> str:
-    """What all keys of a request begin with; ends in a slash."""
+def request_prefix(request_id: UUID) -> str:
+    """Return the prefix of all keys of a request; it ends in a slash."""
     return f"{REQUESTS}{request_id}/"
 
 
-def request_prefix(request_id: UUID, attempt: int) -> str:
-    """What the keys of one attempt at a request begin with; ends in a slash."""
-    return f"{request_folder(request_id)}attempt-{attempt}/"
+def attempt_prefix(request_id: UUID, attempt: int) -> str:
+    """Return the prefix of the keys of one attempt at a request; it ends in a slash."""
+    return f"{request_prefix(request_id)}attempt-{attempt}/"
 
 
 def day_markers_prefix(request_id: UUID, attempt: int) -> str:
-    """What the keys of the attempt's day markers begin with: its listing shows the finished days. Ends in a slash."""
-    return f"{request_prefix(request_id, attempt)}days/"
+    """Return the prefix of the day markers of an attempt: listing it shows the finished days. It ends in a slash."""
+    return f"{attempt_prefix(request_id, attempt)}days/"
 
 
 def day_marker_key(request_id: UUID, attempt: int, day: date) -> str:
-    """The key of the marker that a day of the attempt is finished."""
+    """Return the key of the marker that says that a day of the attempt is finished."""
     return f"{day_markers_prefix(request_id, attempt)}{day.isoformat()}.json"
 
 
 def outer_archive_name(dataset: str, first: date, last: date) -> str:
-    """The file name of a download: `<dataset>_<first day>_<last day>.zip`."""
+    """Return the file name of a download: `<dataset>_<first day>_<last day>.zip`."""
     return f"{dataset}_{first.isoformat()}_{last.isoformat()}.zip"
 
 
 def outer_archive_key(request_id: UUID, attempt: int, dataset: str, first: date, last: date) -> str:
-    """The key of the attempt's download.
+    """Return the key of the download of an attempt.
 
     Raises:
         ValueError: the dataset's id could leave its place in the key.
     """
-    return request_prefix(request_id, attempt) + outer_archive_name(_part(dataset), first, last)
+    return attempt_prefix(request_id, attempt) + outer_archive_name(_part(dataset), first, last)
 
 
 def _place(dataset: str, resource: str, day: date, fingerprint: str) -> str:

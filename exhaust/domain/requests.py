@@ -1,4 +1,4 @@
-"""What a partner asks for, and the life of the asking.
+"""Requests: what a partner asks for, and the states that a request goes through.
 
 Completion events come twice, late and in any order. A request therefore has a standing that only ever moves
 forward: by attempt first, by rank within an attempt second. The greatest standing that was ever reported is the
@@ -28,7 +28,7 @@ _RESOURCE_ID: Final = re.compile(r"(?!\.+$)[A-Za-z0-9._-]{1,128}", re.ASCII)  # 
 
 
 class State(StrEnum):
-    """Where a request stands. SUBMITTED waits in the outbox and is `inprogress` on the wire."""
+    """The state of a request. SUBMITTED waits in the outbox and is `inprogress` on the wire."""
 
     SUBMITTED = "submitted"
     INPROGRESS = "inprogress"
@@ -37,17 +37,17 @@ class State(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Order within an attempt. COMPLETE outranks FAILED: a download that exists is the better truth."""
+        """The order within an attempt. COMPLETE outranks FAILED: a download that exists is the better truth."""
         return list(State).index(self)
 
     @property
     def is_terminal(self) -> bool:
-        """Whether nothing more happens in this attempt."""
+        """True when nothing more happens in this attempt."""
         return self in {State.COMPLETE, State.FAILED}
 
     @property
     def wire(self) -> str:
-        """The documented word: inprogress, complete or failed."""
+        """The documented word of the API: inprogress, complete or failed."""
         return State.INPROGRESS if self is State.SUBMITTED else self
 
 
@@ -73,7 +73,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class DatasetRequest:
-    """One accepted request, without the person who made it.
+    """An accepted request, without the person who made it.
 
     Attributes:
         dataset: the dataset's own id, never an alias.
@@ -89,7 +89,7 @@ class DatasetRequest:
 
 
 def parse_request_id(text: str) -> UUID:
-    """A request id as written in a path.
+    """Parse a request id as written in a path.
 
     Raises:
         ExhaustError: INVALID_REQUESTID when it cannot be one.
@@ -101,12 +101,12 @@ def parse_request_id(text: str) -> UUID:
 
 
 def unknown_request() -> ExhaustError:
-    """The one error for a request id that is malformed, unknown or somebody else's."""
+    """Return the one error for a request id that is malformed, unknown or foreign."""
     return ExhaustError(ErrorCode.INVALID_REQUESTID, "there is no request with this requestid; check it")
 
 
 def parse_resource(text: str) -> str:
-    """The canonical form of a resource id as written in a path.
+    """Parse a resource id as written in a path into its canonical form.
 
     Raises:
         ExhaustError: INVALID_DATA_ERROR when it is not 1 to 128 of A-Z a-z 0-9 . _ - or has nothing but dots.
@@ -120,7 +120,7 @@ def parse_resource(text: str) -> str:
 
 
 def parse_tags(tags: Iterable[str]) -> tuple[str, ...]:
-    """Tags sorted and without repetition.
+    """Check tags, sort them and drop repetitions.
 
     Raises:
         ExhaustError: INVALID_DATA_ERROR for an empty tag, a tag that is too long, or too many.

@@ -15,7 +15,7 @@ from pydantic_settings import SettingsError
 
 from exhaust.errors import ConfigurationError, ExhaustError
 from exhaust.process.watchdog import start_watchdog
-from exhaust.violations import wrong_settings
+from exhaust.violations import settings_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -59,7 +59,7 @@ def run_process(serve: Callable[[], Coroutine[None, None, None]]) -> None:
     try:
         uvloop.run(serve())
     except (ValidationError, SettingsError) as error:
-        sys.stderr.writelines(f"{sentence}\n" for sentence in wrong_settings(error))
+        sys.stderr.writelines(f"{sentence}\n" for sentence in settings_errors(error))
         sys.exit(USAGE_EXIT_CODE)
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from exhaust.domain.days import DayRange
-from exhaust.domain.object_keys import day_marker_key, day_markers_prefix, outer_archive_key, request_prefix
+from exhaust.domain.object_keys import attempt_prefix, day_marker_key, day_markers_prefix, outer_archive_key
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.s3.multipart import MIN_PART
 from exhaust.s3.store import ObjectExistsError, ObjectMissingError
@@ -61,7 +61,7 @@ class Assembler:
         keys = [day_marker_key(wanted.requestid, wanted.attempt, day) for day in days]
         if not present.issuperset(keys):
             return None
-        outcome_key = f"{request_prefix(wanted.requestid, wanted.attempt)}outcome.json"
+        outcome_key = f"{attempt_prefix(wanted.requestid, wanted.attempt)}outcome.json"
         try:
             return FinishedArchive.model_validate_json(await self._objects.get(self._bucket, outcome_key))
         except ObjectMissingError:

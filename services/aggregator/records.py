@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.kafka.records import RejectedRecordError
-from exhaust.violations import in_one_line
+from exhaust.violations import violations_text
 from schemas.events import DatasetRequested, DayRequested
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def decode_record(record: Record, kind: type[Wanted]) -> Wanted:
     try:
         wanted = kind.model_validate_json(record.value)
     except ValidationError as error:
-        raise RejectedRecordError(f"not an event of {record.topic}: {in_one_line(error)}") from error
+        raise RejectedRecordError(f"not an event of {record.topic}: {violations_text(error)}") from error
     if wanted.fromdate > wanted.todate:
         raise RejectedRecordError(f"fromdate {wanted.fromdate} is after todate {wanted.todate}")
     return wanted

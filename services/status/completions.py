@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from exhaust.errors import ExhaustError
 from exhaust.kafka.records import RejectedRecordError
 from exhaust.logs import bind_trace
-from exhaust.violations import in_one_line
+from exhaust.violations import violations_text
 from schemas.events import COMPLETION
 from services.status.request_states import RefusedCompletionError
 
@@ -43,7 +43,7 @@ class CompletionConsumer:
         try:
             completion = COMPLETION.validate_json(record.value)
         except ValidationError as error:
-            raise RejectedRecordError(f"not a completion event: {in_one_line(error)}") from error
+            raise RejectedRecordError(f"not a completion event: {violations_text(error)}") from error
         event_id = record.header("ce_id")
         if not event_id:
             raise RejectedRecordError("the header ce_id is missing")

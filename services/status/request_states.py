@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from exhaust.domain.object_keys import request_prefix
+from exhaust.domain.object_keys import attempt_prefix
 from exhaust.domain.requests import Standing, State
 from exhaust.errors import ErrorCode
 from exhaust.postgres import outbox
@@ -134,7 +134,7 @@ def _reported(completion: Completion) -> Standing:
         case Progress():
             return Standing(completion.attempt, State.INPROGRESS)
         case Completed():
-            prefix = request_prefix(completion.requestid, completion.attempt)
+            prefix = attempt_prefix(completion.requestid, completion.attempt)
             name = completion.archive.key.removeprefix(prefix)
             if name == completion.archive.key or not _PLAIN_NAME.fullmatch(name):
                 raise RefusedCompletionError(f"the archive of request {completion.requestid} lies outside its prefix")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
-from exhaust.domain.object_keys import request_folder
+from exhaust.domain.object_keys import request_prefix
 from exhaust.domain.requests import State, parse_request_id, unknown_request
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http.endpoint import Answer
@@ -57,7 +57,7 @@ class UpdateCalls:
 
     async def _archive(self, request_id: UUID, url: str) -> dict[str, object]:
         """The object that the URL names: s3://bucket/key, http(s)://host/bucket/key, or a key alone."""
-        folder = request_folder(request_id)
+        folder = request_prefix(request_id)
         try:
             path = unquote(urlsplit(url).path) if "://" in url else url
         except ValueError:

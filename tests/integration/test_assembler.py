@@ -18,7 +18,7 @@ import jsonschema_rs
 import pytest
 
 from exhaust.domain.catalogue import Layout
-from exhaust.domain.object_keys import day_markers_prefix, request_prefix
+from exhaust.domain.object_keys import attempt_prefix, day_markers_prefix
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.s3.store import ObjectMissingError
 from services.aggregator.assemble import Assembler
@@ -68,7 +68,7 @@ async def download(dataset: RawDataset, archive: FinishedArchive) -> bytes:
 
 
 async def keys(dataset: RawDataset, wanted: DayRequested) -> list[str]:
-    prefix = request_prefix(wanted.requestid, wanted.attempt)
+    prefix = attempt_prefix(wanted.requestid, wanted.attempt)
     found = dataset.objects.list(dataset.settings.s3_exhaust_bucket, prefix)
     return [info.key.removeprefix(prefix) async for info in found]
 
@@ -83,7 +83,7 @@ async def test_only_the_last_day_assembles(
     archive = await finish(dataset, days[order[-1]])
     assert archive is not None
     assert archive.key == (
-        f"{request_prefix(days[0].requestid, 1)}{dataset.dataset.id}_{DAY}_{DAY + timedelta(days=2)}.zip"
+        f"{attempt_prefix(days[0].requestid, 1)}{dataset.dataset.id}_{DAY}_{DAY + timedelta(days=2)}.zip"
     )
     assert len(await keys(dataset, days[0])) == DAYS + 2
     data = await download(dataset, archive)
@@ -193,7 +193,7 @@ async def test_attempts_do_not_share_their_days(dataset: RawDataset, days: list[
     outcomes = [await finish(dataset, wanted) for wanted in second_attempt]
     assert outcomes[0] is None
     assert outcomes[1] is not None
-    assert outcomes[1].key.startswith(request_prefix(days[0].requestid, 2))
+    assert outcomes[1].key.startswith(attempt_prefix(days[0].requestid, 2))
 
 
 async def test_a_worker_that_died_before_its_outcome_is_repeated(dataset: RawDataset, days: list[DayRequested]) -> None:
@@ -204,10 +204,10 @@ async def test_a_worker_that_died_before_its_outcome_is_repeated(dataset: RawDat
     for wanted in other:
         built = await dataset.build_wanted(wanted)
         await worker(dataset).mark(wanted, built.record)
-    half = f"{request_prefix(other[0].requestid, 5)}{archive.key.rpartition('/')[2]}"
+    half = f"{attempt_prefix(other[0].requestid, 5)}{archive.key.rpartition('/')[2]}"
     await dataset.objects.put(bucket, half, b"half a downl")
     with pytest.raises(ObjectMissingError):
-        await dataset.objects.get(bucket, f"{request_prefix(other[0].requestid, 5)}outcome.json")
+        await dataset.objects.get(bucket, f"{attempt_prefix(other[0].requestid, 5)}outcome.json")
     again = await worker(dataset).assemble_if_last(other[1])
     assert again is not None
     assert again.key == half

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exhaust.domain.object_keys import outer_archive_key, request_prefix
+from exhaust.domain.object_keys import attempt_prefix, outer_archive_key
 from exhaust.domain.requests import State
 from exhaust.postgres import outbox
 from exhaust.postgres.database import Database
@@ -183,7 +183,7 @@ async def test_an_unknown_request_is_refused(states: RequestStates, views: Reque
 @pytest.mark.parametrize(
     "foreign",
     [
-        request_prefix(SOMEBODY_ELSE, 1) + "stolen.zip",
+        attempt_prefix(SOMEBODY_ELSE, 1) + "stolen.zip",
         "days/eks-consumption-raw/somebody/2026-01-01/stolen.zip",
         "{prefix}../../" + f"{SOMEBODY_ELSE}/attempt-1/stolen.zip",
         "{attempt_2}other-attempt.zip",
@@ -196,7 +196,7 @@ async def test_an_archive_outside_the_request_is_refused_and_undone(
     states: RequestStates, views: RequestViews, filing: Filing, database: Database, foreign: str
 ) -> None:
     request_id = await filing.request(days=DAYS, waiting=False)
-    key = foreign.format(prefix=request_prefix(request_id, 1), attempt_2=request_prefix(request_id, 2))
+    key = foreign.format(prefix=attempt_prefix(request_id, 1), attempt_2=attempt_prefix(request_id, 2))
     before = await standing(views, request_id)
     with pytest.raises(RefusedCompletionError, match="outside its prefix"):
         await states.take_in(SOURCE, "1", completed(request_id, key=key))

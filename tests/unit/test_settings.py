@@ -7,7 +7,7 @@ from pydantic_settings import SettingsError
 
 from exhaust.http.connections import ConnectionLimits
 from exhaust.settings import LicenseKeySettings, PostgresSettings, ServiceTokenSettings
-from exhaust.violations import wrong_settings
+from exhaust.violations import settings_errors
 from services.gateway.settings import GatewaySettings
 
 CANARY = "canary-4711"
@@ -123,7 +123,7 @@ def test_a_wrong_setting_is_named_in_one_sentence(
     try:
         GatewaySettings()
     except (ValidationError, SettingsError) as error:
-        [told] = wrong_settings(error)
+        [told] = settings_errors(error)
     else:
         pytest.fail("it was accepted")
     assert told.startswith(sentence)

@@ -6,13 +6,13 @@ from uuid import UUID
 import pytest
 
 from exhaust.domain.object_keys import (
+    attempt_prefix,
     day_archive_key,
     day_marker_key,
     day_markers_prefix,
     day_record_key,
-    lifetimes,
+    expiry_by_prefix,
     outer_archive_key,
-    request_prefix,
 )
 
 DAY = date(2026, 11, 1)
@@ -27,25 +27,25 @@ def test_an_archive_and_its_record_have_one_place() -> None:
 
 
 def test_an_archive_outlives_its_record_by_more_than_a_request() -> None:
-    kept = lifetimes(timedelta(days=7))
+    kept = expiry_by_prefix(timedelta(days=7))
     place = ("d", "r", DAY, "00ff")
     kept_by_key = {
         key: next(kept[start] for start in kept if key.startswith(start))
-        for key in (day_archive_key(*place), day_record_key(*place), request_prefix(REQUEST, 1))
+        for key in (day_archive_key(*place), day_record_key(*place), attempt_prefix(REQUEST, 1))
     }
     assert list(kept_by_key.values()) == [timedelta(days=9), timedelta(days=7), timedelta(days=7)]
 
 
 def test_all_of_an_attempt_lies_under_its_prefix() -> None:
     prefix = "requests/7d0b1c57-3c52-4a2c-8f0a-5f0c4f6f6c11/attempt-2/"
-    assert request_prefix(REQUEST, 2) == prefix
+    assert attempt_prefix(REQUEST, 2) == prefix
     assert day_markers_prefix(REQUEST, 2) == f"{prefix}days/"
     assert day_marker_key(REQUEST, 2, DAY) == f"{prefix}days/2026-11-01.json"
     assert outer_archive_key(REQUEST, 2, "D001", DAY, date(2026, 12, 1)) == f"{prefix}D001_2026-11-01_2026-12-01.zip"
 
 
 def test_no_attempt_has_the_prefix_of_another() -> None:
-    assert not request_prefix(REQUEST, 11).startswith(request_prefix(REQUEST, 1))
+    assert not attempt_prefix(REQUEST, 11).startswith(attempt_prefix(REQUEST, 1))
 
 
 @pytest.mark.parametrize("part", ["", ".", "..", "a/b", "a b", "é", "a\n"])

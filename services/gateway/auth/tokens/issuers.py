@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from yarl import URL
 
 from exhaust.errors import ConfigurationError
-from exhaust.violations import in_one_line
+from exhaust.violations import violations_text
 from services.gateway.auth.tokens.jwks import parse_jwks
 from services.gateway.auth.tokens.keys import UnusableKeyError, VerificationKey, pem_key, read_key_file, secret_key
 from services.gateway.auth.tokens.unverified import MAX_NAME_LENGTH
@@ -91,7 +91,7 @@ def load_issuers(path: Path, environ: Mapping[str, str]) -> tuple[Issuer, ...]:
             f"EXHAUST_TOKEN_ISSUERS names {path}, which cannot be read: {error.strerror}"
         ) from error
     except ValidationError as error:
-        raise TokenIssuersError(f"{path} does not describe issuers: {in_one_line(error)}") from None
+        raise TokenIssuersError(f"{path} does not describe issuers: {violations_text(error)}") from None
     except ValueError as error:
         raise TokenIssuersError(f"{path} is not TOML: {error}") from error
     name, times = Counter(entry.issuer for entry in file.issuer).most_common(1)[0]
