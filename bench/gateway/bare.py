@@ -23,8 +23,7 @@ from exhaust.postgres.grants import RIGHTS
 from exhaust.postgres.license_keys import AUTHENTICATE
 from exhaust.postgres.outbox import PUT
 from exhaust.settings import LicenseKeySettings, PostgresSettings, ProcessSettings
-from services.gateway.filing import INSERT
-from services.gateway.limits import OPEN
+from services.gateway.filing import INSERT, OPEN
 from services.status.request_views import BY_ID
 from telemetry.resource_ids import resource_id
 

@@ -29,7 +29,7 @@ from services.gateway.handlers.download import SynchronousDownloads, Synchronous
 from services.gateway.handlers.register import Registration
 from services.gateway.handlers.status import StatusService
 from services.gateway.handlers.submit import Submission
-from services.gateway.limits import Limits
+from services.gateway.rate_limits import RateLimits
 from services.gateway.relay import Relay
 from services.gateway.settings import GatewaySettings
 
@@ -47,7 +47,7 @@ async def serve() -> None:
         producer = await stack.enter_async_context(open_producer(settings))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         tokens = await stack.enter_async_context(open_token_verifier(settings.token_issuers))
-        limits = Limits(settings, time.monotonic)
+        limits = RateLimits(settings, time.monotonic)
         access = Access(
             KeyStore(database, settings.license_key_peppers), GrantStore(database), catalogue, tokens, limits
         )

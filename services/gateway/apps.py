@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from services.gateway.handlers.register import Registration
     from services.gateway.handlers.status import StatusService
     from services.gateway.handlers.submit import Submission
-    from services.gateway.limits import Limits
+    from services.gateway.rate_limits import RateLimits
 
 # "requests" is a reserved word: what is no dataset operation must not look like one.
 DATASET: Final = "/{datasetId:(?!requests/)[^/]+}"
@@ -45,7 +45,7 @@ class Operations:
 
 
 def public_app(
-    health: Health, operations: Operations, limits: Limits, cors: Cors, metrics: HttpMetrics
+    health: Health, operations: Operations, limits: RateLimits, cors: Cors, metrics: HttpMetrics
 ) -> web.Application:
     """The public listener: the only operations that the outside can reach."""
     submit = endpoint(SUBMIT, operations.submission.submit, metrics)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.postgres import outbox
 from exhaust.postgres.audit import Action, record_action
 from services.gateway.idempotency import Intent, fingerprint_of, once
-from services.gateway.limits import check_open_requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +29,11 @@ _SAME: Final = """
 SELECT request_id FROM requests
 WHERE user_id = $1 AND dataset_id = $2 AND resource = $3 AND from_date = $4 AND to_date = $5 AND tags = $6
 ORDER BY created_at DESC LIMIT 1
+"""
+OPEN: Final = """
+SELECT count(*) AS open FROM (
+    SELECT FROM requests WHERE partner_id = $1 AND state IN ('submitted', 'inprogress') LIMIT $2
+) found
 """
 
 
@@ -128,3 +133,19 @@ class Filing:
             raise LookupError("the identical request vanished; requests are never deleted")
         found: UUID = row["request_id"]
         return found
+
+
+async def check_open_requests(connection: Connection, partner_id: str, maximum: int) -> None:
+    """Refuse a request that is one too many, after it was written in the same transaction.
+
+    Submits at the same instant do not see one another: a partner can pass the maximum by as many as are under way.
+
+    Raises:
+        ExhaustError: RATE_LIMITED.
+    """
+    row = await connection.fetch_one(OPEN, partner_id, maximum + 1)
+    if row is not None and row["open"] > maximum:
+        raise ExhaustError(
+            ErrorCode.RATE_LIMITED,
+            f"this partner has {maximum} requests in progress, which is the most allowed; try again when one is done",
+        )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, HttpUrl
+from pydantic import Field, HttpUrl, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from exhaust.http.connections import ConnectionLimits
 from exhaust.settings import (
@@ -21,7 +22,32 @@ from exhaust.settings import (
     ServiceTokenSettings,
 )
 from services.gateway.cors import Origin
-from services.gateway.limits import LimitSettings
+
+MIN_TOKEN_LENGTH: Final = 16
+
+
+class LimitSettings(BaseSettings):
+    """The limits of the public listener.
+
+    Attributes:
+        trusted_proxies: how many proxies stand before the gateway; that entry of X-Forwarded-For, counted from its
+            end, is the caller's address. 0 takes the connection's.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="EXHAUST_", frozen=True, hide_input_in_errors=True, extra="ignore")
+
+    holder_calls_per_minute: Annotated[int, Field(ge=1)] = 6000
+    address_calls_per_minute: Annotated[int, Field(ge=1)] = 12_000
+    max_open_requests_per_partner: Annotated[int, Field(ge=1)] = 200
+    trusted_proxies: Annotated[int, Field(ge=0)] = 0
+    registration: Literal["open", "token", "closed"] = "open"
+    registration_token: Annotated[SecretStr, Field(min_length=MIN_TOKEN_LENGTH)] | None = None
+
+    @model_validator(mode="after")
+    def _token_is_there(self) -> Self:
+        if self.registration == "token" and self.registration_token is None:
+            raise ValueError("EXHAUST_REGISTRATION is token, so EXHAUST_REGISTRATION_TOKEN must be set too")
+        return self
 
 
 class GatewaySettings(

@@ -28,7 +28,8 @@ from services.gateway.handlers.download import SynchronousDownloads
 from services.gateway.handlers.register import Registration
 from services.gateway.handlers.status import StatusService
 from services.gateway.handlers.submit import Submission
-from services.gateway.limits import Limits, LimitSettings
+from services.gateway.rate_limits import RateLimits
+from services.gateway.settings import LimitSettings
 from services.status.settings import StatusSettings
 from services.status.status_calls import StatusCalls
 from services.status.update_calls import UpdateCalls
@@ -200,7 +201,7 @@ def gateway_app(listener: str) -> web.Application:
     health, metrics = Health(), HttpMetrics(CollectorRegistry())
     if listener == "internal":
         return internal_app(health, operations, SecretStr("a service token"), metrics)
-    return public_app(health, operations, Limits(LimitSettings(), time.monotonic), Cors(()), metrics)
+    return public_app(health, operations, RateLimits(LimitSettings(), time.monotonic), Cors(()), metrics)
 
 
 def status_app() -> web.Application:

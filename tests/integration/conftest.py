@@ -43,7 +43,8 @@ from services.gateway.handlers.download import SynchronousDownloads, Synchronous
 from services.gateway.handlers.register import Registration
 from services.gateway.handlers.status import StatusService
 from services.gateway.handlers.submit import Submission
-from services.gateway.limits import Limits, LimitSettings
+from services.gateway.rate_limits import RateLimits
+from services.gateway.settings import LimitSettings
 from telemetry.resource_ids import resource_id
 from tests.conftest import ROOT
 from tests.support.s3_proxy import closed_port
@@ -310,7 +311,7 @@ async def open_gateway(
     """A gateway without relay, whose status service and store are away."""
     health = Health(checks={"postgres": database.ping, "kafka": producer.ping})
     limited = LimitSettings(holder_calls_per_minute=100_000, address_calls_per_minute=100_000)
-    limits = Limits(limited, time.monotonic)
+    limits = RateLimits(limited, time.monotonic)
     filing = GatewayFiling(database, max_open_per_partner=1000, filed=lambda: None)
     async with aiohttp.ClientSession() as session, open_token_verifier(None) as tokens:
         access = Access(KeyStore(database, PEPPERS), GrantStore(database), load_catalogue(None), tokens, limits)

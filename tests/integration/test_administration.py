@@ -27,7 +27,8 @@ from exhaust.postgres.license_keys import KeyStore
 from services.gateway.auth.access import Access
 from services.gateway.auth.tokens.verifier import TokenVerifier
 from services.gateway.handlers.admin import Administration
-from services.gateway.limits import Limits, LimitSettings
+from services.gateway.rate_limits import RateLimits
+from services.gateway.settings import LimitSettings
 from tests.integration.conftest import (
     FULL_SHA1,
     MSGID,
@@ -81,7 +82,7 @@ class Internal(Listener):
 
 @pytest.fixture
 async def internal(database: Database) -> AsyncIterator[Internal]:
-    limits = Limits(LimitSettings(), time.monotonic)
+    limits = RateLimits(LimitSettings(), time.monotonic)
     access = Access(KeyStore(database, PEPPERS), GrantStore(database), load_catalogue(None), TokenVerifier({}), limits)
     app = web.Application(middlewares=[envelope_errors, service_token_check(SecretStr(TOKEN))])
     app.add_routes(Administration(access, database).routes(HttpMetrics(CollectorRegistry())))

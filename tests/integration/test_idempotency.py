@@ -11,8 +11,8 @@ from exhaust.domain.days import DayRange
 from exhaust.domain.requests import DatasetRequest
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.postgres.database import Connection, Database
+from services.gateway.filing import check_open_requests
 from services.gateway.idempotency import HEADER, SWEPT_AT_ONCE, Intent, fingerprint_of, key_from, once
-from services.gateway.limits import check_open_requests
 from tests.integration.conftest import PARTNER, RESOURCE, Filing
 
 DAYS = DayRange(date(2026, 1, 1), date(2026, 1, 3))

@@ -9,7 +9,8 @@ from aiohttp import web
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http.endpoint import UNKNOWN_OPERATION, error_response
 from exhaust.http.listener import listening
-from services.gateway.limits import Limits, LimitSettings
+from services.gateway.rate_limits import RateLimits
+from services.gateway.settings import LimitSettings
 from tests.support.s3_proxy import closed_port
 
 HOLDER = 7
@@ -18,7 +19,7 @@ HOLDER = 7
 @pytest.fixture
 async def base() -> AsyncIterator[str]:
     """A listener: 5 calls a minute by address, 3 by holder; a proxy stands before it. Its clock stands still."""
-    limits = Limits(
+    limits = RateLimits(
         LimitSettings(holder_calls_per_minute=3, address_calls_per_minute=5, trusted_proxies=1), lambda: 1000.0
     )
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from exhaust.postgres.grants import GrantStore
     from exhaust.postgres.license_keys import Client, KeyStore
     from services.gateway.auth.tokens.verifier import TokenVerifier
-    from services.gateway.limits import Limits
+    from services.gateway.rate_limits import RateLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Access:
     grants: GrantStore
     catalogue: Catalogue
     tokens: TokenVerifier
-    limits: Limits
+    limits: RateLimits
 
     async def admit(self, call: Call) -> Client:
         """The holder of the license key in a public call's body, when it calls not too often.

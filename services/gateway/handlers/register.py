@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 from exhaust.errors import ErrorCode
 from exhaust.http.endpoint import Answer
 from exhaust.http.envelope import Operation, required
-from services.gateway.limits import check_registration
+from services.gateway.registration import check_registration
 
 if TYPE_CHECKING:
     from exhaust.http.endpoint import Call
     from exhaust.postgres.license_keys import KeyStore
-    from services.gateway.limits import LimitSettings
+    from services.gateway.settings import LimitSettings
 
 REGISTER: Final = Operation("ekstep.data_exhaust_client", "1.0")
 

@@ -1,0 +1,85 @@
+"""The rate limits of the public listener, by address and by holder of a license key.
+
+An address pays for every call, a holder of a license key only for calls that proved to hold it: whoever guesses keys
+empties the bucket of an address, never that of a key's holder.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.http.connections import subscriber
+from exhaust.http.endpoint import UNKNOWN_OPERATION, error_response
+from services.gateway.token_buckets import Allowance, TokenBuckets
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from services.gateway.settings import LimitSettings
+
+_ALLOWANCE: Final = web.RequestKey("allowance", Allowance)
+
+
+class RateLimits:
+    """The limits of one public listener."""
+
+    def __init__(self, settings: LimitSettings, clock: Callable[[], float]) -> None:
+        """Prepare; the clock gives seconds and never goes back."""
+        self._holders = TokenBuckets(settings.holder_calls_per_minute, clock)
+        self._addresses = TokenBuckets(settings.address_calls_per_minute, clock)
+        self._proxies = settings.trusted_proxies
+
+    def install(self, app: web.Application) -> None:
+        """Limit every call of a listener by its address, and tell each caller what is left."""
+        app.middlewares.append(self._by_address)
+        app.on_response_prepare.append(_tell)
+
+    def check_holder(self, request: web.Request, user_id: int) -> None:
+        """Count a call of somebody who has shown a valid key or token.
+
+        Raises:
+            ExhaustError: RATE_LIMITED.
+        """
+        allowance = self._holders.check(str(user_id))
+        request[_ALLOWANCE] = allowance
+        if not allowance.allowed:
+            raise _too_many(f"this license key may make {allowance.limit} calls a minute", allowance)
+
+    @web.middleware
+    async def _by_address(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        if request.path.startswith("/health/"):  # a balancer asks often, and must not be told that we are ill
+            return await handler(request)
+        allowance = self._addresses.check(caller_address(request, self._proxies))
+        request[_ALLOWANCE] = allowance
+        if not allowance.allowed:
+            error = _too_many(f"this address may make {allowance.limit} calls a minute", allowance)
+            return error_response(request, UNKNOWN_OPERATION, "", error)
+        return await handler(request)
+
+
+def caller_address(request: web.BaseRequest, proxies: int) -> str:
+    """The address that a call comes from; of IPv6 the /64 network, which is what one subscriber has.
+
+    Args:
+        request: the call.
+        proxies: how many trusted ones stand before the gateway.
+    """
+    hops = [hop.strip() for line in request.headers.getall("X-Forwarded-For", ()) for hop in line.split(",")]
+    # What stands further left was written by the caller, who may write anything.
+    text = hops[-proxies] if 0 < proxies <= len(hops) else request.remote or ""
+    return subscriber(text) or request.remote or ""
+
+
+def _too_many(what: str, allowance: Allowance) -> ExhaustError:
+    return ExhaustError(ErrorCode.RATE_LIMITED, f"{what}; try again in {allowance.reset_seconds} s")
+
+
+async def _tell(request: web.Request, response: web.StreamResponse) -> None:
+    allowance = request.get(_ALLOWANCE)
+    if allowance is not None:
+        response.headers.update(allowance.headers())

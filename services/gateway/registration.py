@@ -1,0 +1,34 @@
+"""Who may register."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING
+
+from exhaust.errors import ErrorCode, ExhaustError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from services.gateway.settings import LimitSettings
+
+
+def check_registration(settings: LimitSettings, headers: Mapping[str, str]) -> None:
+    """Whether a caller may register.
+
+    Args:
+        settings: open, token or closed.
+        headers: with `Authorization: Bearer <registration token>` where one is needed.
+
+    Raises:
+        ExhaustError: AUTHORIZATION_FAILED when registration is closed, LOGIN_FAILED without the token.
+    """
+    if settings.registration == "closed":
+        raise ExhaustError(ErrorCode.AUTHORIZATION_FAILED, "registration is closed; ask the operator for a license key")
+    if settings.registration == "token" and settings.registration_token is not None:
+        expected = f"Bearer {settings.registration_token.get_secret_value()}".encode()
+        given = headers.get("Authorization", "").encode(errors="surrogateescape")
+        if not hmac.compare_digest(given, expected):
+            raise ExhaustError(
+                ErrorCode.LOGIN_FAILED, "registration needs the operator's registration token as a bearer token"
+            )
