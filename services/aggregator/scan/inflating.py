@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from isal import igzip_lib, isal_zlib
+from isal import isal_zlib
 
 from exhaust.errors import ErrorCode, SourceObjectError
 
@@ -27,8 +27,7 @@ GZIP_MAGIC: Final = b"\x1f\x8b"  # RFC 1952, 2.3.1
 _ZSTD_MAGICS: Final = (b"\x28\xb5\x2f\xfd", *(bytes((kind,)) + b"\x2a\x4d\x18" for kind in range(0x50, 0x60)))
 _ZSTD_WINDOW_LOG: Final = 24  # 16 MiB; RFC 8878 asks for 8 MiB at least, and only zstd --ultra makes more
 _GZIP_WINDOW: Final = 31  # wbits of zlib: a gzip header and trailer around the largest window
-# The library's stub declares its exception class as an instance.
-CorruptStreamError: Final[type[Exception]] = vars(igzip_lib)["IsalError"]
+CorruptStreamError: Final[type[Exception]] = isal_zlib.IsalError  # type: ignore[assignment]  # stub: an instance
 
 
 @dataclass(frozen=True, slots=True)
