@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from exhaust.errors import ErrorCode, ExhaustError, SourceObjectError
-from services.aggregator.build.lanes import Lanes, open_lanes
+from services.aggregator.build.lanes import HashesDifferError, Lane, Lanes, open_lanes
 from services.aggregator.scan.inflating import Limits
 from services.aggregator.scan.selecting import Selection
 from services.aggregator.scan.source_scan import ScanOrder
@@ -128,3 +128,37 @@ async def test_no_secret_of_the_worker_is_in_a_lanes_environment(monkeypatch: py
     async with open_lanes(1):
         [lane] = children() - before
         assert b"a-secret-that-stays" not in environment(lane)
+
+
+def hashing(seed: int) -> dict[str, str]:
+    return os.environ | {"PYTHONHASHSEED": str(seed)}
+
+
+async def test_processes_that_hash_differently_are_refused_at_their_start() -> None:
+    before = children()
+    lanes = Lanes([Lane(hashing(1)), Lane(hashing(1)), Lane(hashing(2))])
+    with pytest.raises(HashesDifferError, match="do not hash alike"):
+        await lanes.start()
+    await lanes.close()
+    alike = Lanes([Lane(hashing(1)), Lane(hashing(1))])
+    await alike.start()
+    await alike.close()
+    assert children() == before
+
+
+async def test_a_process_that_hashes_unlike_the_one_before_it_is_replaced() -> None:
+    environment = hashing(1)
+    before = children()
+    lanes = Lanes([Lane(environment)])
+    await lanes.start()
+    with pytest.raises(SourceObjectError):
+        await scan(lanes, gzip.compress(EVENT)[:-3])  # so that a process is started again
+    environment["PYTHONHASHSEED"] = "2"
+    with pytest.raises(HashesDifferError) as raised:
+        await scan(lanes, gzip.compress(EVENT))
+    assert raised.value.retryable
+    assert children() == before
+    environment["PYTHONHASHSEED"] = "1"
+    [scanned] = await scan(lanes, gzip.compress(EVENT))
+    assert scanned.tally.events == 1
+    await lanes.close()

@@ -16,12 +16,14 @@ from collections import deque
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Final, cast
 
-from exhaust.errors import unavailable
+import structlog
+
+from exhaust.errors import ErrorCode, ExhaustError, unavailable
 from services.aggregator.scan.lane_process import CHUNK, END, HEADER, ORDER, read_object
 from services.aggregator.scan.source_scan import Ready
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from services.aggregator.scan.numbering import NumberOrder
     from services.aggregator.scan.source_scan import Scanned, ScanOrder
@@ -34,17 +36,24 @@ _ANSWER_TIMEOUT_S: Final = 300.0  # for one chunk, and longer than reading one m
 _PIPE_BYTES: Final = 4 * 1024 * 1024
 _SEEDS: Final = 2**32
 
+log = structlog.get_logger(__name__)
+
+
+class HashesDifferError(ExhaustError):
+    """Two scanning processes hash the same text differently, so repeated ids could not be counted."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            ErrorCode.SERVICE_UNAVAILABLE, "the processes that scan do not hash alike; restart the aggregator"
+        )
+
 
 class Lanes:
     """All lanes of a worker; who wants one waits for its turn."""
 
-    def __init__(self, count: int) -> None:
-        self.count = count
-        # The lanes hash alike, so that equal ids are found equal; unlike any other worker, so that nobody can prepare
-        # keys that collide. None of the worker's secrets is in their environment.
-        seed = str(secrets.randbelow(_SEEDS))
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("EXHAUST_")}
-        self._all = [Lane(environment | {"PYTHONHASHSEED": seed}) for _ in range(count)]
+    def __init__(self, lanes: Sequence[Lane]) -> None:
+        self.count = len(lanes)
+        self._all = lanes
         self._free: asyncio.Queue[Lane] = asyncio.Queue()
         for lane in self._all:
             self._free.put_nowait(lane)
@@ -59,8 +68,17 @@ class Lanes:
             self._free.put_nowait(lane)
 
     async def start(self) -> None:
-        """Start all processes, so that the first object need not wait for one."""
+        """Start all processes, so that the first object need not wait for one.
+
+        Raises:
+            HashesDifferError: see there.
+            ExhaustError: a process ended at its start.
+        """
         await asyncio.gather(*(lane.start() for lane in self._all))
+        hashes = {lane.known_hash for lane in self._all}
+        if len(hashes) > 1:
+            log.error("lanes.hashes_differ", hashes=len(hashes), lanes=self.count)
+            raise HashesDifferError
 
     async def close(self) -> None:
         """End all processes."""
@@ -69,8 +87,16 @@ class Lanes:
 
 @asynccontextmanager
 async def open_lanes(count: int) -> AsyncIterator[Lanes]:
-    """Lanes that have started, and end with the block."""
-    lanes = Lanes(count)
+    """Lanes that have started, and end with the block.
+
+    Raises:
+        ExhaustError: see Lanes.start.
+    """
+    # The lanes hash alike, so that equal ids are found equal; unlike any other worker, so that nobody can prepare
+    # keys that collide. None of the worker's secrets is in their environment.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("EXHAUST_")}
+    environment["PYTHONHASHSEED"] = str(secrets.randbelow(_SEEDS))
+    lanes = Lanes([Lane(environment) for _ in range(count)])
     try:
         await lanes.start()
         yield lanes
@@ -79,9 +105,14 @@ async def open_lanes(count: int) -> AsyncIterator[Lanes]:
 
 
 class Lane:
-    """One process. It scans one object at a time, and is replaced when that did not end well."""
+    """One process. It scans one object at a time, and is replaced when that did not end well.
 
-    def __init__(self, environment: dict[str, str]) -> None:
+    Attributes:
+        known_hash: how its processes hash KNOWN_TEXT; None before the first has started.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.known_hash: int | None = None
         self._environment = environment
         self._process: asyncio.subprocess.Process | None = None
 
@@ -112,7 +143,12 @@ class Lane:
         return cast("dict[int, int]", await self._run(order, chunks, nothing))
 
     async def start(self) -> asyncio.subprocess.Process:
-        """The process, started unless it runs."""
+        """The process, started unless it runs.
+
+        Raises:
+            HashesDifferError: it hashes unlike the one that it replaces.
+            ExhaustError: it ended at its start.
+        """
         if self._process is None:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -123,6 +159,7 @@ class Lane:
                 limit=_PIPE_BYTES,
                 env=self._environment,
             )
+            await self._check_hash(self._process)
         return self._process
 
     async def end(self) -> None:
@@ -134,16 +171,24 @@ class Lane:
             process.kill()
         await process.wait()
 
+    async def _check_hash(self, process: asyncio.subprocess.Process) -> None:
+        known_hash = await _answer(_pipes(process)[1])
+        if self.known_hash is None:
+            self.known_hash = cast("int", known_hash)
+        if known_hash != self.known_hash:
+            log.error("lane.hashes_differently")
+            raise HashesDifferError
+
     async def _run(self, order: Order, chunks: AsyncGenerator[bytes, None], sink: Sink) -> object:
         async with aclosing(chunks):
             return await self._converse(order, chunks, sink)
 
     async def _converse(self, order: Order, chunks: AsyncGenerator[bytes, None], sink: Sink) -> object:
-        process = await self.start()
         well = False
-        scanning = _Scanning(process, sink)
-        tasks = [asyncio.create_task(scanning.receive()), asyncio.create_task(scanning.send(order, chunks))]
+        tasks: list[asyncio.Task[object]] = []
         try:
+            scanning = _Scanning(await self.start(), sink)
+            tasks += [asyncio.create_task(scanning.receive()), asyncio.create_task(scanning.send(order, chunks))]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
             failed = [task for task in tasks if task.done() and task.exception() is not None]
             outcome = (failed[0] if failed else tasks[0]).result()
@@ -161,10 +206,7 @@ class _Scanning:
     """The conversation about one object."""
 
     def __init__(self, process: asyncio.subprocess.Process, sink: Sink) -> None:
-        if process.stdin is None or process.stdout is None:
-            raise RuntimeError("a lane's process needs pipes")
-        self._to = process.stdin
-        self._from = process.stdout
+        self._to, self._from = _pipes(process)
         self._sink = sink
         self._sent: deque[bytes] = deque()
         self._room = asyncio.Semaphore(_WINDOW)
@@ -179,7 +221,7 @@ class _Scanning:
 
     async def receive(self) -> object:
         while True:
-            answer = await self._answer()
+            answer = await _answer(self._from)
             if isinstance(answer, Exception):
                 raise answer
             if isinstance(answer, Ready):
@@ -204,10 +246,17 @@ class _Scanning:
         except (ConnectionError, RuntimeError) as error:
             raise unavailable("a scanning process") from error
 
-    async def _answer(self) -> object:
-        try:
-            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
-                _, size = HEADER.unpack(await self._from.readexactly(HEADER.size))
-                return read_object(await self._from.readexactly(size))
-        except (asyncio.IncompleteReadError, ConnectionError, TimeoutError) as error:
-            raise unavailable("a scanning process") from error
+
+def _pipes(process: asyncio.subprocess.Process) -> tuple[asyncio.StreamWriter, asyncio.StreamReader]:
+    if process.stdin is None or process.stdout is None:
+        raise RuntimeError("a lane's process needs pipes")
+    return process.stdin, process.stdout
+
+
+async def _answer(arriving: asyncio.StreamReader) -> object:
+    try:
+        async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+            _, size = HEADER.unpack(await arriving.readexactly(HEADER.size))
+            return read_object(await arriving.readexactly(size))
+    except (asyncio.IncompleteReadError, ConnectionError, TimeoutError) as error:
+        raise unavailable("a scanning process") from error

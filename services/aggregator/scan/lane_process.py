@@ -1,8 +1,8 @@
 """A lane's process: `python -m services.aggregator.scan.lane_process` scans the objects that arrive on standard input.
 
 Messages are a kind of one byte, a length of four bytes, and the payload. They come from and go to our own processes
-only, so what is not raw bytes is pickled. In: ORDER, then CHUNKs, then END. Out: a READY for each CHUNK, then DONE;
-or FAILED, with the error.
+only, so what is not raw bytes is pickled. Out, first of all: GREETING, with the hash of KNOWN_TEXT. Then, for each
+object, in: ORDER, CHUNKs, END; and out: a READY for each CHUNK, then DONE; or FAILED, with the error.
 """
 
 from __future__ import annotations
@@ -27,9 +27,12 @@ HEADER: Final = struct.Struct("<cL")
 ORDER: Final = b"O"
 CHUNK: Final = b"C"
 END: Final = b"E"
+GREETING: Final = b"G"
 READY: Final = b"R"
 DONE: Final = b"D"
 FAILED: Final = b"F"
+# Ids are counted by their hashes, so two processes must not hash the same text differently.
+KNOWN_TEXT: Final = "a text that every process hashes"
 # The loop that answers Kafka and health checks goes first.
 NICENESS: Final = 5
 
@@ -41,6 +44,7 @@ def read_object(payload: bytes) -> object:
 
 def serve(arriving: BinaryIO, leaving: BinaryIO) -> None:
     """Scan object after object until the input ends. What follows a failure is passed over until the next order."""
+    _answer(leaving, GREETING, hash(KNOWN_TEXT))
     scan: SourceScan | LineNumbering | None = None
     while header := arriving.read(HEADER.size):
         kind, size = HEADER.unpack(header)
