@@ -19,6 +19,9 @@ Real telemetry is looser than its schemas. These rules settle what the schemas l
   channels the first one counts.
 - The type `partner` in `cdata` is written in any case, but without white space around it.
 - In 3.x a string in `tags` is a tag as it stands, even one that looks like serialised JSON.
+
+A change to these rules changes archives, and other files have to follow: CONTRIBUTING.md names each of them under
+"Add a telemetry version".
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -198,3 +201,5 @@ _RULES: Final[Mapping[str, _Rules]] = {
     "2.1": _ETAGS_RULES,
     "2.2": _ETAGS_RULES,
 }
+# Every version that real telemetry has; 3.0 stands for all that are read by the latest rules.
+KNOWN_VERSIONS: Final = (*_RULES, "3.0")

@@ -63,13 +63,13 @@ def shell(code: str, folder: Path) -> str:
     return done.stdout
 
 
-async def test_the_readme_walk(reader: Path, stack: Stack) -> None:
-    walk = blocks("README.md", "sh", after="## A partner's walk, by hand")
+async def test_the_tutorial_runs_from_registering_to_revoking(reader: Path, stack: Stack) -> None:
+    walk = blocks("docs/tutorial.md", "sh", after="# Tutorial")
     walk[0] = walk[0].replace("make load\n", "")
     listing = shell("\n".join(walk), reader)
     assert listing.count(".zip") >= 5
     assert "manifest.json" in listing
-    (insert,) = blocks("README.md", "sql", after="## Granting")
+    (insert,) = blocks("docs/tutorial.md", "sql", after="# Tutorial")
     async with open_database(SecretStr(stack.postgres), pool_size=1) as database:
         await database.fetch(insert)
         held = await database.fetch(
