@@ -6,23 +6,21 @@ are first-in first-out, so whoever is in one has to be waited for: fairness betw
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from exhaust.domain.days import DayRange
 from exhaust.domain.requests import DatasetRequest
-from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping
     from uuid import UUID
 
-    from exhaust.postgres.database import Connection, Database
+    from exhaust.postgres.database import Connection
 
-BATCH: Final = 100
 RELEASE_LOCK: Final = 7_203_002  # any constant; relays of several gateways take turns at it
 
+_TRY_LOCK: Final = "SELECT pg_try_advisory_xact_lock($1) AS locked"
 PUT: Final = """
 INSERT INTO outbox (request_id, attempt, traceparent) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
 """
@@ -47,64 +45,55 @@ WHERE coalesce(f.requests, 0) + w.turn <= $1
 ORDER BY w.synchronous DESC, w.turn, w.to_date - w.from_date, w.created_at
 LIMIT $2
 """
-_RELEASED: Final = """
+_MARK_RELEASED: Final = """
 WITH released AS (DELETE FROM outbox WHERE request_id = $1 AND attempt = $2)
 UPDATE requests SET moved_at = now() WHERE request_id = $1
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """A request whose turn it is.
+class OutboxEntry:
+    """An attempt of a request that waits for its release.
 
     Attributes:
-        owner: plain id of the partner whose resource it is, when the request says it.
+        partner_id: as submitted.
     """
 
     request: DatasetRequest
-    owner: str | None
+    partner_id: str
     attempt: int
     traceparent: str
 
 
 async def put(connection: Connection, request_id: UUID, attempt: int, traceparent: str) -> None:
-    """Let an attempt wait for its release, in the transaction that made it due."""
+    """Put an attempt into the outbox, in the transaction that made it due."""
     await connection.execute(PUT, request_id, attempt, traceparent)
 
 
-async def release(
-    database: Database, publish: Callable[[Waiting], Awaitable[None]], *, max_in_flight_per_partner: int
-) -> int:
-    """Hand over the requests whose turn it is.
+async def try_lock_release(connection: Connection) -> bool:
+    """Take the right to release for the rest of the transaction; return False when another gateway has it."""
+    row = await connection.fetch_one(_TRY_LOCK, RELEASE_LOCK)
+    return row is not None and bool(row["locked"])
 
-    Rows are removed after they were published. A crash in between publishes them again: consumers take repeated
-    events for one.
+
+async def next_entries(connection: Connection, *, max_in_flight_per_partner: int, limit: int) -> list[OutboxEntry]:
+    """Return the entries whose turn it is, in the order of their turns.
 
     Args:
-        database: with the runtime role.
-        publish: returns when Kafka has the event; what it raises leaves that row waiting, and is raised at the end.
+        connection: a transaction that holds the right to release.
         max_in_flight_per_partner: released and unfinished requests that a partner may have.
-
-    Returns:
-        How many were released; 0 also when another gateway is at it.
+        limit: entries at most.
     """
-    async with database.transaction() as connection:
-        turn = await connection.fetch_one("SELECT pg_try_advisory_xact_lock($1) AS ours", RELEASE_LOCK)
-        if turn is None or not turn["ours"]:
-            return 0
-        rows = await connection.fetch(_NEXT, max_in_flight_per_partner, BATCH)
-        outcomes = await asyncio.gather(*(publish(_waiting(row)) for row in rows), return_exceptions=True)
-        for row, outcome in zip(rows, outcomes, strict=True):
-            if outcome is None:
-                await connection.execute(_RELEASED, row["request_id"], row["attempt"])
-    # After the commit: one that cannot be published must not send the others again.
-    for outcome in outcomes:
-        if outcome is not None:
-            raise outcome
-    return len(rows)
+    rows = await connection.fetch(_NEXT, max_in_flight_per_partner, limit)
+    return [_entry(row) for row in rows]
 
 
-def _waiting(row: Mapping[str, Any]) -> Waiting:
+async def mark_released(connection: Connection, entry: OutboxEntry) -> None:
+    """Remove an entry that Kafka has; from now on its request has to show progress."""
+    await connection.execute(_MARK_RELEASED, entry.request.request_id, entry.attempt)
+
+
+def _entry(row: Mapping[str, Any]) -> OutboxEntry:
     request = DatasetRequest(
         request_id=row["request_id"],
         dataset=row["dataset_id"],
@@ -112,6 +101,4 @@ def _waiting(row: Mapping[str, Any]) -> Waiting:
         days=DayRange(row["from_date"], row["to_date"]),
         tags=tuple(row["tags"]),
     )
-    partner = row["partner_id"]
-    owner = partner if resource_id(partner) == request.resource else None
-    return Waiting(request, owner, row["attempt"], row["traceparent"])
+    return OutboxEntry(request, row["partner_id"], row["attempt"], row["traceparent"])

@@ -30,7 +30,7 @@ from services.gateway.handlers.register import Registration
 from services.gateway.handlers.status import StatusService
 from services.gateway.handlers.submit import Submission
 from services.gateway.rate_limits import RateLimits
-from services.gateway.relay import Relay
+from services.gateway.relay import Relay, RequestPublisher
 from services.gateway.settings import GatewaySettings
 
 
@@ -51,7 +51,12 @@ async def serve() -> None:
         access = Access(
             KeyStore(database, settings.license_key_peppers), GrantStore(database), catalogue, tokens, limits
         )
-        relay = Relay(database, producer, health.registry, max_in_flight_per_partner=settings.max_in_flight_per_partner)
+        relay = Relay(
+            database,
+            RequestPublisher(producer).publish,
+            health.registry,
+            max_in_flight_per_partner=settings.max_in_flight_per_partner,
+        )
         objects = await stack.enter_async_context(open_objects(settings))
         filing = Filing(database, max_open_per_partner=settings.max_open_requests_per_partner, filed=relay.wake)
         downloads = SynchronousDownloads(

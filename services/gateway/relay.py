@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from prometheus_client import Counter
@@ -13,16 +14,20 @@ from prometheus_client import Counter
 from exhaust.errors import ExhaustError
 from exhaust.postgres import outbox
 from schemas.events import TOPIC_REQUESTS, TYPE_REQUESTED, CloudEvent, DatasetRequested
+from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
     from datetime import timedelta
 
     from prometheus_client import CollectorRegistry
 
     from exhaust.kafka.producer import Producer
     from exhaust.postgres.database import Database
-    from exhaust.postgres.outbox import Waiting
+    from exhaust.postgres.outbox import OutboxEntry
     from exhaust.process.health import Beat
+
+BATCH: Final = 100
 
 log = structlog.get_logger(__name__)
 
@@ -31,10 +36,23 @@ class Relay:
     """One of possibly several relays on the same outbox; they take turns."""
 
     def __init__(
-        self, database: Database, producer: Producer, registry: CollectorRegistry, *, max_in_flight_per_partner: int
+        self,
+        database: Database,
+        publish: Callable[[OutboxEntry], Awaitable[None]],
+        registry: CollectorRegistry,
+        *,
+        max_in_flight_per_partner: int,
     ) -> None:
+        """Prepare.
+
+        Args:
+            database: with the runtime role.
+            publish: returns when Kafka has the entry's event.
+            registry: where releases are counted.
+            max_in_flight_per_partner: released and unfinished requests that a partner may have.
+        """
         self._database = database
-        self._producer = producer
+        self._publish = publish
         self._limit = max_in_flight_per_partner
         self._wake = asyncio.Event()
         self._released = Counter("exhaust_relay_released", "Requests handed to Kafka.", registry=registry)
@@ -48,37 +66,98 @@ class Relay:
         while not stop.is_set():
             beat()
             self._wake.clear()
-            try:
-                count = await outbox.release(self._database, self._publish, max_in_flight_per_partner=self._limit)
-            except ExhaustError as error:
-                log.warning("relay.waiting", error=error.message)
-                count = 0
-            self._released.inc(count)
-            if count < outbox.BATCH:
+            if await self.release() < BATCH:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), interval.total_seconds())
 
-    async def _publish(self, waiting: Waiting) -> None:
-        request = waiting.request
+    async def release(self) -> int:
+        """Release one batch; return how many requests were released, which is less than BATCH when some have to wait.
+
+        A database or Kafka that is away is logged; the requests stay in the outbox.
+        """
+        try:
+            batch = await release_batch(self._database, self._publish, max_in_flight_per_partner=self._limit)
+        except ExhaustError as error:
+            log.warning("relay.waiting", error=error.message)
+            return 0
+        self._released.inc(batch.released)
+        for failure in batch.failures:
+            if not isinstance(failure, ExhaustError):
+                raise failure
+        if batch.failures:
+            log.warning("relay.waiting", error=str(batch.failures[0]), requests=len(batch.failures))
+        return batch.released
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasedBatch:
+    """The outcome of one release.
+
+    Attributes:
+        released: how many requests left the outbox; 0 also when another gateway is releasing.
+        failures: why others could not be published. They stay in the outbox.
+    """
+
+    released: int
+    failures: Sequence[BaseException] = ()
+
+
+async def release_batch(
+    database: Database, publish: Callable[[OutboxEntry], Awaitable[None]], *, max_in_flight_per_partner: int
+) -> ReleasedBatch:
+    """Publish the requests whose turn it is, and remove those that were published from the outbox.
+
+    A crash in between publishes them again: consumers take repeated events for one.
+
+    Raises:
+        ExhaustError: SERVICE_UNAVAILABLE when the database is away.
+    """
+    async with database.transaction() as connection:
+        if not await outbox.try_lock_release(connection):
+            return ReleasedBatch(0)
+        entries = await outbox.next_entries(
+            connection, max_in_flight_per_partner=max_in_flight_per_partner, limit=BATCH
+        )
+        outcomes = await asyncio.gather(*(publish(entry) for entry in entries), return_exceptions=True)
+        for entry, outcome in zip(entries, outcomes, strict=True):
+            if outcome is None:
+                await outbox.mark_released(connection, entry)
+    failures = [outcome for outcome in outcomes if outcome is not None]
+    return ReleasedBatch(len(entries) - len(failures), failures)
+
+
+class RequestPublisher:
+    """Publishes outbox entries to the topic dataset.requests."""
+
+    def __init__(self, producer: Producer) -> None:
+        self._producer = producer
+
+    async def publish(self, entry: OutboxEntry) -> None:
+        """Publish an entry; return when Kafka has it.
+
+        Raises:
+            ExhaustError: SERVICE_UNAVAILABLE; whether Kafka has the event is then unknown.
+        """
+        request = entry.request
         event = DatasetRequested(
             requestid=request.request_id,
-            attempt=waiting.attempt,
+            attempt=entry.attempt,
             datasetid=request.dataset,
             resourceid=request.resource,
             fromdate=request.days.first,
             todate=request.days.last,
             tags=request.tags,
-            owner=waiting.owner,
+            owner=entry.partner_id if resource_id(entry.partner_id) == request.resource else None,
         )
         await self._producer.send(
             TOPIC_REQUESTS,
             str(request.request_id),
             CloudEvent(
-                id=f"{request.request_id}/{waiting.attempt}",
+                id=f"{request.request_id}/{entry.attempt}",
                 type=TYPE_REQUESTED,
                 source="/telemetry-exhaust/gateway",
                 time=datetime.now(UTC),
-                traceparent=waiting.traceparent,
+                traceparent=entry.traceparent,
                 data=event.to_json(),
             ),
         )

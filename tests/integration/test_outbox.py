@@ -13,12 +13,11 @@ from exhaust.errors import ErrorCode, ExhaustError, unavailable
 from exhaust.kafka.consumer import Consumption
 from exhaust.kafka.producer import Producer
 from exhaust.kafka.records import Record
-from exhaust.postgres import outbox
 from exhaust.postgres.database import Database
-from exhaust.postgres.outbox import Waiting
+from exhaust.postgres.outbox import OutboxEntry
 from exhaust.settings import KafkaSettings
 from schemas.events import TOPIC_REQUESTS, TYPE_REQUESTED, DatasetRequested
-from services.gateway.relay import Relay
+from services.gateway.relay import BATCH, Relay, ReleasedBatch, RequestPublisher, release_batch
 from services.status.request_states import RequestStates
 from services.status.request_views import RequestViews
 from tests.integration.conftest import LONG_AGO, Filing
@@ -34,18 +33,22 @@ class Topic:
     taken: list[UUID] = field(default_factory=list)
     fails_at: int | None = None
 
-    async def publish(self, waiting: Waiting) -> None:
+    async def publish(self, entry: OutboxEntry) -> None:
         if self.fails_at == len(self.taken):
             raise unavailable("Kafka")
-        self.taken.append(waiting.request.request_id)
+        self.taken.append(entry.request.request_id)
 
 
 async def release(database: Database, topic: Topic, *, limit: int = 100) -> list[UUID]:
     """What one release hands over, in order."""
     before = len(topic.taken)
-    count = await outbox.release(database, topic.publish, max_in_flight_per_partner=limit)
-    assert count == len(topic.taken) - before
+    batch = await release_batch(database, topic.publish, max_in_flight_per_partner=limit)
+    assert batch == ReleasedBatch(len(topic.taken) - before, [])
     return topic.taken[before:]
+
+
+def error_code(error: BaseException) -> ErrorCode | None:
+    return error.code if isinstance(error, ExhaustError) else None
 
 
 async def waiting(database: Database) -> set[UUID]:
@@ -74,12 +77,12 @@ async def test_of_equal_requests_the_oldest_goes_first(database: Database, filin
 
 async def test_what_is_handed_over_is_what_was_filed(database: Database, filing: Filing) -> None:
     request_id = await filing.request(partner=A, days=3)
-    handed: list[Waiting] = []
+    handed: list[OutboxEntry] = []
 
-    async def publish(one: Waiting) -> None:
+    async def publish(one: OutboxEntry) -> None:
         handed.append(one)
 
-    await outbox.release(database, publish, max_in_flight_per_partner=1)
+    await release_batch(database, publish, max_in_flight_per_partner=1)
     request = handed[0].request
     assert (request.request_id, request.dataset, request.tags) == (
         request_id,
@@ -108,9 +111,9 @@ async def test_a_partner_has_a_limit_of_released_and_unfinished_requests(
 
 async def test_more_than_a_batch_takes_more_than_one_round(database: Database, filing: Filing) -> None:
     user_id = await filing.user()
-    filed = {await filing.request(user_id=user_id, partner=A) for _ in range(outbox.BATCH + 2)}
+    filed = {await filing.request(user_id=user_id, partner=A) for _ in range(BATCH + 2)}
     topic = Topic()
-    assert len(await release(database, topic, limit=1000)) == outbox.BATCH
+    assert len(await release(database, topic, limit=1000)) == BATCH
     assert len(await release(database, topic, limit=1000)) == 2
     assert set(topic.taken) == filed
 
@@ -118,9 +121,9 @@ async def test_more_than_a_batch_takes_more_than_one_round(database: Database, f
 async def test_what_cannot_be_published_waits(database: Database, filing: Filing) -> None:
     filed = [await filing.request(partner=A) for _ in range(3)]
     topic = Topic(fails_at=0)
-    with pytest.raises(ExhaustError) as refused:
-        await release(database, topic)
-    assert refused.value.code is ErrorCode.SERVICE_UNAVAILABLE
+    batch = await release_batch(database, topic.publish, max_in_flight_per_partner=100)
+    assert batch.released == 0
+    assert [error_code(failure) for failure in batch.failures] == [ErrorCode.SERVICE_UNAVAILABLE] * 3
     assert await waiting(database) == set(filed)
     topic.fails_at = None
     assert await release(database, topic) == filed
@@ -129,13 +132,41 @@ async def test_what_cannot_be_published_waits(database: Database, filing: Filing
 async def test_what_could_not_be_published_beside_others_is_not_lost(database: Database, filing: Filing) -> None:
     filed = {await filing.request(partner=A) for _ in range(3)}
     topic = Topic(fails_at=2)
-    with pytest.raises(ExhaustError):
-        await release(database, topic)
-    assert len(topic.taken) == 2
+    batch = await release_batch(database, topic.publish, max_in_flight_per_partner=100)
+    assert (batch.released, len(topic.taken)) == (2, 2)
+    assert [error_code(failure) for failure in batch.failures] == [ErrorCode.SERVICE_UNAVAILABLE]
     topic.fails_at = None
     await release(database, topic)
     assert set(topic.taken) == filed
     assert await waiting(database) == set()
+
+
+async def test_the_relay_counts_what_was_released_beside_a_failure(database: Database, filing: Filing) -> None:
+    for _ in range(3):
+        await filing.request(partner=A)
+    topic, registry = Topic(fails_at=2), CollectorRegistry()
+    relay = Relay(database, topic.publish, registry, max_in_flight_per_partner=100)
+    assert await relay.release() == 2
+    assert registry.get_sample_value("exhaust_relay_released_total") == 2
+    topic.fails_at = None
+    assert await relay.release() == 1
+    assert registry.get_sample_value("exhaust_relay_released_total") == 3
+
+
+async def test_the_relay_raises_a_fault_of_ours_after_what_was_released_is_counted(
+    database: Database, filing: Filing
+) -> None:
+    filed = [await filing.request(partner=A) for _ in range(3)]
+    registry = CollectorRegistry()
+
+    async def publish(entry: OutboxEntry) -> None:
+        if entry.request.request_id == filed[0]:
+            raise LookupError("a fault of ours")
+
+    with pytest.raises(LookupError, match="a fault of ours"):
+        await Relay(database, publish, registry, max_in_flight_per_partner=100).release()
+    assert registry.get_sample_value("exhaust_relay_released_total") == 2
+    assert await waiting(database) == {filed[0]}
 
 
 async def test_a_crash_after_publishing_publishes_again(database: Database, filing: Filing) -> None:
@@ -143,13 +174,13 @@ async def test_a_crash_after_publishing_publishes_again(database: Database, fili
     topic = Topic()
     all_taken = asyncio.Event()
 
-    async def publish(one: Waiting) -> None:
+    async def publish(one: OutboxEntry) -> None:
         await topic.publish(one)
         if len(topic.taken) == len(filed):
             all_taken.set()
         await asyncio.Event().wait()
 
-    crashing = asyncio.create_task(outbox.release(database, publish, max_in_flight_per_partner=5))
+    crashing = asyncio.create_task(release_batch(database, publish, max_in_flight_per_partner=5))
     await asyncio.wait_for(all_taken.wait(), DEADLINE_S)
     crashing.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -167,7 +198,7 @@ async def test_after_a_failure_nothing_is_published_behind_the_back_of_the_next_
     started, ended = [], []
     quiet = asyncio.Event()
 
-    async def publish(one: Waiting) -> None:
+    async def publish(one: OutboxEntry) -> None:
         started.append(one)
         quiet.clear()
         try:
@@ -179,9 +210,9 @@ async def test_after_a_failure_nothing_is_published_behind_the_back_of_the_next_
             if len(ended) == len(started):
                 quiet.set()
 
-    with pytest.raises(ExhaustError):
-        await outbox.release(database, publish, max_in_flight_per_partner=5)
+    batch = await release_batch(database, publish, max_in_flight_per_partner=5)
     ended_in_time = len(ended)
+    assert [error_code(failure) for failure in batch.failures] == [ErrorCode.SERVICE_UNAVAILABLE]
     await asyncio.wait_for(quiet.wait(), DEADLINE_S)
     assert ended_in_time == len(started)
 
@@ -191,14 +222,14 @@ async def test_two_relays_at_once_release_each_request_once(database: Database, 
     topic = Topic()
     other_was_turned_away = asyncio.Event()
 
-    async def publish(one: Waiting) -> None:
+    async def publish(one: OutboxEntry) -> None:
         await asyncio.wait_for(other_was_turned_away.wait(), DEADLINE_S)
         await topic.publish(one)
 
     async def relay() -> int:
-        count = await outbox.release(database, publish, max_in_flight_per_partner=100)
+        batch = await release_batch(database, publish, max_in_flight_per_partner=100)
         other_was_turned_away.set()
-        return count
+        return batch.released
 
     assert sorted(await asyncio.gather(relay(), relay())) == [0, len(filed)]
     assert sorted(topic.taken) == sorted(filed)
@@ -228,7 +259,7 @@ async def test_the_relay_hands_requests_to_kafka(
             received.append(record)
             stop.set()
 
-    relay = Relay(database, producer, CollectorRegistry(), max_in_flight_per_partner=1)
+    relay = Relay(database, RequestPublisher(producer).publish, CollectorRegistry(), max_in_flight_per_partner=1)
     consumption = Consumption(
         kafka_settings,
         group=f"test-{uuid4()}",

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from exhaust.domain.object_keys import attempt_prefix, outer_archive_key
 from exhaust.domain.requests import State
-from exhaust.postgres import outbox
 from exhaust.postgres.database import Database
-from exhaust.postgres.outbox import Waiting
+from exhaust.postgres.outbox import OutboxEntry
 from schemas.events import Completed, Failed, Failure, FinishedArchive, FinishedDay, Progress
+from services.gateway.relay import release_batch
 from services.status.request_states import Completion, RefusedCompletionError, RequestStates
 from services.status.request_views import RequestView, RequestViews
 from tests.integration.conftest import LONG_AGO, Filing
@@ -239,8 +239,8 @@ async def test_a_request_without_progress_is_tried_again_and_then_fails(
     request_id = await filing.request(days=DAYS, waiting=False)
     handed: list[int] = []
 
-    async def publish(waiting: Waiting) -> None:
-        handed.append(waiting.attempt)
+    async def publish(entry: OutboxEntry) -> None:
+        handed.append(entry.attempt)
 
     assert await states.reap(no_progress_after=timedelta(hours=1), max_attempts=3) == (0, 0)
     for attempt in (2, 3):
@@ -249,7 +249,7 @@ async def test_a_request_without_progress_is_tried_again_and_then_fails(
         now = await standing(views, request_id)
         assert (now.state, now.attempt) == (State.SUBMITTED, attempt)
         assert await states.reap(no_progress_after=AT_ONCE, max_attempts=3) == (0, 0)
-        assert await outbox.release(database, publish, max_in_flight_per_partner=1) == 1
+        assert (await release_batch(database, publish, max_in_flight_per_partner=1)).released == 1
     assert handed == [2, 3]
     assert await states.reap(no_progress_after=AT_ONCE, max_attempts=3) == (0, 1)
     now = await standing(views, request_id)
