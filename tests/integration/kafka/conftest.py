@@ -1,0 +1,109 @@
+"""A topic and a group that only one test knows, on a real Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+
+from exhaust.kafka.consumer import Consumption
+from exhaust.kafka.topics import create_topics
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+
+    from exhaust.kafka.producer import Producer
+    from exhaust.kafka.records import Record
+    from exhaust.settings import KafkaSettings
+
+
+PATIENCE_S = 45.0
+DRAIN_S = 10.0
+LAST = "last"
+KEYS = tuple(f"key-{number}" for number in range(12))  # they fall on all of three partitions
+
+
+class Handled:
+    """Notes the records that were worked on, in the order in which their work began."""
+
+    def __init__(self) -> None:
+        self.values: list[str] = []
+        self.records: list[Record] = []
+        self._news = asyncio.Condition()
+
+    async def note(self, record: Record) -> None:
+        async with self._news:
+            self.records.append(record)
+            self.values.append(record.value.decode())
+            self._news.notify_all()
+
+    async def until(self, condition: Callable[[list[str]], bool]) -> None:
+        async with asyncio.timeout(PATIENCE_S), self._news:
+            await self._news.wait_for(lambda: condition(self.values))
+
+    async def until_all(self, values: Iterable[str]) -> None:
+        await self.until(lambda seen: set(seen).issuperset(values))
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A topic and a group that only one test knows."""
+
+    settings: KafkaSettings
+    producer: Producer
+    topic: str
+    group: str = field(default_factory=lambda: f"group-{uuid4().hex[:8]}")
+
+    async def send(self, *values: str, key: str = "key") -> None:
+        for value in values:
+            await self.producer.send_raw(self.topic, key.encode(), value.encode(), [])
+
+    async def spread(self, prefix: str) -> list[str]:
+        """Sends one record for each of KEYS."""
+        values = [f"{prefix}-{key}" for key in KEYS]
+        await asyncio.gather(*(self.send(value, key=key) for value, key in zip(values, KEYS, strict=True)))
+        return values
+
+    def consumption(self, handle: Callable[[Record], Awaitable[None]], concurrency: int = 8) -> Consumption:
+        return Consumption(
+            self.settings,
+            group=self.group,
+            topic=self.topic,
+            handle=handle,
+            producer=self.producer,
+            concurrency=concurrency,
+        )
+
+    @asynccontextmanager
+    async def member(
+        self, handle: Callable[[Record], Awaitable[None]], *, concurrency: int = 8, drain_s: float = DRAIN_S
+    ) -> AsyncIterator[asyncio.Event]:
+        """Runs a member of the group; stops it at the end. Its failure ends the block."""
+        stop = asyncio.Event()
+        async with asyncio.timeout(PATIENCE_S * 2), asyncio.TaskGroup() as running:
+            running.create_task(self.consumption(handle, concurrency).run(stop, lambda: None, drain_s))
+            yield stop
+            stop.set()
+
+    async def uncommitted(self) -> list[str]:
+        """What a later member of the group is given, in order; all of one partition stands before its LAST."""
+        last = await self.spread(LAST)
+        rest = Handled()
+        async with self.member(rest.note):
+            await rest.until_all(last)
+        return [value for value in rest.values if value not in last]
+
+
+async def new_scene(settings: KafkaSettings, producer: Producer, *, partitions: int) -> Scene:
+    topic = f"topic-{uuid4().hex[:8]}"
+    await create_topics(settings.model_copy(update={"kafka_partitions": partitions}), [topic])
+    return Scene(settings, producer, topic)
+
+
+@pytest.fixture
+async def scene(kafka_settings: KafkaSettings, producer: Producer) -> Scene:
+    return await new_scene(kafka_settings, producer, partitions=1)

@@ -1,0 +1,58 @@
+"""A Kafka that is away is waited for, or told."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.kafka.producer import open_producer
+from exhaust.kafka.topics import create_topics
+from tests.integration.kafka.conftest import DRAIN_S, PATIENCE_S, Handled, Scene
+from tests.support.s3_proxy import closed_port, proxy
+
+if TYPE_CHECKING:
+    from exhaust.settings import KafkaSettings
+
+
+async def test_a_kafka_that_comes_up_later_is_waited_for(scene: Scene) -> None:
+    port = closed_port()
+    early = Scene(
+        scene.settings.model_copy(update={"kafka_bootstrap": f"127.0.0.1:{port}"}), scene.producer, scene.topic
+    )
+    turns = asyncio.Queue[None]()
+    handled, stop = Handled(), asyncio.Event()
+    await scene.send("patient")
+    async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as running:
+        running.create_task(early.consumption(handled.note).run(stop, lambda: turns.put_nowait(None), DRAIN_S))
+        for _ in range(2):
+            await turns.get()
+        async with proxy(scene.settings.kafka_bootstrap, port=port):
+            await handled.until_all(["patient"])
+            stop.set()
+
+
+async def test_waiting_for_a_kafka_that_is_away_ends_with_a_stop(scene: Scene) -> None:
+    away = Scene(
+        scene.settings.model_copy(update={"kafka_bootstrap": f"127.0.0.1:{closed_port()}"}), scene.producer, scene.topic
+    )
+    handled, stop = Handled(), asyncio.Event()
+    turns = asyncio.Queue[None]()
+    running = asyncio.create_task(away.consumption(handled.note).run(stop, lambda: turns.put_nowait(None), DRAIN_S))
+    for _ in range(2):
+        await asyncio.wait_for(turns.get(), PATIENCE_S)
+    stop.set()
+    await asyncio.wait_for(running, 5)
+    assert handled.values == []
+
+
+async def test_a_producer_without_kafka_says_so(kafka_settings: KafkaSettings) -> None:
+    settings = kafka_settings.model_copy(update={"kafka_bootstrap": f"127.0.0.1:{closed_port()}"})
+    async with asyncio.timeout(PATIENCE_S), open_producer(settings) as away:
+        for attempt in (away.send_raw("any", None, b"", []), away.ping(), create_topics(settings, ["any"])):
+            with pytest.raises(ExhaustError) as raised:
+                await attempt
+            assert raised.value.code is ErrorCode.SERVICE_UNAVAILABLE
+            assert raised.value.retryable

@@ -1,0 +1,128 @@
+"""Rebalances lose nothing, and hide nothing that is unfinished."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+from collections import defaultdict
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from exhaust.kafka.producer import Producer, open_producer
+from tests.integration.kafka.conftest import PATIENCE_S, Handled, Scene, new_scene
+
+if TYPE_CHECKING:
+    from exhaust.kafka.records import Record
+    from exhaust.settings import KafkaSettings
+
+
+async def test_a_member_that_joins_and_leaves_neither_loses_nor_wedges_anything(
+    kafka_settings: KafkaSettings, producer: Producer
+) -> None:
+    scene = await new_scene(kafka_settings, producer, partitions=3)
+    first, second, gate = Handled(), Handled(), asyncio.Event()
+
+    async def work(record: Record) -> None:
+        await first.note(record)
+        if record.value.startswith(b"long"):
+            await gate.wait()
+
+    sent = await scene.spread("a")
+    async with scene.member(work, concurrency=16):
+        await first.until_all(sent)
+        sent += await scene.spread("long")
+        await first.until_all(sent)
+        async with scene.member(second.note, concurrency=16):
+            sent += await scene.spread("b")
+            # It has some of the partitions now, with the unfinished records on them.
+            await second.until(lambda values: any(value.startswith("b") for value in values))
+            gate.set()
+            sent += await scene.spread("c")
+            await first.until(lambda values: any(value.startswith("c") for value in values))
+        alone = await scene.spread("d")
+        await first.until_all(alone)
+    assert set(first.values) | set(second.values) == {*sent, *alone}
+    assert await scene.uncommitted() == []
+
+
+async def test_what_is_finished_when_a_rebalance_begins_does_not_come_again(scene: Scene) -> None:
+    handled, joined = Handled(), Handled()
+    neighbour = replace(await new_scene(scene.settings, scene.producer, partitions=1), group=scene.group)
+    enough = asyncio.Event()
+
+    async def flow() -> None:
+        for number in itertools.count():
+            await asyncio.gather(*(scene.send(f"{number} {place}") for place in range(20)))
+            if enough.is_set():
+                break
+
+    async with asyncio.TaskGroup() as flowing, scene.member(handled.note):
+        sending = flowing.create_task(flow())
+        for number in range(3):
+            await neighbour.send(f"joined {number}")
+            # A member that reads another topic: everything is revoked and comes back to the same member.
+            async with neighbour.member(joined.note):
+                await joined.until_all([f"joined {number}"])
+        enough.set()
+        await sending
+    # What arrives in that very moment may; a batch of eight for each of the three would be the rule.
+    assert len(handled.values) - len(set(handled.values)) <= 8
+
+
+async def test_work_from_before_a_rebalance_does_not_hide_what_is_unfinished(scene: Scene) -> None:
+    begun, finished = Handled(), Handled()
+    gates: defaultdict[tuple[str, int], asyncio.Event] = defaultdict(asyncio.Event)
+
+    async def work(record: Record) -> None:
+        await begun.note(record)
+        await gates[record.value.decode(), begun.values.count(record.value.decode())].wait()
+        await finished.note(record)
+
+    joined = Handled()
+    neighbour = replace(await new_scene(scene.settings, scene.producer, partitions=1), group=scene.group)
+    await neighbour.send("joined")
+    await scene.send("0", "1", "2", "3")
+    async with scene.member(work, concurrency=4, drain_s=0.05):
+        await begun.until_all(["0", "1", "2", "3"])
+        # A member that reads another topic: everything is revoked and comes back to the same member.
+        async with neighbour.member(joined.note):
+            await joined.until_all(["joined"])
+            gates["1", 1].set()
+            await begun.until(lambda values: values.count("1") == 2)  # and so 2 and 3 are still to be read again
+            gates["3", 1].set()
+            await begun.until(lambda values: values.count("3") == 2)
+            for gate in (("0", 1), ("1", 2), ("3", 2)):
+                gates[gate].set()
+            await finished.until(lambda values: sorted(values) == ["0", "1", "1", "3", "3"])
+    assert (await scene.uncommitted())[:1] == ["2"]
+
+
+async def test_a_member_waits_its_turn_behind_one_that_went_away_without_a_word(scene: Scene) -> None:
+    # A member that was killed holds the group until its session ends, which takes longer than any one call may.
+    slow = Scene(
+        scene.settings.model_copy(update={"kafka_session_timeout": timedelta(seconds=11)}), scene.producer, scene.topic
+    )
+    frozen, thaw = threading.Event(), threading.Event()
+
+    async def freeze(_record: Record) -> None:
+        frozen.set()
+        thaw.wait(PATIENCE_S)  # stops its whole event loop, heartbeats included
+
+    async def frozen_member() -> None:
+        stop = asyncio.Event()
+        async with open_producer(slow.settings) as own, asyncio.TaskGroup() as running:
+            consumption = Scene(slow.settings, own, slow.topic, slow.group).consumption(freeze)
+            running.create_task(consumption.run(stop, lambda: stop.set() if thaw.is_set() else None, 0.0))
+
+    await slow.send("first")
+    frozen_thread = asyncio.create_task(asyncio.to_thread(asyncio.run, frozen_member()))
+    handled = Handled()
+    try:
+        assert await asyncio.to_thread(frozen.wait, PATIENCE_S)
+        async with slow.member(handled.note):
+            await handled.until_all(["first"])
+    finally:
+        thaw.set()
+        await frozen_thread

@@ -1,0 +1,87 @@
+"""Keys below a prefix that only one test knows, on a real S3."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import itertools
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+
+from exhaust.s3.store import Objects, open_objects
+from tests.support.signed_s3 import open_uploads
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+
+    from exhaust.s3.object_info import ObjectInfo
+    from exhaust.settings import ObjectSettings
+    from tests.support.s3_proxy import Proxy
+
+
+PATIENCE_S = 45.0
+MIB = 1024 * 1024
+ZIP = "application/zip"
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Keys below a prefix that only one test knows."""
+
+    objects: Objects
+    settings: ObjectSettings
+    bucket: str
+    prefix: str
+
+    async def put(self, *names: str, data: bytes = b"data") -> None:
+        await asyncio.gather(*(self.objects.put(self.bucket, self.prefix + name, data) for name in names))
+
+    async def names(self, below: str = "") -> list[str]:
+        found = [found.key async for found in self.objects.list(self.bucket, self.prefix + below)]
+        return [key.removeprefix(self.prefix) for key in found]
+
+    async def upload(self, name: str, chunks: AsyncGenerator[bytes, None], front: bytes = b"") -> None:
+        await self.objects.upload(self.bucket, self.prefix + name, chunks, content_type=ZIP, front=lambda: front)
+
+    async def head(self, name: str) -> ObjectInfo:
+        return await self.objects.head(self.bucket, self.prefix + name)
+
+    async def open_uploads(self) -> list[str]:
+        return await open_uploads(self.settings, self.bucket, self.prefix)
+
+    @asynccontextmanager
+    async def behind(self, way: Proxy) -> AsyncIterator[Shelf]:
+        """The same shelf, reached through a proxy."""
+        settings = self.settings.model_copy(update={"s3_endpoint": f"http://{way.address}"})
+        async with open_objects(settings) as objects:
+            yield Shelf(objects, self.settings, self.bucket, self.prefix)
+
+
+@pytest.fixture
+def shelf(objects: Objects, object_settings: ObjectSettings) -> Shelf:
+    return Shelf(objects, object_settings, object_settings.s3_raw_bucket, f"shelf-{uuid4().hex[:8]}/")
+
+
+def noise(size: int) -> bytes:
+    return hashlib.shake_128(str(size).encode()).digest(size)
+
+
+async def cut(data: bytes, size: int) -> AsyncGenerator[bytes, None]:
+    for start in range(0, len(data), size):
+        yield data[start : start + size]
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        for pause in itertools.repeat(0.05):
+            if await condition():
+                return
+            await asyncio.sleep(pause)
+
+
+async def streamed(objects: Objects, bucket: str, source: ObjectInfo) -> bytes:
+    return b"".join([chunk async for chunk in objects.stream(bucket, source)])

@@ -1,0 +1,53 @@
+"""Signed addresses give one object to whoever has them, for a time."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import aiohttp
+
+from tests.integration.objects.conftest import ZIP, Shelf, until
+
+
+async def test_a_signed_address_gives_the_object_to_anybody_as_a_file(shelf: Shelf) -> None:
+    await shelf.put("a.zip", data=b"0123456789")
+    url = await shelf.objects.signed_url(
+        shelf.bucket, f"{shelf.prefix}a.zip", lifetime=timedelta(minutes=5), file_name="days.zip"
+    )
+    assert shelf.settings.s3_secret_key.get_secret_value() not in url
+    async with aiohttp.ClientSession() as http:
+        async with http.get(url) as answer:
+            assert (answer.status, await answer.read()) == (200, b"0123456789")
+            assert answer.headers["Content-Disposition"] == 'attachment; filename="days.zip"'
+            assert answer.content_type == ZIP
+        async with http.get(url, headers={"Range": "bytes=3-5"}) as answer:
+            assert (answer.status, await answer.read()) == (206, b"345")
+        async with http.put(url, data=b"other") as answer:
+            assert answer.status == 403
+    assert await shelf.objects.get(shelf.bucket, f"{shelf.prefix}a.zip") == b"0123456789"
+
+
+async def test_a_signed_address_that_was_changed_or_is_old_gives_nothing(shelf: Shelf) -> None:
+    await shelf.put("a.zip", "b.zip")
+    key = f"{shelf.prefix}a.zip"
+    url = await shelf.objects.signed_url(shelf.bucket, key, lifetime=timedelta(minutes=5), file_name="days.zip")
+    short = await shelf.objects.signed_url(shelf.bucket, key, lifetime=timedelta(seconds=1), file_name="days.zip")
+    last = url[-1]
+    tampered = [
+        url.replace("a.zip", "b.zip", 1),
+        url.replace("X-Amz-Expires=300", "X-Amz-Expires=3000"),
+        url.replace("days.zip", "else.zip"),
+        url[:-1] + ("0" if last != "0" else "1"),
+        url.partition("?")[0],
+    ]
+    assert url not in tampered
+    async with aiohttp.ClientSession() as http:
+
+        async def refuses(address: str) -> bool:
+            async with http.get(address) as answer:
+                return answer.status == 403
+
+        for address in tampered:
+            assert await refuses(address), address
+        await until(lambda: refuses(short))
+        assert not await refuses(url)

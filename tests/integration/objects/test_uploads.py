@@ -1,0 +1,135 @@
+"""Uploads of any size hold their bytes, and leave nothing when they fail."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+
+from exhaust.errors import ErrorCode, ExhaustError, SourceObjectError
+from exhaust.s3.multipart import MIN_PART as PART_SIZE
+from services.aggregator.reaping import reap_uploads
+from tests.integration.objects.conftest import MIB, PATIENCE_S, ZIP, Shelf, cut, noise, streamed, until
+from tests.support.s3_proxy import proxy
+from tests.support.signed_s3 import open_uploads
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+
+@pytest.mark.parametrize(
+    ("size", "parts"),
+    [
+        (0, 0),
+        (1, 0),
+        (PART_SIZE - 1, 0),
+        (PART_SIZE, 0),
+        (PART_SIZE + 1, 2),
+        (2 * PART_SIZE, 2),
+        (2 * PART_SIZE + 1, 3),
+    ],
+)
+@pytest.mark.parametrize("front", [b"", b"what is known last"])
+async def test_an_upload_of_any_size_holds_the_same_bytes(shelf: Shelf, size: int, parts: int, front: bytes) -> None:
+    data = noise(size)
+    await shelf.upload("a.zip", cut(data, 777_777), front)
+    found = await shelf.head("a.zip")
+    assert found.size == len(front) + size
+    # The ETag of a multipart upload ends in the number of its parts.
+    assert found.etag.partition("-")[2] == (str(parts) if parts else "")
+    assert await streamed(shelf.objects, shelf.bucket, found) == front + data
+    assert await shelf.open_uploads() == []
+
+
+async def test_a_chunk_may_hold_several_parts(shelf: Shelf) -> None:
+    data = noise(3 * PART_SIZE + 5)
+    await shelf.upload("a.zip", cut(data, len(data)))
+    assert await streamed(shelf.objects, shelf.bucket, await shelf.head("a.zip")) == data
+
+
+@pytest.mark.parametrize("size", [MIB, PART_SIZE + MIB, 2 * PART_SIZE + MIB])
+async def test_a_source_that_fails_leaves_nothing(shelf: Shelf, size: int) -> None:
+    closed = asyncio.Event()
+
+    async def failing() -> AsyncGenerator[bytes, None]:
+        try:
+            async for chunk in cut(bytes(size), MIB):
+                yield chunk
+            raise SourceObjectError(ErrorCode.SOURCE_OBJECT_UNREADABLE, "raw/a", "is broken")
+        finally:
+            closed.set()
+
+    with pytest.raises(SourceObjectError, match="raw/a"):
+        await shelf.upload("a.zip", failing())
+    assert closed.is_set()
+    assert await shelf.names() == []
+    assert await shelf.open_uploads() == []
+
+
+async def test_an_upload_that_is_cancelled_leaves_nothing(shelf: Shelf) -> None:
+    waiting, closed = asyncio.Event(), asyncio.Event()
+
+    async def endless() -> AsyncGenerator[bytes, None]:
+        try:
+            yield bytes(2 * PART_SIZE + 1)
+            waiting.set()
+            await asyncio.Event().wait()
+        finally:
+            closed.set()
+
+    uploading = asyncio.create_task(shelf.upload("a.zip", endless()))
+    await asyncio.wait_for(waiting.wait(), PATIENCE_S)
+    assert await shelf.open_uploads() == [f"{shelf.prefix}a.zip"]
+    uploading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await uploading
+    assert closed.is_set()
+    assert await shelf.names() == []
+    assert await shelf.open_uploads() == []
+
+
+async def test_an_upload_that_is_cancelled_while_it_begins_leaves_nothing(shelf: Shelf) -> None:
+    async def begun() -> bool:
+        return bool(await shelf.open_uploads())
+
+    async with proxy(shelf.settings.s3_endpoint) as way, shelf.behind(way) as behind:
+        way.answering.clear()
+        uploading = asyncio.create_task(behind.upload("a.zip", cut(bytes(PART_SIZE + 1), MIB)))
+        # The server has begun it, and the answer that says so is still on its way.
+        await until(begun)
+        uploading.cancel()
+        way.answering.set()
+        with pytest.raises(asyncio.CancelledError):
+            await uploading
+    assert await shelf.open_uploads() == []
+
+
+async def test_abandoned_uploads_are_reaped_and_young_ones_are_not(shelf: Shelf) -> None:
+    bucket = f"reaped-{uuid4().hex[:8]}"
+    await shelf.objects.create_bucket(bucket)
+
+    async def still_open() -> list[str]:
+        return await open_uploads(shelf.settings, bucket, "")
+
+    stop = asyncio.Event()
+    async with shelf.objects.multipart(bucket, "a.zip", ZIP) as upload:
+        await upload.add_front(bytearray(PART_SIZE), PART_SIZE)
+        await until(lambda: _is(still_open, ["a.zip"]))
+        assert await shelf.objects.reap_uploads(bucket, begun_before=datetime.now(UTC) - timedelta(hours=1)) == 0
+        assert await still_open() == ["a.zip"]
+        # What a worker does all the time.
+        reaping = asyncio.create_task(reap_uploads(shelf.objects, bucket, timedelta(seconds=-5), stop))
+        await until(lambda: _is(still_open, []))
+        with pytest.raises(ExhaustError) as raised:
+            await upload.complete()
+        assert raised.value.retryable
+        stop.set()
+        await reaping
+    assert [found async for found in shelf.objects.list(bucket, "")] == []
+
+
+async def _is(ask: Callable[[], Awaitable[list[str]]], expected: list[str]) -> bool:
+    return await ask() == expected

@@ -1,0 +1,162 @@
+"""The status service's internal listener, with a request of a caller who may see it."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID, uuid4
+
+import aiohttp
+import pytest
+from pydantic import SecretStr
+from yarl import URL
+
+from exhaust.domain.catalogue import load_catalogue
+from exhaust.domain.object_keys import outer_archive_key
+from exhaust.http.envelope import CALLER_HEADER
+from exhaust.http.listener import listening
+from exhaust.postgres.database import Database
+from exhaust.postgres.grants import GrantStore
+from exhaust.process.health import Health
+from exhaust.s3.store import Objects
+from exhaust.settings import KafkaSettings, ObjectSettings
+from schemas.events import Completed, FinishedArchive
+from services.status.__main__ import internal_app
+from services.status.answers import Answers
+from services.status.changes import Changes
+from services.status.request_states import RequestStates
+from services.status.request_views import RequestViews
+from services.status.settings import StatusSettings
+from services.status.status_calls import StatusCalls
+from services.status.update_calls import UpdateCalls
+from tests.integration.conftest import LONG_AGO, MSGID, PARTNER, RESOURCE, Filing, Listener, Reply, envelope
+from tests.support.s3_proxy import closed_port
+
+TOKEN = "a service token for the tests"
+DAYS = 3
+DOWNLOAD = bytes(range(256)) * 40
+
+
+@dataclass(frozen=True)
+class Status(Listener):
+    """The status service, with a caller who has the service token."""
+
+    async def of(self, request_id: UUID, caller: int | str) -> Reply:
+        return await self.call(path_of(request_id), envelope({}), headers=headers(caller))
+
+    async def result(self, request_id: UUID, caller: int) -> dict[str, Any]:
+        reply = await self.of(request_id, caller)
+        assert reply.status == 200, reply.body
+        assert reply.body["params"]["msgid"] == MSGID
+        found: dict[str, Any] = reply.body["result"]
+        return found
+
+
+def path_of(request_id: UUID | str) -> str:
+    return f"/v2/datasets/requests/status/{request_id}"
+
+
+def headers(caller: int | str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {TOKEN}", CALLER_HEADER: str(caller)}
+
+
+@pytest.fixture
+def states(database: Database) -> RequestStates:
+    return RequestStates(database)
+
+
+@pytest.fixture
+async def link_lifetime() -> timedelta:
+    return timedelta(hours=1)
+
+
+@pytest.fixture
+async def status(
+    states: RequestStates,
+    runtime_dsn: SecretStr,
+    kafka_settings: KafkaSettings,
+    object_settings: ObjectSettings,
+    objects: Objects,
+    database: Database,
+    link_lifetime: timedelta,
+) -> AsyncIterator[Status]:
+    settings = StatusSettings(
+        port=closed_port(),
+        postgres_dsn=runtime_dsn,
+        service_token=SecretStr(TOKEN),
+        **kafka_settings.model_dump(),
+        **object_settings.model_dump(),
+    )
+    changes = Changes()
+    bucket = settings.s3_exhaust_bucket
+    answers = Answers(objects, load_catalogue(None), bucket=bucket, link_lifetime=link_lifetime)
+    calls = StatusCalls(RequestViews(database), GrantStore(database), answers, changes)
+    updates = UpdateCalls(states, objects, changes, bucket=bucket)
+    app = internal_app(Health(checks={"postgres": database.ping}), settings, calls, updates)
+    async with aiohttp.ClientSession() as session, listening(app, settings.host, settings.port):
+        yield Status(session, f"http://{settings.host}:{settings.port}")
+
+
+async def grant(owner: Database, user_id: int, *resources: str) -> int:
+    async with owner.transaction() as connection:
+        for resource in resources:
+            await connection.execute(
+                "INSERT INTO data_exhaust_users_resources (user_id, resource_id) VALUES ($1, $2)", user_id, resource
+            )
+    return user_id
+
+
+@pytest.fixture
+async def caller(filing: Filing, owner_database: Database) -> int:
+    """Somebody who may read RESOURCE and acts for its partner."""
+    return await grant(owner_database, await filing.user(), RESOURCE)
+
+
+@pytest.fixture
+async def request_id(filing: Filing, caller: int) -> UUID:
+    """A request of the caller, released."""
+    return await filing.request(user_id=caller, days=DAYS, waiting=False)
+
+
+def completed(request_id: UUID) -> Completed:
+    last = LONG_AGO + timedelta(days=DAYS - 1)
+    archive = FinishedArchive(
+        key=outer_archive_key(request_id, 1, "eks-consumption-raw", LONG_AGO, last),
+        size=len(DOWNLOAD),
+        digest="1" * 64,
+        sha256="0" * 64,
+        events=30,
+        bytes=3000,
+    )
+    return Completed(requestid=request_id, attempt=1, archive=archive)
+
+
+@pytest.fixture
+async def link(
+    status: Status,
+    states: RequestStates,
+    objects: Objects,
+    object_settings: ObjectSettings,
+    request_id: UUID,
+    caller: int,
+) -> URL:
+    """The address of a download that exists."""
+    event = completed(request_id)
+    await objects.put(object_settings.s3_exhaust_bucket, event.archive.key, DOWNLOAD)
+    await states.take_in("/test", str(uuid4()), event)
+    found = await status.result(request_id, caller)
+    assert {name: found[name] for name in ("status", "size", "events", "bytes")} == {
+        "status": "complete",
+        "size": len(DOWNLOAD),
+        "events": 30,
+        "bytes": 3000,
+    }
+    assert found["sha256"] == event.archive.sha256
+    assert found["progress"]["daysdone"] == DAYS
+    return URL(found["downloadurl"], encoded=True)
+
+
+async def listed(status: Status, caller: int, query: str = "", partner: str = PARTNER) -> Reply:
+    path = f"/v2/datasets/requests/{quote(partner, safe='')}{query}"
+    return await status.call(path, envelope({}), headers=headers(caller))

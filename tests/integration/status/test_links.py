@@ -1,0 +1,85 @@
+"""The signed link to a finished download: what it opens, how long it lives, who is in the audit."""
+
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
+
+import pytest
+import stamina
+from yarl import URL
+
+from exhaust.postgres.audit import Action, AuditFilter, find_acts
+from exhaust.postgres.database import Database
+from services.status.settings import StatusSettings
+from tests.integration.status.conftest import DOWNLOAD, Status, listed
+
+
+async def test_whoever_is_given_links_is_in_the_audit(
+    status: Status, link: URL, database: Database, request_id: UUID, caller: int
+) -> None:
+    assert link
+    before = await find_acts(database, AuditFilter(action=Action.DOWNLOAD_LINK))
+    await status.of(request_id, caller)
+    await listed(status, caller)
+    acts = await find_acts(database, AuditFilter(action=Action.DOWNLOAD_LINK))
+    assert len(acts) == len(before) + 2
+    assert {(act.actor, act.subject) for act in acts} == {(f"user/{caller}", f"request/{request_id}")}
+
+
+async def test_the_link_downloads_the_archive_as_a_file(status: Status, link: URL) -> None:
+    async with status.session.get(link) as answer:
+        assert (answer.status, await answer.read()) == (200, DOWNLOAD)
+        assert answer.content_disposition is not None
+        assert answer.content_disposition.type == "attachment"
+        assert answer.content_disposition.filename == "eks-consumption-raw_2026-01-01_2026-01-03.zip"
+        assert answer.content_type == "application/zip"
+        assert answer.headers["ETag"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "first", "end"), [("bytes=0-0", 0, 1), ("bytes=1000-1999", 1000, 2000), ("bytes=-10", -10, None)]
+)
+async def test_the_link_gives_parts(status: Status, link: URL, asked: str, first: int, end: int | None) -> None:
+    async with status.session.get(link, headers={"Range": asked}) as answer:
+        assert (answer.status, await answer.read()) == (206, DOWNLOAD[first:end])
+        assert answer.headers["Content-Range"].endswith(f"/{len(DOWNLOAD)}")
+
+
+async def test_the_link_is_for_reading_that_one_object(status: Status, link: URL) -> None:
+    another = link.with_path(link.path.replace("attempt-1", "attempt-2"), encoded=True, keep_query=True)
+    for method, url in (("GET", another), ("PUT", link), ("DELETE", link), ("GET", link.with_query(None))):
+        async with status.session.request(method, url) as answer:
+            assert answer.status == 403, (method, url)
+
+
+async def test_the_link_lives_an_hour_and_is_signed_at_each_reading(link: URL) -> None:
+    assert StatusSettings.model_fields["link_lifetime"].default == timedelta(hours=1)
+    assert parse_qs(urlsplit(str(link)).query)["X-Amz-Expires"] == ["3600"]
+
+
+@pytest.mark.parametrize("link_lifetime", [timedelta(seconds=1)])
+async def test_the_link_ends(status: Status, link: URL) -> None:
+    async for attempt in stamina.retry_context(
+        on=AssertionError, attempts=None, timeout=timedelta(seconds=30), wait_initial=0.1, wait_max=0.2
+    ):
+        with attempt:
+            async with status.session.get(link) as answer:
+                assert answer.status == 403
+
+
+async def test_a_download_that_is_past_its_time_is_said_to_be_gone(
+    status: Status, link: URL, owner_database: Database, request_id: UUID, caller: int
+) -> None:
+    fresh = await status.result(request_id, caller)
+    ends = datetime.fromisoformat(fresh["expiresat"])
+    assert timedelta(days=6, hours=23) < ends - datetime.now(UTC) <= timedelta(days=7)
+    assert "expired" not in fresh
+    async with owner_database.transaction() as connection:
+        await connection.execute(
+            "UPDATE requests SET ended_at = ended_at - interval '7 days' WHERE request_id = $1", request_id
+        )
+    past = await status.result(request_id, caller)
+    assert past["expired"] is True
+    assert "downloadurl" not in past
+    assert datetime.fromisoformat(past["expiresat"]) == ends - timedelta(days=7)
+    assert link

@@ -1,0 +1,65 @@
+"""The update call: jobs elsewhere report the end of a request."""
+
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+import pytest
+from yarl import URL
+
+from exhaust.s3.store import Objects
+from exhaust.settings import ObjectSettings
+from tests.integration.conftest import Reply, assert_refused, envelope
+from tests.integration.status.conftest import DOWNLOAD, Status, headers
+
+
+async def updated(status: Status, request_id: UUID | str, request: dict[str, Any]) -> Reply:
+    return await status.call(f"/v2/datasets/requests/update/{request_id}", envelope(request), headers=headers(1))
+
+
+async def test_a_job_elsewhere_completes_a_request(
+    status: Status, objects: Objects, object_settings: ObjectSettings, request_id: UUID, caller: int
+) -> None:
+    bucket = object_settings.s3_exhaust_bucket
+    key = f"requests/{request_id}/spark/part 1.zip"
+    await objects.put(bucket, key, DOWNLOAD)
+    await updated(status, request_id, {"status": "inprogress", "downloadurl": "ignored"})
+    for url in (f"s3://{bucket}/{key}", f"https://elsewhere.example/{bucket}/{quote(key)}?signature=x", key):
+        reply = await updated(status, request_id, {"status": "complete", "downloadurl": url})
+        assert reply.status == 200, reply.body
+    found = await status.result(request_id, caller)
+    assert (found["status"], found["size"]) == ("complete", len(DOWNLOAD))
+    async with status.session.get(URL(found["downloadurl"], encoded=True)) as answer:
+        assert await answer.read() == DOWNLOAD
+    late = await updated(status, request_id, {"status": "failed"})
+    assert late.status == 200
+    assert (await status.result(request_id, caller))["status"] == "complete"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "https://evil.example/x.zip",
+        "requests/00000000-0000-4000-8000-000000000000/x.zip",
+        "requests/REQUEST/",
+        "requests/REQUEST/../other/x.zip",
+        "requests/REQUEST/absent.zip",
+        "http://[",
+    ],
+)
+async def test_an_update_may_only_name_an_object_of_its_own(
+    status: Status, request_id: UUID, caller: int, url: str
+) -> None:
+    url = url.replace("REQUEST", str(request_id))
+    reply = await updated(status, request_id, {"status": "complete", "downloadurl": url})
+    assert_refused(reply, 400, "INVALID_DATA_ERROR")
+    assert (await status.result(request_id, caller))["status"] == "inprogress"
+
+
+async def test_an_update_needs_a_documented_word_and_a_known_request(status: Status, request_id: UUID) -> None:
+    for request in ({}, {"status": "done"}, {"status": "submitted"}):
+        assert_refused(await updated(status, request_id, request), 400, "INVALID_DATA_ERROR")
+    unknown = "00000000-0000-4000-8000-000000000000"
+    assert_refused(await updated(status, unknown, {"status": "failed"}), 404, "INVALID_REQUESTID")
+    assert_refused(await updated(status, "x", {"status": "failed"}), 404, "INVALID_REQUESTID")
