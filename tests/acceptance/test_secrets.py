@@ -30,6 +30,20 @@ OWNER = PLAN.partner_ids[2]
 LOGS, TOPICS = FOLDER / "logs", FOLDER / "data" / "kafka"
 
 
+def secrets_of(stack: Stack, partner: Partner, token: str) -> dict[str, str]:
+    environment = service_environment(FOLDER, "gateway")
+    return {
+        "license key": partner.license_key,
+        "token": token,
+        "signature of the token": token.rpartition(".")[2],
+        "service token": stack.service_token,
+        "S3 secret": stack.s3.secret_key,
+        "owner's password": urlsplit(stack.postgres).password or "",
+        "runtime password": urlsplit(environment["EXHAUST_POSTGRES_DSN"]).password or "",
+        "peppers": environment["EXHAUST_LICENSE_KEY_PEPPERS"].split('"')[3],
+    }
+
+
 async def test_secrets_stay_where_they_belong(
     partner: Partner,
     stack: Stack,
@@ -63,18 +77,7 @@ async def test_secrets_stay_where_they_belong(
         await partner.submit(path, partner_id=OWNER, username=["odd"]),
     ]
     (tmp_path / "errors").write_text("\n".join(str(error.body) for error in errors))
-    environment = service_environment(FOLDER, "gateway")
-    secrets = {
-        "license key": partner.license_key,
-        "wrong key": wrong,
-        "token": token,
-        "signature of the token": token.rpartition(".")[2],
-        "service token": stack.service_token,
-        "S3 secret": stack.s3.secret_key,
-        "owner's password": urlsplit(stack.postgres).password or "",
-        "runtime password": urlsplit(environment["EXHAUST_POSTGRES_DSN"]).password or "",
-        "peppers": environment["EXHAUST_LICENSE_KEY_PEPPERS"].split('"')[3],
-    }
+    secrets = secrets_of(stack, partner, token) | {"wrong key": wrong}
     assert all(len(secret) >= 16 for secret in secrets.values())
     assert in_files([LOGS, TOPICS, tmp_path], secrets) == []
     assert await in_tables(owner_database, secrets) == []
