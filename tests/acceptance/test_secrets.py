@@ -102,7 +102,7 @@ class Leak:
 
 async def into_log(leak: Leak) -> Path:
     code = (
-        "import sys, structlog; from exhaust.observability import configure_logging;"
+        "import sys, structlog; from exhaust.logs import configure_logging;"
         " configure_logging('canary', 'INFO'); structlog.get_logger().info('canary', license_key=sys.argv[1])"
     )
     log = LOGS / "canary.log"

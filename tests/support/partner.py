@@ -62,7 +62,7 @@ class Partner:
 
     async def grant(self, *arguments: str) -> None:
         """The operator's step, with the operator's command."""
-        command = [sys.executable, "-m", "client.command", "grant", "--client", self.name, "--key-name", KEY_NAME]
+        command = [sys.executable, "-m", "admin.command", "grant", "--client", self.name, "--key-name", KEY_NAME]
         environment = os.environ | {"EXHAUST_POSTGRES_OWNER_DSN": self.stack.postgres}
         await asyncio.to_thread(subprocess.run, [*command, *arguments], env=environment, check=True, timeout=60)
 

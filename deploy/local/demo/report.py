@@ -69,8 +69,8 @@ def _by_hand(outcome: Outcome, stack: Path) -> str:
     python = Path(os.path.relpath(sys.executable))
     folder = shlex.quote(str(stack))
     post = "curl -sS -H 'Content-Type: application/json'"
-    exhaust = python.with_name("exhaust")
-    grant = f"{exhaust} grant --client me --key-name mine --{owner.kind}={shlex.quote(owner.identifier)}"
+    exhaustctl = python.with_name("exhaustctl")
+    grant = f"{exhaustctl} grant --client me --key-name mine --{owner.kind}={shlex.quote(owner.identifier)}"
     submission = _body(licenseKey="$KEY", partnerid=owner.identifier, username="me")
     return "\n".join(
         [

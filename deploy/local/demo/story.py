@@ -113,13 +113,13 @@ async def _run_command(words: Sequence[str], environment: Mapping[str, str]) -> 
     try:
         said, _ = await asyncio.wait_for(process.communicate(), COMMAND_TIMEOUT_S)
     except TimeoutError as error:
-        raise DemoError(f"exhaust {words[0]} did not end within {COMMAND_TIMEOUT_S:.0f} s") from error
+        raise DemoError(f"exhaustctl {words[0]} did not end within {COMMAND_TIMEOUT_S:.0f} s") from error
     finally:
         if process.returncode is None:
             process.kill()
             await process.communicate()
     if process.returncode:
-        raise DemoError(f"exhaust {words[0]} failed: {said.decode(errors='replace').strip()}")
+        raise DemoError(f"exhaustctl {words[0]} failed: {said.decode(errors='replace').strip()}")
 
 
 async def _request(api: PublicApi, partner: Partner, window: Window, downloads: Path, steps: Steps) -> Finished:
