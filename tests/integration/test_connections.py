@@ -315,7 +315,7 @@ async def test_who_reads_slowly_gets_everything() -> None:
 def test_a_process_opens_as_many_files_as_it_may_and_keeps_half_for_itself(soft: int, hard: int, most: int) -> None:
     code = f"""
 import resource
-from exhaust.connections import ConnectionLimits, within_file_limit
+from exhaust.http.connections import ConnectionLimits, within_file_limit
 resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
 assert within_file_limit(ConnectionLimits(most=10_000)).most == {most}
 assert within_file_limit(ConnectionLimits(most=7)).most == 7
