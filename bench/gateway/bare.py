@@ -22,8 +22,8 @@ from exhaust.postgres.database import SESSION
 from exhaust.postgres.grants import RIGHTS
 from exhaust.postgres.license_keys import AUTHENTICATE
 from exhaust.postgres.outbox import PUT
+from exhaust.postgres.requests import COUNT_OPEN, INSERT
 from exhaust.settings import LicenseKeySettings, PostgresSettings, ProcessSettings
-from services.gateway.filing import INSERT, OPEN
 from services.status.request_views import BY_ID
 from telemetry.resource_ids import resource_id
 
@@ -67,7 +67,7 @@ class Bare:
                     1,
                     NOT_SYNCHRONOUS,
                 )
-                await connection.fetchrow(OPEN, part["partnerid"], MOST_OPEN)
+                await connection.fetchrow(COUNT_OPEN, part["partnerid"], MOST_OPEN)
                 await connection.execute(PUT, request_id, 1, "")
                 detail = {"partner": part["partnerid"], "username": part["username"]}
                 await connection.execute(RECORD, f"user/{user_id}", "submit", f"request/{request_id}", detail)

@@ -88,6 +88,22 @@ class DatasetRequest:
     tags: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Submitter:
+    """The person who submits a request, and the partner that they act for.
+
+    Attributes:
+        user_id: the holder of the license key or token.
+        username: as submitted; it is only told again.
+        synchronous: the caller's connection stays open until the download exists, so the request goes before others.
+    """
+
+    user_id: int
+    partner_id: str
+    username: str
+    synchronous: bool = False
+
+
 def parse_request_id(text: str) -> UUID:
     """Parse a request id as written in a path.
 

@@ -23,7 +23,6 @@ from services.gateway.apps import Operations, internal_app, public_app
 from services.gateway.auth.access import Access
 from services.gateway.auth.tokens.verifier import open_token_verifier
 from services.gateway.cors import Cors
-from services.gateway.filing import Filing
 from services.gateway.handlers.admin import Administration
 from services.gateway.handlers.download import SynchronousDownloads, SynchronousSettings
 from services.gateway.handlers.register import Registration
@@ -31,6 +30,7 @@ from services.gateway.handlers.status import StatusService
 from services.gateway.handlers.submit import Submission
 from services.gateway.rate_limits import RateLimits
 from services.gateway.relay import Relay, RequestPublisher
+from services.gateway.request_service import RequestService
 from services.gateway.settings import GatewaySettings
 
 
@@ -51,18 +51,16 @@ async def serve() -> None:
         access = Access(
             KeyStore(database, settings.license_key_peppers), GrantStore(database), catalogue, tokens, limits
         )
-        relay = Relay(
-            database,
-            RequestPublisher(producer).publish,
-            health.registry,
-            max_in_flight_per_partner=settings.max_in_flight_per_partner,
-        )
+        publish = RequestPublisher(producer).publish
+        relay = Relay(database, publish, health.registry, max_in_flight_per_partner=settings.max_in_flight_per_partner)
         objects = await stack.enter_async_context(open_objects(settings))
-        filing = Filing(database, max_open_per_partner=settings.max_open_requests_per_partner, filed=relay.wake)
+        requests = RequestService(
+            database, max_open_per_partner=settings.max_open_requests_per_partner, on_created=relay.wake
+        )
         downloads = SynchronousDownloads(
             database,
             objects,
-            filing,
+            requests,
             access,
             bucket=settings.s3_exhaust_bucket,
             zone=settings.day_zone,
@@ -70,7 +68,7 @@ async def serve() -> None:
         )
         operations = Operations(
             Registration(access.keys, settings),
-            Submission(filing, access, zone=settings.day_zone),
+            Submission(requests, access, zone=settings.day_zone),
             downloads,
             StatusService(session, settings.status_url, settings.service_token, access),
             Administration(access, database),

@@ -1,13 +1,12 @@
-"""One intent, one request: what an Idempotency-Key stands for.
+"""Idempotency keys: a submit that is repeated with the same Idempotency-Key creates one request.
 
-The key is taken in the transaction that files the request. Of several submits at once with the same key the first
+The key is taken in the transaction that creates the request. Of several submits at once with the same key the first
 takes it; the others wait in PostgreSQL until that one has committed, and then find its request.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
@@ -15,6 +14,14 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.postgres.idempotency_keys import (
+    KeyedRequest,
+    find_keyed_request,
+    forget_expired_key,
+    point_key_to,
+    sweep_expired_keys,
+    take_key,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -22,40 +29,12 @@ if TYPE_CHECKING:
 
     from exhaust.domain.requests import DatasetRequest
     from exhaust.postgres.database import Connection
+    from exhaust.postgres.idempotency_keys import IdempotencyKey
 
 HEADER: Final = "Idempotency-Key"
-KEPT_FOR: Final = timedelta(hours=24)
-SWEPT_AT_ONCE: Final = 100
+MAX_AGE: Final = timedelta(hours=24)
+SWEEP_LIMIT: Final = 100
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
-
-_FORGET: Final = "DELETE FROM idempotency_keys WHERE user_id = $1 AND key = $2 AND created_at <= now() - $3::interval"
-_TAKE: Final = """
-INSERT INTO idempotency_keys (user_id, key, fingerprint, request_id) VALUES ($1, $2, $3, $4)
-ON CONFLICT DO NOTHING
-"""
-_TAKEN: Final = "SELECT fingerprint, request_id FROM idempotency_keys WHERE user_id = $1 AND key = $2"
-_POINT: Final = "UPDATE idempotency_keys SET request_id = $3 WHERE user_id = $1 AND key = $2"
-# SKIP LOCKED: others sweep too, and nobody waits for a broom.
-_SWEEP: Final = """
-DELETE FROM idempotency_keys WHERE (user_id, key) IN (
-    SELECT user_id, key FROM idempotency_keys WHERE user_id = $1 AND created_at <= now() - $2::interval
-    ORDER BY created_at LIMIT $3 FOR UPDATE SKIP LOCKED
-)
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """A key and what was asked with it.
-
-    Attributes:
-        user_id: whose key it is; two users may use the same text.
-        fingerprint: of everything that makes two submits the same.
-    """
-
-    user_id: int
-    key: str
-    fingerprint: bytes
 
 
 def key_from(headers: Mapping[str, str]) -> str | None:
@@ -86,47 +65,45 @@ def fingerprint_of(request: DatasetRequest, *, partner_id: str, username: str) -
     return sha256(orjson.dumps(asked)).digest()
 
 
-async def once(
-    connection: Connection, intent: Intent | None, request_id: UUID, file: Callable[[], Awaitable[UUID]]
+async def create_once(
+    connection: Connection,
+    key: IdempotencyKey,
+    fingerprint: bytes,
+    request_id: UUID,
+    create: Callable[[], Awaitable[UUID]],
 ) -> UUID:
-    """File a request, unless its key was used before.
+    """Create a request, unless its key was used before; return the id of the request that the key stands for.
 
     Args:
         connection: the submit's transaction; nothing may have been written in it yet.
-        intent: None when the caller gave no key; then the request is simply filed.
-        request_id: the id that `file` will use.
-        file: files the request in the same transaction; returns its id, or that of an identical open one.
-
-    Returns:
-        The id of the request that the key stands for.
+        key: the caller's.
+        fingerprint: of what is asked with it.
+        request_id: the id that `create` will use.
+        create: creates the request in the same transaction; returns its id, or that of an identical open one.
 
     Raises:
         ExhaustError: INVALID_DATA_ERROR with status 422 when the key was used for something else.
     """
-    if intent is None:
-        return await file()
-    mine = (intent.user_id, intent.key)
-    await connection.execute(_FORGET, *mine, KEPT_FOR)
-    if not await connection.execute(_TAKE, *mine, intent.fingerprint, request_id):
-        return await _earlier(connection, intent)
-    filed = await file()
-    if filed != request_id:
-        await connection.execute(_POINT, *mine, filed)
-    await connection.execute(_SWEEP, intent.user_id, KEPT_FOR, SWEPT_AT_ONCE)
-    return filed
+    await forget_expired_key(connection, key, MAX_AGE)
+    if not await take_key(connection, key, KeyedRequest(request_id, fingerprint)):
+        return await _created_before(connection, key, fingerprint)
+    created = await create()
+    if created != request_id:
+        await point_key_to(connection, key, created)
+    await sweep_expired_keys(connection, key.user_id, MAX_AGE, limit=SWEEP_LIMIT)
+    return created
 
 
-async def _earlier(connection: Connection, intent: Intent) -> UUID:
-    row = await connection.fetch_one(_TAKEN, intent.user_id, intent.key)
-    if row is None:  # it grew too old in this very moment, and another submit swept it away
+async def _created_before(connection: Connection, key: IdempotencyKey, fingerprint: bytes) -> UUID:
+    earlier = await find_keyed_request(connection, key)
+    if earlier is None:  # it grew too old in this very moment, and another submit swept it away
         raise ExhaustError(
             ErrorCode.SERVICE_UNAVAILABLE, f"the request of this {HEADER} has just been forgotten; try again"
         )
-    if row["fingerprint"] != intent.fingerprint:
+    if earlier.fingerprint != fingerprint:
         raise ExhaustError(
             ErrorCode.INVALID_DATA_ERROR,
             f"this {HEADER} was used for another request; use a new one for each request",
             status=422,
         )
-    found: UUID = row["request_id"]
-    return found
+    return earlier.request_id

@@ -37,13 +37,13 @@ from services.gateway.apps import Operations, internal_app, public_app
 from services.gateway.auth.access import Access
 from services.gateway.auth.tokens.verifier import open_token_verifier
 from services.gateway.cors import Cors
-from services.gateway.filing import Filing as GatewayFiling
 from services.gateway.handlers.admin import Administration
 from services.gateway.handlers.download import SynchronousDownloads, SynchronousSettings
 from services.gateway.handlers.register import Registration
 from services.gateway.handlers.status import StatusService
 from services.gateway.handlers.submit import Submission
 from services.gateway.rate_limits import RateLimits
+from services.gateway.request_service import RequestService
 from services.gateway.settings import LimitSettings
 from telemetry.resource_ids import resource_id
 from tests.conftest import ROOT
@@ -312,13 +312,13 @@ async def open_gateway(
     health = Health(checks={"postgres": database.ping, "kafka": producer.ping})
     limited = LimitSettings(holder_calls_per_minute=100_000, address_calls_per_minute=100_000)
     limits = RateLimits(limited, time.monotonic)
-    filing = GatewayFiling(database, max_open_per_partner=1000, filed=lambda: None)
+    requests = RequestService(database, max_open_per_partner=1000, on_created=lambda: None)
     async with aiohttp.ClientSession() as session, open_token_verifier(None) as tokens:
         access = Access(KeyStore(database, PEPPERS), GrantStore(database), load_catalogue(None), tokens, limits)
         downloads = SynchronousDownloads(
             database,
             objects,
-            filing,
+            requests,
             access,
             bucket="exhaust",
             zone=ZoneInfo("UTC"),
@@ -327,7 +327,7 @@ async def open_gateway(
         away = HttpUrl(f"http://127.0.0.1:{closed_port()}")
         operations = Operations(
             Registration(access.keys, limited),
-            Submission(filing, access, zone=ZoneInfo("UTC")),
+            Submission(requests, access, zone=ZoneInfo("UTC")),
             downloads,
             StatusService(session, away, SecretStr(SERVICE_TOKEN), access),
             Administration(access, database),

@@ -1,18 +1,20 @@
 """One Idempotency-Key, one request; and no more open requests of a partner than are allowed."""
 
 import asyncio
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from datetime import date
 from uuid import UUID, uuid4
 
 import pytest
 
 from exhaust.domain.days import DayRange
-from exhaust.domain.requests import DatasetRequest
+from exhaust.domain.requests import DatasetRequest, Submitter
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.postgres.database import Connection, Database
-from services.gateway.filing import check_open_requests
-from services.gateway.idempotency import HEADER, SWEPT_AT_ONCE, Intent, fingerprint_of, key_from, once
+from exhaust.postgres.idempotency_keys import IdempotencyKey
+from services.gateway.idempotency import HEADER, SWEEP_LIMIT, create_once, fingerprint_of, key_from
+from services.gateway.request_service import RequestService, check_open_requests
 from tests.integration.conftest import PARTNER, RESOURCE, Filing
 
 DAYS = DayRange(date(2026, 1, 1), date(2026, 1, 3))
@@ -22,6 +24,13 @@ INSERT = """
 INSERT INTO requests (request_id, user_id, partner_id, username, dataset_id, resource, from_date, to_date, tags)
 VALUES ($1, $2, 'p', 'u', 'd', 'r', '2026-01-01', '2026-01-01', ARRAY[$1::uuid::text])
 """
+
+
+@dataclass(frozen=True)
+class Intent:
+    user_id: int
+    key: str
+    fingerprint: bytes
 
 
 @pytest.fixture
@@ -37,8 +46,17 @@ async def submit(database: Database, intent: Intent | None, user_id: int) -> UUI
         await connection.execute(INSERT, request_id, user_id)
         return request_id
 
+    if intent is None:
+        service = RequestService(database, max_open_per_partner=1000, on_created=lambda: None)
+        asked = replace(ASKED, request_id=request_id, tags=(str(request_id),))
+        return await service.create(asked, Submitter(user_id, "p", "u"), "")
     async with database.transaction() as connection:
         return await once(connection, intent, request_id, lambda: file(connection))
+
+
+async def once(connection: Connection, intent: Intent, request_id: UUID, create: Callable[[], Awaitable[UUID]]) -> UUID:
+    key = IdempotencyKey(intent.user_id, intent.key)
+    return await create_once(connection, key, intent.fingerprint, request_id, create)
 
 
 async def filed(database: Database) -> list[UUID]:
@@ -144,7 +162,7 @@ async def test_old_keys_are_swept_away(database: Database, owner_database: Datab
         await connection.execute(
             "INSERT INTO idempotency_keys (user_id, key, fingerprint, request_id)"
             " SELECT $1, n::text, $2, gen_random_uuid() FROM generate_series(1, $3) n",
-            *(user_id, PRINT, SWEPT_AT_ONCE + 5),
+            *(user_id, PRINT, SWEEP_LIMIT + 5),
         )
     await grow_old(owner_database, 25)
     await submit(database, Intent(user_id, "new", PRINT), user_id)

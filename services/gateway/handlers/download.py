@@ -10,14 +10,13 @@ from uuid import uuid4
 
 from exhaust.domain.days import requested_days, today_in
 from exhaust.domain.object_keys import outer_archive_name
-from exhaust.domain.requests import DatasetRequest, State, parse_resource
+from exhaust.domain.requests import DatasetRequest, State, Submitter, parse_resource
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http.endpoint import Delivery
 from exhaust.http.envelope import Operation
 from exhaust.postgres.audit import Action, record_action
 from exhaust.s3.store import ObjectMissingError
 from services.gateway.archive_response import Download, is_known, send
-from services.gateway.filing import Submitter
 from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from exhaust.s3.object_info import ObjectInfo
     from exhaust.s3.store import Objects
     from services.gateway.auth.access import Access
-    from services.gateway.filing import Filing
+    from services.gateway.request_service import RequestService
 
 DOWNLOAD_V1: Final = Operation("ekstep.data_exhaust_dataset_service", "1.0")
 LOOK_AGAIN_S: Final = 0.1
@@ -76,7 +75,7 @@ class SynchronousDownloads:
         self,
         database: Database,
         objects: Objects,
-        filing: Filing,
+        requests: RequestService,
         access: Access,
         *,
         bucket: str,
@@ -85,7 +84,7 @@ class SynchronousDownloads:
     ) -> None:
         self._database = database
         self._objects = objects
-        self._filing = filing
+        self._requests = requests
         self._access = access
         self._bucket = bucket
         self._zone = zone
@@ -170,7 +169,7 @@ class SynchronousDownloads:
         Raises:
             ExhaustError: SERVICE_UNAVAILABLE when it takes longer; the work goes on, so that the next call finds it.
         """
-        request_id = await self._filing.file(request, submitter, call.traceparent)
+        request_id = await self._requests.create(request, submitter, call.traceparent)
         deadline = time.monotonic() + self._settings.patience.total_seconds()
         while time.monotonic() < deadline:
             row = await self._database.fetch_one(_STANDING, request_id)

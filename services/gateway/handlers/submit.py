@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from exhaust.domain.days import requested_days, today_in
-from exhaust.domain.requests import DatasetRequest, parse_resource, parse_tags
+from exhaust.domain.requests import DatasetRequest, Submitter, parse_resource, parse_tags
 from exhaust.errors import ErrorCode
 from exhaust.http.endpoint import RETRY_AFTER_S, Answer
 from exhaust.http.envelope import Operation, required
-from services.gateway.filing import Submitter
 from services.gateway.idempotency import key_from
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
     from exhaust.http.endpoint import Call
     from services.gateway.auth.access import Access
-    from services.gateway.filing import Filing
+    from services.gateway.request_service import RequestService
 
 SUBMIT: Final = Operation("ekstep.data_exhaust_dataset_service", "2.0")
 
@@ -26,15 +25,15 @@ SUBMIT: Final = Operation("ekstep.data_exhaust_dataset_service", "2.0")
 class Submission:
     """Checks requests, and files them."""
 
-    def __init__(self, filing: Filing, access: Access, *, zone: ZoneInfo) -> None:
+    def __init__(self, requests: RequestService, access: Access, *, zone: ZoneInfo) -> None:
         """Prepare.
 
         Args:
-            filing: where accepted requests go.
+            requests: where accepted requests go.
             access: who may ask for what.
             zone: in which "today" is.
         """
-        self._filing = filing
+        self._requests = requests
         self._access = access
         self._zone = zone
 
@@ -56,7 +55,7 @@ class Submission:
             client, partner_id=submitter.partner_id, dataset_name=call.path("datasetId"), resource=resource
         )
         request = DatasetRequest(uuid4(), dataset.id, resource, days, tags)
-        request_id = await self._filing.file(request, submitter, call.traceparent, idempotency_key=key)
+        request_id = await self._requests.create(request, submitter, call.traceparent, idempotency_key=key)
         return Answer(
             {"requestid": str(request_id)},
             status=202,
