@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,7 @@ from prometheus_client import Gauge
 from exhaust.kafka.offsets import OffsetLedger
 from exhaust.kafka.producer import CLOSE_TIMEOUT_S
 from exhaust.kafka.records import Record, RejectedRecordError, dead_letter_headers
+from exhaust.process.periodic import BEAT_INTERVAL, wait_for_event, wait_for_first
 from schemas.events import TOPIC_DEAD_LETTERS
 
 if TYPE_CHECKING:
@@ -27,9 +29,10 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from exhaust.kafka.producer import Producer
-    from exhaust.process.health import Beat
+    from exhaust.process.health import Heartbeat
     from exhaust.settings import KafkaSettings
 
+RECONNECT_INTERVAL: Final = timedelta(seconds=1)
 COMMIT_TIMEOUT_S: Final = 10.0
 POLL_MS: Final = 200  # how late a pause, a commit or a stop is noticed while nothing arrives
 
@@ -74,21 +77,21 @@ class Consumption:
         self.topic: Final = topic
         self.partitions = 0  # how many of the topic's this member has
 
-    async def run(self, stop: asyncio.Event, beat: Beat, drain_s: float) -> None:
+    async def run(self, stop: asyncio.Event, heartbeat: Heartbeat, drain_s: float) -> None:
         """Consume until `stop` is set; then finish what is short, give up what is long without committing it.
 
         Args:
             stop: set by SIGTERM.
-            beat: called at every turn.
+            heartbeat: called at every turn.
             drain_s: how long work in progress may still take after the stop.
         """
-        consumer = await self._joined(stop, beat)
+        consumer = await self._joined(stop, heartbeat)
         if consumer is None:
             return
         try:
             while not stop.is_set():
-                beat()
-                await self._turn(consumer, stop, beat)
+                heartbeat()
+                await self._turn(consumer, stop, heartbeat)
             await self._drain(consumer, drain_s)
         finally:
             for task in self._tasks.values():
@@ -96,7 +99,7 @@ class Consumption:
             await asyncio.gather(*self._tasks.values(), return_exceptions=True)
             await _close(consumer)
 
-    async def _joined(self, stop: asyncio.Event, beat: Beat) -> AIOKafkaConsumer | None:
+    async def _joined(self, stop: asyncio.Event, heartbeat: Heartbeat) -> AIOKafkaConsumer | None:
         """A consumer that has its partitions; None after a stop. Kafka may come up after us."""
         while not stop.is_set():
             consumer = self._consumer()
@@ -104,9 +107,7 @@ class Consumption:
             joining = asyncio.ensure_future(consumer.start())
             stopping = asyncio.ensure_future(stop.wait())
             try:
-                while not (joining.done() or stopping.done()):
-                    beat()
-                    await asyncio.wait((joining, stopping), timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
+                await wait_for_first((joining, stopping), heartbeat=heartbeat)
                 if joining.done() and joining.exception() is None:
                     return consumer
             finally:
@@ -118,8 +119,7 @@ class Consumption:
             if failure is not None and not isinstance(failure, KafkaError | OSError | asyncio.CancelledError):
                 raise failure
             log.warning("kafka.connect_failed", group=self._group, error=type(failure).__name__)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), 1.0)
+            await wait_for_event(stop, heartbeat=heartbeat, limit=RECONNECT_INTERVAL)
         return None
 
     def _consumer(self) -> AIOKafkaConsumer:
@@ -138,7 +138,7 @@ class Consumption:
         consumer.subscribe([self.topic], listener=_Listener(self, consumer))
         return consumer
 
-    async def _turn(self, consumer: AIOKafkaConsumer, stop: asyncio.Event, beat: Beat) -> None:
+    async def _turn(self, consumer: AIOKafkaConsumer, stop: asyncio.Event, heartbeat: Heartbeat) -> None:
         """Poll once, start work, commit."""
         free = self._concurrency - len(self._tasks)
         self._pause(consumer, paused=free <= 0)
@@ -148,8 +148,7 @@ class Consumption:
         # A poll waits for a rebalance however long that takes. It is not cancelled: that would switch off the driver's
         # watchdog. A stop leaves it to the closing of the consumer.
         while not polling.done() and not stop.is_set():
-            beat()
-            await asyncio.wait({polling}, timeout=1.0)
+            await wait_for_first({polling}, heartbeat=heartbeat, limit=BEAT_INTERVAL)
         if not polling.done():
             polling.add_done_callback(lambda left: left.cancelled() or left.exception())
             return

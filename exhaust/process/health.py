@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
 from prometheus_client import CollectorRegistry
@@ -14,11 +15,11 @@ from exhaust.errors import ExhaustError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-STALL_LIMIT_S: Final = 120.0  # twice the longest rebalance
-READY_TIMEOUT_S: Final = 5.0
+STALL_LIMIT: Final = timedelta(seconds=120)  # twice the longest rebalance
+READY_TIMEOUT: Final = timedelta(seconds=5)
 
 
-class Beat(Protocol):
+class Heartbeat(Protocol):
     """Told at every turn of a loop that it still turns."""
 
     def __call__(self) -> None:
@@ -32,14 +33,16 @@ class Health:
     Attributes:
         checks: by name, calls that raise ExhaustError while a dependency is away.
         stop: set by SIGTERM or SIGINT; from then on the process is not ready.
+        stall_limit: for how long a loop may go without a beat before the watchdog ends the process.
     """
 
     checks: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    stall_limit: timedelta = STALL_LIMIT
     _beats: dict[str, float] = field(default_factory=dict)
 
-    def beat(self, loop: str) -> Callable[[], None]:
+    def heartbeat(self, loop: str) -> Heartbeat:
         """A call that each turn of the named loop makes; a loop that stops making it ends the process."""
 
         def turned() -> None:
@@ -49,9 +52,9 @@ class Health:
         return turned
 
     def stalled(self) -> list[str]:
-        """Names of the loops that have not turned for STALL_LIMIT_S."""
-        now = time.monotonic()
-        return [loop for loop, at in list(self._beats.items()) if now - at > STALL_LIMIT_S]
+        """Names of the loops that have not turned for the stall limit."""
+        oldest = time.monotonic() - self.stall_limit.total_seconds()
+        return [loop for loop, at in list(self._beats.items()) if at < oldest]
 
     async def unready(self) -> dict[str, str]:
         """What keeps the process from being ready, by name; empty when it is ready."""
@@ -60,7 +63,7 @@ class Health:
         problems = {}
         for name, check in self.checks.items():
             try:
-                await asyncio.wait_for(check(), READY_TIMEOUT_S)
+                await asyncio.wait_for(check(), READY_TIMEOUT.total_seconds())
             except (ExhaustError, TimeoutError) as error:
                 problems[name] = str(error) or "no answer in time"
         return problems

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 import sys
 from typing import TYPE_CHECKING, Final
@@ -14,6 +13,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from exhaust.errors import ConfigurationError, ExhaustError
+from exhaust.process.periodic import wait_for_event
 from exhaust.process.watchdog import start_watchdog
 from exhaust.violations import settings_errors
 
@@ -42,11 +42,7 @@ async def run_until_stopped(health: Health, *loops: Coroutine[None, None, None])
     async with asyncio.TaskGroup() as group:
         for loop in loops:
             group.create_task(loop)
-        turned = health.beat("event loop")
-        while not health.stop.is_set():
-            turned()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(health.stop.wait(), 1.0)
+        await wait_for_event(health.stop, heartbeat=health.heartbeat("event loop"))
         log.info("process.draining")
     log.info("process.stopped")
 

@@ -81,9 +81,9 @@ async def serve() -> None:
         drain_s = settings.drain_timeout.total_seconds()
         await run_until_stopped(
             health,
-            plans.run(health.stop, health.beat("plan"), drain_s),
-            days.run(health.stop, health.beat("build"), drain_s),
-            reap_uploads(objects, settings.s3_exhaust_bucket, settings.abandoned_after, health.stop),
+            plans.run(health.stop, health.heartbeat("plan"), drain_s),
+            days.run(health.stop, health.heartbeat("build"), drain_s),
+            reap_uploads(health, objects, settings.s3_exhaust_bucket, settings.abandoned_after),
         )
 
 

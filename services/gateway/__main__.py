@@ -81,7 +81,7 @@ async def serve() -> None:
         await stack.enter_async_context(listening(internal, settings.host, settings.internal_port))
         connections = Connections(within_file_limit(settings.connection_limits()), health.registry)
         await stack.enter_async_context(listening(public, settings.host, settings.port, connections))
-        await run_until_stopped(health, relay.run(health.stop, health.beat("relay"), settings.relay_interval))
+        await run_until_stopped(health, relay.run(health, settings.relay_interval))
 
 
 def main() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -13,6 +12,7 @@ from prometheus_client import Counter
 
 from exhaust.errors import ExhaustError
 from exhaust.postgres import outbox
+from exhaust.process.periodic import run_periodically
 from schemas.events import TOPIC_REQUESTS, TYPE_REQUESTED, CloudEvent, DatasetRequested
 from telemetry.resource_ids import resource_id
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from exhaust.kafka.producer import Producer
     from exhaust.postgres.database import Database
     from exhaust.postgres.outbox import OutboxEntry
-    from exhaust.process.health import Beat
+    from exhaust.process.health import Health
 
 BATCH: Final = 100
 
@@ -61,25 +61,23 @@ class Relay:
         """Something was put into the outbox just now."""
         self._wake.set()
 
-    async def run(self, stop: asyncio.Event, beat: Beat, interval: timedelta) -> None:
-        """Release until `stop` is set. What is not released then waits safely for the next start."""
-        while not stop.is_set():
-            beat()
-            self._wake.clear()
-            if await self.release() < BATCH:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), interval.total_seconds())
+    async def run(self, health: Health, interval: timedelta) -> None:
+        """Release until the process stops. What is not released then waits safely for the next start."""
+        await run_periodically(health, "relay", self._turn, interval=interval, wake=self._wake)
+
+    async def _turn(self) -> None:
+        if await self.release() == BATCH:
+            self._wake.set()  # more may wait
 
     async def release(self) -> int:
         """Release one batch; return how many requests were released, which is less than BATCH when some have to wait.
 
-        A database or Kafka that is away is logged; the requests stay in the outbox.
+        While Kafka is away that is logged; the requests stay in the outbox.
+
+        Raises:
+            ExhaustError: SERVICE_UNAVAILABLE when the database is away.
         """
-        try:
-            batch = await release_batch(self._database, self._publish, max_in_flight_per_partner=self._limit)
-        except ExhaustError as error:
-            log.warning("relay.waiting", error=error.message)
-            return 0
+        batch = await release_batch(self._database, self._publish, max_in_flight_per_partner=self._limit)
         self._released.inc(batch.released)
         for failure in batch.failures:
             if not isinstance(failure, ExhaustError):

@@ -87,8 +87,8 @@ async def serve() -> None:
         drain_s = settings.drain_timeout.total_seconds()
         await run_until_stopped(
             health,
-            consumption.run(health.stop, health.beat("completions"), drain_s),
-            Reaper(states, settings, health.registry).run(health.stop, health.beat("reaper")),
+            consumption.run(health.stop, health.heartbeat("completions"), drain_s),
+            Reaper(states, settings, health.registry).run(health),
         )
 
 

@@ -15,6 +15,7 @@ from exhaust.kafka.producer import Producer
 from exhaust.kafka.records import Record
 from exhaust.postgres.database import Database
 from exhaust.postgres.outbox import OutboxEntry
+from exhaust.process.health import Health
 from exhaust.settings import KafkaSettings
 from schemas.events import TOPIC_REQUESTS, TYPE_REQUESTED, DatasetRequested
 from services.gateway.relay import BATCH, Relay, ReleasedBatch, RequestPublisher, release_batch
@@ -251,13 +252,13 @@ async def test_the_relay_hands_requests_to_kafka(
     database: Database, filing: Filing, producer: Producer, kafka_settings: KafkaSettings
 ) -> None:
     request_id = await filing.request(partner=A, days=3)
-    stop = asyncio.Event()
+    health = Health()
     received: list[Record] = []
 
     async def receive(record: Record) -> None:
         if record.key == str(request_id).encode():
             received.append(record)
-            stop.set()
+            health.stop.set()
 
     relay = Relay(database, RequestPublisher(producer).publish, CollectorRegistry(), max_in_flight_per_partner=1)
     consumption = Consumption(
@@ -270,7 +271,7 @@ async def test_the_relay_hands_requests_to_kafka(
     )
     async with asyncio.timeout(DEADLINE_S):
         await asyncio.gather(
-            relay.run(stop, lambda: None, timedelta(milliseconds=100)), consumption.run(stop, lambda: None, 1)
+            relay.run(health, timedelta(milliseconds=100)), consumption.run(health.stop, lambda: None, 1)
         )
     assert await waiting(database) == set()
     event = DatasetRequested.model_validate_json(received[0].value)

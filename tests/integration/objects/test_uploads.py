@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from exhaust.errors import ErrorCode, ExhaustError, SourceObjectError
+from exhaust.process.health import Health
 from exhaust.s3.multipart import MIN_PART as PART_SIZE
 from services.aggregator.reaping import reap_uploads
 from tests.integration.objects.conftest import MIB, PATIENCE_S, ZIP, Shelf, cut, noise, streamed, until
@@ -114,19 +115,19 @@ async def test_abandoned_uploads_are_reaped_and_young_ones_are_not(shelf: Shelf)
     async def still_open() -> list[str]:
         return await open_uploads(shelf.settings, bucket, "")
 
-    stop = asyncio.Event()
+    health = Health()
     async with shelf.objects.multipart(bucket, "a.zip", ZIP) as upload:
         await upload.add_front(bytearray(PART_SIZE), PART_SIZE)
         await until(lambda: _is(still_open, ["a.zip"]))
         assert await shelf.objects.reap_uploads(bucket, begun_before=datetime.now(UTC) - timedelta(hours=1)) == 0
         assert await still_open() == ["a.zip"]
         # What a worker does all the time.
-        reaping = asyncio.create_task(reap_uploads(shelf.objects, bucket, timedelta(seconds=-5), stop))
+        reaping = asyncio.create_task(reap_uploads(health, shelf.objects, bucket, timedelta(seconds=-5)))
         await until(lambda: _is(still_open, []))
         with pytest.raises(ExhaustError) as raised:
             await upload.complete()
         assert raised.value.retryable
-        stop.set()
+        health.stop.set()
         await reaping
     assert [found async for found in shelf.objects.list(bucket, "")] == []
 

@@ -1,0 +1,84 @@
+"""The loops of a process that wait: each beats while it waits, so that a long wait is never taken for a stall."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from exhaust.errors import ExhaustError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection
+
+    from exhaust.process.health import Health, Heartbeat
+
+BEAT_INTERVAL: Final = timedelta(seconds=0.5)  # far below any stall limit
+
+log = structlog.get_logger(__name__)
+
+
+async def run_periodically(
+    health: Health,
+    name: str,
+    work: Callable[[], Awaitable[None]],
+    *,
+    interval: timedelta,
+    wake: asyncio.Event | None = None,
+) -> None:
+    """Do a piece of work again and again until the process stops.
+
+    A server that is away (ExhaustError) is logged as `<name>.waiting`, and so is a turn that is given up because it
+    takes half of the stall limit; the next turn follows as usual. Any other error is raised.
+
+    Args:
+        health: of the process.
+        name: of the loop, for its heartbeat and its log.
+        work: one turn. What it leaves undone when it is cancelled must be safe to repeat.
+        interval: between the end of a turn and the next.
+        wake: begins the next turn early. It is cleared before each turn, so `work` may set it to be called at once.
+    """
+    heartbeat = health.heartbeat(name)
+    events = (health.stop,) if wake is None else (health.stop, wake)
+    limit = health.stall_limit / 2
+    waiting = f"{name}.waiting"
+    while not health.stop.is_set():
+        heartbeat()
+        if wake is not None:
+            wake.clear()
+        try:
+            async with asyncio.timeout(limit.total_seconds()):
+                await work()
+        except ExhaustError as error:
+            log.warning(waiting, error=error.message)
+        except TimeoutError:
+            log.warning(waiting, error=f"a turn took longer than {limit.total_seconds():.0f} s")
+        await wait_for_event(*events, heartbeat=heartbeat, limit=interval)
+
+
+async def wait_for_event(*events: asyncio.Event, heartbeat: Heartbeat, limit: timedelta | None = None) -> None:
+    """Wait until one of the events is set or the limit has passed; beat meanwhile."""
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await wait_for_first(waiting, heartbeat=heartbeat, limit=limit)
+    finally:
+        for task in waiting:
+            task.cancel()
+
+
+async def wait_for_first(
+    futures: Collection[asyncio.Future[Any]], *, heartbeat: Heartbeat, limit: timedelta | None = None
+) -> None:
+    """Wait until one of the futures is done or the limit has passed; beat meanwhile. The futures go on."""
+    deadline = None if limit is None else time.monotonic() + limit.total_seconds()
+    while True:
+        heartbeat()
+        left = BEAT_INTERVAL.total_seconds()
+        if deadline is not None:
+            left = min(left, deadline - time.monotonic())
+        done, _ = await asyncio.wait(futures, timeout=max(left, 0), return_when=asyncio.FIRST_COMPLETED)
+        if done or (deadline is not None and time.monotonic() >= deadline):
+            return
