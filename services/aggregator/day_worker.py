@@ -10,8 +10,9 @@ from prometheus_client import Counter, Histogram
 from exhaust.errors import ExhaustError, SourceObjectError
 from exhaust.kafka.records import RejectedRecordError
 from exhaust.logs import bind_trace
+from exhaust.process.retry import retry_while_unavailable
 from schemas.events import DayRequested, Failure, FinishedDay
-from services.aggregator.records import decode_record, internal_fault, persist
+from services.aggregator.records import decode_record, internal_fault
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -72,7 +73,7 @@ class DayWorker:
             await self._work(wanted, traceparent)
 
         try:
-            await persist(work, retry_for=self._retry_for)
+            await retry_while_unavailable(work, give_up_after=self._retry_for)
         except ExhaustError as error:
             await self._fail(wanted, traceparent, error)
             raise RejectedRecordError(f"{error.code}: {error.message}") from error
@@ -106,7 +107,7 @@ class DayWorker:
         async def tell() -> None:
             await self._news.failed(wanted, failure, traceparent)
 
-        await persist(tell, retry_for=self._retry_for)
+        await retry_while_unavailable(tell, give_up_after=self._retry_for)
 
     def _count(self, day: BuiltDay) -> None:
         self._metrics.days.labels("reused" if day.reused else "built").inc()

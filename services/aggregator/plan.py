@@ -11,9 +11,10 @@ import structlog
 from exhaust.domain.catalogue import Layout
 from exhaust.domain.days import DayRange
 from exhaust.logs import bind_trace
+from exhaust.process.retry import retry_while_unavailable
 from schemas.events import TOPIC_DAYS, TYPE_DAY_REQUESTED, CloudEvent, DatasetRequested, DayRequested
 from services.aggregator.news import SOURCE
-from services.aggregator.records import decode_record, persist
+from services.aggregator.records import decode_record
 
 if TYPE_CHECKING:
     from datetime import date, timedelta
@@ -51,7 +52,7 @@ class Planner:
             await self._news.started(request, traceparent)
             await asyncio.gather(*(self._send_day(request, day, traceparent) for day in days))
 
-        await persist(plan, retry_for=self._retry_for)
+        await retry_while_unavailable(plan, give_up_after=self._retry_for)
         log.info("request.planned", days=len(days))
 
     async def _send_day(self, request: DatasetRequested, day: date, traceparent: str) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-import stamina
 from pydantic import ValidationError
 
 from exhaust.errors import ErrorCode, ExhaustError
@@ -14,13 +12,9 @@ from exhaust.violations import violations_text
 from schemas.events import DatasetRequested, DayRequested
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from exhaust.kafka.records import Record
 
 Wanted = TypeVar("Wanted", DatasetRequested, DayRequested)
-FIRST_WAIT = timedelta(milliseconds=200)
-LONGEST_WAIT = timedelta(seconds=10)
 
 
 def decode_record(record: Record, kind: type[Wanted]) -> Wanted:
@@ -36,23 +30,6 @@ def decode_record(record: Record, kind: type[Wanted]) -> Wanted:
     if wanted.fromdate > wanted.todate:
         raise RejectedRecordError(f"fromdate {wanted.fromdate} is after todate {wanted.todate}")
     return wanted
-
-
-async def persist(work: Callable[[], Awaitable[None]], *, retry_for: timedelta) -> None:
-    """Do work, again and again while a dependency is away or a source object changes under it.
-
-    Raises:
-        ExhaustError: what cannot be mended by trying again, or was not mended in time.
-    """
-    async for attempt in stamina.retry_context(
-        on=_is_retryable, attempts=None, timeout=retry_for, wait_initial=FIRST_WAIT, wait_max=LONGEST_WAIT
-    ):
-        with attempt:
-            await work()
-
-
-def _is_retryable(error: Exception) -> bool:
-    return isinstance(error, ExhaustError) and error.retryable
 
 
 def internal_fault() -> ExhaustError:

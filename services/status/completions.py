@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import stamina
 import structlog
 from prometheus_client import Counter
 from pydantic import ValidationError
 
-from exhaust.errors import ExhaustError
 from exhaust.kafka.records import RejectedRecordError
 from exhaust.logs import bind_trace
+from exhaust.process.retry import retry_while_unavailable
 from exhaust.violations import violations_text
 from schemas.events import COMPLETION
 from services.status.request_states import RefusedCompletionError
@@ -48,18 +47,14 @@ class CompletionConsumer:
         if not event_id:
             raise RejectedRecordError("the header ce_id is missing")
         bind_trace(record.header("traceparent"), request_id=str(completion.requestid))
+
+        async def take_in() -> None:
+            await self._states.take_in(record.header("ce_source"), event_id, completion)
+
         try:
-            async for attempt in stamina.retry_context(
-                on=_is_retryable, attempts=None, timeout=None, wait_initial=0.1, wait_max=5.0
-            ):
-                with attempt:
-                    await self._states.take_in(record.header("ce_source"), event_id, completion)
+            await retry_while_unavailable(take_in, give_up_after=None)
         except RefusedCompletionError as error:
             raise RejectedRecordError(str(error)) from error
         self._changes.tell(completion.requestid)
         self._taken.labels(completion.status).inc()
         log.info("completion.taken_in", status=completion.status, attempt=completion.attempt)
-
-
-def _is_retryable(error: Exception) -> bool:
-    return isinstance(error, ExhaustError) and error.retryable
