@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from exhaust.http.strict_json import strict_json
 from services.gateway.auth.tokens.jwks import MAX_KID_LENGTH
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MAX_TOKEN_LENGTH: Final = 8 * 1024
 MAX_NAME_LENGTH: Final = 256
@@ -31,6 +34,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
 
+_Model = TypeVar("_Model", bound=_Strict)
 NumericDate = Annotated[float, Field(ge=0, lt=END_OF_TIME, allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
 
@@ -56,17 +60,25 @@ class Claims(_Strict):
 
 @dataclass(frozen=True, slots=True)
 class UnverifiedToken:
-    """What a token says. Nobody has checked its signature."""
+    """The parts of a token that pick the key for its signature. Nobody has checked that signature yet.
 
-    header: Header
-    claims: Claims
+    Attributes:
+        key_id: empty when the token has none.
+    """
+
+    issuer: str
+    algorithm: str
+    key_id: str
 
 
 def take_apart(token: str) -> UnverifiedToken:
-    """What a token says, when it is well formed.
+    """Check the form of a token, and return what picks its key.
+
+    The claims are checked too, so that no signature is computed for nothing, and then forgotten: those that count are
+    the ones that come with a good signature.
 
     Raises:
-        BadTokenError: it is not, or it uses what is not allowed here.
+        BadTokenError: it is not well formed, or it uses what is not allowed here.
     """
     if len(token) > MAX_TOKEN_LENGTH:
         raise BadTokenError("longer than a token may be")
@@ -74,19 +86,33 @@ def take_apart(token: str) -> UnverifiedToken:
     if parts is None:
         raise BadTokenError("not three parts in base64url")
     header = _object(parts[1], "header")
-    claims = _object(parts[2], "payload")
+    payload = _object(parts[2], "payload")
     _base64url(parts[3], "signature")
     if forbidden := _FORBIDDEN & header.keys():
         raise BadTokenError(f"header has {', '.join(sorted(forbidden))}")
+    read = _validated(Header, header)
+    return UnverifiedToken(check_claims(payload).iss, read.alg, read.kid)
+
+
+def check_claims(payload: Mapping[str, object]) -> Claims:
+    """Return the claims of a payload.
+
+    Raises:
+        BadTokenError: a claim is missing or of a wrong form.
+    """
+    claims = _validated(Claims, payload)
+    # Refuses controls, NUL and what is no character; such names can neither be stored nor told apart by eye.
+    if not claims.sub.isprintable():
+        raise BadTokenError("sub: not printable")
+    return claims
+
+
+def _validated(model: type[_Model], values: Mapping[str, object]) -> _Model:
     try:
-        read = UnverifiedToken(Header.model_validate(header), Claims.model_validate(claims))
+        return model.model_validate(values)
     except ValidationError as error:
         wrong = error.errors(include_url=False, include_input=False, include_context=False)[0]
         raise BadTokenError(f"{wrong['loc'][0]}: {wrong['type']}") from None
-    # Refuses controls, NUL and what is no character; such names can neither be stored nor told apart by eye.
-    if not read.claims.sub.isprintable():
-        raise BadTokenError("sub: not printable")
-    return read
 
 
 def _object(part: str, name: str) -> dict[str, object]:

@@ -18,7 +18,7 @@ from exhaust.errors import ErrorCode, ExhaustError
 from services.gateway.auth.tokens.issuers import Issuer, load_issuers
 from services.gateway.auth.tokens.jwks_address import JwksAddress
 from services.gateway.auth.tokens.key_sources import FixedKey, JwksFile, KeySource
-from services.gateway.auth.tokens.unverified import BadTokenError, UnverifiedToken, take_apart
+from services.gateway.auth.tokens.unverified import BadTokenError, Claims, check_claims, take_apart
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -82,17 +82,17 @@ class TokenVerifier:
 
     async def _verify(self, text: str) -> Caller:
         token = take_apart(text)
-        # The unverified issuer only picks an entry; the signature under that entry's key then proves it.
-        trusted = self._trusted.get(token.claims.iss)
+        # The unverified issuer and key id only pick an entry and its key. From here on only verified claims count.
+        trusted = self._trusted.get(token.issuer)
         if trusted is None:
             raise BadTokenError("unknown issuer")
         issuer = trusted.issuer
-        if token.header.alg not in issuer.algorithms:
+        if token.algorithm not in issuer.algorithms:
             raise BadTokenError("algorithm not allowed for this issuer")
-        key = await trusted.keys.find(token.header.kid, token.header.alg)
+        key = await trusted.keys.find(token.key_id, token.algorithm)
         if key is None:
             raise BadTokenError("unknown key")
-        jwt.decode(
+        verified = jwt.decode(
             text,
             key.material,
             algorithms=[key.algorithm],
@@ -101,12 +101,13 @@ class TokenVerifier:
             leeway=issuer.leeway,
             options=_OPTIONS,
         )
-        _check_lifetime(token, issuer)
-        return Caller(issuer.name, token.claims.sub)
+        claims = check_claims(verified)
+        _check_lifetime(claims, issuer)
+        return Caller(claims.iss, claims.sub)
 
 
-def _check_lifetime(token: UnverifiedToken, issuer: Issuer) -> None:
-    lifetime = token.claims.exp - token.claims.iat
+def _check_lifetime(claims: Claims, issuer: Issuer) -> None:
+    lifetime = claims.exp - claims.iat
     if not 0 < lifetime <= issuer.max_lifetime.total_seconds():
         raise BadTokenError("lifetime not allowed for this issuer")
 
