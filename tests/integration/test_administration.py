@@ -83,7 +83,7 @@ class Internal(Listener):
 @pytest.fixture
 async def internal(database: Database) -> AsyncIterator[Internal]:
     limits = RateLimits(LimitSettings(), time.monotonic)
-    access = Access(KeyStore(database, PEPPERS), GrantStore(database), load_catalogue(None), TokenVerifier({}), limits)
+    access = Access(KeyStore(database, PEPPERS), GrantStore(database), load_catalogue(None), TokenVerifier(()), limits)
     app = web.Application(middlewares=[envelope_errors, service_token_check(SecretStr(TOKEN))])
     app.add_routes(Administration(access, database).routes(HttpMetrics(CollectorRegistry())))
     license_key = await access.keys.register("client", "dashboard")

@@ -14,8 +14,7 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from exhaust.errors import ExhaustError
-from services.gateway.auth.tokens.jwks_address import MIN_REFRESH_INTERVAL_S, REFRESH_AFTER_S
-from services.gateway.auth.tokens.key_sources import USABLE_FOR_S
+from services.gateway.auth.tokens.key_sources import MIN_REFRESH_INTERVAL_S, REFRESH_AFTER_S, USABLE_FOR_S
 from services.gateway.auth.tokens.verifier import REFUSAL, TokenVerifier, open_token_verifier
 from tests.integration.gateway_tokens.forge import Signer, entry, good_claims, jwks, new_signer, token
 

@@ -1,3 +1,5 @@
+import time
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from yarl import URL
 
-from services.gateway.auth.tokens.issuers import TokenIssuersError, load_issuers
-from services.gateway.auth.tokens.keys import VerificationKey
+from services.gateway.auth.tokens.issuers import Issuer, TokenIssuersError, load_issuers
+from services.gateway.auth.tokens.key_sources import FixedKey, JwksAddress, JwksFile
 from tests.integration.gateway_tokens.forge import SECRET_NAME, Signer, World, entry, issuer_name, jwks
 
 WEAK_RSA_BITS = 1024
@@ -41,14 +43,21 @@ def folder(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+def loaded(path: Path, environ: Mapping[str, str]) -> tuple[Issuer, ...]:
+    return load_issuers(path, environ, time.monotonic)
+
+
 def test_each_entry_becomes_an_issuer_with_its_keys(world: World, folder: Path) -> None:
-    issuers = {issuer.name: issuer for issuer in load_issuers(folder / "issuers.toml", world.environ)}
+    issuers = {issuer.name: issuer for issuer in loaded(folder / "issuers.toml", world.environ)}
     keys = {name: issuers[issuer_name(name)].keys for name in ("RS256", "ES256", "EdDSA", "HS256")}
-    assert (keys["RS256"], keys["EdDSA"]) == (folder / "rsa.json", folder / "ed.json")
+    for algorithm, file in (("RS256", "rsa.json"), ("EdDSA", "ed.json")):
+        source = keys[algorithm]
+        assert isinstance(source, JwksFile)
+        assert source.path == folder / file
     for algorithm in ("ES256", "HS256"):
-        key = keys[algorithm]
-        assert isinstance(key, VerificationKey)
-        assert key.algorithm == algorithm
+        source = keys[algorithm]
+        assert isinstance(source, FixedKey)
+        assert source.key.algorithm == algorithm
     issuer = issuers[issuer_name("RS256")]
     assert issuer.algorithms == {"RS256"}
     assert (issuer.max_lifetime, issuer.leeway) == (timedelta(hours=1), timedelta(seconds=30))
@@ -56,7 +65,8 @@ def test_each_entry_becomes_an_issuer_with_its_keys(world: World, folder: Path) 
 
 def test_a_secret_does_not_show(world: World, folder: Path) -> None:
     secret = world.environ[SECRET_NAME]
-    assert secret not in repr(load_issuers(folder / "issuers.toml", world.environ))
+    issuers = loaded(folder / "issuers.toml", world.environ)
+    assert secret not in repr([issuers, *(vars(issuer.keys) for issuer in issuers)])
 
 
 @pytest.mark.parametrize(
@@ -70,13 +80,15 @@ def test_a_secret_does_not_show(world: World, folder: Path) -> None:
     ],
 )
 def test_an_address_is_https_or_on_this_machine(address: str, tmp_path: Path) -> None:
-    assert written(tmp_path, entry("RS256", f'jwks_url = "{address}"')) == [URL(address)]
+    (issuer,) = written(tmp_path, entry("RS256", f'jwks_url = "{address}"'))
+    assert isinstance(issuer.keys, JwksAddress)
+    assert issuer.keys.url == URL(address)
 
 
-def written(folder: Path, text: str) -> list[object]:
-    """Where the keys are of the issuers in a file of this text."""
+def written(folder: Path, text: str) -> tuple[Issuer, ...]:
+    """The issuers in a file of this text."""
     (folder / "my.toml").write_text(text)
-    return [issuer.keys for issuer in load_issuers(folder / "my.toml", {SECRET_NAME: SECRET, "SHORT": "s" * 31})]
+    return loaded(folder / "my.toml", {SECRET_NAME: SECRET, "SHORT": "s" * 31})
 
 
 def changed(algorithm: str, source: str, old: str, new: str) -> str:
@@ -150,9 +162,9 @@ def test_a_wrong_file_is_refused_with_its_reason(text: str, complaint: str, fold
 def test_a_public_key_is_no_secret(name: str, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "my.toml").write_text(entry("HS256", f'secret_env = "{SECRET_NAME}"'))
     with pytest.raises(TokenIssuersError, match="a key of another kind, not a secret"):
-        load_issuers(tmp_path / "my.toml", {SECRET_NAME: (folder / name).read_text()})
+        loaded(tmp_path / "my.toml", {SECRET_NAME: (folder / name).read_text()})
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(TokenIssuersError, match=r"EXHAUST_TOKEN_ISSUERS names .*nowhere\.toml, which cannot be read"):
-        load_issuers(tmp_path / "nowhere.toml", {})
+        loaded(tmp_path / "nowhere.toml", {})

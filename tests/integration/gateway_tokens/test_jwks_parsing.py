@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from services.gateway.auth.tokens.jwks import KeySet, parse_jwks
-from services.gateway.auth.tokens.keys import UnusableKeyError
+from services.gateway.auth.tokens.keys import KeySet, UnusableKeyError, parse_jwks
 from tests.integration.gateway_tokens.forge import Signer, World, jwks, new_signer
 
 
@@ -50,17 +49,22 @@ UNUSABLE: dict[str, Callable[[dict[str, Any]], object]] = {
     "no object": lambda _: "key",
     "no type": lambda jwk: jwk | {"kty": None},
     "an unknown type": lambda jwk: jwk | {"kty": "XYZ"},
+    "a secret without its bytes": lambda _: {"kty": "oct"},
     "a secret": lambda _: {"kty": "oct", "k": "c2VjcmV0" * 8},
     "another type's members": lambda jwk: jwk | {"kty": "RSA"},
     "a missing member": lambda jwk: {name: value for name, value in jwk.items() if name != "x"},
     "a member of another type": lambda jwk: jwk | {"x": 7},
     "a short member": lambda jwk: jwk | {"x": "AAAA"},
+    "a curve without its point": lambda _: {"kty": "EC", "crv": "P-256"},
+    "a curve of another algorithm": lambda _: {"kty": "EC", "crv": "secp256k1", "x": "A" * 43, "y": "A" * 43},
     "another curve": lambda jwk: jwk | {"crv": "Ed448"},
     "an unknown curve": lambda jwk: jwk | {"crv": ["Ed25519"]},
     "for encryption": lambda jwk: jwk | {"use": "enc"},
     "for signing": lambda jwk: jwk | {"key_ops": ["sign"]},
     "operations that are no list": lambda jwk: jwk | {"key_ops": "verify"},
     "another algorithm": lambda jwk: jwk | {"alg": "ES256"},
+    "no algorithm": lambda jwk: jwk | {"alg": "none"},
+    "a list of algorithms": lambda jwk: jwk | {"alg": ["EdDSA"]},
     "a private member": lambda jwk: jwk | {"d": "AAAA"},
     "an empty id": lambda jwk: jwk | {"kid": ""},
     "a long id": lambda jwk: jwk | {"kid": "k" * 129},

@@ -14,12 +14,19 @@ from yarl import URL
 
 from exhaust.errors import ConfigurationError
 from exhaust.violations import violations_text
-from services.gateway.auth.tokens.jwks import parse_jwks
-from services.gateway.auth.tokens.keys import UnusableKeyError, VerificationKey, pem_key, read_key_file, secret_key
+from services.gateway.auth.tokens.key_sources import FixedKey, JwksAddress, JwksFile, KeySource
+from services.gateway.auth.tokens.keys import (
+    UnusableKeyError,
+    VerificationKey,
+    parse_jwks,
+    pem_key,
+    read_key_file,
+    secret_key,
+)
 from services.gateway.auth.tokens.unverified import MAX_NAME_LENGTH
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 MAX_LIFETIME_S: Final = 86_400
@@ -38,7 +45,7 @@ class Issuer:
     Attributes:
         name: exactly the `iss` of its tokens.
         audience: exactly the `aud` of its tokens.
-        keys: the one key, or the JWKS file, or the address of the JWKS.
+        keys: where the keys of its tokens come from.
         max_lifetime: from `iat` to `exp`.
         leeway: how far its clock and ours may be apart.
     """
@@ -46,7 +53,7 @@ class Issuer:
     name: str
     audience: str
     algorithms: frozenset[str]
-    keys: VerificationKey | Path | URL
+    keys: KeySource
     max_lifetime: timedelta
     leeway: timedelta
 
@@ -74,12 +81,13 @@ class _IssuersFile(BaseModel):
     issuer: Annotated[list[_Entry], Field(min_length=1)]
 
 
-def load_issuers(path: Path, environ: Mapping[str, str]) -> tuple[Issuer, ...]:
+def load_issuers(path: Path, environ: Mapping[str, str], clock: Callable[[], float]) -> tuple[Issuer, ...]:
     """Read and check the file of issuers. Keys in files are read, addresses are not called.
 
     Args:
         path: the TOML file: a table `[[issuer]]` for each. Paths in it are relative to its folder.
         environ: where the secrets of HS256 issuers are.
+        clock: seconds, never going back; decides the age of fetched keys.
 
     Raises:
         TokenIssuersError: the file, an entry or a key cannot be used.
@@ -97,16 +105,16 @@ def load_issuers(path: Path, environ: Mapping[str, str]) -> tuple[Issuer, ...]:
     name, times = Counter(entry.issuer for entry in file.issuer).most_common(1)[0]
     if times > 1:
         raise TokenIssuersError(f"{path}: issuer {name!r} has {times} entries; make them one")
-    return tuple(_issuer(entry, path, environ) for entry in file.issuer)
+    return tuple(_issuer(entry, path, environ, clock) for entry in file.issuer)
 
 
-def _issuer(entry: _Entry, path: Path, environ: Mapping[str, str]) -> Issuer:
+def _issuer(entry: _Entry, path: Path, environ: Mapping[str, str], clock: Callable[[], float]) -> Issuer:
     try:
         return Issuer(
             name=entry.issuer,
             audience=entry.audience,
             algorithms=frozenset(entry.algorithms),
-            keys=_keys(entry, _source(entry), path.parent, environ),
+            keys=_keys(entry, path.parent, environ, clock),
             max_lifetime=timedelta(seconds=entry.max_lifetime),
             leeway=timedelta(seconds=entry.leeway),
         )
@@ -128,19 +136,20 @@ def _source(entry: _Entry) -> str:
     return given[0]
 
 
-def _keys(entry: _Entry, source: str, folder: Path, environ: Mapping[str, str]) -> VerificationKey | Path | URL:
+def _keys(entry: _Entry, folder: Path, environ: Mapping[str, str], clock: Callable[[], float]) -> KeySource:
+    source = _source(entry)
     place: str = getattr(entry, source)
     if source == "jwks_url":
-        return _address(place)
+        return JwksAddress(_address(place), clock)
     try:
         if source == "jwks_file":
             _check_held(parse_jwks(read_key_file(folder / place)).algorithms, entry)
-            return folder / place
+            return JwksFile(folder / place, clock)
         key = _secret(place, environ) if source == "secret_env" else pem_key(read_key_file(folder / place))
-        _check_held({key.algorithm}, entry)
+        _check_held(frozenset({key.algorithm}), entry)
     except UnusableKeyError as error:
         raise UnusableKeyError(f"{source} {place!r}: {error}") from error
-    return key
+    return FixedKey(key)
 
 
 def _secret(variable: str, environ: Mapping[str, str]) -> VerificationKey:
@@ -149,7 +158,7 @@ def _secret(variable: str, environ: Mapping[str, str]) -> VerificationKey:
     return secret_key(environ[variable].encode("utf-8", "surrogateescape"))
 
 
-def _check_held(held: set[str], entry: _Entry) -> None:
+def _check_held(held: frozenset[str], entry: _Entry) -> None:
     if not held & set(entry.algorithms):
         raise UnusableKeyError(f"its keys verify {', '.join(sorted(held))}, not {', '.join(entry.algorithms)}")
 

@@ -1,22 +1,39 @@
-"""Where an issuer's keys come from. Rotated keys are picked up without a restart."""
+"""Where an issuer's keys come from: known from the start, in a file, or at an address. A rotated key needs no restart.
+
+A token's own idea of where its key is never gets here.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
+import aiohttp
 import structlog
 
-from services.gateway.auth.tokens.jwks import KeySet, parse_jwks
-from services.gateway.auth.tokens.keys import UnusableKeyError, VerificationKey, read_key_file
+from services.gateway.auth.tokens.keys import (
+    MAX_KEYS_BYTES,
+    KeySet,
+    UnusableKeyError,
+    VerificationKey,
+    parse_jwks,
+    read_key_file,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from yarl import URL
+
 USABLE_FOR_S: Final = 24 * 3600.0
+REFRESH_AFTER_S: Final = 300.0
+MIN_REFRESH_INTERVAL_S: Final = 10.0
+FETCH_TIMEOUT: Final = aiohttp.ClientTimeout(total=5)
+HTTP_OK: Final = 200
 CLOCK_TICK_NS: Final = 50_000_000  # well over the ticks in which file systems count (4 or 10 ms)
 
 log = structlog.get_logger(__name__)
@@ -38,11 +55,11 @@ class FixedKey:
     """One key for all tokens. It has no key id, so it does not matter what theirs is."""
 
     def __init__(self, key: VerificationKey) -> None:
-        self._key = key
+        self.key = key
 
     async def find(self, _kid: str, algorithm: str, /) -> VerificationKey | None:
         """See KeySource."""
-        return self._key if self._key.algorithm == algorithm else None
+        return self.key if self.key.algorithm == algorithm else None
 
 
 @dataclass(slots=True)
@@ -61,7 +78,7 @@ class JwksFile:
     """A JWKS file, read again when it changes. While it is away or broken, its last good keys serve."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        self._path = path
+        self.path = path
         self._clock = clock
         self._good = LastGood()
         self._version: tuple[int, ...] | None = ()
@@ -69,7 +86,7 @@ class JwksFile:
 
     async def find(self, kid: str, algorithm: str, /) -> VerificationKey | None:
         """See KeySource."""
-        # Blocks, but briefly: a stat, and after a change a local file of at most MAX_JWKS_BYTES.
+        # Blocks, but briefly: a stat, and after a change a local file of at most MAX_KEYS_BYTES.
         version = self._look()
         if version != self._version:
             self._version = version
@@ -82,7 +99,7 @@ class JwksFile:
     def _look(self) -> tuple[int, ...] | None:
         """What tells one version of the file from the next; None when there is no file."""
         try:
-            found = self._path.stat()
+            found = self.path.stat()
         except OSError:
             return None
         now = time.time_ns()
@@ -92,8 +109,83 @@ class JwksFile:
 
     def _read(self) -> bool:
         try:
-            self._good.keys = parse_jwks(read_key_file(self._path))
+            self._good.keys = parse_jwks(read_key_file(self.path))
         except UnusableKeyError as error:
-            log.warning("jwks.file_refused", file=str(self._path), reason=str(error))
+            log.warning("jwks.file_refused", file=str(self.path), reason=str(error))
             return False
         return True
+
+
+class JwksAddress:
+    """A JWKS at an address. While it cannot be fetched, its last good keys serve.
+
+    It is fetched again once its keys are REFRESH_AFTER_S old, and for a key that is not among them, but no more
+    often than every MIN_REFRESH_INTERVAL_S: whoever sends made-up key ids cannot make us flood the issuer.
+    PyJWKClient is not used: it blocks the thread, reads an answer of any size, and has no keys while the address fails.
+    """
+
+    def __init__(self, url: URL, clock: Callable[[], float] = time.monotonic) -> None:
+        """Prepare; nothing is fetched yet. The clock gives seconds and never goes back."""
+        self.url = url
+        self._clock = clock
+        self._good = LastGood()
+        self._failing = False
+        self._tried_at = -math.inf
+        self._refreshing: asyncio.Task[None] | None = None
+
+    async def find(self, kid: str, algorithm: str, /) -> VerificationKey | None:
+        """See KeySource. Waits for a fetch where that may help: at most FETCH_TIMEOUT."""
+        key = self._good.find(kid, algorithm, self._clock())
+        if key is not None and self._clock() - self._good.at < REFRESH_AFTER_S:
+            return key
+        refreshing = self._refresh()
+        # While the address fails, a key that is known does not wait for it.
+        if refreshing is None or (key is not None and self._failing):
+            return key
+        # wait, not await: a caller who goes away must not take the fetch from the others.
+        await asyncio.wait([refreshing])
+        return self._good.find(kid, algorithm, self._clock())
+
+    async def close(self) -> None:
+        """Give up the fetch under way."""
+        if self._refreshing is not None:
+            self._refreshing.cancel()
+            await asyncio.wait([self._refreshing])
+
+    def _refresh(self) -> asyncio.Task[None] | None:
+        """The fetch under way, or a new one; None when the last one began too short a time ago."""
+        if self._refreshing is not None and not self._refreshing.done():
+            return self._refreshing
+        if self._clock() - self._tried_at < MIN_REFRESH_INTERVAL_S:
+            return None
+        self._tried_at = self._clock()
+        self._refreshing = asyncio.create_task(self._fetch_keys())
+        return self._refreshing
+
+    async def _fetch_keys(self) -> None:
+        try:
+            self._good.keys = parse_jwks(await self._fetch())
+        except (UnusableKeyError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            self._failing = True
+            log.warning("jwks.fetch_failed", url=str(self.url), reason=str(error) or type(error).__name__)
+        else:
+            self._failing = False
+            self._good.at = self._clock()
+
+    async def _fetch(self) -> bytes:
+        # Nothing is kept from one answer to the next, and nothing is unpacked. No redirects: they could leave https, or
+        # lead into our own network.
+        async with (
+            aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False) as session,
+            session.get(
+                self.url, allow_redirects=False, timeout=FETCH_TIMEOUT, headers={"Accept-Encoding": "identity"}
+            ) as answer,
+        ):
+            if answer.status != HTTP_OK:
+                raise UnusableKeyError(f"it answers {answer.status}")
+            body = bytearray()
+            async for chunk in answer.content.iter_any():
+                body += chunk
+                if len(body) > MAX_KEYS_BYTES:
+                    raise UnusableKeyError(f"it has more than {MAX_KEYS_BYTES} bytes")
+            return bytes(body)

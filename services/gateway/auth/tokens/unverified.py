@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from exhaust.http.strict_json import strict_json
-from services.gateway.auth.tokens.jwks import MAX_KID_LENGTH
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from services.gateway.auth.tokens.keys import MAX_KID_LENGTH
 
 MAX_TOKEN_LENGTH: Final = 8 * 1024
 MAX_NAME_LENGTH: Final = 256
@@ -29,12 +27,18 @@ class BadTokenError(Exception):
     """A token is refused. The reason is for the log: it names no value of the token, and no caller sees it."""
 
 
+def _printable(text: str) -> str:
+    """Refuse controls, NUL and what is no character; such names can neither be stored nor told apart by eye."""
+    if text.isprintable():
+        return text
+    raise PydanticCustomError("not printable", "has characters that cannot be printed")
+
+
 class _Strict(BaseModel):
     # strict: "5" is not 5, and true is no number. A default is not None, so null is refused too.
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
 
-_Model = TypeVar("_Model", bound=_Strict)
 NumericDate = Annotated[float, Field(ge=0, lt=END_OF_TIME, allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
 
@@ -51,7 +55,7 @@ class Claims(_Strict):
     """The claims that a token must have, and `nbf`; dates in seconds since 1970."""
 
     iss: Name
-    sub: Name
+    sub: Annotated[Name, AfterValidator(_printable)]
     aud: Name
     exp: NumericDate
     iat: NumericDate
@@ -79,6 +83,7 @@ def take_apart(token: str) -> UnverifiedToken:
 
     Raises:
         BadTokenError: it is not well formed, or it uses what is not allowed here.
+        ValidationError: the same of a single member.
     """
     if len(token) > MAX_TOKEN_LENGTH:
         raise BadTokenError("longer than a token may be")
@@ -90,29 +95,8 @@ def take_apart(token: str) -> UnverifiedToken:
     _base64url(parts[3], "signature")
     if forbidden := _FORBIDDEN & header.keys():
         raise BadTokenError(f"header has {', '.join(sorted(forbidden))}")
-    read = _validated(Header, header)
-    return UnverifiedToken(check_claims(payload).iss, read.alg, read.kid)
-
-
-def check_claims(payload: Mapping[str, object]) -> Claims:
-    """Return the claims of a payload.
-
-    Raises:
-        BadTokenError: a claim is missing or of a wrong form.
-    """
-    claims = _validated(Claims, payload)
-    # Refuses controls, NUL and what is no character; such names can neither be stored nor told apart by eye.
-    if not claims.sub.isprintable():
-        raise BadTokenError("sub: not printable")
-    return claims
-
-
-def _validated(model: type[_Model], values: Mapping[str, object]) -> _Model:
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        wrong = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        raise BadTokenError(f"{wrong['loc'][0]}: {wrong['type']}") from None
+    read = Header.model_validate(header)
+    return UnverifiedToken(Claims.model_validate(payload).iss, read.alg, read.kid)
 
 
 def _object(part: str, name: str) -> dict[str, object]:

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import aiohttp
 import jwt
 import structlog
-from yarl import URL
+from pydantic import ValidationError
 
 from exhaust.errors import ErrorCode, ExhaustError
 from services.gateway.auth.tokens.issuers import Issuer, load_issuers
-from services.gateway.auth.tokens.jwks_address import JwksAddress
-from services.gateway.auth.tokens.key_sources import FixedKey, JwksFile, KeySource
-from services.gateway.auth.tokens.unverified import BadTokenError, Claims, check_claims, take_apart
+from services.gateway.auth.tokens.key_sources import JwksAddress
+from services.gateway.auth.tokens.unverified import BadTokenError, Claims, take_apart
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from pathlib import Path
 
     from jwt.types import Options
 
@@ -43,24 +41,12 @@ class Caller:
     subject: str
 
 
-@dataclass(frozen=True, slots=True)
-class TrustedIssuer:
-    """An issuer and its keys, open."""
-
-    issuer: Issuer
-    keys: KeySource
-
-
 class TokenVerifier:
     """Verifies the tokens of the issuers in the file."""
 
-    def __init__(self, trusted: Mapping[str, TrustedIssuer]) -> None:
-        """Prepare.
-
-        Args:
-            trusted: by name. With none, every token is refused.
-        """
-        self._trusted = trusted
+    def __init__(self, issuers: Iterable[Issuer]) -> None:
+        """Prepare; with no issuers, every token is refused."""
+        self._issuers = {issuer.name: issuer for issuer in issuers}
 
     async def verify(self, token: str) -> Caller:
         """The bearer of a token.
@@ -75,6 +61,9 @@ class TokenVerifier:
             return await self._verify(token)
         except BadTokenError as error:
             log.info("token.refused", reason=str(error))
+        except ValidationError as error:
+            wrong = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            log.info("token.refused", reason=f"{wrong['loc'][0]}: {wrong['type']}")
         except jwt.PyJWTError as error:
             # Its message may quote the token; its kind is reason enough.
             log.info("token.refused", reason=type(error).__name__)
@@ -83,13 +72,12 @@ class TokenVerifier:
     async def _verify(self, text: str) -> Caller:
         token = take_apart(text)
         # The unverified issuer and key id only pick an entry and its key. From here on only verified claims count.
-        trusted = self._trusted.get(token.issuer)
-        if trusted is None:
+        issuer = self._issuers.get(token.issuer)
+        if issuer is None:
             raise BadTokenError("unknown issuer")
-        issuer = trusted.issuer
         if token.algorithm not in issuer.algorithms:
             raise BadTokenError("algorithm not allowed for this issuer")
-        key = await trusted.keys.find(token.key_id, token.algorithm)
+        key = await issuer.keys.find(token.key_id, token.algorithm)
         if key is None:
             raise BadTokenError("unknown key")
         verified = jwt.decode(
@@ -101,7 +89,7 @@ class TokenVerifier:
             leeway=issuer.leeway,
             options=_OPTIONS,
         )
-        claims = check_claims(verified)
+        claims = Claims.model_validate(verified)
         _check_lifetime(claims, issuer)
         return Caller(claims.iss, claims.sub)
 
@@ -129,34 +117,10 @@ async def open_token_verifier(
     Raises:
         TokenIssuersError: the file cannot be used.
     """
-    issuers = () if path is None else load_issuers(path, environ)
-    async with AsyncExitStack() as stack:
-        session = await stack.enter_async_context(_key_session())
-        trusted = {}
+    issuers = () if path is None else load_issuers(path, environ, clock)
+    try:
+        yield TokenVerifier(issuers)
+    finally:
         for issuer in issuers:
-            source = _key_source(issuer, session, clock)
-            if isinstance(source, JwksAddress):
-                stack.push_async_callback(source.close)
-            trusted[issuer.name] = TrustedIssuer(issuer, source)
-        yield TokenVerifier(trusted)
-
-
-def _key_session() -> aiohttp.ClientSession:
-    """For fetching keys: nothing is kept from one answer to the next, and nothing is unpacked."""
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(force_close=True),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-    )
-
-
-def _key_source(
-    issuer: Issuer, session: aiohttp.ClientSession, clock: Callable[[], float]
-) -> FixedKey | JwksFile | JwksAddress:
-    match issuer.keys:
-        case Path() as path:
-            return JwksFile(path, clock)
-        case URL() as url:
-            return JwksAddress(url, session, clock)
-        case key:
-            return FixedKey(key)
+            if isinstance(issuer.keys, JwksAddress):
+                await issuer.keys.close()
