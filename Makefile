@@ -41,7 +41,7 @@ check: $(INSTALLED) ## lint, format, types, import arrows, size bars
 	$(RUN) ruff format --check --quiet .
 	$(RUN) mypy
 	$(VENV)/bin/lint-imports
-	$(RUN) pytest -q -s tests/unit/test_size_bars.py
+	$(RUN) pytest -q -s tests/unit/test_size_bars.py tests/unit/test_kit_users.py
 
 up: $(INSTALLED) ## start the stack in the background, or only what has ended of it
 	$(RUN) deploy.local up
