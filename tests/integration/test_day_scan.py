@@ -11,11 +11,9 @@ import pytest
 from exhaust.domain.catalogue import Layout
 from exhaust.s3.store import Objects
 from services.aggregator.archive.day_record import UnreadableLine
-from services.aggregator.build.day_scan import Buckets, DayScanner, WantedArchive
+from services.aggregator.build.day_scan import DayScanner
 from services.aggregator.build.lanes import open_lanes
-from services.aggregator.scan.inflating import Limits
-from services.aggregator.scan.selecting import Selection
-from tests.support.raw_dataset import DAY, RawDataset, event
+from tests.support.raw_dataset import CHANNEL, RawDataset, event
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -24,11 +22,9 @@ if TYPE_CHECKING:
     from exhaust.settings import ObjectSettings
     from services.aggregator.archive.day_record import DayRecord
 
-LIMITS = Limits(max_bytes=2**30, max_ratio=1000, ratio_grace=2**20, max_members=100, max_line=2**20)
 FIRST, SECOND, THIRD = (f"2026-11-01-179349120000{number}.json.gz" for number in range(3))
 DEADLINE_S = 60
 LINES = 60_000
-ALL = WantedArchive(Selection(None, None, (), frozenset(), "in.ekstep"), "days/all.zip", "records/all.json")
 
 
 def large(*, unreadable: bool) -> bytes:
@@ -55,18 +51,17 @@ class LateFirst(Objects):
 
 
 async def scanned(objects: Objects, dataset: RawDataset, lanes: int) -> DayRecord:
-    buckets = Buckets(dataset.settings.s3_raw_bucket, dataset.settings.s3_exhaust_bucket)
-    sources = [found async for found in objects.list(buckets.raw, dataset.dataset.prefix)]
+    plan = await dataset.plan()
     async with asyncio.timeout(DEADLINE_S), open_lanes(lanes) as opened:
-        [record] = await DayScanner(objects, opened, buckets, LIMITS).write(DAY, sources, [ALL])
+        [record] = await DayScanner(objects, opened, dataset.settings).write([plan])
     return record
 
 
 @pytest.fixture
 async def dataset(objects: Objects, object_settings: ObjectSettings) -> RawDataset:
-    made = RawDataset.new(objects, object_settings, Layout.SHARED)
+    made = RawDataset.new(objects, object_settings, Layout.RESOURCE)
     for name, unreadable in ((FIRST, True), (SECOND, False), (THIRD, True)):
-        await made.put(name, large(unreadable=unreadable))
+        await made.put(f"{CHANNEL}/{name}", large(unreadable=unreadable))
     return made
 
 
@@ -82,7 +77,7 @@ async def test_unreadable_lines_are_numbered_when_no_lane_is_needed_for_others(
     dataset: RawDataset, objects: Objects
 ) -> None:
     record = await scanned(objects, dataset, 1)
-    prefix = dataset.dataset.prefix
+    prefix = f"{dataset.dataset.prefix}{CHANNEL}/"
     assert record.unreadable_lines == (
         UnreadableLine(prefix + FIRST, LINES + 1),
         UnreadableLine(prefix + THIRD, LINES + 1),

@@ -18,7 +18,7 @@ from services.aggregator.scan.selecting import Selection
 from services.aggregator.scan.source_scan import ScanOrder
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator
 
     from services.aggregator.scan.source_scan import Ready, Scanned
 
@@ -33,7 +33,7 @@ async def chunks(*parts: bytes) -> AsyncGenerator[bytes, None]:
         yield part
 
 
-async def ignore(_ready: Ready, _parts: Sequence[bytes]) -> None:
+async def ignore(_ready: Ready) -> None:
     pass
 
 

@@ -10,7 +10,7 @@ from aiohttp import web
 from exhaust.domain.catalogue import Layout
 from exhaust.http.listener import listening
 from exhaust.s3.store import open_objects
-from services.aggregator.build.sources import day_sources
+from services.aggregator.build.day_builder import list_sources
 from tests.support.raw_dataset import DAY, MINE, RawDataset, event, packed
 from tests.support.s3_proxy import closed_port
 
@@ -94,6 +94,6 @@ async def test_fifty_thousand_objects_of_a_day_are_listed_in_order(
     dataset = RawDataset.new(objects, object_settings, Layout.SHARED)
     keys = [f"{dataset.dataset.prefix}{DAY}-{1793491200000 + number * 7919 % MANY}.json.gz" for number in range(MANY)]
     async with paged(object_settings, keys) as (many, store):
-        found = await day_sources(many, object_settings.s3_raw_bucket, dataset.dataset, MINE, DAY)
+        found = await list_sources(many, object_settings.s3_raw_bucket, dataset.dataset, MINE, DAY)
     assert [source.key for source in found] == sorted(keys)
     assert store.pages == MANY // PAGE

@@ -11,40 +11,37 @@ import pytest
 from exhaust.domain.catalogue import Catalogue, Layout
 from exhaust.errors import SourceObjectError
 from services.aggregator.build.day_builder import DayBuilder
-from services.aggregator.build.day_scan import Buckets, DayScanner, WantedArchive
+from services.aggregator.build.day_scan import DayScanner
 from services.aggregator.build.lanes import Lanes, open_lanes
-from services.aggregator.build.shared_scans import MOST_TOGETHER, ScanKey, SharedScans
-from services.aggregator.scan.inflating import Limits
-from services.aggregator.scan.selecting import Selection
+from services.aggregator.build.shared_scans import MOST_TOGETHER, SharedScans
 from telemetry.resource_ids import resource_id
 from tests.support.raw_dataset import DAY, RawDataset, event, packed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
-    from datetime import date
 
-    from exhaust.s3.object_info import ObjectInfo
     from exhaust.s3.store import Objects
     from exhaust.settings import ObjectSettings
     from services.aggregator.archive.day_record import DayRecord
+    from services.aggregator.build.day_plan import DayPlan
+    from services.aggregator.settings import AggregatorSettings
 
 CHANNELS = [f"in.channel.{number}" for number in range(MOST_TOGETHER + 2)]
 NAME = "2026-11-01-1793491200000.json.gz"
-LIMITS = Limits(max_bytes=2**30, max_ratio=1000, ratio_grace=2**20, max_members=100, max_line=2**20)
 
 
 class CountingScanner(DayScanner):
     """The real one, and how many archives each of its scans wrote."""
 
-    def __init__(self, objects: Objects, lanes: Lanes, buckets: Buckets) -> None:
-        super().__init__(objects, lanes, buckets, LIMITS)
+    def __init__(self, objects: Objects, lanes: Lanes, settings: AggregatorSettings) -> None:
+        super().__init__(objects, lanes, settings)
         self.scans: list[int] = []
         self.began = asyncio.Event()
 
-    async def write(self, day: date, sources: Sequence[ObjectInfo], wanted: Sequence[WantedArchive]) -> list[DayRecord]:
-        self.scans.append(len(wanted))
+    async def write(self, plans: Sequence[DayPlan]) -> list[DayRecord]:
+        self.scans.append(len(plans))
         self.began.set()
-        return await super().write(day, sources, wanted)
+        return await super().write(plans)
 
 
 @pytest.fixture
@@ -56,9 +53,8 @@ async def dataset(objects: Objects, object_settings: ObjectSettings) -> RawDatas
 
 @asynccontextmanager
 async def shared(dataset: RawDataset) -> AsyncIterator[tuple[SharedScans, CountingScanner]]:
-    buckets = Buckets(dataset.settings.s3_raw_bucket, dataset.settings.s3_exhaust_bucket)
     async with open_lanes(1) as lanes:
-        scanner = CountingScanner(dataset.objects, lanes, buckets)
+        scanner = CountingScanner(dataset.objects, lanes, dataset.settings)
         scans = SharedScans(scanner, at_once=1)
         try:
             yield scans, scanner
@@ -66,44 +62,30 @@ async def shared(dataset: RawDataset) -> AsyncIterator[tuple[SharedScans, Counti
             await scans.close()
 
 
-async def sources_of(dataset: RawDataset) -> list[ObjectInfo]:
-    return [found async for found in dataset.objects.list(dataset.settings.s3_raw_bucket, dataset.dataset.prefix)]
+async def plan_for(dataset: RawDataset, channel: str) -> DayPlan:
+    return await dataset.plan(resource=resource_id(channel), owner=channel)
 
 
-def wanted(dataset: RawDataset, channel: str) -> WantedArchive:
-    selection = Selection(resource_id(channel), channel, (), frozenset(), "in.ekstep")
-    place = f"{dataset.dataset.id}/{channel}"
-    return WantedArchive(selection, f"days/{place}.zip", f"records/{place}.json")
-
-
-def key(dataset: RawDataset) -> ScanKey:
-    return ScanKey(dataset.dataset.id, DAY, "listing", None)
-
-
-async def write(
-    scans: SharedScans, scan: ScanKey, sources: Sequence[ObjectInfo], archive: WantedArchive
-) -> tuple[DayRecord, bool]:
-    promise = scans.promise(scan, sources, archive)
+async def write(scans: SharedScans, plan: DayPlan) -> tuple[DayRecord, bool]:
+    promise = scans.promise(plan)
     return await promise.kept(), promise.joined
 
 
 async def test_all_who_wait_share_scans_and_get_what_they_would_get_alone(dataset: RawDataset) -> None:
-    sources = await sources_of(dataset)
+    plans = [await plan_for(dataset, channel) for channel in CHANNELS]
     async with shared(dataset) as (scans, scanner):
-        written = await asyncio.gather(
-            *(write(scans, key(dataset), sources, wanted(dataset, channel)) for channel in CHANNELS)
-        )
+        written = await asyncio.gather(*(write(scans, plan) for plan in plans))
         assert scanner.scans == [MOST_TOGETHER, 2]
         for number, (channel, record) in enumerate(zip(CHANNELS, [record for record, _ in written], strict=True)):
             assert list((await dataset.members(record)).values()) == [event(number, channel=channel)]
-            assert (record, False) == await write(scans, key(dataset), sources, wanted(dataset, channel))
+            assert (record, False) == await write(scans, plans[number])
     assert scanner.scans == [MOST_TOGETHER, 2, *[1] * len(CHANNELS)]
 
 
 async def test_one_archive_that_is_wanted_by_many_is_written_once(dataset: RawDataset) -> None:
-    sources = await sources_of(dataset)
+    plan = await plan_for(dataset, CHANNELS[0])
     async with shared(dataset) as (scans, scanner):
-        asked = [write(scans, key(dataset), sources, wanted(dataset, CHANNELS[0])) for _ in range(5)]
+        asked = [write(scans, plan) for _ in range(5)]
         written = await asyncio.gather(*asked)
         assert scanner.scans == [1]
         assert [record for record, _ in written] == [written[0][0]] * 5
@@ -111,31 +93,30 @@ async def test_one_archive_that_is_wanted_by_many_is_written_once(dataset: RawDa
 
 
 async def test_who_comes_while_a_scan_runs_waits_for_the_next(dataset: RawDataset) -> None:
-    sources = await sources_of(dataset)
+    plans = [await plan_for(dataset, channel) for channel in CHANNELS[:4]]
     async with shared(dataset) as (scans, scanner):
-        first = asyncio.create_task(write(scans, key(dataset), sources, wanted(dataset, CHANNELS[0])))
+        first = asyncio.create_task(write(scans, plans[0]))
         await asyncio.wait_for(scanner.began.wait(), 30)
-        later = [write(scans, key(dataset), sources, wanted(dataset, channel)) for channel in CHANNELS[1:4]]
+        later = [write(scans, plan) for plan in plans[1:]]
         await asyncio.gather(first, *later)
         assert scanner.scans == [1, 3]
 
 
 async def test_a_scan_waits_for_those_who_are_still_deciding(dataset: RawDataset) -> None:
-    sources = await sources_of(dataset)
     async with shared(dataset) as (scans, scanner):
         with scans.deciding(dataset.dataset.id, DAY), scans.deciding(dataset.dataset.id, DAY):
-            first = scans.promise(key(dataset), sources, wanted(dataset, CHANNELS[0]))
-            await sources_of(dataset)  # time enough for a scan to begin
-            second = scans.promise(key(dataset), sources, wanted(dataset, CHANNELS[1]))
+            first = scans.promise(await plan_for(dataset, CHANNELS[0]))
+            # Listing takes time enough for a scan to begin.
+            second = scans.promise(await plan_for(dataset, CHANNELS[1]))
         assert (await first.kept()).events == (await second.kept()).events == 1
         assert scanner.scans == [2]
 
 
 async def test_a_scan_waits_for_nobody_for_long(dataset: RawDataset) -> None:
-    sources = await sources_of(dataset)
+    plan = await plan_for(dataset, CHANNELS[0])
     async with shared(dataset) as (scans, _):
         with scans.deciding(dataset.dataset.id, DAY):
-            record, _ = await asyncio.wait_for(write(scans, key(dataset), sources, wanted(dataset, CHANNELS[0])), 30)
+            record, _ = await asyncio.wait_for(write(scans, plan), 30)
     assert record.events == 1
 
 
@@ -152,31 +133,31 @@ async def test_many_who_want_a_day_at_once_share_one_scan(dataset: RawDataset) -
 
 
 async def test_who_gives_up_takes_it_from_nobody(dataset: RawDataset) -> None:
-    sources = await sources_of(dataset)
+    plan = await plan_for(dataset, CHANNELS[0])
     async with shared(dataset) as (scans, _):
-        impatient = asyncio.create_task(write(scans, key(dataset), sources, wanted(dataset, CHANNELS[0])))
-        patient = asyncio.create_task(write(scans, key(dataset), sources, wanted(dataset, CHANNELS[0])))
+        impatient = asyncio.create_task(write(scans, plan))
+        patient = asyncio.create_task(write(scans, plan))
         await asyncio.sleep(0)
         impatient.cancel()
         assert (await patient)[0].events == 1
 
 
 async def test_an_object_that_cannot_be_read_fails_all_who_share_it_and_no_later_one(dataset: RawDataset) -> None:
-    good = await sources_of(dataset)
+    good = await plan_for(dataset, CHANNELS[0])
     await dataset.put("2026-11-01-1793491200001.json.gz", packed(event())[:-4])
     async with shared(dataset) as (scans, _):
-        bad = await sources_of(dataset)
-        asked = [write(scans, key(dataset), bad, wanted(dataset, channel)) for channel in CHANNELS[:3]]
+        bad = [await plan_for(dataset, channel) for channel in CHANNELS[:3]]
+        asked = [write(scans, plan) for plan in bad]
         outcomes = await asyncio.gather(*asked, return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [SourceObjectError] * 3
-        [record, _] = await write(scans, key(dataset), good, wanted(dataset, CHANNELS[0]))
+        [record, _] = await write(scans, good)
         assert record.events == 1
 
 
 async def test_the_end_of_the_worker_ends_the_waiting(dataset: RawDataset) -> None:
-    sources = await sources_of(dataset)
+    plan = await plan_for(dataset, CHANNELS[0])
     async with shared(dataset) as (scans, _):
-        waiting = asyncio.create_task(write(scans, key(dataset), sources, wanted(dataset, CHANNELS[0])))
+        waiting = asyncio.create_task(write(scans, plan))
         await asyncio.sleep(0)
         await scans.close()
         with pytest.raises(asyncio.CancelledError):

@@ -14,7 +14,8 @@ from uuid import UUID, uuid4
 from exhaust.domain.catalogue import Catalogue, Dataset, Layout
 from exhaust.domain.object_keys import DAYS, RECORDS
 from schemas.events import DayRequested
-from services.aggregator.build.day_builder import BuiltDay, DayBuilder, open_day_builder
+from services.aggregator.build.day_builder import BuiltDay, DayBuilder, list_sources, open_day_builder
+from services.aggregator.build.day_plan import DayPlan, plan_day
 from services.aggregator.settings import AggregatorSettings
 from telemetry.resource_ids import resource_id
 
@@ -94,6 +95,13 @@ class RawDataset:
             tags=tags,
             day=day,
         )
+
+    async def plan(self, *, resource: str = MINE, owner: str | None = None, tags: tuple[str, ...] = ()) -> DayPlan:
+        """What shall be built of DAY as its objects are now."""
+        bucket = self.settings.s3_raw_bucket
+        sources = await list_sources(self.objects, bucket, self.dataset, resource, DAY)
+        requested = self.wanted(resource=resource, owner=owner, tags=tags)
+        return plan_day(self.dataset, requested, sources, default_channel=self.settings.default_channel)
 
     async def build(
         self, *, resource: str = MINE, owner: str | None = None, tags: tuple[str, ...] = (), day: date = DAY

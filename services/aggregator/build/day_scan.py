@@ -7,10 +7,9 @@ not depend on which object was faster.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -19,21 +18,21 @@ from exhaust.errors import ErrorCode, ExhaustError
 from services.aggregator.build.archive_upload import ArchiveUpload, LineNumbers
 from services.aggregator.build.byte_queue import ByteQueue
 from services.aggregator.build.duplicates import open_duplicates
+from services.aggregator.scan.inflating import Limits
 from services.aggregator.scan.numbering import NumberOrder
 from services.aggregator.scan.passing import SeveralMembersError
 from services.aggregator.scan.source_scan import ScanOrder
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
-    from datetime import date
+    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
     from exhaust.s3.object_info import ObjectInfo
     from exhaust.s3.store import Objects
     from services.aggregator.archive.day_record import DayRecord
+    from services.aggregator.build.day_plan import DayPlan
     from services.aggregator.build.lanes import Lanes
-    from services.aggregator.scan.inflating import Limits
-    from services.aggregator.scan.selecting import Selection
     from services.aggregator.scan.source_scan import Ready, Scanned
+    from services.aggregator.settings import AggregatorSettings
 
 _AHEAD_BYTES: Final = 4 * 1024 * 1024  # that wait for their turn, for each object
 # One object more than there are lanes is opened, so that no lane waits for the store's first byte.
@@ -42,55 +41,40 @@ _OPENED_AHEAD: Final = 1
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class WantedArchive:
-    """A day archive to be written: what shall be in it, and the keys of the archive and its record."""
-
-    selection: Selection
-    key: str
-    record_key: str
-
-
-@dataclass(frozen=True, slots=True)
-class Buckets:
-    """Where raw objects lie and archives go."""
-
-    raw: str
-    exhaust: str
-
-
-_Given: TypeAlias = tuple[Sequence[bytes], Sequence[Mapping[int, bytes]]]
-
-
 @dataclass(slots=True)
 class _Begun:
     """An object whose scan has begun."""
 
     source: ObjectInfo
     member: str
-    given: ByteQueue[_Given]
+    given: ByteQueue[Ready]
     scan: asyncio.Task[list[Scanned]]
 
 
 class DayScanner:
     """Writes the archives of days."""
 
-    def __init__(self, objects: Objects, lanes: Lanes, buckets: Buckets, limits: Limits) -> None:
+    def __init__(self, objects: Objects, lanes: Lanes, settings: AggregatorSettings) -> None:
         self._objects = objects
         self._lanes = lanes
-        self._buckets = buckets
-        self._limits = limits
+        self._raw_bucket = settings.s3_raw_bucket
+        self._exhaust_bucket = settings.s3_exhaust_bucket
+        self._limits = Limits(
+            max_bytes=settings.max_object_bytes,
+            max_ratio=settings.max_ratio,
+            ratio_grace=settings.ratio_grace_bytes,
+            max_members=settings.max_members,
+            max_line=settings.max_line_bytes,
+        )
 
-    async def write(self, day: date, sources: Sequence[ObjectInfo], wanted: Sequence[WantedArchive]) -> list[DayRecord]:
-        """Write the archives that are wanted of one day, and their records.
+    async def write(self, plans: Sequence[DayPlan]) -> list[DayRecord]:
+        """Write the archives of one day, and then their records.
 
         Args:
-            day: the day.
-            sources: its raw objects, in key order.
-            wanted: one that takes all is alone.
+            plans: at least one, all with the same scan key.
 
         Returns:
-            Their records, in the order wanted.
+            Their records, in the same order.
 
         Raises:
             SourceObjectError: an object cannot be exported.
@@ -99,51 +83,54 @@ class DayScanner:
         deflate_anew: set[str] = set()
         while True:
             try:
-                return await self._attempt(day, sources, wanted, deflate_anew)
-            except _DeflateAnewError as error:
-                deflate_anew.add(error.key)
+                return await self._attempt(plans, deflate_anew)
+            except SeveralMembersError as error:
+                deflate_anew.add(error.object_key)
             except OSError as error:  # the store's and the lanes' are ExhaustErrors by now
                 log.exception("files.cannot_be_kept")
                 raise ExhaustError(
                     ErrorCode.SERVICE_UNAVAILABLE, "the aggregator cannot keep its temporary files; try again later"
                 ) from error
 
-    async def _attempt(
-        self, day: date, sources: Sequence[ObjectInfo], wanted: Sequence[WantedArchive], deflate_anew: set[str]
-    ) -> list[DayRecord]:
+    async def _attempt(self, plans: Sequence[DayPlan], deflate_anew: set[str]) -> list[DayRecord]:
         with ExitStack() as stack:
             archives = [
                 ArchiveUpload(
-                    self._objects, self._buckets.exhaust, each.key, day, stack.enter_context(open_duplicates())
+                    self._objects,
+                    self._exhaust_bucket,
+                    plan.archive_key,
+                    plan.day,
+                    stack.enter_context(open_duplicates()),
                 )
-                for each in wanted
+                for plan in plans
             ]
-            selections = [each.selection for each in wanted]
             try:
                 async with asyncio.TaskGroup() as group:
                     for archive in archives:
                         group.create_task(archive.upload())
-                    group.create_task(self._scan(group, sources, selections, archives, deflate_anew))
+                    group.create_task(self._scan(group, plans, archives, deflate_anew))
             except BaseExceptionGroup as errors:
                 raise errors.exceptions[0] from errors
             numbers = await self._line_numbers(archives)
             records = [await archive.record(numbers) for archive in archives]
         # Last, because a record is what says that its archive is there.
-        await asyncio.gather(*map(self._keep, wanted, records))
+        await asyncio.gather(*map(self._keep, plans, records))
         return records
 
-    async def _keep(self, wanted: WantedArchive, record: DayRecord) -> None:
-        data = record.to_json()
-        await self._objects.put(self._buckets.exhaust, wanted.record_key, data, content_type="application/json")
+    async def _keep(self, plan: DayPlan, record: DayRecord) -> None:
+        await self._objects.put(
+            self._exhaust_bucket, plan.summary_key, record.to_json(), content_type="application/json"
+        )
 
     async def _scan(
         self,
         group: asyncio.TaskGroup,
-        sources: Sequence[ObjectInfo],
-        selections: Sequence[Selection],
+        plans: Sequence[DayPlan],
         archives: Sequence[ArchiveUpload],
         deflate_anew: set[str],
     ) -> None:
+        sources = plans[0].sources
+        selections = [plan.selection for plan in plans]
         begun: asyncio.Queue[_Begun] = asyncio.Queue(self._lanes.count + _OPENED_AHEAD)
         # Objects get lanes in the order in which they are written; else those that wait to be written, their queues
         # full, could hold every lane, and the object that all wait for would get none.
@@ -152,7 +139,7 @@ class DayScanner:
         async def begin() -> None:
             for source, member in zip(sources, member_names([source.key for source in sources]), strict=True):
                 order = ScanOrder(source.key, self._limits, selections, deflate_anew=source.key in deflate_anew)
-                given: ByteQueue[_Given] = ByteQueue(_AHEAD_BYTES)
+                given: ByteQueue[Ready] = ByteQueue(_AHEAD_BYTES)
                 scan = group.create_task(self._scan_object(source, order, given, in_order))
                 await begun.put(_Begun(source, member, given, scan))
 
@@ -163,21 +150,19 @@ class DayScanner:
             await archive.finish()
 
     async def _scan_object(
-        self, source: ObjectInfo, order: ScanOrder, given: ByteQueue[_Given], in_order: asyncio.Lock
+        self, source: ObjectInfo, order: ScanOrder, given: ByteQueue[Ready], in_order: asyncio.Lock
     ) -> list[Scanned]:
-        async def take(ready: Ready, parts: Sequence[bytes]) -> None:
-            size = sum(map(len, parts))
+        async def take(ready: Ready) -> None:
+            size = sum(map(len, ready.deflated))
             if size or ready.mids:
-                await given.put((parts, ready.mids), size)
+                await given.put(ready, size)
 
         try:
             async with AsyncExitStack() as stack:
-                chunks = await stack.enter_async_context(_opened(self._objects.stream(self._buckets.raw, source)))
+                chunks = await stack.enter_async_context(_opened(self._objects.stream(self._raw_bucket, source)))
                 async with in_order:
                     lane = await stack.enter_async_context(self._lanes.lane())
                 return await lane.scan(order, chunks, take)
-        except SeveralMembersError as error:
-            raise _DeflateAnewError(source.key) from error
         finally:
             await given.end()
 
@@ -190,27 +175,19 @@ class DayScanner:
         for source, offsets in places.items():
             order = NumberOrder(source.key, self._limits, sorted(offsets))
             async with self._lanes.lane() as lane:
-                found = await lane.number(order, self._objects.stream(self._buckets.raw, source))
+                found = await lane.number(order, self._objects.stream(self._raw_bucket, source))
             numbers |= {(source.key, offset): number for offset, number in found.items()}
         return numbers
 
     async def _write_object(self, begun: _Begun, archives: Sequence[ArchiveUpload]) -> None:
-        async for parts, mids in begun.given.items():
-            for archive, data in zip(archives, parts, strict=True):
+        async for ready in begun.given.items():
+            for archive, data in zip(archives, ready.deflated, strict=True):
                 if data:
                     await archive.add(begun.source, begun.member, data)
-            for archive, hashes in zip(archives, mids, strict=False):
+            for archive, hashes in zip(archives, ready.mids, strict=False):
                 archive.duplicates.add(hashes)
         for archive, scanned in zip(archives, await begun.scan, strict=True):
             await archive.end_source(begun.source, scanned)
-
-
-class _DeflateAnewError(Exception):
-    """An object holds several gzip members: the day is written again, and this object deflated."""
-
-    def __init__(self, key: str) -> None:
-        super().__init__(key)
-        self.key = key
 
 
 @asynccontextmanager

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from services.aggregator.scan.source_scan import Scanned, ScanOrder
 
     Order = ScanOrder | NumberOrder
-    Sink = Callable[[Ready, Sequence[bytes]], Awaitable[None]]
+    Sink = Callable[[Ready], Awaitable[None]]
 
 _WINDOW: Final = 3  # chunks on their way, so that neither side waits for the other
 _ANSWER_TIMEOUT_S: Final = 300.0  # for one chunk, and longer than reading one may take
@@ -122,7 +122,7 @@ class Lane:
         Args:
             order: what to do.
             chunks: the object's stored bytes; closed at the end.
-            sink: takes what each chunk gave, and for each selection the bytes of its deflate stream.
+            sink: takes what each chunk gave; what passes of the chunk itself is among its deflated bytes.
 
         Returns:
             What the object gave to each selection.
@@ -137,7 +137,7 @@ class Lane:
     async def number(self, order: NumberOrder, chunks: AsyncGenerator[bytes, None]) -> dict[int, int]:
         """For each offset that is asked for, the number of its line. Arguments and errors are those of scan."""
 
-        async def nothing(_ready: Ready, _parts: Sequence[bytes]) -> None:
+        async def nothing(_ready: Ready) -> None:
             """There is nothing to take."""
 
         return cast("dict[int, int]", await self._run(order, chunks, nothing))
@@ -225,18 +225,12 @@ class _Scanning:
             if isinstance(answer, Exception):
                 raise answer
             if isinstance(answer, Ready):
-                await self._sink(answer, self._parts(answer, self._sent.popleft()))
+                await self._sink(_with_passage(answer, self._sent.popleft()))
                 self._room.release()
             elif isinstance(answer, tuple):
                 ready, outcome = answer
-                await self._sink(ready, ready.deflated)
+                await self._sink(ready)
                 return outcome
-
-    def _parts(self, answer: Ready, chunk: bytes) -> Sequence[bytes]:
-        """For each selection, what comes next of its stream."""
-        if not answer.passage.end:
-            return answer.deflated
-        return [answer.deflated[0] + memoryview(chunk)[answer.passage.start : answer.passage.end]]
 
     async def _write(self, kind: bytes, payload: bytes) -> None:
         try:
@@ -245,6 +239,14 @@ class _Scanning:
             await self._to.drain()
         except (ConnectionError, RuntimeError) as error:
             raise unavailable("a scanning process") from error
+
+
+def _with_passage(ready: Ready, chunk: bytes) -> Ready:
+    """What a chunk gave, with what passes of the chunk itself."""
+    if not ready.passage.end:
+        return ready
+    [begun] = ready.deflated
+    return Ready([begun + memoryview(chunk)[ready.passage.start : ready.passage.end]], mids=ready.mids)
 
 
 def _pipes(process: asyncio.subprocess.Process) -> tuple[asyncio.StreamWriter, asyncio.StreamReader]:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import date
 
-    from exhaust.s3.object_info import ObjectInfo
     from services.aggregator.archive.day_record import DayRecord
-    from services.aggregator.build.day_scan import DayScanner, WantedArchive
+    from services.aggregator.build.day_plan import DayPlan, ScanKey
+    from services.aggregator.build.day_scan import DayScanner
 
 # Each archive that is written at the same time may hold a part of 5 MiB, and its share of what is under way.
 MOST_TOGETHER: Final = 20
@@ -32,26 +33,11 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class ScanKey:
-    """What a scan reads: requests with equal keys can share one.
-
-    Attributes:
-        sources: a fingerprint of the listing, so that nobody gets an older one.
-        alone: of the archive, when it takes all and shares with nobody else.
-    """
-
-    dataset: str
-    day: date
-    sources: str
-    alone: str | None
-
-
-@dataclass(slots=True)
 class _Waiting:
-    """The archives that wait for the next scan of one key."""
+    """A day that waits for the next scan of its key, and the future that those who asked for it wait for."""
 
-    sources: Sequence[ObjectInfo]
-    archives: dict[str, tuple[WantedArchive, asyncio.Future[DayRecord]]] = field(default_factory=dict)
+    plan: DayPlan
+    record: asyncio.Future[DayRecord]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +66,7 @@ class SharedScans:
     def __init__(self, scanner: DayScanner, *, at_once: int) -> None:
         self._scanner = scanner
         self._turns = asyncio.Semaphore(at_once)
-        self._waiting: dict[ScanKey, _Waiting] = {}
+        self._waiting: dict[ScanKey, list[_Waiting]] = {}
         self._promised: dict[str, asyncio.Future[DayRecord]] = {}
         self._scans: set[asyncio.Task[None]] = set()
         self._deciding: defaultdict[tuple[str, date], set[asyncio.Future[None]]] = defaultdict(set)
@@ -99,10 +85,16 @@ class SharedScans:
             if not others:
                 self._deciding.pop((dataset, day), None)
 
-    def promise(self, key: ScanKey, sources: Sequence[ObjectInfo], wanted: WantedArchive) -> Promise:
+    def promise(self, plan: DayPlan) -> Promise:
         """Have an archive written, with others if others want the same objects, unless it is being written already."""
-        earlier = self._promised.get(wanted.key)
-        return Promise(earlier or self._promise(key, sources, wanted), joined=earlier is not None)
+        earlier = self._promised.get(plan.archive_key)
+        if earlier is not None:
+            return Promise(earlier, joined=True)
+        record = asyncio.get_running_loop().create_future()
+        self._promised[plan.archive_key] = record
+        record.add_done_callback(partial(self._kept, plan.archive_key))
+        self._enqueue(plan.scan_key, [_Waiting(plan, record)])
+        return Promise(record, joined=False)
 
     async def close(self) -> None:
         """Give up what is under way, and what waits."""
@@ -112,22 +104,17 @@ class SharedScans:
         for promise in list(self._promised.values()):
             promise.cancel()
 
-    def _promise(self, key: ScanKey, sources: Sequence[ObjectInfo], wanted: WantedArchive) -> asyncio.Future[DayRecord]:
-        promise = asyncio.get_running_loop().create_future()
-        self._promised[wanted.key] = promise
-        promise.add_done_callback(lambda done: self._kept(wanted.key, done))
-        if key not in self._waiting:
-            self._waiting[key] = _Waiting(sources)
-            self._start(key)
-        self._waiting[key].archives[wanted.key] = (wanted, promise)
-        return promise
-
-    def _kept(self, archive_key: str, promise: asyncio.Future[DayRecord]) -> None:
+    def _kept(self, archive_key: str, record: asyncio.Future[DayRecord]) -> None:
         del self._promised[archive_key]
-        if not promise.cancelled():
-            promise.exception()  # those who waited may all be gone
+        if not record.cancelled():
+            record.exception()  # those who waited may all be gone
 
-    def _start(self, key: ScanKey) -> None:
+    def _enqueue(self, key: ScanKey, days: list[_Waiting]) -> None:
+        """Add days to the next scan of a key, which is started unless it waits for its turn already."""
+        if key in self._waiting:
+            self._waiting[key] += days
+            return
+        self._waiting[key] = days
         scan = asyncio.create_task(self._scan(key), name=f"scan {key.dataset} {key.day}")
         self._scans.add(scan)
         scan.add_done_callback(self._scans.discard)
@@ -138,12 +125,9 @@ class SharedScans:
             if key.alone is None:
                 await self._all_decided(key)
             waiting = self._waiting.pop(key)
-            archives = list(waiting.archives.values())
-            rest = archives[MOST_TOGETHER:]
-            if rest:
-                self._waiting[key] = _Waiting(waiting.sources, {wanted.key: (wanted, kept) for wanted, kept in rest})
-                self._start(key)
-            await self._serve(key, waiting.sources, archives[:MOST_TOGETHER])
+            if len(waiting) > MOST_TOGETHER:
+                self._enqueue(key, waiting[MOST_TOGETHER:])
+            await self._serve(key, waiting[:MOST_TOGETHER])
 
     async def _all_decided(self, key: ScanKey) -> None:
         """Wait until nobody else may come to want the day."""
@@ -152,17 +136,12 @@ class SharedScans:
                 while others := self._deciding.get((key.dataset, key.day)):
                     await asyncio.wait(set(others))
 
-    async def _serve(
-        self,
-        key: ScanKey,
-        sources: Sequence[ObjectInfo],
-        archives: Sequence[tuple[WantedArchive, asyncio.Future[DayRecord]]],
-    ) -> None:
-        wanted = [archive for archive, _ in archives]
-        [outcome] = await asyncio.gather(self._scanner.write(key.day, sources, wanted), return_exceptions=True)
-        for number, (_, promise) in enumerate(archives):
+    async def _serve(self, key: ScanKey, days: Sequence[_Waiting]) -> None:
+        plans = [day.plan for day in days]
+        [outcome] = await asyncio.gather(self._scanner.write(plans), return_exceptions=True)
+        for number, day in enumerate(days):
             if isinstance(outcome, BaseException):
-                promise.set_exception(outcome)  # it is for those who wait
+                day.record.set_exception(outcome)  # it is for those who wait
             else:
-                promise.set_result(outcome[number])
-        log.info("day.scanned", day=str(key.day), sources=len(sources), archives=len(archives))
+                day.record.set_result(outcome[number])
+        log.info("day.scanned", day=str(key.day), sources=len(plans[0].sources), archives=len(plans))

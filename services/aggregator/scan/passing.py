@@ -30,6 +30,10 @@ _LONGEST_HEADER: Final = 1 << 20
 class SeveralMembersError(Exception):
     """Another gzip member follows. Two deflate streams are not one, so the object has to be deflated anew."""
 
+    def __init__(self, object_key: str) -> None:
+        super().__init__(object_key)
+        self.object_key = object_key
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:
@@ -51,7 +55,8 @@ class GzipPassage:
         ended: whether the whole member has come and was right.
     """
 
-    def __init__(self, gauge: Gauge) -> None:
+    def __init__(self, name: str, gauge: Gauge) -> None:
+        self._name = name
         self._gauge = gauge
         self._head = bytearray()
         self._in_stream = False
@@ -115,7 +120,7 @@ class GzipPassage:
                 raise self._gauge.unreadable("the gzip stream is corrupt: its checksum or length is wrong")
             self.ended = True
         if self._tail[_TRAILER.size :].strip(b"\0"):
-            raise SeveralMembersError
+            raise SeveralMembersError(self._name)
         del self._tail[_TRAILER.size :]
 
     def _after_header(self, chunk: bytes) -> int:

@@ -93,7 +93,7 @@ class SourceScan:
         if self._may_pass:
             self._may_pass = False
             if chunk.startswith(GZIP_MAGIC):
-                self._passage = GzipPassage(self._gauge)
+                self._passage = GzipPassage(self._order.name, self._gauge)
         if self._passage is not None:
             held, passed = self._pass_on(self._passage, chunk)
             return Ready([held], passed, self._mids(MIDS_AT_ONCE))

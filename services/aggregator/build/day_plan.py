@@ -1,0 +1,101 @@
+"""The plan of one day: everything that its message and the listing of its objects decide, derived once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from exhaust.domain.catalogue import Layout
+from exhaust.domain.object_keys import day_archive_key, day_record_key
+from services.aggregator.archive.deflate import deflater_id
+from services.aggregator.archive.fingerprint import ArchiveBasis, day_fingerprint, listing_fingerprint
+from services.aggregator.scan.selecting import Selection
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from exhaust.domain.catalogue import Dataset
+    from exhaust.s3.object_info import ObjectInfo
+    from schemas.events import DayRequested
+
+
+@dataclass(frozen=True, slots=True)
+class ScanKey:
+    """The identity of a scan: days with equal keys can share one.
+
+    Attributes:
+        listing: fingerprint of the source objects, so that nobody gets an older listing.
+        alone: key of the archive when it takes whole objects, which no other archive can share; else None.
+    """
+
+    dataset: str
+    day: date
+    listing: str
+    alone: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DayPlan:
+    """One day archive to be found or built.
+
+    Attributes:
+        day: the day that the platform received the events.
+        sources: the day's raw objects, in key order.
+        selection: which of their events belong into the archive.
+        archive_key: where the archive lies; content-addressed, so that equal inputs have equal keys.
+        summary_key: where its summary lies, which exists once the archive is durable.
+        scan_key: plans with equal scan keys can be built by one scan.
+    """
+
+    day: date
+    sources: Sequence[ObjectInfo]
+    selection: Selection
+    archive_key: str
+    summary_key: str
+    scan_key: ScanKey
+
+
+def plan_day(
+    dataset: Dataset, requested: DayRequested, sources: Sequence[ObjectInfo], *, default_channel: str
+) -> DayPlan:
+    """Derive the plan of a day.
+
+    Args:
+        dataset: the dataset that the message names.
+        requested: the message.
+        sources: the day's raw objects, in key order.
+        default_channel: the channel of events that name none.
+    """
+    shared = dataset.layout is Layout.SHARED
+    selection = Selection(
+        resource=requested.resourceid if shared else None,
+        owner=requested.owner if shared else None,
+        tags=requested.tags,
+        event_kinds=dataset.event_kinds,
+        default_channel=default_channel,
+    )
+    basis = ArchiveBasis(
+        dataset=dataset.id,
+        layout=dataset.layout,
+        event_kinds=dataset.event_kinds,
+        resource=requested.resourceid,
+        tags=requested.tags,
+        default_channel=default_channel,
+        deflater=deflater_id(),
+    )
+    place = (dataset.id, requested.resourceid, requested.day, day_fingerprint(basis, sources))
+    archive_key = day_archive_key(*place)
+    return DayPlan(
+        day=requested.day,
+        sources=sources,
+        selection=selection,
+        archive_key=archive_key,
+        summary_key=day_record_key(*place),
+        scan_key=ScanKey(
+            dataset=dataset.id,
+            day=requested.day,
+            listing=listing_fingerprint(sources),
+            alone=archive_key if selection.takes_all else None,
+        ),
+    )
