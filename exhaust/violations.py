@@ -19,7 +19,7 @@ _FIELD: Final = re.compile(r'for field "(\w+)"')
 def violations(error: ValidationError) -> list[tuple[tuple[int | str, ...], str]]:
     """Return each violation: its place, from the outside in, and what is wrong there."""
     return [
-        (found["loc"], found["msg"])
+        (found["loc"], found["msg"].partition(" or instance of ")[0])  # what follows is the name of a class of ours
         for found in error.errors(include_url=False, include_input=False, include_context=False)
     ]
 

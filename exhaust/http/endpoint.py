@@ -7,7 +7,7 @@ import hmac
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from uuid import uuid4
 
 import structlog
@@ -19,16 +19,17 @@ from exhaust.http.envelope import (
     CALLER_HEADER,
     MAX_BODY_BYTES,
     Operation,
-    RequestPart,
     body_too_large,
-    check_envelope,
     decode_body,
+    envelope_of,
     failure,
     message_id,
+    parse_request,
     problem,
     success,
 )
 from exhaust.logs import bind_trace, traceparent_from
+from schemas.bodies import Body
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Middleware
@@ -62,6 +63,9 @@ SECURITY_HEADERS: Final = {
     "Cache-Control": "no-store",
 }
 
+BodyT = TypeVar("BodyT", bound=Body)
+BodyT_co = TypeVar("BodyT_co", bound=Body, covariant=True)
+
 log = structlog.get_logger(__name__)
 
 
@@ -82,16 +86,15 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One call of an operation, its body read and checked.
+class Call(Generic[BodyT_co]):
+    """One call of an operation.
 
     Attributes:
-        body: the JSON value as it came, for an operation that reads more than `part`.
+        body: the `request` part of its body, checked.
     """
 
     http: web.Request
-    body: object
-    part: RequestPart
+    body: BodyT_co
     msgid: str
     traceparent: str
 
@@ -104,7 +107,7 @@ class Call:
         return self.http.match_info.get(name)
 
 
-Handler = Callable[[Call], Awaitable[Answer | Delivery | web.Response]]
+Handler = Callable[[Call[BodyT]], Awaitable[Answer | Delivery | web.Response]]
 
 
 class HttpMetrics:
@@ -143,51 +146,70 @@ def add_guards(response: web.StreamResponse) -> None:
 
 
 def endpoint(
-    operation: Operation, handle: Handler, metrics: HttpMetrics, *, needs_body: bool = True
+    operation: Operation, body: type[BodyT], handle: Handler[BodyT], metrics: HttpMetrics, *, needs_body: bool = True
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """An aiohttp handler for an operation: reads the body, and answers with the envelope in every case."""
-    seconds = metrics.seconds.labels(operation.id)
+    """Make an aiohttp handler of an operation: it reads the body, and answers with the envelope in every case.
 
-    async def handler(request: web.Request) -> web.StreamResponse:
+    Args:
+        operation: what is called.
+        body: the model of the part of the body that the operation reads.
+        handle: answers one call.
+        metrics: where calls are counted.
+        needs_body: a call without a body is refused; otherwise it counts as one with an empty `request`.
+    """
+    return Endpoint(operation, body, handle, metrics, needs_body=needs_body).respond
+
+
+class Endpoint(Generic[BodyT]):
+    """An operation as aiohttp calls it; see `endpoint`."""
+
+    def __init__(
+        self, operation: Operation, body: type[BodyT], handle: Handler[BodyT], metrics: HttpMetrics, *, needs_body: bool
+    ) -> None:
+        self.operation = operation
+        self.body = body
+        self._envelope = envelope_of(body)
+        self._handle = handle
+        self._needs_body = needs_body
+        self._calls = metrics.calls
+        self._seconds = metrics.seconds.labels(operation.id)
+
+    async def respond(self, request: web.Request) -> web.StreamResponse:
+        """Answer one call, and count it."""
         started = time.monotonic()
         traceparent = traceparent_from(request.headers.get("traceparent"))
         request[CALL_ID] = call_id = str(uuid4())
-        bind_trace(traceparent, call_id=call_id, operation=operation.id)
-        response = await _answer(operation, handle, request, traceparent, needs_body=needs_body)
-        metrics.calls.labels(operation.id, response.status).inc()
-        seconds.observe(time.monotonic() - started)
+        bind_trace(traceparent, call_id=call_id, operation=self.operation.id)
+        response = await self._answer(request, traceparent)
+        self._calls.labels(self.operation.id, response.status).inc()
+        self._seconds.observe(time.monotonic() - started)
         return response
 
-    return handler
-
-
-async def _answer(
-    operation: Operation, handle: Handler, request: web.Request, traceparent: str, *, needs_body: bool
-) -> web.StreamResponse:
-    msgid = ""
-    try:
-        body = await read_body(request, needed=needs_body)
-        msgid = message_id(body)
-        check_headers(request.headers)
-        call = Call(request, body, check_envelope(body).request, msgid, traceparent)
-        async with asyncio.timeout(HANDLER_TIMEOUT_S):
-            answer = await handle(call)
-        if isinstance(answer, Delivery):
-            return await answer.stream(request)
-    except ExhaustError as error:
-        return error_response(request, operation, msgid, error)
-    except TimeoutError:
-        log.warning("http.timeout")
-        return error_response(request, operation, msgid, unavailable("the service"))
-    except ConnectionError:
-        raise  # the caller went away, or must be cut off in the middle of a stream
-    except Exception:
-        log.exception("http.failed")
-        return error_response(request, operation, msgid, internal_fault())
-    if isinstance(answer, web.Response):
-        return answer
-    data = success(operation, msgid, answer.result)
-    return web.Response(body=data, status=answer.status, headers=dict(answer.headers), content_type=JSON)
+    async def _answer(self, request: web.Request, traceparent: str) -> web.StreamResponse:
+        msgid = ""
+        try:
+            value = await read_body(request, needed=self._needs_body)
+            msgid = message_id(value)
+            check_headers(request.headers)
+            call = Call(request, parse_request(value, self._envelope), msgid, traceparent)
+            async with asyncio.timeout(HANDLER_TIMEOUT_S):
+                answer = await self._handle(call)
+            if isinstance(answer, Delivery):
+                return await answer.stream(request)
+        except ExhaustError as error:
+            return error_response(request, self.operation, msgid, error)
+        except TimeoutError:
+            log.warning("http.timeout")
+            return error_response(request, self.operation, msgid, unavailable("the service"))
+        except ConnectionError:
+            raise  # the caller went away, or must be cut off in the middle of a stream
+        except Exception:
+            log.exception("http.failed")
+            return error_response(request, self.operation, msgid, internal_fault())
+        if isinstance(answer, web.Response):
+            return answer
+        data = success(self.operation, msgid, answer.result)
+        return web.Response(body=data, status=answer.status, headers=dict(answer.headers), content_type=JSON)
 
 
 def internal_fault() -> ExhaustError:

@@ -6,20 +6,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from json import JSONDecodeError
-from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from uuid import uuid4
 
 import orjson
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
 
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http.strict_json import RepeatedNameError, strict_json
 from exhaust.violations import violations
+from schemas.bodies import Body
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-T = TypeVar("T")
+B = TypeVar("B", bound=Body)
 
 MAX_BODY_BYTES: Final = 64 * 1024
 CALLER_HEADER: Final = "X-Exhaust-User"  # internal calls name the authenticated caller by user id
@@ -34,64 +35,30 @@ class Operation:
     ver: str
 
 
-class Lenient(BaseModel):
-    """What is read from a body. Clients send more than is documented, and any `id`; but 5 is not "5"."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
-
-
-def _whole(value: object) -> object:
-    """JSON has one kind of number: 2.0 is as whole as 2."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-WholeNumber = Annotated[int, BeforeValidator(_whole)]
-OptionalNumber = Annotated[int | None, BeforeValidator(_whole)]
-ShortText = Annotated[str | None, Field(max_length=256)]
-
-
-class Params(Lenient):
+class Params(BaseModel):
     """The caller's `params`; only `msgid` is used, and only echoed."""
+
+    model_config = Body.model_config
 
     msgid: str | None = None
 
 
-class RequestPart(Lenient):
-    """The union of what the operations read from `request`. Absent, null and blank are the same: missing."""
+class RequestEnvelope(BaseModel, Generic[B]):
+    """A caller's body; `request` is the part that an operation reads."""
 
-    # Real clients write licensekey, the documents licenseKey.
-    license_key: str | None = Field(None, validation_alias=AliasChoices("licenseKey", "licensekey"))
-    partner_id: ShortText = Field(None, validation_alias="partnerid")
-    username: ShortText = None
-    client_name: ShortText = Field(None, validation_alias="clientName")
-    license_key_name: ShortText = Field(None, validation_alias="licenseKeyName")
-    resource_id: ShortText = Field(None, validation_alias="resourceId")
-    dataset_id: ShortText = Field(None, validation_alias="datasetId")
-    # Of updates by jobs that aggregate elsewhere.
-    status: ShortText = None
-    download_url: str | None = Field(None, validation_alias="downloadurl", max_length=4096)
-    # Of an operator's calls.
-    operator: ShortText = None
-    expires_at: ShortText = Field(None, validation_alias="expiresAt")
-    overlap_hours: OptionalNumber = Field(None, validation_alias="overlapHours", ge=0, le=24 * 365)
-    key_number: OptionalNumber = Field(None, validation_alias="keyNumber", ge=1, lt=2**63)
-    actor: ShortText = None
-    action: ShortText = None
-    subject: ShortText = None
-    since: ShortText = None
-    until: ShortText = None
-    before: OptionalNumber = Field(None, ge=1, lt=2**63)
-    limit: OptionalNumber = Field(None, ge=1, le=1000)
-
-
-class RequestEnvelope(Lenient):
-    """A caller's body."""
+    model_config = Body.model_config
 
     params: Params | None = None
-    request: RequestPart = RequestPart()
+    request: B
 
 
-_ENVELOPE: Final = TypeAdapter(RequestEnvelope)
+def envelope_of(body: type[B]) -> TypeAdapter[RequestEnvelope[B]]:
+    """Build the validator of bodies with this `request` part; slow, so do it once.
+
+    A body without `request` counts as one whose `request` is empty.
+    """
+    request = (body, Field(default_factory=dict, validate_default=True))
+    return TypeAdapter(create_model("RequestEnvelope", __base__=RequestEnvelope, request=request))
 
 
 def decode_body(body: bytes, content_type: str) -> object:
@@ -128,23 +95,14 @@ def message_id(body: object) -> str:
     return msgid if isinstance(msgid, str) else ""
 
 
-def check_envelope(body: object) -> RequestEnvelope:
-    """A caller's body, checked.
-
-    Raises:
-        ExhaustError: INVALID_DATA_ERROR; the message lists every violation by its place, never a value.
-    """
-    return checked(_ENVELOPE, body)
-
-
-def checked(shape: TypeAdapter[T], body: object) -> T:
-    """A caller's body, as what it should be.
+def parse_request(value: object, envelope: TypeAdapter[RequestEnvelope[B]]) -> B:
+    """Return the `request` part of a caller's body.
 
     Raises:
         ExhaustError: INVALID_DATA_ERROR; the message lists every violation by its place, never a value.
     """
     try:
-        return shape.validate_python(body)
+        return envelope.validate_python(value).request
     except ValidationError as error:
         found = [("".join(f"/{part}" for part in place), what) for place, what in violations(error)]
         message = "; ".join(f"{pointer.removeprefix('/') or 'the body'}: {what}" for pointer, what in found)

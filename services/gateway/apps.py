@@ -9,11 +9,13 @@ from aiohttp import web
 
 from exhaust.http.endpoint import HttpMetrics, edge_app, endpoint, service_token_check
 from exhaust.http.health import health_routes, metrics_route
+from exhaust.http.status_reads import UpdateBody
+from schemas.bodies import EmptyBody, KeyBody
 from services.gateway.handlers.docs import docs_routes, listener_part, load_document
-from services.gateway.handlers.download import DOWNLOAD_V1
-from services.gateway.handlers.register import REGISTER
+from services.gateway.handlers.download import DOWNLOAD_V1, DownloadBody
+from services.gateway.handlers.register import REGISTER, RegisterBody
 from services.gateway.handlers.status import LIST, STATUS, UPDATE
-from services.gateway.handlers.submit import SUBMIT
+from services.gateway.handlers.submit import SUBMIT, SubmitBody
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -48,10 +50,10 @@ def public_app(
     health: Health, operations: Operations, limits: RateLimits, cors: Cors, metrics: HttpMetrics
 ) -> web.Application:
     """The public listener: the only operations that the outside can reach."""
-    submit = endpoint(SUBMIT, operations.submission.submit, metrics)
-    download_v1 = endpoint(DOWNLOAD_V1, operations.downloads.v1, metrics)
-    get_v1 = endpoint(DOWNLOAD_V1, operations.downloads.v1_by_get, metrics, needs_body=False)
-    download_v3 = endpoint(DOWNLOAD_V1, operations.downloads.v3, metrics, needs_body=False)
+    submit = endpoint(SUBMIT, SubmitBody, operations.submission.submit, metrics)
+    download_v1 = endpoint(DOWNLOAD_V1, DownloadBody, operations.downloads.v1, metrics)
+    get_v1 = endpoint(DOWNLOAD_V1, DownloadBody, operations.downloads.v1_by_get, metrics, needs_body=False)
+    download_v3 = endpoint(DOWNLOAD_V1, EmptyBody, operations.downloads.v3, metrics, needs_body=False)
     status_service = operations.status_service
     app = edge_app()
     limits.install(app)
@@ -60,9 +62,11 @@ def public_app(
     app.add_routes(
         [
             *health_routes(health),
-            web.post("/v1/client", endpoint(REGISTER, operations.registration.register, metrics)),
-            web.post("/v2/datasets/requests/status/{requestid}", endpoint(STATUS, status_service.status, metrics)),
-            web.post("/v2/datasets/requests/{partnerid}", endpoint(LIST, status_service.page, metrics)),
+            web.post("/v1/client", endpoint(REGISTER, RegisterBody, operations.registration.register, metrics)),
+            web.post(
+                "/v2/datasets/requests/status/{requestid}", endpoint(STATUS, KeyBody, status_service.status, metrics)
+            ),
+            web.post("/v2/datasets/requests/{partnerid}", endpoint(LIST, KeyBody, status_service.page, metrics)),
             *(web.post(f"/v2/datasets{path}", submit) for path in RESOURCE_PATHS),
             *(web.post(f"/v1/datasets{path}", download_v1) for path in RESOURCE_PATHS),
             *(web.get(f"/v1/datasets{path}", get_v1) for path in RESOURCE_PATHS),  # and HEAD
@@ -78,7 +82,7 @@ def internal_app(health: Health, operations: Operations, token: SecretStr, metri
     """The internal listener: operations need the service token, health and metrics do not."""
     app = edge_app(service_token_check(token))
     app.add_routes(docs_routes(listener_part(load_document(), "internal")))
-    update = endpoint(UPDATE, operations.status_service.update, metrics)
+    update = endpoint(UPDATE, UpdateBody, operations.status_service.update, metrics)
     app.add_routes(
         [
             *health_routes(health),

@@ -10,7 +10,7 @@ from exhaust.domain.catalogue import load_catalogue
 from exhaust.http.endpoint import HttpMetrics, edge_app, endpoint, service_token_check
 from exhaust.http.health import health_routes, metrics_route
 from exhaust.http.listener import listening
-from exhaust.http.status_reads import STATUSES_PATH
+from exhaust.http.status_reads import STATUSES_PATH, StatusesBody, UpdateBody
 from exhaust.kafka.consumer import Consumption, count_partitions
 from exhaust.kafka.producer import open_producer
 from exhaust.logs import configure_logging
@@ -19,6 +19,7 @@ from exhaust.postgres.grants import GrantStore
 from exhaust.process.health import Health
 from exhaust.process.run import run_process, run_until_stopped
 from exhaust.s3.store import open_objects
+from schemas.bodies import EmptyBody
 from schemas.events import TOPIC_COMPLETIONS
 from services.status.answers import Answers
 from services.status.changes import Changes
@@ -41,10 +42,10 @@ def internal_app(health: Health, settings: StatusSettings, calls: StatusCalls, u
         [
             *health_routes(health),
             metrics_route(health),
-            web.post("/v2/datasets/requests/status/{requestid}", endpoint(STATUS, calls.status, metrics)),
-            web.post(STATUSES_PATH, endpoint(STATUSES, calls.statuses, metrics)),
-            web.post("/v2/datasets/requests/update/{requestid}", endpoint(UPDATE, updates.update, metrics)),
-            web.post("/v2/datasets/requests/{partnerid}", endpoint(LIST, calls.page, metrics)),
+            web.post("/v2/datasets/requests/status/{requestid}", endpoint(STATUS, EmptyBody, calls.status, metrics)),
+            web.post(STATUSES_PATH, endpoint(STATUSES, StatusesBody, calls.statuses, metrics)),
+            web.post("/v2/datasets/requests/update/{requestid}", endpoint(UPDATE, UpdateBody, updates.update, metrics)),
+            web.post("/v2/datasets/requests/{partnerid}", endpoint(LIST, EmptyBody, calls.page, metrics)),
         ]
     )
     return app

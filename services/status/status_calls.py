@@ -13,7 +13,7 @@ from exhaust.domain.requests import parse_request_id, unknown_request
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http.endpoint import Answer
 from exhaust.http.envelope import CALLER_HEADER, Operation, required
-from exhaust.http.status_reads import StatusRead, parse_reads
+from exhaust.http.status_reads import StatusRead
 from exhaust.postgres.grants import Wanted
 from services.status.request_views import BEFORE_ALL, Place
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from exhaust.http.endpoint import Call
+    from exhaust.http.status_reads import StatusesBody
     from exhaust.postgres.grants import GrantStore, Rights
+    from schemas.bodies import Body, EmptyBody
     from services.status.answers import Answers
     from services.status.changes import Changes
     from services.status.request_views import RequestView, RequestViews
@@ -45,7 +47,7 @@ class StatusCalls:
         self._answers = answers
         self._changes = changes
 
-    async def status(self, call: Call) -> Answer:
+    async def status(self, call: Call[EmptyBody]) -> Answer:
         """One request. With `?wait=30` the answer comes when it has ended, or after so many seconds."""
         user_id = _caller(call)
         request_id = parse_request_id(call.path("requestid"))
@@ -60,9 +62,9 @@ class StatusCalls:
                 return Answer(await self._answers.status(view))
             await self._changes.wait(request_id, min(left, LOOK_AGAIN_S))
 
-    async def statuses(self, call: Call) -> Answer:
+    async def statuses(self, call: Call[StatusesBody]) -> Answer:
         """Several requests as they stand, each for its own reader: a result or an error each, in the order asked."""
-        reads = parse_reads(call.body)
+        reads = call.body.wanted()
         views = await self._look(reads)
         pairs = zip(reads, views, strict=True)
         await self._note_links([(read.user_id, view) for read, view in pairs if not isinstance(view, ExhaustError)])
@@ -73,7 +75,7 @@ class StatusCalls:
             return {"err": view.code, "errmsg": view.message}
         return {"result": await self._answers.status(view)}
 
-    async def page(self, call: Call) -> Answer:
+    async def page(self, call: Call[EmptyBody]) -> Answer:
         """A partner's requests that the caller may read, newest first, in pages: `?limit=50&next=…`."""
         user_id = _caller(call)
         views, more = await self._views.of_partner(
@@ -118,14 +120,14 @@ def _visible(user_id: int, view: RequestView | None, rights: Rights | None) -> R
     return unknown_request()
 
 
-def _caller(call: Call) -> int:
+def _caller(call: Call[Body]) -> int:
     caller = call.http.headers.get(CALLER_HEADER, "")
     if not _USER_ID.fullmatch(caller):
         raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, f"the header {CALLER_HEADER} must be a user id")
     return int(caller)
 
 
-def _number(call: Call, name: str, *, default: int, least: int, most: int) -> int:
+def _number(call: Call[Body], name: str, *, default: int, least: int, most: int) -> int:
     text = call.http.query.get(name)
     if text is None:
         return default

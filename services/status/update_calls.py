@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from exhaust.http.endpoint import Call
+    from exhaust.http.status_reads import UpdateBody
     from exhaust.s3.store import Objects
     from services.status.changes import Changes
     from services.status.request_states import RequestStates
@@ -34,18 +35,18 @@ class UpdateCalls:
         self._changes = changes
         self._bucket = bucket
 
-    async def update(self, call: Call) -> Answer:
+    async def update(self, call: Call[UpdateBody]) -> Answer:
         """Moves the request as its present attempt allows; the same update again changes nothing."""
         request_id = parse_request_id(call.path("requestid"))
         try:
-            state = {word.wire: word for word in State}[call.part.status or ""]
+            state = {word.wire: word for word in State}[call.body.status or ""]
         except KeyError:
             raise ExhaustError(
                 ErrorCode.INVALID_DATA_ERROR, "request/status must be inprogress, complete or failed"
             ) from None
         outcome: dict[str, object] | None = None
         if state is State.COMPLETE:
-            outcome = await self._archive(request_id, call.part.download_url or "")
+            outcome = await self._archive(request_id, call.body.download_url or "")
         elif state is State.FAILED:
             outcome = dict(FAILED_ELSEWHERE)
         try:

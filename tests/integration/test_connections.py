@@ -20,6 +20,7 @@ from exhaust.http.health import health_routes
 from exhaust.http.listener import listening
 from exhaust.http.server import MAX_HEAD_BYTES
 from exhaust.process.health import Health
+from schemas.bodies import EmptyBody
 from tests.support.raw_http import GOOD_REQUEST, PATIENCE_S, RawReply, read_reply
 from tests.support.s3_proxy import closed_port
 
@@ -66,12 +67,12 @@ class Listener:
     def count(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(f"exhaust_http_connections{name}", labels) or 0.0
 
-    async def wait(self, _call: Call) -> Answer:
+    async def wait(self, _call: Call[EmptyBody]) -> Answer:
         self.at_work.release()
         await self.go_on.wait()
         return Answer()
 
-    async def stream(self, _call: Call) -> Delivery:
+    async def stream(self, _call: Call[EmptyBody]) -> Delivery:
         async def send(request: web.Request) -> web.StreamResponse:
             response = web.StreamResponse(headers={"Content-Length": str(len(CHUNK) * CHUNKS)})
             await response.prepare(request)
@@ -93,8 +94,8 @@ async def listener(limits: ConnectionLimits) -> AsyncIterator[Listener]:
         app.add_routes(
             [
                 *health_routes(Health()),
-                web.post("/wait", endpoint(Operation("wait", "2.0"), opened.wait, metrics)),
-                web.post("/stream", endpoint(Operation("stream", "2.0"), opened.stream, metrics)),
+                web.post("/wait", endpoint(Operation("wait", "2.0"), EmptyBody, opened.wait, metrics)),
+                web.post("/stream", endpoint(Operation("stream", "2.0"), EmptyBody, opened.stream, metrics)),
             ]
         )
         async with listening(app, "127.0.0.1", opened.port, Connections(limits, opened.registry)):

@@ -13,6 +13,7 @@ from exhaust.http.envelope import Operation
 from exhaust.http.health import health_routes
 from exhaust.http.listener import listening
 from exhaust.process.health import Health
+from schemas.bodies import EmptyBody
 from tests.support.raw_http import RawReply, exchange, read_reply
 from tests.support.s3_proxy import closed_port
 
@@ -30,10 +31,10 @@ def go_on() -> asyncio.Event:
 
 @pytest.fixture
 async def port(go_on: asyncio.Event) -> AsyncIterator[int]:
-    async def echo(call: Call) -> Answer:
+    async def echo(call: Call[EmptyBody]) -> Answer:
         return Answer({"msgid": call.msgid})
 
-    async def wait(_call: Call) -> Answer:
+    async def wait(_call: Call[EmptyBody]) -> Answer:
         await go_on.wait()
         return Answer()
 
@@ -41,8 +42,8 @@ async def port(go_on: asyncio.Event) -> AsyncIterator[int]:
     app.add_routes(
         [
             *health_routes(Health()),
-            web.post("/v2/echo", endpoint(Operation("echo", "2.0"), echo, metrics)),
-            web.post("/v2/wait", endpoint(Operation("wait", "2.0"), wait, metrics)),
+            web.post("/v2/echo", endpoint(Operation("echo", "2.0"), EmptyBody, echo, metrics)),
+            web.post("/v2/wait", endpoint(Operation("wait", "2.0"), EmptyBody, wait, metrics)),
         ]
     )
     number = closed_port()

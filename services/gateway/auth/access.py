@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from exhaust.domain.catalogue import Catalogue, Dataset
     from exhaust.http.endpoint import Call
-    from exhaust.http.envelope import RequestPart
     from exhaust.postgres.grants import GrantStore
     from exhaust.postgres.license_keys import Client, KeyStore
+    from schemas.bodies import Body, KeyBody
     from services.gateway.auth.tokens.verifier import TokenVerifier
     from services.gateway.rate_limits import RateLimits
 
@@ -31,17 +31,17 @@ class Access:
     tokens: TokenVerifier
     limits: RateLimits
 
-    async def admit(self, call: Call) -> Client:
+    async def admit(self, call: Call[KeyBody]) -> Client:
         """The holder of the license key in a public call's body, when it calls not too often.
 
         Raises:
             ExhaustError: LOGIN_FAILED, or RATE_LIMITED.
         """
-        client = await self.authenticate(call.part)
+        client = await self.authenticate(call.body)
         self.limits.check_holder(call.http, client.user_id)
         return client
 
-    async def admit_by_header(self, call: Call) -> Client:
+    async def admit_by_header(self, call: Call[Body]) -> Client:
         """The holder of the bearer token, or beside X-Channel-ID of the X-API-Key, when it calls not too often.
 
         Raises:
@@ -56,15 +56,15 @@ class Access:
         self.limits.check_holder(call.http, client.user_id)
         return client
 
-    async def authenticate(self, part: RequestPart) -> Client:
+    async def authenticate(self, body: KeyBody) -> Client:
         """The holder of the license key in the body.
 
         Raises:
             ExhaustError: LOGIN_FAILED when it is missing, unknown or revoked.
         """
-        if part.license_key is None or not part.license_key.strip():
+        if body.license_key is None or not body.license_key.strip():
             raise ExhaustError(ErrorCode.LOGIN_FAILED, "request/licenseKey is mandatory and must not be blank")
-        return await self.keys.authenticate(part.license_key)
+        return await self.keys.authenticate(body.license_key)
 
     async def authorize_partner(self, client: Client, partner_id: str) -> None:
         """A key acts for a partner when it holds a grant on the partner's resource.

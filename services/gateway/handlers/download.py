@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
+from pydantic import Field
+
 from exhaust.domain.days import requested_days, today_in
 from exhaust.domain.object_keys import outer_archive_name
 from exhaust.domain.requests import DatasetRequest, State, Submitter, parse_resource
@@ -16,6 +18,7 @@ from exhaust.http.endpoint import Delivery
 from exhaust.http.envelope import Operation
 from exhaust.postgres.audit import Action, record_action
 from exhaust.s3.store import ObjectMissingError
+from schemas.bodies import EmptyBody, KeyBody, ShortText
 from services.gateway.archive_response import Download, is_known, send
 from telemetry.resource_ids import resource_id
 
@@ -26,11 +29,12 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from exhaust.http.endpoint import Call
+    from exhaust.http.endpoint import BodyT, Call
     from exhaust.postgres.database import Database
     from exhaust.postgres.license_keys import Client
     from exhaust.s3.object_info import ObjectInfo
     from exhaust.s3.store import Objects
+    from schemas.bodies import Body
     from services.gateway.auth.access import Access
     from services.gateway.request_service import RequestService
 
@@ -44,6 +48,12 @@ WHERE dataset_id = $1 AND resource = $2 AND from_date = $3 AND to_date = $4 AND 
 ORDER BY ended_at DESC LIMIT 1
 """
 _STANDING: Final = "SELECT state, outcome FROM requests WHERE request_id = $1"
+
+
+class DownloadBody(KeyBody):
+    """The partner whose resource it is, where the caller says it."""
+
+    partner_id: ShortText = Field(None, validation_alias="partnerid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,20 +100,23 @@ class SynchronousDownloads:
         self._zone = zone
         self._settings = settings
 
-    async def v1(self, call: Call) -> Delivery:
+    async def v1(self, call: Call[DownloadBody]) -> Delivery:
         """POST /v1/datasets/{datasetId}/{resourceId}[/{fromDate}[/{toDate}]], the license key in the body."""
         return await self._download(call, self._access.admit, _wanted_v1)
 
-    async def v1_by_get(self, call: Call) -> Delivery:
+    async def v1_by_get(self, call: Call[DownloadBody]) -> Delivery:
         """GET and HEAD of the same, the license key in X-API-Key."""
         return await self._download(_with_header_key(call), self._access.admit, _wanted_v1)
 
-    async def v3(self, call: Call) -> Delivery:
+    async def v3(self, call: Call[EmptyBody]) -> Delivery:
         """/data/v3/datasets/{datasetId}[/{resourceId}[/{fromDate}[/{toDate}]]], for holders of a token or a channel."""
         return await self._download(call, self._access.admit_by_header, _wanted_v3)
 
     async def _download(
-        self, call: Call, admit: Callable[[Call], Awaitable[Client]], wanted: Callable[[Call], Wanted]
+        self,
+        call: Call[BodyT],
+        admit: Callable[[Call[BodyT]], Awaitable[Client]],
+        wanted: Callable[[Call[BodyT]], Wanted],
     ) -> Delivery:
         client = await admit(call)
         what = wanted(call)
@@ -113,7 +126,7 @@ class SynchronousDownloads:
         submitter = Submitter(client.user_id, what.partner_id, client.license_key_name, synchronous=True)
         return await self._deliver(call, request, submitter)
 
-    async def _deliver(self, call: Call, request: DatasetRequest, submitter: Submitter) -> Delivery:
+    async def _deliver(self, call: Call[Body], request: DatasetRequest, submitter: Submitter) -> Delivery:
         outcome = await self._finished_lately(request)
         info = None
         if outcome is not None:
@@ -163,7 +176,7 @@ class SynchronousDownloads:
         except ObjectMissingError:
             return None
 
-    async def _wait_for(self, call: Call, request: DatasetRequest, submitter: Submitter) -> Mapping[str, Any]:
+    async def _wait_for(self, call: Call[Body], request: DatasetRequest, submitter: Submitter) -> Mapping[str, Any]:
         """File the request, or join the identical one that is in progress, and wait for its outcome.
 
         Raises:
@@ -186,7 +199,7 @@ class SynchronousDownloads:
         )
 
 
-def _with_header_key(call: Call) -> Call:
+def _with_header_key(call: Call[DownloadBody]) -> Call[DownloadBody]:
     """The call as if the license key of its X-API-Key stood in its body.
 
     Raises:
@@ -195,15 +208,15 @@ def _with_header_key(call: Call) -> Call:
     license_key = call.http.headers.get("X-API-Key")
     if license_key is None:
         raise ExhaustError(ErrorCode.LOGIN_FAILED, "send the license key as X-API-Key")
-    return replace(call, part=call.part.model_copy(update={"license_key": license_key}))
+    return replace(call, body=call.body.model_copy(update={"license_key": license_key}))
 
 
-def _wanted_v1(call: Call) -> Wanted:
+def _wanted_v1(call: Call[DownloadBody]) -> Wanted:
     resource = parse_resource(call.path("resourceId"))
-    return Wanted(resource, _owner(resource, call.part.partner_id))
+    return Wanted(resource, _owner(resource, call.body.partner_id))
 
 
-def _wanted_v3(call: Call) -> Wanted:
+def _wanted_v3(call: Call[EmptyBody]) -> Wanted:
     """With X-Channel-ID the resource is the channel's, whether the path names it or not.
 
     Raises:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from pydantic import Field
+
 from exhaust.errors import ErrorCode
 from exhaust.http.endpoint import Answer
 from exhaust.http.envelope import Operation, required
+from schemas.bodies import Body, ShortText
 from services.gateway.registration import check_registration
 
 if TYPE_CHECKING:
@@ -17,6 +20,13 @@ if TYPE_CHECKING:
 REGISTER: Final = Operation("ekstep.data_exhaust_client", "1.0")
 
 
+class RegisterBody(Body):
+    """The two names under which a client registers."""
+
+    client_name: ShortText = Field(None, validation_alias="clientName")
+    license_key_name: ShortText = Field(None, validation_alias="licenseKeyName")
+
+
 class Registration:
     """Registers clients, where the settings allow it. Registering grants nothing."""
 
@@ -24,11 +34,10 @@ class Registration:
         self._keys = keys
         self._limits = limits
 
-    async def register(self, call: Call) -> Answer:
+    async def register(self, call: Call[RegisterBody]) -> Answer:
         """Answers the license key, once."""
         check_registration(self._limits, call.http.headers)
-        part = call.part
-        client_name = required(part.client_name, ErrorCode.INVALID_DATA_ERROR, "clientName")
-        key_name = required(part.license_key_name, ErrorCode.INVALID_DATA_ERROR, "licenseKeyName")
+        client_name = required(call.body.client_name, ErrorCode.INVALID_DATA_ERROR, "clientName")
+        key_name = required(call.body.license_key_name, ErrorCode.INVALID_DATA_ERROR, "licenseKeyName")
         license_key = await self._keys.register(client_name, key_name)
         return Answer({"licenseKey": license_key}, headers={"Cache-Control": "no-store"})

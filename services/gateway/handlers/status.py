@@ -16,7 +16,7 @@ from exhaust.domain.requests import parse_request_id
 from exhaust.errors import ErrorCode, ExhaustError, unavailable
 from exhaust.http.endpoint import Answer
 from exhaust.http.envelope import CALLER_HEADER, Operation, required
-from exhaust.http.status_reads import STATUSES_PATH, reads_body
+from exhaust.http.status_reads import STATUSES_PATH, UpdateBody, reads_body
 from services.gateway.status_reads import StatusReads
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from exhaust.http.endpoint import Call
     from exhaust.http.status_reads import StatusRead
+    from schemas.bodies import Body, KeyBody
     from services.gateway.auth.access import Access
     from services.gateway.status_reads import Result
 
@@ -56,7 +57,7 @@ class StatusService:
         self._access = access
         self._reads = StatusReads(self._ask)
 
-    async def status(self, call: Call) -> Answer | web.Response:
+    async def status(self, call: Call[KeyBody]) -> Answer | web.Response:
         """POST /v2/datasets/requests/status/{requestid}; with `?wait=30` the answer is passed back as it is."""
         client = await self._access.admit(call)
         request_id = parse_request_id(call.path("requestid"))
@@ -64,21 +65,21 @@ class StatusService:
             return await self._pass_on(call, client.user_id, f"/v2/datasets/requests/status/{request_id}")
         return Answer(await self._reads.read(client.user_id, request_id))
 
-    async def page(self, call: Call) -> web.Response:
+    async def page(self, call: Call[KeyBody]) -> web.Response:
         """POST /v2/datasets/requests/{partnerid}; the answer is passed back as it is."""
         client = await self._access.admit(call)
         partner_id = required(call.path("partnerid"), ErrorCode.MISSING_PARTNERID, "partnerid")
         await self._access.authorize_partner(client, partner_id)
         return await self._pass_on(call, client.user_id, f"/v2/datasets/requests/{quote(partner_id, safe='')}")
 
-    async def update(self, call: Call) -> web.Response:
+    async def update(self, call: Call[UpdateBody]) -> web.Response:
         """POST /v2/datasets/requests/update/{requestid}, of the internal listener; passed on and back as it is."""
         request_id = parse_request_id(call.path("requestid"))
-        body = {"status": call.part.status, "downloadurl": call.part.download_url}
+        body = {"status": call.body.status, "downloadurl": call.body.download_url}
         return await self._pass_on(call, 0, f"/v2/datasets/requests/update/{request_id}", body)
 
     async def _pass_on(
-        self, call: Call, user_id: int, path: str, request: Mapping[str, object] | None = None
+        self, call: Call[Body], user_id: int, path: str, request: Mapping[str, object] | None = None
     ) -> web.Response:
         # Only the caller's identity and message id go on; the license key stays here.
         body = orjson.dumps({"params": {"msgid": call.msgid}, "request": request or {}})

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
+from pydantic import Field
+
 from exhaust.domain.days import requested_days, today_in
 from exhaust.domain.requests import DatasetRequest, Submitter, parse_resource, parse_tags
 from exhaust.errors import ErrorCode
 from exhaust.http.endpoint import RETRY_AFTER_S, Answer
 from exhaust.http.envelope import Operation, required
+from schemas.bodies import KeyBody, ShortText
 from services.gateway.idempotency import key_from
 
 if TYPE_CHECKING:
@@ -20,6 +23,13 @@ if TYPE_CHECKING:
     from services.gateway.request_service import RequestService
 
 SUBMIT: Final = Operation("ekstep.data_exhaust_dataset_service", "2.0")
+
+
+class SubmitBody(KeyBody):
+    """The partner for which a request is submitted, and the person."""
+
+    partner_id: ShortText = Field(None, validation_alias="partnerid")
+    username: ShortText = None
 
 
 class Submission:
@@ -37,15 +47,14 @@ class Submission:
         self._access = access
         self._zone = zone
 
-    async def submit(self, call: Call) -> Answer:
+    async def submit(self, call: Call[SubmitBody]) -> Answer:
         """Answers 202 with the request id, after request and outbox row are committed."""
-        part = call.part
         key = key_from(call.http.headers)
         client = await self._access.admit(call)
         submitter = Submitter(
             client.user_id,
-            required(part.partner_id, ErrorCode.MISSING_PARTNERID, "partnerid"),
-            required(part.username, ErrorCode.MISSING_USERNAME, "username"),
+            required(call.body.partner_id, ErrorCode.MISSING_PARTNERID, "partnerid"),
+            required(call.body.username, ErrorCode.MISSING_USERNAME, "username"),
         )
         resource = parse_resource(call.path("resourceId"))
         days = requested_days(call.optional_path("fromDate"), call.optional_path("toDate"), today=today_in(self._zone))

@@ -7,14 +7,15 @@ from hypothesis import strategies as st
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http.envelope import (
     Operation,
-    RequestEnvelope,
-    check_envelope,
     decode_body,
+    envelope_of,
     failure,
     message_id,
+    parse_request,
     required,
     success,
 )
+from schemas.bodies import Body, KeyBody, OptionalNumber, ShortText, WholeNumber
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-1000, 1000) | st.text(max_size=5),
@@ -22,18 +23,31 @@ JSON_VALUES = st.recursive(
 )
 
 
-def parse_envelope(body: bytes, content_type: str) -> RequestEnvelope:
-    return check_envelope(decode_body(body, content_type))
+class AllBody(KeyBody):
+    partnerid: ShortText = None
+    username: ShortText = None
+    number: OptionalNumber = None
+
+
+class NumberBody(Body):
+    number: WholeNumber
+
+
+ALL = envelope_of(AllBody)
+
+
+def parse_body(body: bytes, content_type: str) -> AllBody:
+    return parse_request(decode_body(body, content_type), ALL)
 
 
 def parse(value: object) -> None:
-    parse_envelope(json.dumps(value).encode(), "application/json")
+    parse_body(json.dumps(value).encode(), "application/json")
 
 
 @pytest.mark.parametrize("name", ["licenseKey", "licensekey"])
 def test_both_spellings_of_the_license_key_are_read(name: str) -> None:
     body = json.dumps({"id": "anything", "more": 1, "request": {name: "k", "extra": []}}).encode()
-    assert parse_envelope(body, "application/json").request.license_key == "k"
+    assert parse_body(body, "application/json").license_key == "k"
 
 
 def test_the_message_id_is_read_whatever_the_rest_is() -> None:
@@ -65,7 +79,7 @@ def test_a_message_id_is_always_text(value: object) -> None:
 )
 def test_bodies_that_are_refused(body: bytes, content_type: str, status: int) -> None:
     with pytest.raises(ExhaustError) as refused:
-        parse_envelope(body, content_type)
+        parse_body(body, content_type)
     assert (refused.value.code, refused.value.status) == (ErrorCode.INVALID_DATA_ERROR, status)
 
 
@@ -75,6 +89,39 @@ def test_every_violation_is_named_at_once_and_no_value_is_shown() -> None:
     for place in ("licenseKey", "partnerid", "username"):
         assert place in refused.value.message
     assert "981273" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("body", "place", "what"),
+    [
+        (None, "the body", "Input should be a valid dictionary"),
+        ([], "the body", "Input should be a valid dictionary"),
+        ({"request": None}, "request", "Input should be a valid dictionary"),
+        ({"params": 1}, "params", "Input should be a valid dictionary"),
+        ({"request": {"partnerid": "x" * 257}}, "request/partnerid", "String should have at most 256 characters"),
+        ({"request": {"number": 2.5}}, "request/number", "Input should be a valid integer"),
+    ],
+)
+def test_a_violation_names_its_place_and_no_class_of_ours(body: object, place: str, what: str) -> None:
+    with pytest.raises(ExhaustError) as refused:
+        parse(body)
+    assert refused.value.message == f"{place}: {what}"
+    assert refused.value.violations == (("" if place == "the body" else f"/{place}", what),)
+
+
+def test_a_mandatory_field_is_missed_whether_request_is_there_or_not() -> None:
+    envelope = envelope_of(NumberBody)
+    bodies: list[object] = [{}, {"request": {}}]
+    for body in bodies:
+        with pytest.raises(ExhaustError) as refused:
+            parse_request(body, envelope)
+        assert refused.value.violations == (("/request/number", "Field required"),)
+
+
+@pytest.mark.parametrize("written", ["2", "2.0", "2e0"])
+def test_a_whole_number_is_one_however_it_is_written(written: str) -> None:
+    body = decode_body(f'{{"request": {{"number": {written}}}}}'.encode(), "")
+    assert parse_request(body, envelope_of(NumberBody)).number == 2
 
 
 @given(JSON_VALUES)

@@ -1,0 +1,67 @@
+"""The listeners of the services as route tables, without anything behind them."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
+
+import services.status.__main__
+from exhaust.http.endpoint import Endpoint, HttpMetrics
+from exhaust.process.health import Health
+from services.gateway.apps import Operations, internal_app, public_app
+from services.gateway.cors import Cors
+from services.gateway.handlers.admin import Administration
+from services.gateway.handlers.download import SynchronousDownloads
+from services.gateway.handlers.register import Registration
+from services.gateway.handlers.status import StatusService
+from services.gateway.handlers.submit import Submission
+from services.gateway.rate_limits import RateLimits
+from services.gateway.settings import LimitSettings
+from services.status.settings import StatusSettings
+from services.status.status_calls import StatusCalls
+from services.status.update_calls import UpdateCalls
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from schemas.bodies import Body
+
+T = TypeVar("T")
+LISTENERS = ("public", "internal", "status")
+
+
+def listener_app(listener: str) -> web.Application:
+    """Build what one of LISTENERS serves."""
+    if listener == "status":
+        token: dict[str, Any] = {"service_token": SecretStr("a service token")}
+        settings = StatusSettings.model_construct(**token)
+        return services.status.__main__.internal_app(Health(), settings, _hollow(StatusCalls), _hollow(UpdateCalls))
+    operations = Operations(
+        _hollow(Registration),
+        _hollow(Submission),
+        _hollow(SynchronousDownloads),
+        _hollow(StatusService),
+        _hollow(Administration),
+    )
+    health, metrics = Health(), HttpMetrics(CollectorRegistry())
+    if listener == "internal":
+        return internal_app(health, operations, SecretStr("a service token"), metrics)
+    return public_app(health, operations, RateLimits(LimitSettings(), time.monotonic), Cors(()), metrics)
+
+
+def endpoints(listener: str) -> dict[tuple[str, str], Endpoint[Body]]:
+    """Find the operations of a listener, by method and path."""
+    served = {}
+    for route in listener_app(listener).router.routes():
+        owner = getattr(route.handler, "__self__", None)
+        if isinstance(owner, Endpoint) and route.resource is not None:
+            served[route.method, route.resource.canonical] = owner
+    return served
+
+
+def _hollow(kind: type[T]) -> T:
+    """Make something of a kind that has its methods and nothing else: enough to put them into a route table."""
+    return object.__new__(kind)
