@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Final
 
 from bench.aggregator.generated_data import CHANNELS
 from bench.errors import BenchError
-from services.aggregator.scan.inflating import Limits
 from services.aggregator.scan.selecting import Selection
+from services.aggregator.scan.size_guard import Limits
 from services.aggregator.scan.source_scan import ScanOrder, SourceScan
 from telemetry.resource_ids import resource_id
 
@@ -35,7 +35,7 @@ _CHUNK: Final = 1024 * 1024
 _LIMITS: Final = Limits(max_bytes=2**40, max_ratio=10_000, ratio_grace=2**30, max_members=1000, max_line=2**20)
 _SCAN: Final = "services.aggregator.scan."
 _STAGES: Final = {
-    "inflate": (f"{_SCAN}inflating", f"{_SCAN}passing"),
+    "inflate": (f"{_SCAN}inflating", f"{_SCAN}passing", f"{_SCAN}size_guard"),
     "lines": (f"{_SCAN}lines",),
     "search": (f"{_SCAN}candidates",),
     "decode": ("telemetry.line",),
@@ -45,7 +45,6 @@ _STAGES: Final = {
     "tally": (f"{_SCAN}tally", "telemetry.event_metadata"),
     "deflate": (
         "services.aggregator.archive.deflate",
-        "services.aggregator.archive.member",
         "services.aggregator.archive.zip_records",
     ),
 }

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import structlog
 from prometheus_client import Counter, Histogram
 
-from exhaust.errors import ExhaustError, SourceObjectError
+from exhaust.errors import ErrorCode, ExhaustError, SourceObjectError
 from exhaust.kafka.records import RejectedRecordError
 from exhaust.logs import bind_trace
 from exhaust.process.retry import retry_while_unavailable
 from schemas.events import DayRequested, Failure, FinishedDay
-from services.aggregator.records import decode_record, internal_fault
+from services.aggregator.records import decode_record
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -78,7 +78,7 @@ class DayWorker:
             await self._fail(wanted, traceparent, error)
             raise RejectedRecordError(f"{error.code}: {error.message}") from error
         except Exception:
-            await self._fail(wanted, traceparent, internal_fault())
+            await self._fail(wanted, traceparent, _internal_fault())
             raise
 
     async def _work(self, wanted: DayRequested, traceparent: str) -> None:
@@ -127,3 +127,8 @@ def _finished(day: BuiltDay) -> FinishedDay:
         unreadable=record.unreadable,
         reused=day.reused,
     )
+
+
+def _internal_fault() -> ExhaustError:
+    """The error for a defect of ours, with nothing in it that a partner should not read."""
+    return ExhaustError(ErrorCode.INTERNAL_ERROR, "the day could not be built; the operators have the details")

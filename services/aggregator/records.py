@@ -1,4 +1,4 @@
-"""Records of the aggregator's two topics: decoding them, and what happens when their work cannot be done."""
+"""Decode the records of the aggregator's two topics."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
-from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.kafka.records import RejectedRecordError
 from exhaust.violations import violations_text
 from schemas.events import DatasetRequested, DayRequested
@@ -30,8 +29,3 @@ def decode_record(record: Record, kind: type[Wanted]) -> Wanted:
     if wanted.fromdate > wanted.todate:
         raise RejectedRecordError(f"fromdate {wanted.fromdate} is after todate {wanted.todate}")
     return wanted
-
-
-def internal_fault() -> ExhaustError:
-    """The error for a defect of ours, with nothing in it that a partner should not read."""
-    return ExhaustError(ErrorCode.INTERNAL_ERROR, "the day could not be built; the operators have the details")

@@ -13,8 +13,8 @@ import pytest
 
 from exhaust.errors import ErrorCode, ExhaustError, SourceObjectError
 from services.aggregator.build.lanes import HashesDifferError, Lane, Lanes, open_lanes
-from services.aggregator.scan.inflating import Limits
 from services.aggregator.scan.selecting import Selection
+from services.aggregator.scan.size_guard import Limits
 from services.aggregator.scan.source_scan import ScanOrder
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from services.aggregator.archive.member import DeflatedMember
+from services.aggregator.archive.deflate import DeflatedMember
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

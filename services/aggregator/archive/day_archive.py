@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from isal import isal_zlib
 
-from exhaust.domain.member_names import check_member_name, member_name, member_names
+from exhaust.domain.member_names import check_member_name
 from services.aggregator.archive.zip_records import (
     Member,
     Method,
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from datetime import date
 
     from services.aggregator.archive.zip_records import Content
-
-__all__ = ["DayArchiveWriter", "member_name", "member_names"]
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ import builtins
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
-from typing import Annotated, Final
+from typing import Annotated
 
 import orjson
 from pydantic import Field, TypeAdapter, ValidationError
@@ -14,9 +14,6 @@ Crc32 = Annotated[int, Field(ge=0, le=0xFFFF_FFFF)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(min_length=1)]
 Moment = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$")]
-
-
-MOST_UNREADABLE_LINES: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +59,7 @@ class DayRecord:
             the resource's owner was known, these are the lines that mention it.
         duplicates: events whose `mid` an earlier one has; none was removed.
         versions: events by telemetry version.
-        unreadable_lines: the first MOST_UNREADABLE_LINES of them.
+        unreadable_lines: the first hundred of them.
         first_received: ISO 8601 in UTC with milliseconds; None when the names of the sources do not tell.
         first_event: when the device says that the earliest event happened, in the same form; None when none says so.
     """

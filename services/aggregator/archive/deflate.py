@@ -8,6 +8,8 @@ from typing import Final
 
 from isal import isal_zlib
 
+from services.aggregator.archive.zip_records import Content
+
 # isal chooses its deflate blocks by what one call gives it, so other cuts of the same data make other bytes. Every call
 # therefore gets exactly this many bytes, save the last. Part of the archive format: another size makes other archives,
 # and so may another version of isal, or a processor without SSE4.2, where isal takes other paths through the same data.
@@ -44,6 +46,35 @@ class RawDeflate:
         last = self._compressor.compress(self._pending)
         self._pending.clear()
         return last + self._compressor.flush()
+
+
+class DeflatedMember:
+    """Deflates a member's bytes, and counts them.
+
+    Attributes:
+        content: checksum and sizes of what was written; complete after finish.
+    """
+
+    def __init__(self) -> None:
+        self._deflate = RawDeflate()
+        self.content = Content(0, 0, 0)
+
+    def write(self, data: bytes | bytearray | memoryview) -> bytes:
+        """Take raw bytes; returns what is ready of their deflate stream, often nothing."""
+        return self._counted(data, self._deflate.write(data))
+
+    def finish(self) -> bytes:
+        """The rest of the deflate stream; nothing may be written afterwards."""
+        return self._counted(b"", self._deflate.finish())
+
+    def _counted(self, raw: bytes | bytearray | memoryview, deflated: bytes) -> bytes:
+        known = self.content
+        self.content = Content(
+            isal_zlib.crc32(raw, known.crc32),
+            known.compressed_size + len(deflated),
+            known.size + memoryview(raw).nbytes,
+        )
+        return deflated
 
 
 @cache

@@ -6,10 +6,11 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from services.aggregator.archive.day_archive import DayArchiveWriter
-from services.aggregator.archive.day_record import MOST_UNREADABLE_LINES, DayRecord, SourceRecord, UnreadableLine
+from services.aggregator.archive.day_record import DayRecord, SourceRecord, UnreadableLine
 from services.aggregator.archive.outer_archive import StoredDay
 from services.aggregator.archive.received import iso_ms, received_span
 from services.aggregator.build.byte_queue import ByteQueue
+from services.aggregator.scan.tally import MOST_UNREADABLE_LINES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,9 +18,9 @@ from exhaust.errors import ErrorCode, ExhaustError
 from services.aggregator.build.archive_upload import ArchiveUpload, LineNumbers
 from services.aggregator.build.byte_queue import ByteQueue
 from services.aggregator.build.duplicates import open_duplicates
-from services.aggregator.scan.inflating import Limits
 from services.aggregator.scan.numbering import NumberOrder
 from services.aggregator.scan.passing import SeveralMembersError
+from services.aggregator.scan.size_guard import Limits
 from services.aggregator.scan.source_scan import ScanOrder
 
 if TYPE_CHECKING:

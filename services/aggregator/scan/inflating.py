@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from isal import isal_zlib
 
-from exhaust.errors import ErrorCode, SourceObjectError
-
 if sys.version_info >= (3, 14):
     from compression.zstd import DecompressionParameter, ZstdDecompressor, ZstdError
 else:
@@ -17,6 +15,8 @@ else:
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from services.aggregator.scan.size_guard import Gauge
 
 PIECE: Final = 512 * 1024
 # What a decompressor is given at once. What lies behind the end of a member is copied, so that with larger slices an
@@ -28,70 +28,6 @@ _ZSTD_MAGICS: Final = (b"\x28\xb5\x2f\xfd", *(bytes((kind,)) + b"\x2a\x4d\x18" f
 _ZSTD_WINDOW_LOG: Final = 24  # 16 MiB; RFC 8878 asks for 8 MiB at least, and only zstd --ultra makes more
 _GZIP_WINDOW: Final = 31  # wbits of zlib: a gzip header and trailer around the largest window
 CorruptStreamError: Final[type[Exception]] = isal_zlib.IsalError  # type: ignore[assignment]  # stub: an instance
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What an object may hold.
-
-    Attributes:
-        max_bytes: inflated.
-        max_ratio: of inflated to stored bytes; counts once `ratio_grace` bytes are inflated, because small objects of
-            repeated lines compress very well.
-        max_members: gzip members or zstd frames.
-        max_line: bytes of one line, its newline included.
-    """
-
-    max_bytes: int
-    max_ratio: int
-    ratio_grace: int
-    max_members: int
-    max_line: int
-
-
-class Gauge:
-    """Counts what an object holds, and refuses it when it holds too much."""
-
-    def __init__(self, name: str, limits: Limits) -> None:
-        self._name = name
-        self._limits = limits
-        self._members = 0
-        self.stored = 0
-        self.inflated = 0
-
-    def member(self) -> None:
-        """One more member begins.
-
-        Raises:
-            SourceObjectError: LIMIT_EXCEEDED.
-        """
-        self._members += 1
-        if self._members > self._limits.max_members:
-            raise self.exceeded(f"holds more than {self._limits.max_members} compressed members")
-
-    def piece(self, piece: bytes) -> bytes:
-        """Inflated bytes, counted.
-
-        Raises:
-            SourceObjectError: LIMIT_EXCEEDED.
-        """
-        self.inflated += len(piece)
-        if self.inflated > self._limits.max_bytes:
-            raise self.exceeded(f"holds more than {self._limits.max_bytes} bytes")
-        if self.inflated > self._limits.ratio_grace and self.inflated > self._limits.max_ratio * self.stored:
-            raise self.exceeded(f"inflates to more than {self._limits.max_ratio} times its size")
-        return piece
-
-    def exceeded(self, what: str) -> SourceObjectError:
-        """The error for a limit, with the place."""
-        return self._error(ErrorCode.LIMIT_EXCEEDED, what)
-
-    def unreadable(self, what: str) -> SourceObjectError:
-        """The error for a stream that cannot be read, with the place."""
-        return self._error(ErrorCode.SOURCE_OBJECT_UNREADABLE, what)
-
-    def _error(self, code: ErrorCode, what: str) -> SourceObjectError:
-        return SourceObjectError(code, self._name, f"{what} (within its first {self.stored} bytes)")
 
 
 class _Decompressor(Protocol):

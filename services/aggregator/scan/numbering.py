@@ -10,13 +10,14 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from services.aggregator.scan.inflating import Gauge, Inflater
+from services.aggregator.scan.inflating import Inflater
+from services.aggregator.scan.size_guard import Gauge
 from services.aggregator.scan.source_scan import Ready
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from services.aggregator.scan.inflating import Limits
+    from services.aggregator.scan.size_guard import Limits
 
 
 @dataclass(frozen=True, slots=True)

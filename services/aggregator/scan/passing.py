@@ -18,7 +18,7 @@ from services.aggregator.scan.inflating import PIECE, CorruptStreamError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from services.aggregator.scan.inflating import Gauge
+    from services.aggregator.scan.size_guard import Gauge
 
 _FIXED_HEADER: Final = 10
 _FLAG_CHECKSUM, _FLAG_EXTRA, _FLAG_NAME, _FLAG_COMMENT = 2, 4, 8, 16  # FHCRC, FEXTRA, FNAME, FCOMMENT

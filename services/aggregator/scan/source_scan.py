@@ -5,19 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from services.aggregator.archive.member import DeflatedMember
+from services.aggregator.archive.deflate import DeflatedMember
 from services.aggregator.scan.census import Census
-from services.aggregator.scan.inflating import GZIP_MAGIC, Gauge, Inflater
+from services.aggregator.scan.inflating import GZIP_MAGIC, Inflater
 from services.aggregator.scan.lines import LineBlocks
 from services.aggregator.scan.passing import GzipPassage, Passage
 from services.aggregator.scan.selecting import Selector
+from services.aggregator.scan.size_guard import Gauge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from services.aggregator.archive.zip_records import Content
-    from services.aggregator.scan.inflating import Limits
     from services.aggregator.scan.selecting import Selection
+    from services.aggregator.scan.size_guard import Limits
     from services.aggregator.scan.tally import Tally
 
 NOTHING: Final = Passage(0, 0)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exhaust.errors import ErrorCode, SourceObjectError
-from services.aggregator.scan.inflating import PIECE, Gauge, Inflater, Limits
+from services.aggregator.scan.inflating import PIECE, Inflater
+from services.aggregator.scan.size_guard import Gauge, Limits
 
 LIMITS = Limits(max_bytes=64 * PIECE, max_ratio=1000, ratio_grace=PIECE, max_members=100, max_line=PIECE)
 NOISE = hashlib.shake_128(b"noise").digest(PIECE + 7)

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from deploy.local.independent_count import Wanted, count_object
 from services.aggregator.archive.day_archive import DayArchiveWriter
 from services.aggregator.scan.census import Census
-from services.aggregator.scan.inflating import Limits
 from services.aggregator.scan.numbering import LineNumbering, NumberOrder
 from services.aggregator.scan.passing import SeveralMembersError
 from services.aggregator.scan.selecting import Selection, Selector
+from services.aggregator.scan.size_guard import Limits
 from services.aggregator.scan.source_scan import ScanOrder, SourceScan
 from telemetry.resource_ids import resource_id
 

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from exhaust.domain.member_names import check_member_name
-from services.aggregator.archive.day_archive import member_name, member_names
+from exhaust.domain.member_names import check_member_name, member_name, member_names
 
 QUICK = settings(max_examples=40, deadline=None)
 KEYS = st.text(alphabet=st.characters(), max_size=30)
