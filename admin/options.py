@@ -7,7 +7,7 @@ import typer
 
 from exhaust.domain.catalogue import load_catalogue
 from exhaust.domain.requests import parse_resource
-from exhaust.settings import DatasetSettings
+from exhaust.settings import CatalogueSettings
 from telemetry.resource_ids import resource_id
 
 ClientName = Annotated[str, typer.Option("--client", help="clientName, as registered.")]
@@ -30,7 +30,7 @@ def dataset_id(name: str | None) -> str | None:
     """The dataset's own id, of its id or alias; None for every dataset."""
     if not name:
         return None
-    found = load_catalogue(DatasetSettings().catalogue).find(name)
+    found = load_catalogue(CatalogueSettings().catalogue).find(name)
     if found is None:
         raise typer.BadParameter(f"there is no dataset {name!r} in the catalogue")
     return found.id

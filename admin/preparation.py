@@ -12,7 +12,7 @@ from exhaust.domain.object_keys import expiry_by_prefix
 from exhaust.kafka.topics import create_topics
 from exhaust.postgres.migrate import migrate as migrate_database
 from exhaust.s3.store import open_objects
-from exhaust.settings import DatasetSettings, KafkaSettings, ObjectSettings
+from exhaust.settings import CatalogueSettings, RawObjectSettings, TopicSettings
 
 
 def migrate(
@@ -25,14 +25,14 @@ def migrate(
 
 def topics() -> None:
     """Create the Kafka topics that are missing."""
-    created = asyncio.run(create_topics(KafkaSettings()))
+    created = asyncio.run(create_topics(TopicSettings()))
     typer.echo(f"Created {', '.join(created)}." if created else "All topics exist.")
 
 
 def buckets() -> None:
     """Create the S3 buckets that are missing, and have finished downloads expire."""
-    settings = ObjectSettings()
-    catalogue = load_catalogue(DatasetSettings().catalogue)
+    settings = RawObjectSettings()
+    catalogue = load_catalogue(CatalogueSettings().catalogue)
     retention = timedelta(days=max(dataset.retention_days for dataset in catalogue.by_name.values()))
 
     async def run() -> list[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal
-from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -17,12 +16,14 @@ MIN_PEPPER_LENGTH: Final = 32
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
-class _Group(BaseSettings):
+class SettingsGroup(BaseSettings):
+    """Settings that are read together."""
+
     # hide_input_in_errors: a mistyped secret must not be printed by the error that refuses it.
     model_config = SettingsConfigDict(env_prefix="EXHAUST_", frozen=True, hide_input_in_errors=True, extra="ignore")
 
 
-class ProcessSettings(_Group):
+class ProcessSettings(SettingsGroup):
     """What every process has: its listener and its log."""
 
     host: str = "127.0.0.1"
@@ -31,64 +32,68 @@ class ProcessSettings(_Group):
     drain_timeout: timedelta = timedelta(seconds=20)
 
 
-class ConnectionSettings(_Group):
-    """What a listener that everybody can reach bears: connections, and time for the headers of a request."""
-
-    max_connections: Annotated[int, Field(ge=1)] = 10_000
-    max_connections_per_address: Annotated[int, Field(ge=1)] = 256
-    # Less than the 30 s that a connection is kept alive, which would end it first, without a word.
-    header_timeout: Annotated[timedelta, Field(gt=timedelta(0), lt=timedelta(seconds=30))] = timedelta(seconds=10)
-
-
-class PostgresSettings(_Group):
+class PostgresSettings(SettingsGroup):
     """The database, as the runtime role."""
 
     postgres_dsn: SecretStr
     postgres_pool_size: Annotated[int, Field(ge=1)] = 10
 
 
-class OwnerSettings(_Group):
+class OwnerSettings(SettingsGroup):
     """The database, as the role that owns the tables: migrations and administration only."""
 
     postgres_owner_dsn: SecretStr
 
 
-class KafkaSettings(_Group):
+class KafkaSettings(SettingsGroup):
     """The Kafka cluster."""
 
     kafka_bootstrap: str
+
+
+class ConsumerSettings(KafkaSettings):
+    """The Kafka cluster, for a member of a consumer group."""
+
     # A worker that dies is missed after this time; its partitions then move to the others.
     kafka_session_timeout: timedelta = timedelta(seconds=45)
+
+
+class TopicSettings(KafkaSettings):
+    """The Kafka cluster, for whoever creates topics."""
+
     kafka_partitions: Annotated[int, Field(ge=1)] = 12
     kafka_replication: Annotated[int, Field(ge=1)] = 1
 
 
-class ObjectSettings(_Group):
-    """The S3 store and its two buckets."""
+class ObjectSettings(SettingsGroup):
+    """The S3 store, and the bucket of archives."""
 
     s3_endpoint: str
     s3_access_key: SecretStr
     s3_secret_key: SecretStr
     s3_region: str = "us-east-1"
-    s3_raw_bucket: str
     s3_exhaust_bucket: str
 
 
-class ServiceTokenSettings(_Group):
+class RawObjectSettings(ObjectSettings):
+    """The S3 store, and both buckets: of archives, and of raw telemetry."""
+
+    s3_raw_bucket: str
+
+
+class ServiceTokenSettings(SettingsGroup):
     """The secret that internal callers show one another."""
 
     service_token: Annotated[SecretStr, Field(min_length=16)]
 
 
-class DatasetSettings(_Group):
-    """What the platform's raw telemetry looks like."""
+class CatalogueSettings(SettingsGroup):
+    """The file of the datasets; without one, the catalogue that ships."""
 
     catalogue: Path | None = None
-    day_zone: ZoneInfo = ZoneInfo("UTC")
-    default_channel: Annotated[str, Field(min_length=1)] = "in.ekstep"
 
 
-class LicenseKeySettings(_Group):
+class LicenseKeySettings(SettingsGroup):
     """The peppers of license keys: a JSON object of version number to secret; the highest is used for new keys."""
 
     license_key_peppers: Annotated[dict[int, SecretStr], Field(min_length=1)]

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from deploy.local.raw_files import read_folder
 from exhaust.s3.store import open_objects
-from exhaust.settings import ObjectSettings
+from exhaust.settings import RawObjectSettings
 from telemetry.generator import GeneratorPlan, RawObject, generate
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ async def load(stack: Stack, telemetry: RawTelemetry) -> int:
         ExhaustError: If the bucket cannot be used.
     """
     bucket = stack.s3.raw_bucket
-    settings = ObjectSettings(
+    settings = RawObjectSettings(
         s3_endpoint=stack.s3.endpoint,
         s3_access_key=SecretStr(stack.s3.access_key),
         s3_secret_key=SecretStr(stack.s3.secret_key),

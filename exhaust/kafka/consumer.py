@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from exhaust.kafka.producer import Producer
     from exhaust.process.health import Heartbeat
-    from exhaust.settings import KafkaSettings
+    from exhaust.settings import ConsumerSettings
 
 RECONNECT_INTERVAL: Final = timedelta(seconds=1)
 COMMIT_TIMEOUT_S: Final = 10.0
@@ -48,7 +48,7 @@ class Consumption:
 
     def __init__(
         self,
-        settings: KafkaSettings,
+        settings: ConsumerSettings,
         *,
         group: str,
         topic: str,

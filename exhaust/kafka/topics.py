@@ -15,12 +15,12 @@ from schemas.events import TOPIC_DEAD_LETTERS, TOPICS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from exhaust.settings import KafkaSettings
+    from exhaust.settings import TopicSettings
 
 TOPIC_EXISTS: Final = 36  # TOPIC_ALREADY_EXISTS in Kafka's protocol errors
 
 
-async def create_topics(settings: KafkaSettings, names: Sequence[str] = TOPICS) -> list[str]:
+async def create_topics(settings: TopicSettings, names: Sequence[str] = TOPICS) -> list[str]:
     """Create the topics that are missing.
 
     Args:
@@ -52,6 +52,6 @@ async def create_topics(settings: KafkaSettings, names: Sequence[str] = TOPICS) 
     return created
 
 
-def _new_topic(settings: KafkaSettings, name: str) -> NewTopic:
+def _new_topic(settings: TopicSettings, name: str) -> NewTopic:
     larger = {"max.message.bytes": str(MAX_RECORD_BYTES)} if name == TOPIC_DEAD_LETTERS else {}
     return NewTopic(name, settings.kafka_partitions, settings.kafka_replication, topic_configs=larger)

@@ -8,14 +8,26 @@ from typing import Annotated
 
 from pydantic import ByteSize, Field
 
-from exhaust.settings import DatasetSettings, KafkaSettings, ObjectSettings, ProcessSettings
+from exhaust.settings import (
+    CatalogueSettings,
+    ConsumerSettings,
+    ProcessSettings,
+    RawObjectSettings,
+    SettingsGroup,
+)
 
 
 def _usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class AggregatorSettings(ProcessSettings, KafkaSettings, ObjectSettings, DatasetSettings):
+class ChannelSettings(SettingsGroup):
+    """Whose an event is that names no channel."""
+
+    default_channel: Annotated[str, Field(min_length=1)] = "in.ekstep"
+
+
+class AggregatorSettings(ProcessSettings, ConsumerSettings, RawObjectSettings, CatalogueSettings, ChannelSettings):
     """How much is done at once, and the limits of a raw object.
 
     cores is the number of processes that scan, and of days that are scanned at the same time. day_records is how many

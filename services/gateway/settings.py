@@ -5,14 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, HttpUrl, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from exhaust.http.connections import ConnectionLimits
 from exhaust.settings import (
-    ConnectionSettings,
-    DatasetSettings,
+    CatalogueSettings,
     KafkaSettings,
     LicenseKeySettings,
     ObjectSettings,
@@ -20,21 +19,20 @@ from exhaust.settings import (
     PostgresSettings,
     ProcessSettings,
     ServiceTokenSettings,
+    SettingsGroup,
 )
 from services.gateway.cors import Origin
 
 MIN_TOKEN_LENGTH: Final = 16
 
 
-class LimitSettings(BaseSettings):
+class LimitSettings(SettingsGroup):
     """The limits of the public listener.
 
     Attributes:
         trusted_proxies: how many proxies stand before the gateway; that entry of X-Forwarded-For, counted from its
             end, is the caller's address. 0 takes the connection's.
     """
-
-    model_config = SettingsConfigDict(env_prefix="EXHAUST_", frozen=True, hide_input_in_errors=True, extra="ignore")
 
     holder_calls_per_minute: Annotated[int, Field(ge=1)] = 6000
     address_calls_per_minute: Annotated[int, Field(ge=1)] = 12_000
@@ -50,6 +48,15 @@ class LimitSettings(BaseSettings):
         return self
 
 
+class ConnectionSettings(SettingsGroup):
+    """What a listener that everybody can reach bears: connections, and time for the headers of a request."""
+
+    max_connections: Annotated[int, Field(ge=1)] = 10_000
+    max_connections_per_address: Annotated[int, Field(ge=1)] = 256
+    # Less than the 30 s that a connection is kept alive, which would end it first, without a word.
+    header_timeout: Annotated[timedelta, Field(gt=timedelta(0), lt=timedelta(seconds=30))] = timedelta(seconds=10)
+
+
 class GatewaySettings(
     ProcessSettings,
     ConnectionSettings,
@@ -58,14 +65,14 @@ class GatewaySettings(
     ObjectSettings,
     LicenseKeySettings,
     ServiceTokenSettings,
-    DatasetSettings,
+    CatalogueSettings,
     LimitSettings,
 ):
     """`port` is the public listener, `internal_port` the one for operators and internal services.
 
     sync_patience is how long a synchronous download may hold the line, sync_fresh_for how old a finished download may
     be that serves another call. token_issuers is the file of the issuers whose tokens are accepted; without it, none.
-    cors_origins are those whose pages may call the public listener.
+    cors_origins are those whose pages may call the public listener. day_zone is where "today" is.
     """
 
     internal_port: Port
@@ -76,6 +83,7 @@ class GatewaySettings(
     token_issuers: Path | None = None
     cors_origins: frozenset[Origin] = frozenset()
     relay_interval: timedelta = timedelta(seconds=0.5)
+    day_zone: ZoneInfo = ZoneInfo("UTC")
 
     def connection_limits(self) -> ConnectionLimits:
         """What the public listener bears. Behind a proxy one address stands for many callers, so it has no maximum."""

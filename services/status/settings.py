@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import Field
 
 from exhaust.settings import (
-    DatasetSettings,
-    KafkaSettings,
+    CatalogueSettings,
+    ConsumerSettings,
     ObjectSettings,
     PostgresSettings,
     ProcessSettings,
@@ -18,7 +18,7 @@ from exhaust.settings import (
 
 
 class StatusSettings(
-    ProcessSettings, PostgresSettings, KafkaSettings, ObjectSettings, ServiceTokenSettings, DatasetSettings
+    ProcessSettings, PostgresSettings, ConsumerSettings, ObjectSettings, ServiceTokenSettings, CatalogueSettings
 ):
     """How long a download link lives, and when a request without progress is tried again."""
 

@@ -12,7 +12,7 @@ from admin.test_issuer import Algorithm, LocalIssuer, make_issuer
 from deploy.local.stack import Stack, start_stack, stop_stack
 from exhaust.postgres.database import Database, open_database
 from exhaust.s3.store import Objects, open_objects
-from exhaust.settings import ObjectSettings
+from exhaust.settings import RawObjectSettings
 from telemetry.generator import GeneratorPlan, generate
 from tests.conftest import ROOT
 from tests.support.partner import Partner
@@ -55,8 +55,8 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture(scope="session")
-def object_settings(stack: Stack) -> ObjectSettings:
-    return ObjectSettings(
+def object_settings(stack: Stack) -> RawObjectSettings:
+    return RawObjectSettings(
         s3_endpoint=stack.s3.endpoint,
         s3_access_key=SecretStr(stack.s3.access_key),
         s3_secret_key=SecretStr(stack.s3.secret_key),
@@ -66,7 +66,7 @@ def object_settings(stack: Stack) -> ObjectSettings:
 
 
 @pytest.fixture(scope="session")
-async def objects(object_settings: ObjectSettings) -> AsyncIterator[Objects]:
+async def objects(object_settings: RawObjectSettings) -> AsyncIterator[Objects]:
     async with open_objects(object_settings) as opened:
         yield opened
 

@@ -12,7 +12,7 @@ from deploy.local.stack import Stack
 from exhaust.kafka.consumer import Consumption
 from exhaust.kafka.producer import open_producer
 from exhaust.kafka.records import Record
-from exhaust.settings import KafkaSettings
+from exhaust.settings import ConsumerSettings
 from schemas.events import TOPIC_COMPLETIONS, TOPIC_DAYS, TOPIC_REQUESTS
 from tests.acceptance.conftest import FIRST
 from tests.support.partner import Partner, resource_of
@@ -23,7 +23,7 @@ OWNER = "org.example.partner.wire"
 
 async def collect(stack: Stack, topic: str, request_id: str) -> list[Record]:
     """The records of a request on a topic."""
-    settings = KafkaSettings(kafka_bootstrap=stack.kafka, kafka_session_timeout=timedelta(seconds=6))
+    settings = ConsumerSettings(kafka_bootstrap=stack.kafka, kafka_session_timeout=timedelta(seconds=6))
     found: dict[str, Record] = {}  # by id: two workers may both tell that the last day is done
     stop = asyncio.Event()
 

@@ -8,7 +8,7 @@ import pytest
 from deploy.local.stack import Stack
 from exhaust.postgres.database import Database
 from exhaust.s3.store import Objects
-from exhaust.settings import ObjectSettings
+from exhaust.settings import RawObjectSettings
 from tests.acceptance.conftest import FIRST, PLAN
 from tests.support.partner import Partner, resource_of
 from tests.support.signed_s3 import delete_object
@@ -22,7 +22,7 @@ async def test_a_download_expires_and_a_new_submit_builds_it_again(
     stack: Stack,
     raw_days: dict[str, object],
     objects: Objects,
-    object_settings: ObjectSettings,
+    object_settings: RawObjectSettings,
     owner_database: Database,
 ) -> None:
     assert raw_days

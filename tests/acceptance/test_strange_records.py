@@ -10,7 +10,7 @@ from deploy.local.stack import Stack
 from exhaust.kafka.consumer import Consumption
 from exhaust.kafka.producer import open_producer
 from exhaust.kafka.records import Record
-from exhaust.settings import KafkaSettings
+from exhaust.settings import ConsumerSettings
 from schemas.events import TOPIC_COMPLETIONS, TOPIC_DAYS, TOPIC_DEAD_LETTERS, TOPIC_REQUESTS
 from tests.acceptance.conftest import FIRST
 from tests.support.partner import Partner, resource_of
@@ -23,7 +23,7 @@ async def test_an_undecodable_record_becomes_a_dead_letter_and_stops_nothing(
     topic: str, partner: Partner, stack: Stack
 ) -> None:
     await partner.grant("--partner", OWNER)
-    settings = KafkaSettings(kafka_bootstrap=stack.kafka, kafka_session_timeout=timedelta(seconds=6))
+    settings = ConsumerSettings(kafka_bootstrap=stack.kafka, kafka_session_timeout=timedelta(seconds=6))
     value = b"\xff not json " + uuid4().bytes
     letters: list[Record] = []
     stop = asyncio.Event()

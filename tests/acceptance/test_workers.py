@@ -16,7 +16,7 @@ from uuid import uuid4
 import pytest
 
 from deploy.local.independent_count import Wanted, compare_download
-from exhaust.settings import ObjectSettings
+from exhaust.settings import RawObjectSettings
 from tests.acceptance.conftest import FOLDER
 from tests.support.partner import Partner, resource_of
 from tests.support.raw_dataset import event, packed
@@ -64,7 +64,7 @@ class Export:
 
     partner: Partner
     objects: Objects
-    settings: ObjectSettings
+    settings: RawObjectSettings
     owner: str
     first: date
     raw: dict[str, dict[str, bytes]]
@@ -126,8 +126,8 @@ async def new_export(
     return Export(partner, objects, settings_of(stack), owner, first, raw)
 
 
-def settings_of(stack: Stack) -> ObjectSettings:
-    return ObjectSettings.model_validate(
+def settings_of(stack: Stack) -> RawObjectSettings:
+    return RawObjectSettings.model_validate(
         {
             "s3_endpoint": stack.s3.endpoint,
             "s3_access_key": stack.s3.access_key,

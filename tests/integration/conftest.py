@@ -32,7 +32,7 @@ from exhaust.postgres.license_keys import KeyStore
 from exhaust.postgres.migrate import migrate
 from exhaust.process.health import Health
 from exhaust.s3.store import Objects, open_objects
-from exhaust.settings import KafkaSettings, ObjectSettings
+from exhaust.settings import RawObjectSettings
 from services.gateway.apps import Operations, internal_app, public_app
 from services.gateway.auth.access import Access
 from services.gateway.auth.tokens.verifier import open_token_verifier
@@ -47,6 +47,7 @@ from services.gateway.request_service import RequestService
 from services.gateway.settings import LimitSettings
 from telemetry.resource_ids import resource_id
 from tests.conftest import ROOT
+from tests.support.kafka_cluster import KafkaTestSettings
 from tests.support.s3_proxy import closed_port
 
 RUNTIME_ROLE = "exhaust_runtime"
@@ -166,8 +167,8 @@ def filing(database: Database) -> Filing:
 
 
 @pytest.fixture(scope="session")
-async def kafka_settings(servers: Stack) -> KafkaSettings:
-    settings = KafkaSettings(
+async def kafka_settings(servers: Stack) -> KafkaTestSettings:
+    settings = KafkaTestSettings(
         kafka_bootstrap=servers.kafka, kafka_session_timeout=timedelta(seconds=6), kafka_partitions=3
     )
     await create_topics(settings)
@@ -175,14 +176,14 @@ async def kafka_settings(servers: Stack) -> KafkaSettings:
 
 
 @pytest.fixture(scope="session")
-async def producer(kafka_settings: KafkaSettings) -> AsyncIterator[Producer]:
+async def producer(kafka_settings: KafkaTestSettings) -> AsyncIterator[Producer]:
     async with open_producer(kafka_settings) as opened:
         yield opened
 
 
 @pytest.fixture(scope="session")
-def object_settings(servers: Stack) -> ObjectSettings:
-    return ObjectSettings(
+def object_settings(servers: Stack) -> RawObjectSettings:
+    return RawObjectSettings(
         s3_endpoint=servers.s3.endpoint,
         s3_access_key=SecretStr(servers.s3.access_key),
         s3_secret_key=SecretStr(servers.s3.secret_key),
@@ -192,7 +193,7 @@ def object_settings(servers: Stack) -> ObjectSettings:
 
 
 @pytest.fixture(scope="session")
-async def objects(object_settings: ObjectSettings) -> AsyncIterator[Objects]:
+async def objects(object_settings: RawObjectSettings) -> AsyncIterator[Objects]:
     async with open_objects(object_settings) as opened:
         await opened.create_bucket(object_settings.s3_raw_bucket)
         await opened.create_bucket(object_settings.s3_exhaust_bucket)
@@ -293,7 +294,7 @@ def assert_refused(reply: Reply, status: int, code: str, *, ver: str = "2.0") ->
 @pytest.fixture(scope="session")
 async def away_objects() -> AsyncIterator[Objects]:
     """A store that is away. One for all tests: the driver takes a second of work to make its clients."""
-    no_store = ObjectSettings(
+    no_store = RawObjectSettings(
         s3_endpoint=f"http://127.0.0.1:{closed_port()}",
         s3_access_key=SecretStr("nobody"),
         s3_secret_key=SecretStr("nothing"),

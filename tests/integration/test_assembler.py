@@ -26,14 +26,14 @@ from tests.support.raw_dataset import DAY, MINE, RawDataset, event, packed
 
 if TYPE_CHECKING:
     from exhaust.s3.store import Objects
-    from exhaust.settings import ObjectSettings
+    from exhaust.settings import RawObjectSettings
     from schemas.events import DayRequested, FinishedArchive
 
 DAYS = 3
 
 
 @pytest.fixture
-async def dataset(objects: Objects, object_settings: ObjectSettings) -> RawDataset:
+async def dataset(objects: Objects, object_settings: RawObjectSettings) -> RawDataset:
     """Three days: two with events, one without any."""
     made = RawDataset.new(objects, object_settings, Layout.SHARED)
     for number in (0, 2):

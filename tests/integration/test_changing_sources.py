@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from exhaust.kafka.producer import Producer
     from exhaust.s3.store import Objects
-    from exhaust.settings import ObjectSettings
+    from exhaust.settings import RawObjectSettings
     from tests.support.s3_proxy import Proxy
 
 MIB = 1024 * 1024
@@ -40,7 +40,7 @@ LARGE = [event(number, filler=NOISE[number * 8192 : (number + 1) * 8192]) for nu
 
 
 @pytest.fixture
-async def dataset(objects: Objects, object_settings: ObjectSettings) -> RawDataset:
+async def dataset(objects: Objects, object_settings: RawObjectSettings) -> RawDataset:
     """A large object and five small ones. With one lane only the first few are opened before the large one is read."""
     made = RawDataset.new(objects, object_settings, Layout.SHARED)
     await made.put(NAMES[0], packed(*LARGE))

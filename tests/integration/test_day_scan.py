@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from exhaust.s3.object_info import ObjectInfo
-    from exhaust.settings import ObjectSettings
+    from exhaust.settings import RawObjectSettings
     from services.aggregator.archive.day_record import DayRecord
 
 FIRST, SECOND, THIRD = (f"2026-11-01-179349120000{number}.json.gz" for number in range(3))
@@ -58,7 +58,7 @@ async def scanned(objects: Objects, dataset: RawDataset, lanes: int) -> DayRecor
 
 
 @pytest.fixture
-async def dataset(objects: Objects, object_settings: ObjectSettings) -> RawDataset:
+async def dataset(objects: Objects, object_settings: RawObjectSettings) -> RawDataset:
     made = RawDataset.new(objects, object_settings, Layout.RESOURCE)
     for name, unreadable in ((FIRST, True), (SECOND, False), (THIRD, True)):
         await made.put(f"{CHANNEL}/{name}", large(unreadable=unreadable))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from exhaust.s3.store import Objects
-    from exhaust.settings import ObjectSettings
+    from exhaust.settings import RawObjectSettings
 
 PAGE = 1000  # keys of a page at most, as in every store
 MANY = 50_000
@@ -60,7 +60,7 @@ class PagedStore:
 
 
 @asynccontextmanager
-async def paged(settings: ObjectSettings, keys: Sequence[str]) -> AsyncIterator[tuple[Objects, PagedStore]]:
+async def paged(settings: RawObjectSettings, keys: Sequence[str]) -> AsyncIterator[tuple[Objects, PagedStore]]:
     store = PagedStore(keys)
     app = web.Application()
     app.router.add_get("/{bucket}", store.answer)
@@ -72,7 +72,7 @@ async def paged(settings: ObjectSettings, keys: Sequence[str]) -> AsyncIterator[
         yield objects, store
 
 
-async def test_the_made_up_store_lists_as_the_real_one(objects: Objects, object_settings: ObjectSettings) -> None:
+async def test_the_made_up_store_lists_as_the_real_one(objects: Objects, object_settings: RawObjectSettings) -> None:
     dataset = RawDataset.new(objects, object_settings, Layout.SHARED)
     names = ["2026-11-01-1.gz", "2026-11-01-10.gz", "2026-11-02-1.gz", "2026-11-01-9.gz"]
     for name in names:
@@ -89,7 +89,7 @@ async def test_the_made_up_store_lists_as_the_real_one(objects: Objects, object_
 
 
 async def test_fifty_thousand_objects_of_a_day_are_listed_in_order(
-    objects: Objects, object_settings: ObjectSettings
+    objects: Objects, object_settings: RawObjectSettings
 ) -> None:
     dataset = RawDataset.new(objects, object_settings, Layout.SHARED)
     keys = [f"{dataset.dataset.prefix}{DAY}-{1793491200000 + number * 7919 % MANY}.json.gz" for number in range(MANY)]

@@ -16,12 +16,12 @@ from exhaust.kafka.records import Record
 from exhaust.postgres.database import Database
 from exhaust.postgres.outbox import OutboxEntry
 from exhaust.process.health import Health
-from exhaust.settings import KafkaSettings
 from schemas.events import TOPIC_REQUESTS, TYPE_REQUESTED, DatasetRequested
 from services.gateway.relay import BATCH, Relay, ReleasedBatch, RequestPublisher, release_batch
 from services.status.request_states import RequestStates
 from services.status.request_views import RequestViews
 from tests.integration.conftest import LONG_AGO, Filing
+from tests.support.kafka_cluster import KafkaTestSettings
 
 A, B = "org.example.a", "org.example.b"
 DEADLINE_S = 30
@@ -249,7 +249,7 @@ async def test_a_request_that_waits_is_never_reaped(database: Database, filing: 
 
 
 async def test_the_relay_hands_requests_to_kafka(
-    database: Database, filing: Filing, producer: Producer, kafka_settings: KafkaSettings
+    database: Database, filing: Filing, producer: Producer, kafka_settings: KafkaTestSettings
 ) -> None:
     request_id = await filing.request(partner=A, days=3)
     health = Health()

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exhaust.s3.store import Objects
-    from exhaust.settings import ObjectSettings
+    from exhaust.settings import RawObjectSettings
     from services.aggregator.archive.day_record import DayRecord
     from services.aggregator.build.day_builder import DayBuilder
 
@@ -205,7 +205,7 @@ def read_samples(samples: Path) -> Iterator[list[Sample]]:
 
 @pytest.fixture(scope="module", params=[False, True], ids=["by hash", "by id"])
 async def loaded(
-    read_samples: list[Sample], objects: Objects, object_settings: ObjectSettings, request: pytest.FixtureRequest
+    read_samples: list[Sample], objects: Objects, object_settings: RawObjectSettings, request: pytest.FixtureRequest
 ) -> AsyncIterator[Loaded]:
     """The samples in the shared layout. A dataset for each way to ask: what one has built the other would find."""
     by_id: bool = request.param
@@ -260,7 +260,7 @@ async def test_every_tag_gets_its_lines(loaded: Loaded) -> None:
 
 @pytest.fixture(scope="module")
 async def folders(
-    read_samples: list[Sample], objects: Objects, object_settings: ObjectSettings
+    read_samples: list[Sample], objects: Objects, object_settings: RawObjectSettings
 ) -> AsyncIterator[tuple[RawDataset, DayBuilder]]:
     """The samples in the resource layout: each in the folder of every owner that it names, written in all forms."""
     dataset = RawDataset.new(objects, object_settings, Layout.RESOURCE)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from exhaust.s3.store import Objects
-    from exhaust.settings import ObjectSettings
+    from exhaust.settings import RawObjectSettings
     from services.aggregator.archive.day_record import DayRecord
     from services.aggregator.build.day_plan import DayPlan
     from services.aggregator.settings import AggregatorSettings
@@ -45,7 +45,7 @@ class CountingScanner(DayScanner):
 
 
 @pytest.fixture
-async def dataset(objects: Objects, object_settings: ObjectSettings) -> RawDataset:
+async def dataset(objects: Objects, object_settings: RawObjectSettings) -> RawDataset:
     made = RawDataset.new(objects, object_settings, Layout.SHARED)
     await made.put(NAME, packed(*(event(number, channel=channel) for number, channel in enumerate(CHANNELS))))
     return made

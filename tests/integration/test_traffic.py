@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from exhaust.s3.store import Objects
-    from exhaust.settings import ObjectSettings
+    from exhaust.settings import RawObjectSettings
     from tests.support.s3_proxy import Proxy
 
 MIB = 1024 * 1024
@@ -40,7 +40,7 @@ async def counted(dataset: RawDataset) -> AsyncIterator[tuple[RawDataset, Proxy]
 
 
 async def test_the_store_joins_days_of_ten_megabytes_and_more(
-    objects: Objects, object_settings: ObjectSettings
+    objects: Objects, object_settings: RawObjectSettings
 ) -> None:
     dataset = RawDataset.new(objects, object_settings, Layout.RESOURCE)
     noise = hashlib.shake_128(b"noise").hexdigest(7 * MIB)
@@ -81,7 +81,7 @@ async def test_the_store_joins_days_of_ten_megabytes_and_more(
 
 
 async def test_a_day_that_exists_costs_a_listing_and_one_small_object(
-    objects: Objects, object_settings: ObjectSettings
+    objects: Objects, object_settings: RawObjectSettings
 ) -> None:
     dataset = RawDataset.new(objects, object_settings, Layout.SHARED)
     await dataset.put("2026-11-01-1793491200000.json.gz", packed(event()))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from exhaust.s3.store import Objects
-    from exhaust.settings import ObjectSettings
+    from exhaust.settings import RawObjectSettings
     from services.aggregator.archive.day_record import DayRecord
 
 DAY = date(2026, 11, 1)
@@ -51,7 +51,7 @@ class RawDataset:
     dataset: Dataset
 
     @classmethod
-    def new(cls, objects: Objects, object_settings: ObjectSettings, layout: Layout, **limits: object) -> RawDataset:
+    def new(cls, objects: Objects, object_settings: RawObjectSettings, layout: Layout, **limits: object) -> RawDataset:
         """A dataset without objects.
 
         Args:

@@ -11,31 +11,31 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 
 if TYPE_CHECKING:
-    from exhaust.settings import ObjectSettings
+    from exhaust.settings import RawObjectSettings
 
 _SIGNED: Final = "host;x-amz-content-sha256;x-amz-date"
 _UNSIGNED: Final = "UNSIGNED-PAYLOAD"
 
 
-async def open_uploads(settings: ObjectSettings, bucket: str, prefix: str) -> list[str]:
+async def open_uploads(settings: RawObjectSettings, bucket: str, prefix: str) -> list[str]:
     """Keys below the prefix that have a multipart upload which is neither completed nor aborted."""
     listing = await _call(settings, "GET", f"/{bucket}", "uploads=")
     assert "<ListMultipartUploadsResult" in listing
     return [key for key in re.findall("<Key>([^<]*)</Key>", listing) if key.startswith(prefix)]
 
 
-async def lifetimes(settings: ObjectSettings, bucket: str) -> dict[str, int]:
+async def lifetimes(settings: RawObjectSettings, bucket: str) -> dict[str, int]:
     """After how many days the bucket's objects expire, by what their keys begin with."""
     rules = await _call(settings, "GET", f"/{bucket}", "lifecycle=")
     return {prefix: int(days) for prefix, days in re.findall("<Prefix>([^<]*)</Prefix>.*?<Days>(\\d+)</Days>", rules)}
 
 
-async def delete_object(settings: ObjectSettings, bucket: str, key: str) -> None:
+async def delete_object(settings: RawObjectSettings, bucket: str, key: str) -> None:
     """Delete an object whose key needs no escapes in a URL."""
     await _call(settings, "DELETE", f"/{bucket}/{key}", "")
 
 
-async def _call(settings: ObjectSettings, method: str, path: str, query: str) -> str:
+async def _call(settings: RawObjectSettings, method: str, path: str, query: str) -> str:
     url = f"{settings.s3_endpoint}{path}?{query}".rstrip("?")
     headers = _headers(settings, method, path, query)
     async with aiohttp.ClientSession() as http, http.request(method, url, headers=headers) as answer:
@@ -43,7 +43,7 @@ async def _call(settings: ObjectSettings, method: str, path: str, query: str) ->
         return await answer.text()
 
 
-def _headers(settings: ObjectSettings, method: str, path: str, query: str) -> dict[str, str]:
+def _headers(settings: RawObjectSettings, method: str, path: str, query: str) -> dict[str, str]:
     host = settings.s3_endpoint.removeprefix("http://")
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     scope = f"{moment[:8]}/{settings.s3_region}/s3/aws4_request"

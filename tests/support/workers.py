@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from deploy.local.probes import http_answer
 from deploy.local.stack import read_stack, service_environment, start_stack
-from exhaust.settings import KafkaSettings
+from exhaust.settings import TopicSettings
 from schemas.events import TOPIC_DAYS, TOPIC_REQUESTS
 from tests.support.s3_proxy import closed_port
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _PATIENCE_S: Final = 60.0
 _OK: Final = 200
-_PARTITIONS: Final = KafkaSettings.model_fields["kafka_partitions"].default
+_PARTITIONS: Final = TopicSettings.model_fields["kafka_partitions"].default
 
 
 @dataclass(frozen=True, slots=True)

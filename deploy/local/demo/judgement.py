@@ -10,7 +10,7 @@ from deploy.local.demo.owner import choose_owner
 from deploy.local.demo.steps import counted, in_words
 from deploy.local.independent_count import Wanted, compare_download
 from deploy.local.raw_files import RawFilesError
-from exhaust.settings import DatasetSettings
+from services.aggregator.settings import ChannelSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ def owner_of(telemetry: RawTelemetry, steps: Steps) -> Owner:
         RawFilesError: If there is no event that belongs to anybody.
     """
     with steps.step("Read it independently and choose whose telemetry to ask for") as step:
-        channel = DatasetSettings().default_channel
+        channel = ChannelSettings().default_channel
         owner = choose_owner((source.read() for source in telemetry.objects), channel, telemetry.owners)
         if owner is None:
             raise RawFilesError(f"there is no event to ask for in {telemetry.title}")
@@ -54,7 +54,7 @@ def compared(telemetry: RawTelemetry, owner: Owner, finished: Sequence[Finished]
     Raises:
         DemoError: If the downloads are right, but a status told other figures.
     """
-    wanted = Wanted(owner.resource, default_channel=DatasetSettings().default_channel)
+    wanted = Wanted(owner.resource, default_channel=ChannelSettings().default_channel)
     days: list[DayFound] = []
     with steps.step("Compare every day with the independent count") as step:
         for request in finished:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from exhaust.s3.store import Objects
-    from exhaust.settings import ObjectSettings
+    from exhaust.settings import RawObjectSettings
     from services.aggregator.archive.day_record import DayRecord
 
 
@@ -32,7 +32,7 @@ MIB = 1024 * 1024
 
 
 @pytest.fixture
-def new_dataset(objects: Objects, object_settings: ObjectSettings) -> Callable[..., RawDataset]:
+def new_dataset(objects: Objects, object_settings: RawObjectSettings) -> Callable[..., RawDataset]:
     def new(layout: Layout = Layout.SHARED, **limits: object) -> RawDataset:
         return RawDataset.new(objects, object_settings, layout, **limits)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from exhaust.kafka.producer import Producer
     from exhaust.kafka.records import Record
-    from exhaust.settings import KafkaSettings
+    from tests.support.kafka_cluster import KafkaTestSettings
 
 
 PATIENCE_S = 45.0
@@ -53,7 +53,7 @@ class Handled:
 class Scene:
     """A topic and a group that only one test knows."""
 
-    settings: KafkaSettings
+    settings: KafkaTestSettings
     producer: Producer
     topic: str
     group: str = field(default_factory=lambda: f"group-{uuid4().hex[:8]}")
@@ -98,12 +98,12 @@ class Scene:
         return [value for value in rest.values if value not in last]
 
 
-async def new_scene(settings: KafkaSettings, producer: Producer, *, partitions: int) -> Scene:
+async def new_scene(settings: KafkaTestSettings, producer: Producer, *, partitions: int) -> Scene:
     topic = f"topic-{uuid4().hex[:8]}"
     await create_topics(settings.model_copy(update={"kafka_partitions": partitions}), [topic])
     return Scene(settings, producer, topic)
 
 
 @pytest.fixture
-async def scene(kafka_settings: KafkaSettings, producer: Producer) -> Scene:
+async def scene(kafka_settings: KafkaTestSettings, producer: Producer) -> Scene:
     return await new_scene(kafka_settings, producer, partitions=1)

@@ -14,7 +14,7 @@ from tests.integration.kafka.conftest import DRAIN_S, PATIENCE_S, Handled, Scene
 from tests.support.s3_proxy import closed_port, proxy
 
 if TYPE_CHECKING:
-    from exhaust.settings import KafkaSettings
+    from tests.support.kafka_cluster import KafkaTestSettings
 
 
 async def test_a_kafka_that_comes_up_later_is_waited_for(scene: Scene) -> None:
@@ -48,7 +48,7 @@ async def test_waiting_for_a_kafka_that_is_away_ends_with_a_stop(scene: Scene) -
     assert handled.values == []
 
 
-async def test_a_producer_without_kafka_says_so(kafka_settings: KafkaSettings) -> None:
+async def test_a_producer_without_kafka_says_so(kafka_settings: KafkaTestSettings) -> None:
     settings = kafka_settings.model_copy(update={"kafka_bootstrap": f"127.0.0.1:{closed_port()}"})
     async with asyncio.timeout(PATIENCE_S), open_producer(settings) as away:
         for attempt in (away.send_raw("any", None, b"", []), away.ping(), create_topics(settings, ["any"])):

@@ -11,11 +11,11 @@ from tests.integration.kafka.conftest import Handled, Scene, new_scene
 
 if TYPE_CHECKING:
     from exhaust.kafka.producer import Producer
-    from exhaust.settings import KafkaSettings
+    from tests.support.kafka_cluster import KafkaTestSettings
 
 
 async def test_as_many_records_as_allowed_are_worked_on_at_once(
-    kafka_settings: KafkaSettings, producer: Producer
+    kafka_settings: KafkaTestSettings, producer: Producer
 ) -> None:
     scene = await new_scene(kafka_settings, producer, partitions=3)
     begun, gate = Handled(), asyncio.Event()

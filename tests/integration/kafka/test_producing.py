@@ -16,7 +16,7 @@ from schemas.events import CloudEvent
 from tests.integration.kafka.conftest import Handled, Scene
 
 if TYPE_CHECKING:
-    from exhaust.settings import KafkaSettings
+    from tests.support.kafka_cluster import KafkaTestSettings
 
 
 async def test_an_event_travels_as_a_binary_cloudevent(scene: Scene) -> None:
@@ -66,7 +66,7 @@ async def test_a_producer_goes_on_after_a_failure(scene: Scene) -> None:
     assert handled.values == ["before", "after"]
 
 
-async def test_topics_are_created_once(kafka_settings: KafkaSettings) -> None:
+async def test_topics_are_created_once(kafka_settings: KafkaTestSettings) -> None:
     name = f"topic-{uuid4().hex[:8]}"
     assert await create_topics(kafka_settings, [name]) == [name]
     assert await create_topics(kafka_settings, [name]) == []

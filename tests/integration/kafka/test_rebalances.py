@@ -15,11 +15,11 @@ from tests.integration.kafka.conftest import PATIENCE_S, Handled, Scene, new_sce
 
 if TYPE_CHECKING:
     from exhaust.kafka.records import Record
-    from exhaust.settings import KafkaSettings
+    from tests.support.kafka_cluster import KafkaTestSettings
 
 
 async def test_a_member_that_joins_and_leaves_neither_loses_nor_wedges_anything(
-    kafka_settings: KafkaSettings, producer: Producer
+    kafka_settings: KafkaTestSettings, producer: Producer
 ) -> None:
     scene = await new_scene(kafka_settings, producer, partitions=3)
     first, second, gate = Handled(), Handled(), asyncio.Event()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
     from exhaust.s3.object_info import ObjectInfo
-    from exhaust.settings import ObjectSettings
+    from exhaust.settings import RawObjectSettings
     from tests.support.s3_proxy import Proxy
 
 
@@ -33,7 +33,7 @@ class Shelf:
     """Keys below a prefix that only one test knows."""
 
     objects: Objects
-    settings: ObjectSettings
+    settings: RawObjectSettings
     bucket: str
     prefix: str
 
@@ -62,7 +62,7 @@ class Shelf:
 
 
 @pytest.fixture
-def shelf(objects: Objects, object_settings: ObjectSettings) -> Shelf:
+def shelf(objects: Objects, object_settings: RawObjectSettings) -> Shelf:
     return Shelf(objects, object_settings, object_settings.s3_raw_bucket, f"shelf-{uuid4().hex[:8]}/")
 
 

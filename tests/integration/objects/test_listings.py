@@ -13,11 +13,11 @@ from tests.integration.objects.conftest import Shelf
 
 if TYPE_CHECKING:
     from exhaust.s3.store import Objects
-    from exhaust.settings import ObjectSettings
+    from exhaust.settings import RawObjectSettings
 
 
 @pytest.fixture(scope="module")
-async def full_shelf(objects: Objects, object_settings: ObjectSettings) -> Shelf:
+async def full_shelf(objects: Objects, object_settings: RawObjectSettings) -> Shelf:
     """2,100 objects: half of them side by side, half each in a folder of its own."""
     full = Shelf(objects, object_settings, object_settings.s3_raw_bucket, f"shelf-{uuid4().hex[:8]}/")
     names = [f"flat/{number * 7919 % 1050:05}" for number in range(1050)]

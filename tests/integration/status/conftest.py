@@ -20,7 +20,7 @@ from exhaust.postgres.database import Database
 from exhaust.postgres.grants import GrantStore
 from exhaust.process.health import Health
 from exhaust.s3.store import Objects
-from exhaust.settings import KafkaSettings, ObjectSettings
+from exhaust.settings import RawObjectSettings
 from schemas.events import Completed, FinishedArchive
 from services.status.__main__ import internal_app
 from services.status.answers import Answers
@@ -31,6 +31,7 @@ from services.status.settings import StatusSettings
 from services.status.status_calls import StatusCalls
 from services.status.update_calls import UpdateCalls
 from tests.integration.conftest import LONG_AGO, MSGID, PARTNER, RESOURCE, Filing, Listener, Reply, envelope
+from tests.support.kafka_cluster import KafkaTestSettings
 from tests.support.s3_proxy import closed_port
 
 TOKEN = "a service token for the tests"
@@ -75,8 +76,8 @@ async def link_lifetime() -> timedelta:
 async def status(
     states: RequestStates,
     runtime_dsn: SecretStr,
-    kafka_settings: KafkaSettings,
-    object_settings: ObjectSettings,
+    kafka_settings: KafkaTestSettings,
+    object_settings: RawObjectSettings,
     objects: Objects,
     database: Database,
     link_lifetime: timedelta,
@@ -137,7 +138,7 @@ async def link(
     status: Status,
     states: RequestStates,
     objects: Objects,
-    object_settings: ObjectSettings,
+    object_settings: RawObjectSettings,
     request_id: UUID,
     caller: int,
 ) -> URL:

@@ -8,7 +8,7 @@ import pytest
 from yarl import URL
 
 from exhaust.s3.store import Objects
-from exhaust.settings import ObjectSettings
+from exhaust.settings import RawObjectSettings
 from tests.integration.conftest import Reply, assert_refused, envelope
 from tests.integration.status.conftest import DOWNLOAD, Status, headers
 
@@ -18,7 +18,7 @@ async def updated(status: Status, request_id: UUID | str, request: dict[str, Any
 
 
 async def test_a_job_elsewhere_completes_a_request(
-    status: Status, objects: Objects, object_settings: ObjectSettings, request_id: UUID, caller: int
+    status: Status, objects: Objects, object_settings: RawObjectSettings, request_id: UUID, caller: int
 ) -> None:
     bucket = object_settings.s3_exhaust_bucket
     key = f"requests/{request_id}/spark/part 1.zip"
