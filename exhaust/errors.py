@@ -101,3 +101,8 @@ class SourceObjectError(ExhaustError):
 def unavailable(what: str) -> ExhaustError:
     """Return the error for a dependency that does not answer now."""
     return ExhaustError(ErrorCode.SERVICE_UNAVAILABLE, f"{what} does not answer; try again in a few seconds")
+
+
+def token_refused() -> ExhaustError:
+    """Return the one error for bad tokens and for good ones that are bound to nobody: the caller learns no more."""
+    return ExhaustError(ErrorCode.LOGIN_FAILED, "the token is not accepted; get a new one from your issuer")

@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.errors import ErrorCode, ExhaustError, token_refused
 from exhaust.postgres.audit import Action, record_action
 from exhaust.postgres.database import UniqueConflictError
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from exhaust.postgres.database import Connection, Database
 
 OVERLAP: Final = timedelta(hours=24)
-# The same words for a token whose signature fails: what was wrong with it is nobody's business.
-SUBJECT_REFUSED: Final = "the token is not accepted; get a new one from your issuer"
 
 _NEW_USER: Final = "INSERT INTO data_exhaust_users (client_name, license_key_name) VALUES ($1, $2) RETURNING id"
 _NEW_KEY: Final = "INSERT INTO license_keys (user_id, license_key_hash, pepper_version) VALUES ($1, $2, $3)"
@@ -206,7 +204,7 @@ class KeyStore:
         if _is_storable(issuer) and _is_storable(subject):
             row = await self._database.fetch_one(_BY_SUBJECT, issuer, subject)
         if row is None:
-            raise ExhaustError(ErrorCode.LOGIN_FAILED, SUBJECT_REFUSED)
+            raise token_refused()
         return _client(row)
 
     async def find(self, client_name: str, license_key_name: str) -> Client:

@@ -13,9 +13,9 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from exhaust.errors import ExhaustError
+from exhaust.errors import ExhaustError, token_refused
 from services.gateway.auth.tokens.key_sources import MIN_REFRESH_INTERVAL_S, REFRESH_AFTER_S, USABLE_FOR_S
-from services.gateway.auth.tokens.verifier import REFUSAL, TokenVerifier, open_token_verifier
+from services.gateway.auth.tokens.verifier import TokenVerifier, open_token_verifier
 from tests.integration.gateway_tokens.forge import Signer, entry, good_claims, jwks, new_signer, token
 
 ENDLESS = 64 * 1024 * 1024
@@ -78,7 +78,7 @@ class Gate:
         try:
             await self.verifier.verify(made)
         except ExhaustError as error:
-            assert error.message == REFUSAL
+            assert error.message == token_refused().message
             return False
         return True
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 import pytest
 from structlog.testing import capture_logs
 
-from exhaust.errors import ErrorCode, ExhaustError
-from services.gateway.auth.tokens.verifier import REFUSAL, Caller, TokenVerifier, open_token_verifier
+from exhaust.errors import ErrorCode, ExhaustError, token_refused
+from services.gateway.auth.tokens.verifier import Caller, TokenVerifier, open_token_verifier
 from tests.integration.gateway_tokens import claim_attacks, header_attacks, shape_attacks, signature_attacks
 from tests.integration.gateway_tokens.attack import Attack
 from tests.integration.gateway_tokens.forge import ALGORITHMS, SUBJECT, World, issuer_name
@@ -55,7 +55,7 @@ async def test_every_attack_is_refused_with_one_answer_and_its_reason(
         assert attack.name not in expected
         expected[attack.name] = Refusal(
             ErrorCode.LOGIN_FAILED,
-            REFUSAL,
+            token_refused().message,
             401,
             [{"event": "token.refused", "log_level": "info", "reason": attack.reason}],
         )
@@ -80,7 +80,7 @@ async def test_the_token_that_attacks_start_from_is_good(algorithm: str, world: 
 async def test_without_a_file_of_issuers_every_token_is_refused_alike(algorithm: str, world: World) -> None:
     async with open_token_verifier(None) as verifier:
         refused = await refusal(verifier, world.good(algorithm))
-    assert (refused.code, refused.message, refused.status) == (ErrorCode.LOGIN_FAILED, REFUSAL, 401)
+    assert (refused.code, refused.message, refused.status) == (ErrorCode.LOGIN_FAILED, token_refused().message, 401)
 
 
 async def test_the_log_shows_no_value_of_a_token(world: World, verifier: TokenVerifier) -> None:

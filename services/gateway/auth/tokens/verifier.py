@@ -12,7 +12,7 @@ import jwt
 import structlog
 from pydantic import ValidationError
 
-from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.errors import token_refused
 from services.gateway.auth.tokens.issuers import Issuer, load_issuers
 from services.gateway.auth.tokens.key_sources import JwksAddress
 from services.gateway.auth.tokens.unverified import BadTokenError, Claims, take_apart
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from jwt.types import Options
 
-REFUSAL: Final = "the token is not accepted; get a new one from your issuer"
 _OPTIONS: Final[Options] = {
     "require": ["exp", "iat", "aud", "iss", "sub"],
     "strict_aud": True,
@@ -55,7 +54,7 @@ class TokenVerifier:
             token: what follows `Bearer ` in the Authorization header, as it came.
 
         Raises:
-            ExhaustError: LOGIN_FAILED, always with REFUSAL; the reason is logged, without any value of the token.
+            ExhaustError: token_refused, whatever is wrong; the reason is logged, without any value of the token.
         """
         try:
             return await self._verify(token)
@@ -67,7 +66,7 @@ class TokenVerifier:
         except jwt.PyJWTError as error:
             # Its message may quote the token; its kind is reason enough.
             log.info("token.refused", reason=type(error).__name__)
-        raise ExhaustError(ErrorCode.LOGIN_FAILED, REFUSAL)
+        raise token_refused()
 
     async def _verify(self, text: str) -> Caller:
         token = take_apart(text)
