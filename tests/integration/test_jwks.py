@@ -14,7 +14,7 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from exhaust.errors import ExhaustError, token_refused
-from services.gateway.auth.tokens.key_sources import MIN_REFRESH_INTERVAL_S, REFRESH_AFTER_S, USABLE_FOR_S
+from services.gateway.auth.tokens.key_sources import MIN_REFRESH_INTERVAL, REFRESH_AFTER, USABLE_FOR
 from services.gateway.auth.tokens.verifier import TokenVerifier, open_token_verifier
 from tests.integration.gateway_tokens.forge import Signer, entry, good_claims, jwks, new_signer, token
 
@@ -153,7 +153,7 @@ async def test_a_broken_file_leaves_the_last_keys_for_a_day(content: bytes | Non
     assert await local.admits(FIRST)
     rewrite(file, content)
     assert await local.admits(FIRST)
-    local.clock.now += USABLE_FOR_S
+    local.clock.now += USABLE_FOR.total_seconds()
     assert await local.admits(FIRST)
     local.clock.now += 1
     assert not await local.admits(FIRST)
@@ -164,12 +164,12 @@ async def test_a_broken_file_leaves_the_last_keys_for_a_day(content: bytes | Non
 async def test_a_file_that_stays_as_it_is_serves_for_ever(local: Gate) -> None:
     for _ in range(3):
         assert await local.admits(FIRST)
-        local.clock.now += 2 * USABLE_FOR_S
+        local.clock.now += 2 * USABLE_FOR.total_seconds()
 
 
 async def test_keys_are_fetched_once_for_many_tokens(remote: Gate, server: JwksServer) -> None:
     assert await asyncio.gather(*(remote.admits(FIRST) for _ in range(50))) == [True] * 50
-    remote.clock.now += REFRESH_AFTER_S - 1
+    remote.clock.now += REFRESH_AFTER.total_seconds() - 1
     assert await remote.admits(FIRST)
     assert server.calls == 1
     assert server.paths == {"/jwks.json"}
@@ -178,7 +178,7 @@ async def test_keys_are_fetched_once_for_many_tokens(remote: Gate, server: JwksS
 async def test_a_rotated_key_is_picked_up_when_a_token_names_it(remote: Gate, server: JwksServer) -> None:
     assert await remote.admits(FIRST)
     server.body = jwks(SECOND)
-    remote.clock.now += MIN_REFRESH_INTERVAL_S
+    remote.clock.now += MIN_REFRESH_INTERVAL.total_seconds()
     assert await remote.admits(SECOND)
     assert not await remote.admits(FIRST)
     assert server.calls == 2
@@ -187,7 +187,7 @@ async def test_a_rotated_key_is_picked_up_when_a_token_names_it(remote: Gate, se
 async def test_a_withdrawn_key_is_refused_after_the_refresh(remote: Gate, server: JwksServer) -> None:
     assert await remote.admits(FIRST)
     server.body = jwks(SECOND)
-    remote.clock.now += REFRESH_AFTER_S
+    remote.clock.now += REFRESH_AFTER.total_seconds()
     assert not await remote.admits(FIRST)
     assert server.calls == 2
 
@@ -197,7 +197,7 @@ async def test_unknown_key_ids_do_not_flood_the_issuer(remote: Gate, server: Jwk
     for number in range(100):
         assert not await remote.admits(FIRST, kid=f"made up {number}")
     assert server.calls == 1
-    remote.clock.now += MIN_REFRESH_INTERVAL_S
+    remote.clock.now += MIN_REFRESH_INTERVAL.total_seconds()
     made_up = (remote.admits(FIRST, kid=f"made up {number}") for number in range(50))
     assert await asyncio.gather(*made_up) == [False] * 50
     assert server.calls == 2
@@ -284,11 +284,11 @@ async def test_a_broken_server_gives_no_keys_and_takes_none(kind: str, remote: G
     server.answer = BROKEN[kind]
     assert not await remote.admits(FIRST)
     server.answer = None
-    remote.clock.now += MIN_REFRESH_INTERVAL_S
+    remote.clock.now += MIN_REFRESH_INTERVAL.total_seconds()
     assert await remote.admits(FIRST)
     server.answer = BROKEN[kind]
     calls = server.calls
-    remote.clock.now += USABLE_FOR_S
+    remote.clock.now += USABLE_FOR.total_seconds()
     assert await remote.admits(FIRST)
     assert server.calls > calls
     remote.clock.now += 1
@@ -326,14 +326,14 @@ async def test_a_server_that_hangs_is_given_up(
     async with asyncio.timeout(60):
         assert not await remote.admits(FIRST)
     server.answer = None
-    remote.clock.now += MIN_REFRESH_INTERVAL_S
+    remote.clock.now += MIN_REFRESH_INTERVAL.total_seconds()
     assert await remote.admits(FIRST)
 
 
 async def test_a_known_key_does_not_wait_for_a_server_that_fails(remote: Gate, server: JwksServer) -> None:
     assert await remote.admits(FIRST)
     server.answer = saying(b"", 500)
-    remote.clock.now += REFRESH_AFTER_S
+    remote.clock.now += REFRESH_AFTER.total_seconds()
     assert await remote.admits(FIRST)
     released = asyncio.Event()
 
@@ -343,7 +343,7 @@ async def test_a_known_key_does_not_wait_for_a_server_that_fails(remote: Gate, s
 
     server.answer = held_back
     server.called.clear()
-    remote.clock.now += MIN_REFRESH_INTERVAL_S
+    remote.clock.now += MIN_REFRESH_INTERVAL.total_seconds()
     assert await remote.admits(FIRST)
     await asyncio.wait_for(server.called.wait(), 30)
     assert await remote.admits(FIRST)

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-MAX_LIFETIME_S: Final = 86_400
-MAX_LEEWAY_S: Final = 300
+MAX_LIFETIME: Final = timedelta(days=1)
+MAX_LEEWAY: Final = timedelta(minutes=5)
 _SOURCES: Final = ("jwks_file", "jwks_url", "pem_file", "secret_env")
 
 
@@ -71,8 +71,9 @@ class _Entry(BaseModel):
     jwks_url: _Text | None = None
     pem_file: _Text | None = None
     secret_env: _Text | None = None
-    max_lifetime: Annotated[int, Field(ge=1, le=MAX_LIFETIME_S)] = 3600
-    leeway: Annotated[int, Field(ge=0, le=MAX_LEEWAY_S)] = 30
+    # Seconds, as in the tokens themselves.
+    max_lifetime: Annotated[int, Field(ge=1, le=MAX_LIFETIME.total_seconds())] = 3600
+    leeway: Annotated[int, Field(ge=0, le=MAX_LEEWAY.total_seconds())] = 30
 
 
 class _IssuersFile(BaseModel):

@@ -9,6 +9,7 @@ import asyncio
 import math
 import time
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
 import aiohttp
@@ -29,12 +30,12 @@ if TYPE_CHECKING:
 
     from yarl import URL
 
-USABLE_FOR_S: Final = 24 * 3600.0
-REFRESH_AFTER_S: Final = 300.0
-MIN_REFRESH_INTERVAL_S: Final = 10.0
-FETCH_TIMEOUT: Final = aiohttp.ClientTimeout(total=5)
+USABLE_FOR: Final = timedelta(days=1)
+REFRESH_AFTER: Final = timedelta(minutes=5)
+MIN_REFRESH_INTERVAL: Final = timedelta(seconds=10)
+FETCH_TIMEOUT: Final = timedelta(seconds=5)
 HTTP_OK: Final = 200
-CLOCK_TICK_NS: Final = 50_000_000  # well over the ticks in which file systems count (4 or 10 ms)
+CLOCK_TICK: Final = timedelta(milliseconds=50)  # well over the ticks in which file systems count (4 or 10 ms)
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +72,7 @@ class LastGood:
 
     def find(self, kid: str, algorithm: str, now: float) -> VerificationKey | None:
         """The key that a token means; None when there is none, or when all are too old."""
-        return self.keys.find(kid, algorithm) if now - self.at <= USABLE_FOR_S else None
+        return self.keys.find(kid, algorithm) if now - self.at <= USABLE_FOR.total_seconds() else None
 
 
 class JwksFile:
@@ -102,10 +103,10 @@ class JwksFile:
             found = self.path.stat()
         except OSError:
             return None
-        now = time.time_ns()
+        now_ns = time.time_ns()
         # A file changed a moment ago may change again without a new mtime: then the time of looking tells them apart.
-        settled = now - found.st_mtime_ns > CLOCK_TICK_NS
-        return (found.st_mtime_ns, found.st_size, found.st_ino, 0 if settled else now)
+        settled = now_ns - found.st_mtime_ns > CLOCK_TICK.total_seconds() * 1e9
+        return (found.st_mtime_ns, found.st_size, found.st_ino, 0 if settled else now_ns)
 
     def _read(self) -> bool:
         try:
@@ -119,8 +120,8 @@ class JwksFile:
 class JwksAddress:
     """A JWKS at an address. While it cannot be fetched, its last good keys serve.
 
-    It is fetched again once its keys are REFRESH_AFTER_S old, and for a key that is not among them, but no more
-    often than every MIN_REFRESH_INTERVAL_S: whoever sends made-up key ids cannot make us flood the issuer.
+    It is fetched again once its keys are REFRESH_AFTER old, and for a key that is not among them, but no more
+    often than every MIN_REFRESH_INTERVAL: whoever sends made-up key ids cannot make us flood the issuer.
     PyJWKClient is not used: it blocks the thread, reads an answer of any size, and has no keys while the address fails.
     """
 
@@ -136,7 +137,7 @@ class JwksAddress:
     async def find(self, kid: str, algorithm: str, /) -> VerificationKey | None:
         """See KeySource. Waits for a fetch where that may help: at most FETCH_TIMEOUT."""
         key = self._good.find(kid, algorithm, self._clock())
-        if key is not None and self._clock() - self._good.at < REFRESH_AFTER_S:
+        if key is not None and self._clock() - self._good.at < REFRESH_AFTER.total_seconds():
             return key
         refreshing = self._refresh()
         # While the address fails, a key that is known does not wait for it.
@@ -156,7 +157,7 @@ class JwksAddress:
         """The fetch under way, or a new one; None when the last one began too short a time ago."""
         if self._refreshing is not None and not self._refreshing.done():
             return self._refreshing
-        if self._clock() - self._tried_at < MIN_REFRESH_INTERVAL_S:
+        if self._clock() - self._tried_at < MIN_REFRESH_INTERVAL.total_seconds():
             return None
         self._tried_at = self._clock()
         self._refreshing = asyncio.create_task(self._fetch_keys())
@@ -176,10 +177,12 @@ class JwksAddress:
         # Nothing is kept from one answer to the next, and nothing is unpacked. No redirects: they could leave https, or
         # lead into our own network.
         async with (
-            aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False) as session,
-            session.get(
-                self.url, allow_redirects=False, timeout=FETCH_TIMEOUT, headers={"Accept-Encoding": "identity"}
-            ) as answer,
+            aiohttp.ClientSession(
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                timeout=aiohttp.ClientTimeout(total=FETCH_TIMEOUT.total_seconds()),
+            ) as session,
+            session.get(self.url, allow_redirects=False, headers={"Accept-Encoding": "identity"}) as answer,
         ):
             if answer.status != HTTP_OK:
                 raise UnusableKeyError(f"it answers {answer.status}")

@@ -6,6 +6,7 @@ import os
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import jwt
@@ -94,8 +95,8 @@ class TokenVerifier:
 
 
 def _check_lifetime(claims: Claims, issuer: Issuer) -> None:
-    lifetime = claims.exp - claims.iat
-    if not 0 < lifetime <= issuer.max_lifetime.total_seconds():
+    lifetime = timedelta(seconds=claims.exp - claims.iat)
+    if not timedelta() < lifetime <= issuer.max_lifetime:
         raise BadTokenError("lifetime not allowed for this issuer")
 
 
