@@ -24,7 +24,7 @@ from services.gateway.auth.access import Access
 from services.gateway.auth.tokens.verifier import open_token_verifier
 from services.gateway.cors import Cors
 from services.gateway.handlers.admin import Administration
-from services.gateway.handlers.download import SynchronousDownloads, SynchronousSettings
+from services.gateway.handlers.download import DownloadHandler
 from services.gateway.handlers.register import Registration
 from services.gateway.handlers.status import StatusService
 from services.gateway.handlers.submit import Submission
@@ -32,6 +32,7 @@ from services.gateway.rate_limits import RateLimits
 from services.gateway.relay import Relay, RequestPublisher
 from services.gateway.request_service import RequestService
 from services.gateway.settings import GatewaySettings
+from services.gateway.synchronous_downloads import SynchronousDownloads, SynchronousSettings
 
 
 async def serve() -> None:
@@ -61,15 +62,13 @@ async def serve() -> None:
             database,
             objects,
             requests,
-            access,
             bucket=settings.s3_exhaust_bucket,
-            zone=settings.day_zone,
             settings=SynchronousSettings(settings.sync_patience, settings.sync_fresh_for),
         )
         operations = Operations(
             Registration(access.keys, settings),
             Submission(requests, access, zone=settings.day_zone),
-            downloads,
+            DownloadHandler(downloads, objects, access, bucket=settings.s3_exhaust_bucket, zone=settings.day_zone),
             StatusService(session, settings.status_url, settings.service_token, access),
             Administration(access, database),
         )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from exhaust.process.health import Health
     from services.gateway.cors import Cors
     from services.gateway.handlers.admin import Administration
-    from services.gateway.handlers.download import SynchronousDownloads
+    from services.gateway.handlers.download import DownloadHandler
     from services.gateway.handlers.register import Registration
     from services.gateway.handlers.status import StatusService
     from services.gateway.handlers.submit import Submission
@@ -41,7 +41,7 @@ class Operations:
 
     registration: Registration
     submission: Submission
-    downloads: SynchronousDownloads
+    downloads: DownloadHandler
     status_service: StatusService
     administration: Administration
 

@@ -38,13 +38,14 @@ from services.gateway.auth.access import Access
 from services.gateway.auth.tokens.verifier import open_token_verifier
 from services.gateway.cors import Cors
 from services.gateway.handlers.admin import Administration
-from services.gateway.handlers.download import SynchronousDownloads, SynchronousSettings
+from services.gateway.handlers.download import DownloadHandler
 from services.gateway.handlers.register import Registration
 from services.gateway.handlers.status import StatusService
 from services.gateway.handlers.submit import Submission
 from services.gateway.rate_limits import RateLimits
 from services.gateway.request_service import RequestService
 from services.gateway.settings import LimitSettings
+from services.gateway.synchronous_downloads import SynchronousDownloads, SynchronousSettings
 from telemetry.resource_ids import resource_id
 from tests.conftest import ROOT
 from tests.support.kafka_cluster import KafkaTestSettings
@@ -320,16 +321,14 @@ async def open_gateway(
             database,
             objects,
             requests,
-            access,
             bucket="exhaust",
-            zone=ZoneInfo("UTC"),
-            settings=SynchronousSettings(patience=timedelta(seconds=1), fresh_for=timedelta(minutes=5)),
+            settings=SynchronousSettings(max_wait=timedelta(seconds=1), max_age=timedelta(minutes=5)),
         )
         away = HttpUrl(f"http://127.0.0.1:{closed_port()}")
         operations = Operations(
             Registration(access.keys, limited),
             Submission(requests, access, zone=ZoneInfo("UTC")),
-            downloads,
+            DownloadHandler(downloads, objects, access, bucket="exhaust", zone=ZoneInfo("UTC")),
             StatusService(session, away, SecretStr(SERVICE_TOKEN), access),
             Administration(access, database),
         )

@@ -14,7 +14,7 @@ from exhaust.process.health import Health
 from services.gateway.apps import Operations, internal_app, public_app
 from services.gateway.cors import Cors
 from services.gateway.handlers.admin import Administration
-from services.gateway.handlers.download import SynchronousDownloads
+from services.gateway.handlers.download import DownloadHandler
 from services.gateway.handlers.register import Registration
 from services.gateway.handlers.status import StatusService
 from services.gateway.handlers.submit import Submission
@@ -42,7 +42,7 @@ def listener_app(listener: str) -> web.Application:
     operations = Operations(
         _hollow(Registration),
         _hollow(Submission),
-        _hollow(SynchronousDownloads),
+        _hollow(DownloadHandler),
         _hollow(StatusService),
         _hollow(Administration),
     )
