@@ -25,7 +25,7 @@ from exhaust.domain.catalogue import load_catalogue
 from exhaust.process.run import run_process
 from exhaust.s3.store import open_objects
 from schemas.events import DayRequested
-from services.aggregator.archive.day_record import DayRecord
+from services.aggregator.archive.day_summary import DaySummary
 from services.aggregator.assemble import Assembler
 from services.aggregator.build.day_builder import open_day_builder
 from services.aggregator.settings import AggregatorSettings
@@ -126,7 +126,7 @@ class _Engine:
         return {"seconds": time.perf_counter() - started, "keys": keys}
 
     async def _build(self, wanted: DayRequested) -> str:
-        return (await self._builder.build(wanted)).record.key
+        return (await self._builder.build(wanted)).summary.key
 
     async def _assemble(self, job: dict[str, Any]) -> dict[str, object]:
         days = [ExistingDay(**facts) for facts in job["existing"]]
@@ -134,7 +134,7 @@ class _Engine:
         wanted = _wanted(job["dataset"], job["owners"][0], first, first + timedelta(days=len(days) - 1))
         for number, day in enumerate(days):
             one = wanted.model_copy(update={"day": first + timedelta(days=number)})
-            await self._assembler.mark(one, _record(one.day, day))
+            await self._assembler.mark(one, _summary(one.day, day))
         started = time.perf_counter()
         archive = await self._assembler.assemble_if_last(wanted)
         return {"seconds": time.perf_counter() - started, "keys": [archive.key] if archive else []}
@@ -153,8 +153,8 @@ def _wanted(dataset: str, owner: str, first: date, last: date) -> DayRequested:
     )
 
 
-def _record(day: date, found: ExistingDay) -> DayRecord:
-    return DayRecord(
+def _summary(day: date, found: ExistingDay) -> DaySummary:
+    return DaySummary(
         day=day,
         key=found.key,
         size=found.size,

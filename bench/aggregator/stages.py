@@ -45,7 +45,7 @@ _STAGES: Final = {
     "tally": (f"{_SCAN}tally", "telemetry.event_metadata"),
     "deflate": (
         "services.aggregator.archive.deflate",
-        "services.aggregator.archive.zip_records",
+        "services.aggregator.archive.zip_format",
     ),
 }
 _STAGE_OF: Final = {module: stage for stage, modules in _STAGES.items() for module in modules}

@@ -1,9 +1,9 @@
 """Keys of the objects in the exhaust bucket.
 
 `days/<dataset>/<resource>/<day>/<fingerprint>.zip`, and the same with `records/` and `.json`: a day archive and its
-record. The archive has its local header as a member of a download before it, which unzip calls extra bytes. The record
-is written last, so a day archive is finished when its record exists. Records lie apart because they expire before
-archives do.
+summary. The archive has its local header as a member of a download before it, which unzip calls extra bytes. The
+summary is written last, so a day archive is finished when its summary exists. Summaries lie apart because they expire
+before archives do.
 `requests/<request id>/attempt-<n>/`: one attempt at a request, with a marker for each finished day and the download.
 """
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 DAYS: Final = "days/"
-RECORDS: Final = "records/"
+DAY_SUMMARIES: Final = "records/"
 REQUESTS: Final = "requests/"
-# So much longer is an archive kept than the record that says it is there: longer than any request takes.
+# So much longer is an archive kept than the summary that says it is there: longer than any request takes.
 _MARGIN: Final = timedelta(days=2)
 _PART: Final = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 
@@ -31,7 +31,7 @@ def expiry_by_prefix(retention: timedelta) -> dict[str, timedelta]:
     Args:
         retention: how long a finished download can be had.
     """
-    return {REQUESTS: retention, RECORDS: retention, DAYS: retention + _MARGIN}
+    return {REQUESTS: retention, DAY_SUMMARIES: retention, DAYS: retention + _MARGIN}
 
 
 def day_archive_key(dataset: str, resource: str, day: date, fingerprint: str) -> str:
@@ -43,13 +43,13 @@ def day_archive_key(dataset: str, resource: str, day: date, fingerprint: str) ->
     return f"{DAYS}{_place(dataset, resource, day, fingerprint)}.zip"
 
 
-def day_record_key(dataset: str, resource: str, day: date, fingerprint: str) -> str:
-    """Return the key of the record beside a day archive.
+def day_summary_key(dataset: str, resource: str, day: date, fingerprint: str) -> str:
+    """Return the key of a day archive's summary.
 
     Raises:
         ValueError: a part could leave its place in the key.
     """
-    return f"{RECORDS}{_place(dataset, resource, day, fingerprint)}.json"
+    return f"{DAY_SUMMARIES}{_place(dataset, resource, day, fingerprint)}.json"
 
 
 def request_prefix(request_id: UUID) -> str:

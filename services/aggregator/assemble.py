@@ -16,7 +16,7 @@ from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.s3.multipart import MIN_PART
 from exhaust.s3.store import ObjectExistsError, ObjectMissingError
 from schemas.events import FinishedArchive
-from services.aggregator.archive.day_record import DayRecord
+from services.aggregator.archive.day_summary import DaySummary
 from services.aggregator.archive.manifest import manifest_json
 from services.aggregator.archive.outer_archive import StoredDay, outer_digest, outer_segments, outer_size
 from services.aggregator.archive.part_plan import ObjectRange, ReadPart, plan_parts
@@ -45,11 +45,11 @@ class Assembler:
         self._objects = objects
         self._bucket = bucket
 
-    async def mark(self, wanted: DayRequested, record: DayRecord) -> None:
+    async def mark(self, wanted: DayRequested, summary: DaySummary) -> None:
         """Note that a day of the attempt is finished. The first note stays: what is assembled must not change."""
         key = day_marker_key(wanted.requestid, wanted.attempt, wanted.day)
         try:
-            await self._objects.put(self._bucket, key, record.to_json(), content_type="application/json", keep=True)
+            await self._objects.put(self._bucket, key, summary.to_json(), content_type="application/json", keep=True)
         except ObjectExistsError:
             log.info("day.marked_already")
 
@@ -76,20 +76,20 @@ class Assembler:
 
     async def _assemble(self, wanted: DayRequested, days: DayRange, marker_keys: Sequence[str]) -> FinishedArchive:
         markers = await asyncio.gather(*(self._objects.get(self._bucket, key) for key in marker_keys))
-        records = [DayRecord.from_json(marker) for marker in markers]
-        manifest = manifest_json(wanted.datasetid, wanted.resourceid, days, wanted.tags, records)
+        summaries = [DaySummary.from_json(marker) for marker in markers]
+        manifest = manifest_json(wanted.datasetid, wanted.resourceid, days, wanted.tags, summaries)
         segments = outer_segments(
-            [StoredDay(record.day, record.key, record.size, record.crc32) for record in records], manifest
+            [StoredDay(summary.day, summary.key, summary.size, summary.crc32) for summary in summaries], manifest
         )
         key = outer_archive_key(wanted.requestid, wanted.attempt, wanted.datasetid, days.first, days.last)
         sha256 = await self._write(key, plan_parts(segments, min_part=MIN_PART))
         return FinishedArchive(
             key=key,
             size=outer_size(segments),
-            digest=outer_digest(segments, {record.key: record.sha256 for record in records}),
+            digest=outer_digest(segments, {summary.key: summary.sha256 for summary in summaries}),
             sha256=sha256,
-            events=sum(record.events for record in records),
-            bytes=sum(record.bytes for record in records),
+            events=sum(summary.events for summary in summaries),
+            bytes=sum(summary.bytes for summary in summaries),
         )
 
     async def _write(self, key: str, parts: Sequence[Part]) -> str | None:
@@ -126,6 +126,6 @@ class Assembler:
         found = await self._objects.head(self._bucket, wanted.key)
         if found.size < wanted.end:
             raise ExhaustError(
-                ErrorCode.INTERNAL_ERROR, f"{wanted.key} has {found.size} bytes, fewer than its record says"
+                ErrorCode.INTERNAL_ERROR, f"{wanted.key} has {found.size} bytes, fewer than its summary says"
             )
         return found

@@ -87,7 +87,7 @@ class DayWorker:
         self._count(day)
         # Told before it is marked: whoever assembles does so after all days were told.
         await self._news.day_finished(wanted, _finished(day), traceparent)
-        await self._assembler.mark(wanted, day.record)
+        await self._assembler.mark(wanted, day.summary)
         archive = await self._assembler.assemble_if_last(wanted)
         if archive is not None:
             await self._news.completed(wanted, archive, traceparent)
@@ -112,19 +112,19 @@ class DayWorker:
     def _count(self, day: BuiltDay) -> None:
         self._metrics.days.labels("reused" if day.reused else "built").inc()
         if not day.reused:
-            self._metrics.events.inc(day.record.events)
-            self._metrics.bytes.inc(day.record.bytes)
-        log.info("day.finished", reused=day.reused, events=day.record.events, size=day.record.size)
+            self._metrics.events.inc(day.summary.events)
+            self._metrics.bytes.inc(day.summary.bytes)
+        log.info("day.finished", reused=day.reused, events=day.summary.events, size=day.summary.size)
 
 
 def _finished(day: BuiltDay) -> FinishedDay:
-    record = day.record
+    summary = day.summary
     return FinishedDay(
-        day=record.day,
-        state="ok" if record.events else "empty",
-        events=record.events,
-        bytes=record.bytes,
-        unreadable=record.unreadable,
+        day=summary.day,
+        state="ok" if summary.events else "empty",
+        events=summary.events,
+        bytes=summary.bytes,
+        unreadable=summary.unreadable,
         reused=day.reused,
     )
 

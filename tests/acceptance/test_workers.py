@@ -86,7 +86,7 @@ class Export:
         return hashlib.sha256(await self.download(await self.submit())).hexdigest()
 
     async def built(self) -> list[str]:
-        """Keys of the day archives and of their records."""
+        """Keys of the day archives and of their summaries."""
         keys = []
         for kind in ("days", "records"):
             prefix = f"{kind}/{DATASET}/{resource_of(self.owner)}/"

@@ -16,7 +16,7 @@ import pytest
 
 from services.aggregator.archive.day_archive import DayArchiveWriter
 from services.aggregator.archive.outer_archive import Literal, StoredDay, outer_segments
-from services.aggregator.archive.zip_records import Content
+from services.aggregator.archive.zip_format import Content
 from tests.support.day_zip import write_member
 
 if TYPE_CHECKING:

@@ -59,7 +59,7 @@ async def finish(dataset: RawDataset, wanted: DayRequested) -> FinishedArchive |
     """What a worker does with one message."""
     built = await dataset.build_wanted(wanted)
     assembler = worker(dataset)
-    await assembler.mark(wanted, built.record)
+    await assembler.mark(wanted, built.summary)
     return await assembler.assemble_if_last(wanted)
 
 
@@ -136,7 +136,7 @@ def contained(archive: bytes) -> bytes:
 async def test_two_workers_at_once_give_one_outcome(dataset: RawDataset, days: list[DayRequested]) -> None:
     for wanted in days:
         built = await dataset.build_wanted(wanted)
-        await worker(dataset).mark(wanted, built.record)
+        await worker(dataset).mark(wanted, built.summary)
     outcomes = await asyncio.gather(*(worker(dataset).assemble_if_last(wanted) for wanted in days * 2))
     first = outcomes[0]
     assert first is not None
@@ -163,11 +163,11 @@ async def test_a_repeated_message_finds_the_outcome(dataset: RawDataset, days: l
 
 async def test_the_first_marker_of_a_day_stays(dataset: RawDataset, days: list[DayRequested]) -> None:
     before = await dataset.build_wanted(days[0])
-    await worker(dataset).mark(days[0], before.record)
+    await worker(dataset).mark(days[0], before.summary)
     await dataset.put(f"{DAY}-1793498400000.json.gz", packed(event(7), event(8)))
     after = await dataset.build_wanted(days[0])
-    assert after.record.events == before.record.events + 2
-    await worker(dataset).mark(days[0], after.record)
+    assert after.summary.events == before.summary.events + 2
+    await worker(dataset).mark(days[0], after.summary)
     outcomes = [await finish(dataset, wanted) for wanted in days[1:]]
     assert outcomes[-1] is not None
     assert outcomes[-1].events == 402
@@ -203,7 +203,7 @@ async def test_a_worker_that_died_before_its_outcome_is_repeated(dataset: RawDat
     other = [wanted.model_copy(update={"attempt": 5}) for wanted in days]
     for wanted in other:
         built = await dataset.build_wanted(wanted)
-        await worker(dataset).mark(wanted, built.record)
+        await worker(dataset).mark(wanted, built.summary)
     half = f"{attempt_prefix(other[0].requestid, 5)}{archive.key.rpartition('/')[2]}"
     await dataset.objects.put(bucket, half, b"half a downl")
     with pytest.raises(ObjectMissingError):
@@ -225,8 +225,8 @@ async def test_a_day_archive_that_lost_bytes_is_not_joined(
     await dataset.put(f"{DAY}-1793498400000.json.gz", packed(*filled))
     built = [await dataset.build_wanted(wanted) for wanted in days]
     for wanted, day in zip(days, built, strict=True):
-        await worker(dataset).mark(wanted, day.record)
-    bucket, key = dataset.settings.s3_exhaust_bucket, built[0].record.key
+        await worker(dataset).mark(wanted, day.summary)
+    bucket, key = dataset.settings.s3_exhaust_bucket, built[0].summary.key
     await dataset.objects.put(bucket, key, (await dataset.objects.get(bucket, key))[1:])
     with pytest.raises(ExhaustError, match=key) as raised:
         await worker(dataset).assemble_if_last(days[-1])
@@ -256,7 +256,7 @@ async def test_markers_lie_where_the_listing_of_the_attempt_shows_them(
     dataset: RawDataset, days: list[DayRequested]
 ) -> None:
     built = await dataset.build_wanted(days[1])
-    await worker(dataset).mark(days[1], built.record)
+    await worker(dataset).mark(days[1], built.summary)
     prefix = day_markers_prefix(days[1].requestid, 1)
     found = dataset.objects.list(dataset.settings.s3_exhaust_bucket, prefix)
     assert [info.key async for info in found] == [f"{prefix}{days[1].day}.json"]

@@ -83,7 +83,7 @@ async def test_an_object_that_is_replaced_between_two_ranges_is_read_anew(
         await asyncio.wait_for(handling, PATIENCE_S)
     found = await dataset.build()
     assert found.reused, "the archive that was written is not that of what lies there now"
-    members = await dataset.members(found.record)
+    members = await dataset.members(found.summary)
     assert members[NAMES[0].removesuffix(".gz")] == b"".join(reversed(LARGE))
     assert len(await dataset.archives()) == 2  # nothing is left of the first plan
 
@@ -98,5 +98,5 @@ async def test_an_object_that_is_deleted_between_listing_and_reading_is_not_in_t
         await asyncio.wait_for(handling, PATIENCE_S)
     found = await dataset.build()
     assert found.reused, "the archive that was written is not that of what lies there now"
-    assert list(await dataset.members(found.record)) == [name.removesuffix(".gz") for name in NAMES[:-1]]
+    assert list(await dataset.members(found.summary)) == [name.removesuffix(".gz") for name in NAMES[:-1]]
     assert len(await dataset.archives()) == 2

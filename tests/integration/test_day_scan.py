@@ -10,7 +10,7 @@ import pytest
 
 from exhaust.domain.catalogue import Layout
 from exhaust.s3.store import Objects
-from services.aggregator.archive.day_record import UnreadableLine
+from services.aggregator.archive.day_summary import UnreadableLine
 from services.aggregator.build.day_scan import DayScanner
 from services.aggregator.build.lanes import open_lanes
 from tests.support.raw_dataset import CHANNEL, RawDataset, event
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from exhaust.s3.object_info import ObjectInfo
     from exhaust.settings import RawObjectSettings
-    from services.aggregator.archive.day_record import DayRecord
+    from services.aggregator.archive.day_summary import DaySummary
 
 FIRST, SECOND, THIRD = (f"2026-11-01-179349120000{number}.json.gz" for number in range(3))
 DEADLINE_S = 60
@@ -50,11 +50,11 @@ class LateFirst(Objects):
             yield chunk
 
 
-async def scanned(objects: Objects, dataset: RawDataset, lanes: int) -> DayRecord:
+async def scanned(objects: Objects, dataset: RawDataset, lanes: int) -> DaySummary:
     plan = await dataset.plan()
     async with asyncio.timeout(DEADLINE_S), open_lanes(lanes) as opened:
-        [record] = await DayScanner(objects, opened, dataset.settings).write([plan])
-    return record
+        [summary] = await DayScanner(objects, opened, dataset.settings).write([plan])
+    return summary
 
 
 @pytest.fixture
@@ -69,16 +69,16 @@ async def dataset(objects: Objects, object_settings: RawObjectSettings) -> RawDa
 async def test_an_object_that_is_late_gets_a_lane_before_those_that_wait_for_it(
     dataset: RawDataset, objects: Objects, lanes: int
 ) -> None:
-    record = await scanned(LateFirst(objects), dataset, lanes)
-    assert [source.events for source in record.sources] == [LINES + 1] * 3
+    summary = await scanned(LateFirst(objects), dataset, lanes)
+    assert [source.events for source in summary.sources] == [LINES + 1] * 3
 
 
 async def test_unreadable_lines_are_numbered_when_no_lane_is_needed_for_others(
     dataset: RawDataset, objects: Objects
 ) -> None:
-    record = await scanned(objects, dataset, 1)
+    summary = await scanned(objects, dataset, 1)
     prefix = f"{dataset.dataset.prefix}{CHANNEL}/"
-    assert record.unreadable_lines == (
+    assert summary.unreadable_lines == (
         UnreadableLine(prefix + FIRST, LINES + 1),
         UnreadableLine(prefix + THIRD, LINES + 1),
     )

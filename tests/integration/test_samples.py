@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from exhaust.s3.store import Objects
     from exhaust.settings import RawObjectSettings
-    from services.aggregator.archive.day_record import DayRecord
+    from services.aggregator.archive.day_summary import DaySummary
     from services.aggregator.build.day_builder import DayBuilder
 
 DEFAULT_CHANNEL = "in.ekstep"
@@ -140,12 +140,12 @@ class Loaded:
         built = await self.builder.build(message)
         assert not built.reused
         expected = {sample.name: sample.expected(ask.wanted) for sample in self.on(ask.day)}
-        found = await self.dataset.members(built.record)
+        found = await self.dataset.members(built.summary)
         difference = different_lines(found, expected) or different_figures(
-            built.record, expected, {sample.name: sample.unreadable for sample in self.on(ask.day)}, by_id=self.by_id
+            built.summary, expected, {sample.name: sample.unreadable for sample in self.on(ask.day)}, by_id=self.by_id
         )
         assert difference is None, f"{ask}: {difference}"
-        return built.record.events
+        return built.summary.events
 
 
 def different_lines(found: dict[str, bytes], expected: dict[str, list[bytes]]) -> str | None:
@@ -165,19 +165,19 @@ def different_lines(found: dict[str, bytes], expected: dict[str, list[bytes]]) -
 
 
 def different_figures(
-    record: DayRecord, expected: dict[str, list[bytes]], unreadable: dict[str, int], *, by_id: bool
+    summary: DaySummary, expected: dict[str, list[bytes]], unreadable: dict[str, int], *, by_id: bool
 ) -> str | None:
     """Of an owner whose id is said, only unreadable lines that mention it count, so there may be fewer."""
-    figures = {source.object.rpartition("/")[2]: (source.events, source.bytes) for source in record.sources}
+    figures = {source.object.rpartition("/")[2]: (source.events, source.bytes) for source in summary.sources}
     right = {name: (len(lines), sum(map(len, lines))) for name, lines in expected.items()}
     totals = tuple(map(sum, zip(*right.values(), strict=True))) or (0, 0)
     if figures != right:
         return f"figures {figures}, expected {right}"
-    if (record.events, record.bytes) != totals:
-        return f"totals {(record.events, record.bytes)}, expected {totals}"
-    there = {source.object.rpartition("/")[2]: source.unreadable for source in record.sources}
+    if (summary.events, summary.bytes) != totals:
+        return f"totals {(summary.events, summary.bytes)}, expected {totals}"
+    there = {source.object.rpartition("/")[2]: source.unreadable for source in summary.sources}
     known = there == unreadable or (by_id and all(there[name] <= count for name, count in unreadable.items()))
-    return None if known and record.unreadable == sum(there.values()) else f"unreadable {there}, expected {unreadable}"
+    return None if known and summary.unreadable == sum(there.values()) else f"unreadable {there}, expected {unreadable}"
 
 
 def sample_files(folder: Path) -> Iterator[Path]:
@@ -284,9 +284,9 @@ async def test_whole_objects_pass_to_every_channel_and_partner(
         # The independent count once for each object: it is the same for all to whom the object belongs.
         for owner in sorted(sample.owners()):
             built = await builder.build(dataset.wanted(resource=resource_of(owner), owner=owner, day=sample.day))
-            [source] = [each for each in built.record.sources if each.object.endswith(sample.name)]
+            [source] = [each for each in built.summary.sources if each.object.endswith(sample.name)]
             assert (source.events, source.bytes, source.unreadable) == (count.events, count.bytes, count.unreadable)
-            found = (await dataset.members(built.record))[member_name(sample.name)]
+            found = (await dataset.members(built.summary))[member_name(sample.name)]
             assert hashlib.sha256(found).hexdigest() == count.sha256, (sample.name, owner)
 
 
@@ -305,7 +305,7 @@ async def test_every_tag_chooses_in_the_resource_layout(
             built = await builder.build(dataset.wanted(resource=resource_of(owner), tags=some, day=day))
             wanted = Wanted("", some, whole_objects=True)
             expected = {sample.name: sample.expected(wanted) for sample in mine}
-            assert different_lines(await dataset.members(built.record), expected) is None, (day, owner, some)
+            assert different_lines(await dataset.members(built.summary), expected) is None, (day, owner, some)
 
 
 def holding(samples: list[Sample], owner: str) -> int:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from exhaust.s3.store import Objects
     from exhaust.settings import RawObjectSettings
-    from services.aggregator.archive.day_record import DayRecord
+    from services.aggregator.archive.day_summary import DaySummary
     from services.aggregator.build.day_plan import DayPlan
     from services.aggregator.settings import AggregatorSettings
 
@@ -38,7 +38,7 @@ class CountingScanner(DayScanner):
         self.scans: list[int] = []
         self.began = asyncio.Event()
 
-    async def write(self, plans: Sequence[DayPlan]) -> list[DayRecord]:
+    async def write(self, plans: Sequence[DayPlan]) -> list[DaySummary]:
         self.scans.append(len(plans))
         self.began.set()
         return await super().write(plans)
@@ -66,7 +66,7 @@ async def plan_for(dataset: RawDataset, channel: str) -> DayPlan:
     return await dataset.plan(resource=resource_id(channel), owner=channel)
 
 
-async def write(scans: SharedScans, plan: DayPlan) -> tuple[DayRecord, bool]:
+async def write(scans: SharedScans, plan: DayPlan) -> tuple[DaySummary, bool]:
     promise = scans.promise(plan)
     return await promise.kept(), promise.joined
 
@@ -76,9 +76,9 @@ async def test_all_who_wait_share_scans_and_get_what_they_would_get_alone(datase
     async with shared(dataset) as (scans, scanner):
         written = await asyncio.gather(*(write(scans, plan) for plan in plans))
         assert scanner.scans == [MOST_TOGETHER, 2]
-        for number, (channel, record) in enumerate(zip(CHANNELS, [record for record, _ in written], strict=True)):
-            assert list((await dataset.members(record)).values()) == [event(number, channel=channel)]
-            assert (record, False) == await write(scans, plans[number])
+        for number, (channel, summary) in enumerate(zip(CHANNELS, [summary for summary, _ in written], strict=True)):
+            assert list((await dataset.members(summary)).values()) == [event(number, channel=channel)]
+            assert (summary, False) == await write(scans, plans[number])
     assert scanner.scans == [MOST_TOGETHER, 2, *[1] * len(CHANNELS)]
 
 
@@ -88,7 +88,7 @@ async def test_one_archive_that_is_wanted_by_many_is_written_once(dataset: RawDa
         asked = [write(scans, plan) for _ in range(5)]
         written = await asyncio.gather(*asked)
         assert scanner.scans == [1]
-        assert [record for record, _ in written] == [written[0][0]] * 5
+        assert [summary for summary, _ in written] == [written[0][0]] * 5
         assert [joined for _, joined in written] == [False, True, True, True, True]
 
 
@@ -116,8 +116,8 @@ async def test_a_scan_waits_for_nobody_for_long(dataset: RawDataset) -> None:
     plan = await plan_for(dataset, CHANNELS[0])
     async with shared(dataset) as (scans, _):
         with scans.deciding(dataset.dataset.id, DAY):
-            record, _ = await asyncio.wait_for(write(scans, plan), 30)
-    assert record.events == 1
+            summary, _ = await asyncio.wait_for(write(scans, plan), 30)
+    assert summary.events == 1
 
 
 async def test_many_who_want_a_day_at_once_share_one_scan(dataset: RawDataset) -> None:
@@ -125,10 +125,10 @@ async def test_many_who_want_a_day_at_once_share_one_scan(dataset: RawDataset) -
         builder = DayBuilder(dataset.objects, Catalogue({dataset.dataset.id: dataset.dataset}), scans, dataset.settings)
         asked = [dataset.wanted(resource=resource_id(channel), owner=channel) for channel in CHANNELS[:MOST_TOGETHER]]
         built = await asyncio.gather(*map(builder.build, asked))
-        assert [(day.record.events, day.reused) for day in built] == [(1, False)] * MOST_TOGETHER
+        assert [(day.summary.events, day.reused) for day in built] == [(1, False)] * MOST_TOGETHER
         assert scanner.scans == [MOST_TOGETHER]
         again = await asyncio.gather(*map(builder.build, asked))
-        assert [(day.record, day.reused) for day in again] == [(day.record, True) for day in built]
+        assert [(day.summary, day.reused) for day in again] == [(day.summary, True) for day in built]
     assert scanner.scans == [MOST_TOGETHER]
 
 
@@ -150,8 +150,8 @@ async def test_an_object_that_cannot_be_read_fails_all_who_share_it_and_no_later
         asked = [write(scans, plan) for plan in bad]
         outcomes = await asyncio.gather(*asked, return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [SourceObjectError] * 3
-        [record, _] = await write(scans, good)
-        assert record.events == 1
+        [summary, _] = await write(scans, good)
+        assert summary.events == 1
 
 
 async def test_the_end_of_the_worker_ends_the_waiting(dataset: RawDataset) -> None:

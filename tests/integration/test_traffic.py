@@ -15,7 +15,7 @@ from exhaust.domain.catalogue import Layout
 from exhaust.s3.store import open_objects
 from services.aggregator.archive.outer_archive import Literal, StoredDay, outer_segments
 from services.aggregator.assemble import Assembler
-from tests.support.raw_dataset import CHANNEL, DAY, RawDataset, event, packed, record_key
+from tests.support.raw_dataset import CHANNEL, DAY, RawDataset, event, packed, summary_key
 from tests.support.s3_proxy import proxy
 
 if TYPE_CHECKING:
@@ -53,12 +53,12 @@ async def test_the_store_joins_days_of_ten_megabytes_and_more(
         await dataset.put(f"{CHANNEL}/{wanted.day}-1793491200000.json", b"".join(lines))
         await dataset.put(f"{CHANNEL}/{wanted.day}-1793491200001.json", b"".join(reversed(lines)))
     async with counted(dataset) as (behind, way):
-        records = []
+        summaries = []
         async with dataset.builder() as builder:
             for wanted in days:
-                records.append((await builder.build(wanted)).record)
-                await Assembler(objects, bucket).mark(wanted, records[-1])
-        assert min(record.size for record in records) >= 10 * MIB
+                summaries.append((await builder.build(wanted)).summary)
+                await Assembler(objects, bucket).mark(wanted, summaries[-1])
+        assert min(summary.size for summary in summaries) >= 10 * MIB
         assert way.taken == 0
         archive = await Assembler(behind.objects, bucket).assemble_if_last(days[-1])
         assert archive is not None
@@ -66,14 +66,14 @@ async def test_the_store_joins_days_of_ten_megabytes_and_more(
         assert max(way.passed, way.taken) <= OVERHEAD < archive.size / 2
     assert archive.sha256 is None
     download = await objects.get(bucket, archive.key)
-    inner = {record.key: await objects.get(bucket, record.key) for record in records}
+    inner = {summary.key: await objects.get(bucket, summary.key) for summary in summaries}
     with zipfile.ZipFile(io.BytesIO(download)) as outer:
-        assert [outer.read(f"{record.day}.zip") for record in records] == [
-            inner[record.key][-record.size :] for record in records
+        assert [outer.read(f"{summary.day}.zip") for summary in summaries] == [
+            inner[summary.key][-summary.size :] for summary in summaries
         ]
         manifest = outer.read("manifest.json")
         assert outer.testzip() is None
-    stored = [StoredDay(record.day, record.key, record.size, record.crc32) for record in records]
+    stored = [StoredDay(summary.day, summary.key, summary.size, summary.crc32) for summary in summaries]
     plain = b"".join(
         part.data if isinstance(part, Literal) else inner[part.key] for part in outer_segments(stored, manifest)
     )
@@ -85,11 +85,11 @@ async def test_a_day_that_exists_costs_a_listing_and_one_small_object(
 ) -> None:
     dataset = RawDataset.new(objects, object_settings, Layout.SHARED)
     await dataset.put("2026-11-01-1793491200000.json.gz", packed(event()))
-    record = (await dataset.build()).record
+    summary = (await dataset.build()).summary
     async with counted(dataset) as (behind, way):
         again = await behind.build()
     assert again.reused
-    assert again.record == record
+    assert again.summary == summary
     listing, found = way.asked
     assert listing.startswith(f"GET /{dataset.settings.s3_raw_bucket}?list-type=2&")
-    assert found == f"GET /{dataset.settings.s3_exhaust_bucket}/{record_key(record)}"
+    assert found == f"GET /{dataset.settings.s3_exhaust_bucket}/{summary_key(summary)}"

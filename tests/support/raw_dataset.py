@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 from exhaust.domain.catalogue import Catalogue, Dataset, Layout
-from exhaust.domain.object_keys import DAYS, RECORDS
+from exhaust.domain.object_keys import DAY_SUMMARIES, DAYS
 from schemas.events import DayRequested
 from services.aggregator.build.day_builder import BuiltDay, DayBuilder, list_sources, open_day_builder
 from services.aggregator.build.day_plan import DayPlan, plan_day
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from exhaust.s3.store import Objects
     from exhaust.settings import RawObjectSettings
-    from services.aggregator.archive.day_record import DayRecord
+    from services.aggregator.archive.day_summary import DaySummary
 
 DAY = date(2026, 11, 1)
 CHANNEL = "in.channel.mine"
@@ -112,23 +112,23 @@ class RawDataset:
         async with self.builder() as builder:
             return await builder.build(wanted)
 
-    async def archive(self, record: DayRecord) -> bytes:
+    async def archive(self, summary: DaySummary) -> bytes:
         """The bytes of a day archive, without its header as a member of a download."""
-        return (await self.objects.get(self.settings.s3_exhaust_bucket, record.key))[-record.size :]
+        return (await self.objects.get(self.settings.s3_exhaust_bucket, summary.key))[-summary.size :]
 
-    async def members(self, record: DayRecord) -> dict[str, bytes]:
+    async def members(self, summary: DaySummary) -> dict[str, bytes]:
         """What a day archive holds, by name, in its order."""
-        with zipfile.ZipFile(io.BytesIO(await self.archive(record))) as archive:
+        with zipfile.ZipFile(io.BytesIO(await self.archive(summary))) as archive:
             assert archive.testzip() is None
             return {name: archive.read(name) for name in archive.namelist()}
 
     async def archives(self) -> list[str]:
-        """Keys of all that was built of the dataset: day archives, then their records."""
-        prefixes = (f"{start}{self.dataset.id}/" for start in (DAYS, RECORDS))
+        """Keys of all that was built of the dataset: day archives, then their summaries."""
+        prefixes = (f"{start}{self.dataset.id}/" for start in (DAYS, DAY_SUMMARIES))
         bucket = self.settings.s3_exhaust_bucket
         return [info.key for prefix in prefixes async for info in self.objects.list(bucket, prefix)]
 
 
-def record_key(record: DayRecord) -> str:
-    """Where the record lies that says that a day archive is there."""
-    return record.key.replace(DAYS, RECORDS, 1).removesuffix("zip") + "json"
+def summary_key(summary: DaySummary) -> str:
+    """Where the summary lies that says that a day archive is there."""
+    return summary.key.replace(DAYS, DAY_SUMMARIES, 1).removesuffix("zip") + "json"

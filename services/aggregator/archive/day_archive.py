@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from isal import isal_zlib
 
 from exhaust.domain.member_names import check_member_name
-from services.aggregator.archive.zip_records import (
+from services.aggregator.archive.zip_format import (
     Member,
     Method,
     central_header,
@@ -22,7 +22,7 @@ from services.aggregator.archive.zip_records import (
 if TYPE_CHECKING:
     from datetime import date
 
-    from services.aggregator.archive.zip_records import Content
+    from services.aggregator.archive.zip_format import Content
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from typing import Final
 
 from isal import isal_zlib
 
-from services.aggregator.archive.zip_records import Content
+from services.aggregator.archive.zip_format import Content
 
 # isal chooses its deflate blocks by what one call gives it, so other cuts of the same data make other bytes. Every call
 # therefore gets exactly this many bytes, save the last. Part of the archive format: another size makes other archives,

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from exhaust.domain.days import DayRange
-    from services.aggregator.archive.day_record import DayRecord, SourceRecord
+    from services.aggregator.archive.day_summary import DaySummary, SourceSummary
 
 
 def manifest_json(
-    dataset: str, resource: str, days: DayRange, tags: Iterable[str], records: Sequence[DayRecord]
+    dataset: str, resource: str, days: DayRange, tags: Iterable[str], summaries: Sequence[DaySummary]
 ) -> bytes:
     """The manifest of a download.
 
@@ -27,19 +27,19 @@ def manifest_json(
         resource: id in canonical form.
         days: the days that were requested.
         tags: the filter, in any order; empty means none.
-        records: one for each of the days, in any order.
+        summaries: one for each of the days, in any order.
 
     Returns:
         Indented JSON, UTF-8, with a newline at its end.
 
     Raises:
-        ValueError: a day has no record or two, or a record is of another day.
+        ValueError: a day has no summary or two, or a summary is of another day.
     """
-    ordered = sorted(records, key=lambda record: record.day)
-    if [record.day for record in ordered] != list(days):
+    ordered = sorted(summaries, key=lambda summary: summary.day)
+    if [summary.day for summary in ordered] != list(days):
         raise ValueError(
-            f"a manifest of {days.first} to {days.last} needs one record for each day, "
-            f"but has those of {', '.join(str(record.day) for record in ordered) or 'none'}"
+            f"a manifest of {days.first} to {days.last} needs one summary for each day, "
+            f"but has those of {', '.join(str(summary.day) for summary in ordered) or 'none'}"
         )
     manifest = {
         "request": {
@@ -51,37 +51,37 @@ def manifest_json(
         },
         "totals": {
             "days": len(ordered),
-            "events": sum(record.events for record in ordered),
-            "bytes": sum(record.bytes for record in ordered),
-            "unreadable": sum(record.unreadable for record in ordered),
-            "duplicates": sum(record.duplicates for record in ordered),
+            "events": sum(summary.events for summary in ordered),
+            "bytes": sum(summary.bytes for summary in ordered),
+            "unreadable": sum(summary.unreadable for summary in ordered),
+            "duplicates": sum(summary.duplicates for summary in ordered),
         },
-        "days": [_day(record) for record in ordered],
+        "days": [_day(summary) for summary in ordered],
     }
     return orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
-def _day(record: DayRecord) -> dict[str, object]:
+def _day(summary: DaySummary) -> dict[str, object]:
     return {
-        "day": record.day,
-        "state": "ok" if record.events else "empty",
-        "events": record.events,
-        "bytes": record.bytes,
-        "unreadable": record.unreadable,
-        "unreadablelines": [{"object": _name(place.object), "line": place.line} for place in record.unreadable_lines],
-        "duplicates": record.duplicates,
-        "versions": dict(sorted(record.versions.items())),
-        "size": record.size,
-        "sha256": record.sha256,
-        "firstreceived": record.first_received,
-        "lastreceived": record.last_received,
-        "firstevent": record.first_event,
-        "lastevent": record.last_event,
-        "sources": [_source(source) for source in record.sources],
+        "day": summary.day,
+        "state": "ok" if summary.events else "empty",
+        "events": summary.events,
+        "bytes": summary.bytes,
+        "unreadable": summary.unreadable,
+        "unreadablelines": [{"object": _name(place.object), "line": place.line} for place in summary.unreadable_lines],
+        "duplicates": summary.duplicates,
+        "versions": dict(sorted(summary.versions.items())),
+        "size": summary.size,
+        "sha256": summary.sha256,
+        "firstreceived": summary.first_received,
+        "lastreceived": summary.last_received,
+        "firstevent": summary.first_event,
+        "lastevent": summary.last_event,
+        "sources": [_source(source) for source in summary.sources],
     }
 
 
-def _source(source: SourceRecord) -> dict[str, object]:
+def _source(source: SourceSummary) -> dict[str, object]:
     return {
         "object": _name(source.object),
         "etag": source.etag.strip('"'),

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from services.aggregator.archive.day_archive import DayArchiveWriter
-from services.aggregator.archive.day_record import DayRecord, SourceRecord, UnreadableLine
+from services.aggregator.archive.day_summary import DaySummary, SourceSummary, UnreadableLine
 from services.aggregator.archive.outer_archive import StoredDay
 from services.aggregator.archive.received import iso_ms, received_span
 from services.aggregator.build.byte_queue import ByteQueue
@@ -31,7 +31,7 @@ LineNumbers: TypeAlias = "Mapping[tuple[str, int], int]"
 
 
 class ArchiveUpload:
-    """Writes one archive while its bytes are made, and keeps count for its record.
+    """Writes one archive while its bytes are made, and keeps count for its summary.
 
     Attributes:
         unreadable_at: the first lines that are no events: object, and inflated bytes before the line.
@@ -45,7 +45,7 @@ class ArchiveUpload:
         self._day = day
         self._writer = DayArchiveWriter(day)
         self._queue: ByteQueue[bytes] = ByteQueue(_WAITING_BYTES)
-        self._sources: list[SourceRecord] = []
+        self._sources: list[SourceSummary] = []
         self._versions: Counter[str] = Counter()
         self._moments: list[int] = []  # of the earliest and the latest event
         self._in_member = False
@@ -81,7 +81,7 @@ class ArchiveUpload:
         moments = [*self._moments, *(moment for moment in (tally.first, tally.last) if moment is not None)]
         self._moments = [min(moments), max(moments)] if moments else []
         self._sources.append(
-            SourceRecord(
+            SourceSummary(
                 object=source.key,
                 etag=source.etag,
                 size=source.size,
@@ -96,14 +96,14 @@ class ArchiveUpload:
         await self._put(self._writer.finish())
         await self._queue.end()
 
-    async def record(self, numbers: LineNumbers) -> DayRecord:
+    async def summary(self, numbers: LineNumbers) -> DaySummary:
         """What the archive holds, once it is uploaded.
 
         Args:
             numbers: of the lines at `unreadable_at`.
         """
         first, last = received_span(source.object for source in self._sources if source.events)
-        return DayRecord(
+        return DaySummary(
             day=self._day,
             key=self._key,
             size=self._writer.size,

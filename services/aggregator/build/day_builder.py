@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from exhaust.domain.catalogue import Layout
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.s3.store import ObjectMissingError
-from services.aggregator.archive.day_record import DayRecord
+from services.aggregator.archive.day_summary import DaySummary
 from services.aggregator.build.day_plan import DayPlan, plan_day
 from services.aggregator.build.day_scan import DayScanner
 from services.aggregator.build.lanes import open_lanes
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class BuiltDay:
     """A durable day archive; `reused` when it existed already."""
 
-    record: DayRecord
+    summary: DaySummary
     reused: bool
 
 
@@ -68,10 +68,10 @@ class DayBuilder:
             promise = self._scans.promise(plan)
         return BuiltDay(await promise.kept(), reused=promise.joined)
 
-    async def _find(self, plan: DayPlan) -> DayRecord | None:
-        """The record of the archive, if it was built before."""
+    async def _find(self, plan: DayPlan) -> DaySummary | None:
+        """The summary of the archive, if it was built before."""
         try:
-            return DayRecord.from_json(await self._objects.get(self._settings.s3_exhaust_bucket, plan.summary_key))
+            return DaySummary.from_json(await self._objects.get(self._settings.s3_exhaust_bucket, plan.summary_key))
         except ObjectMissingError:
             return None
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from exhaust.domain.catalogue import Layout
-from exhaust.domain.object_keys import day_archive_key, day_record_key
+from exhaust.domain.object_keys import day_archive_key, day_summary_key
 from services.aggregator.archive.deflate import deflater_id
 from services.aggregator.archive.fingerprint import ArchiveBasis, day_fingerprint, listing_fingerprint
 from services.aggregator.scan.selecting import Selection
@@ -91,7 +91,7 @@ def plan_day(
         sources=sources,
         selection=selection,
         archive_key=archive_key,
-        summary_key=day_record_key(*place),
+        summary_key=day_summary_key(*place),
         scan_key=ScanKey(
             dataset=dataset.id,
             day=requested.day,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from exhaust.s3.object_info import ObjectInfo
     from exhaust.s3.store import Objects
-    from services.aggregator.archive.day_record import DayRecord
+    from services.aggregator.archive.day_summary import DaySummary
     from services.aggregator.build.day_plan import DayPlan
     from services.aggregator.build.lanes import Lanes
     from services.aggregator.scan.source_scan import Ready, Scanned
@@ -67,14 +67,14 @@ class DayScanner:
             max_line=settings.max_line_bytes,
         )
 
-    async def write(self, plans: Sequence[DayPlan]) -> list[DayRecord]:
-        """Write the archives of one day, and then their records.
+    async def write(self, plans: Sequence[DayPlan]) -> list[DaySummary]:
+        """Write the archives of one day, and then their summaries.
 
         Args:
             plans: at least one, all with the same scan key.
 
         Returns:
-            Their records, in the same order.
+            Their summaries, in the same order.
 
         Raises:
             SourceObjectError: an object cannot be exported.
@@ -92,7 +92,7 @@ class DayScanner:
                     ErrorCode.SERVICE_UNAVAILABLE, "the aggregator cannot keep its temporary files; try again later"
                 ) from error
 
-    async def _attempt(self, plans: Sequence[DayPlan], deflate_anew: set[str]) -> list[DayRecord]:
+    async def _attempt(self, plans: Sequence[DayPlan], deflate_anew: set[str]) -> list[DaySummary]:
         with ExitStack() as stack:
             archives = [
                 ArchiveUpload(
@@ -112,14 +112,14 @@ class DayScanner:
             except BaseExceptionGroup as errors:
                 raise errors.exceptions[0] from errors
             numbers = await self._line_numbers(archives)
-            records = [await archive.record(numbers) for archive in archives]
-        # Last, because a record is what says that its archive is there.
-        await asyncio.gather(*map(self._keep, plans, records))
-        return records
+            summaries = [await archive.summary(numbers) for archive in archives]
+        # Last, because a summary is what says that its archive is there.
+        await asyncio.gather(*map(self._keep, plans, summaries))
+        return summaries
 
-    async def _keep(self, plan: DayPlan, record: DayRecord) -> None:
+    async def _keep(self, plan: DayPlan, summary: DaySummary) -> None:
         await self._objects.put(
-            self._exhaust_bucket, plan.summary_key, record.to_json(), content_type="application/json"
+            self._exhaust_bucket, plan.summary_key, summary.to_json(), content_type="application/json"
         )
 
     async def _scan(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import date
 
-    from services.aggregator.archive.day_record import DayRecord
+    from services.aggregator.archive.day_summary import DaySummary
     from services.aggregator.build.day_plan import DayPlan, ScanKey
     from services.aggregator.build.day_scan import DayScanner
 
@@ -37,7 +37,7 @@ class _Waiting:
     """A day that waits for the next scan of its key, and the future that those who asked for it wait for."""
 
     plan: DayPlan
-    record: asyncio.Future[DayRecord]
+    summary: asyncio.Future[DaySummary]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +48,16 @@ class Promise:
         joined: whether it was promised to somebody else before.
     """
 
-    record: asyncio.Future[DayRecord]
+    summary: asyncio.Future[DaySummary]
     joined: bool
 
-    async def kept(self) -> DayRecord:
-        """The archive's record, once both are durable.
+    async def kept(self) -> DaySummary:
+        """The archive's summary, once both are durable.
 
         Raises:
             ExhaustError: see DayScanner.write.
         """
-        return await asyncio.shield(self.record)  # whoever stops waiting must not take it from the others
+        return await asyncio.shield(self.summary)  # whoever stops waiting must not take it from the others
 
 
 class SharedScans:
@@ -67,7 +67,7 @@ class SharedScans:
         self._scanner = scanner
         self._turns = asyncio.Semaphore(at_once)
         self._waiting: dict[ScanKey, list[_Waiting]] = {}
-        self._promised: dict[str, asyncio.Future[DayRecord]] = {}
+        self._promised: dict[str, asyncio.Future[DaySummary]] = {}
         self._scans: set[asyncio.Task[None]] = set()
         self._deciding: defaultdict[tuple[str, date], set[asyncio.Future[None]]] = defaultdict(set)
 
@@ -90,11 +90,11 @@ class SharedScans:
         earlier = self._promised.get(plan.archive_key)
         if earlier is not None:
             return Promise(earlier, joined=True)
-        record = asyncio.get_running_loop().create_future()
-        self._promised[plan.archive_key] = record
-        record.add_done_callback(partial(self._kept, plan.archive_key))
-        self._enqueue(plan.scan_key, [_Waiting(plan, record)])
-        return Promise(record, joined=False)
+        summary = asyncio.get_running_loop().create_future()
+        self._promised[plan.archive_key] = summary
+        summary.add_done_callback(partial(self._kept, plan.archive_key))
+        self._enqueue(plan.scan_key, [_Waiting(plan, summary)])
+        return Promise(summary, joined=False)
 
     async def close(self) -> None:
         """Give up what is under way, and what waits."""
@@ -104,10 +104,10 @@ class SharedScans:
         for promise in list(self._promised.values()):
             promise.cancel()
 
-    def _kept(self, archive_key: str, record: asyncio.Future[DayRecord]) -> None:
+    def _kept(self, archive_key: str, summary: asyncio.Future[DaySummary]) -> None:
         del self._promised[archive_key]
-        if not record.cancelled():
-            record.exception()  # those who waited may all be gone
+        if not summary.cancelled():
+            summary.exception()  # those who waited may all be gone
 
     def _enqueue(self, key: ScanKey, days: list[_Waiting]) -> None:
         """Add days to the next scan of a key, which is started unless it waits for its turn already."""
@@ -141,7 +141,7 @@ class SharedScans:
         [outcome] = await asyncio.gather(self._scanner.write(plans), return_exceptions=True)
         for number, day in enumerate(days):
             if isinstance(outcome, BaseException):
-                day.record.set_exception(outcome)  # it is for those who wait
+                day.summary.set_exception(outcome)  # it is for those who wait
             else:
-                day.record.set_result(outcome[number])
+                day.summary.set_result(outcome[number])
         log.info("day.scanned", day=str(key.day), sources=len(plans[0].sources), archives=len(plans))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from isal import isal_zlib
 
-from services.aggregator.archive.zip_records import Content
+from services.aggregator.archive.zip_format import Content
 from services.aggregator.scan.inflating import PIECE, CorruptStreamError
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from services.aggregator.scan.size_guard import Gauge
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from services.aggregator.archive.zip_records import Content
+    from services.aggregator.archive.zip_format import Content
     from services.aggregator.scan.selecting import Selection
     from services.aggregator.scan.size_guard import Limits
     from services.aggregator.scan.tally import Tally

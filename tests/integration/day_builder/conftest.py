@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from exhaust.domain.catalogue import Layout
-from tests.support.raw_dataset import RawDataset, event, packed, record_key
+from tests.support.raw_dataset import RawDataset, event, packed, summary_key
 
 if sys.version_info >= (3, 14):
     pass
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from exhaust.s3.store import Objects
     from exhaust.settings import RawObjectSettings
-    from services.aggregator.archive.day_record import DayRecord
+    from services.aggregator.archive.day_summary import DaySummary
 
 
 NAME = "2026-11-01-1793491200000.json"
@@ -49,23 +49,23 @@ def by_resource(new_dataset: Callable[..., RawDataset]) -> RawDataset:
     return new_dataset(Layout.RESOURCE)
 
 
-async def agrees_with_itself(dataset: RawDataset, record: DayRecord) -> None:
-    data = await dataset.archive(record)
-    await begins_with_its_header(dataset, record)
-    assert record.size == len(data)
-    assert record.crc32 == zlib.crc32(data)
-    assert record.sha256 == hashlib.sha256(data).hexdigest()
-    assert record.key.startswith(f"days/{dataset.dataset.id}/")
-    assert await dataset.archives() == [record.key, record_key(record)]
+async def agrees_with_itself(dataset: RawDataset, summary: DaySummary) -> None:
+    data = await dataset.archive(summary)
+    await begins_with_its_header(dataset, summary)
+    assert summary.size == len(data)
+    assert summary.crc32 == zlib.crc32(data)
+    assert summary.sha256 == hashlib.sha256(data).hexdigest()
+    assert summary.key.startswith(f"days/{dataset.dataset.id}/")
+    assert await dataset.archives() == [summary.key, summary_key(summary)]
 
 
-async def begins_with_its_header(dataset: RawDataset, record: DayRecord) -> None:
+async def begins_with_its_header(dataset: RawDataset, summary: DaySummary) -> None:
     """What lies in the bucket is a member of a download: APPNOTE.TXT 4.3.7, stored, without descriptor or extra."""
-    found = await dataset.objects.get(dataset.settings.s3_exhaust_bucket, record.key)
-    name = f"{record.day}.zip".encode()
+    found = await dataset.objects.get(dataset.settings.s3_exhaust_bucket, summary.key)
+    name = f"{summary.day}.zip".encode()
     fields = struct.unpack("<4s2xHH4x3L2H", found[:30])
-    assert fields == (b"PK\3\4", 0, 0, record.crc32, record.size, record.size, len(name), 0)
-    assert found[30 : -record.size] == name
+    assert fields == (b"PK\3\4", 0, 0, summary.crc32, summary.size, summary.size, len(name), 0)
+    assert found[30 : -summary.size] == name
 
 
 ODD_KEYS = ["a b", "a+b", "100%", "%2F%20", "Ünïcode-名", '"quoted"', "it's", "a&b=c?d#e", "<tag>", "~!@$^*()"]

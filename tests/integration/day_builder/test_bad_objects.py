@@ -145,4 +145,4 @@ async def test_other_days_of_a_broken_day_are_fine(shared: RawDataset) -> None:
     await shared.put(f"{next_day}-1793577600000.json.gz", packed(event()))
     with pytest.raises(SourceObjectError):
         await shared.build()
-    assert (await shared.build(day=next_day)).record.events == 1
+    assert (await shared.build(day=next_day)).summary.events == 1

@@ -12,7 +12,7 @@ import pytest
 
 from exhaust.errors import ExhaustError
 from tests.integration.day_builder.conftest import LATER, MIB, NAME, agrees_with_itself
-from tests.support.raw_dataset import RawDataset, event, packed, record_key
+from tests.support.raw_dataset import RawDataset, event, packed, summary_key
 from tests.support.signed_s3 import delete_object
 
 if sys.version_info >= (3, 14):
@@ -29,23 +29,23 @@ async def test_a_day_that_was_built_is_found_and_nothing_is_written(shared: RawD
     await shared.put(f"{NAME}.gz", packed(event()))
     first = await shared.build()
     sentinel = b"written by the test over the archive"
-    await shared.objects.put(shared.settings.s3_exhaust_bucket, first.record.key, sentinel)
+    await shared.objects.put(shared.settings.s3_exhaust_bucket, first.summary.key, sentinel)
     second = await shared.build()
     assert second.reused
-    assert second.record == first.record
-    assert await shared.archive(second.record) == sentinel
+    assert second.summary == first.summary
+    assert await shared.archive(second.summary) == sentinel
     assert len(await shared.archives()) == 2
 
 
-async def test_an_archive_without_its_record_is_built_again(shared: RawDataset) -> None:
+async def test_an_archive_without_its_summary_is_built_again(shared: RawDataset) -> None:
     await shared.put(f"{NAME}.gz", packed(event()))
     first = await shared.build()
-    await shared.objects.put(shared.settings.s3_exhaust_bucket, first.record.key, b"half an arch")
-    await delete_object(shared.settings, shared.settings.s3_exhaust_bucket, record_key(first.record))
+    await shared.objects.put(shared.settings.s3_exhaust_bucket, first.summary.key, b"half an arch")
+    await delete_object(shared.settings, shared.settings.s3_exhaust_bucket, summary_key(first.summary))
     again = await shared.build()
     assert not again.reused
-    assert again.record == first.record
-    assert await shared.members(again.record) == {NAME: event()}
+    assert again.summary == first.summary
+    assert await shared.members(again.summary) == {NAME: event()}
 
 
 async def test_new_and_replaced_objects_give_new_archives(shared: RawDataset) -> None:
@@ -57,10 +57,10 @@ async def test_new_and_replaced_objects_give_new_archives(shared: RawDataset) ->
     third = await shared.build()
     await shared.put(f"{NAME}.gz", packed(event(1)))
     fourth = await shared.build()
-    assert len({built.record.key for built in (first, second, third)}) == 3
+    assert len({built.summary.key for built in (first, second, third)}) == 3
     assert fourth.reused
-    assert fourth.record == second.record
-    assert [await shared.members(built.record) for built in (first, second, third)] == [
+    assert fourth.summary == second.summary
+    assert [await shared.members(built.summary) for built in (first, second, third)] == [
         {NAME: event(1)},
         {NAME: event(1), LATER: event(2)},
         {NAME: event(3), LATER: event(2)},
@@ -74,7 +74,7 @@ async def test_the_same_inputs_give_the_same_bytes(new_dataset: Callable[..., Ra
         dataset = new_dataset()
         await dataset.put(f"{LATER}.gz", packed(event()))
         await dataset.put(f"{NAME}.gz", packed(*lines))
-        archives.append(await dataset.archive((await dataset.build()).record))
+        archives.append(await dataset.archive((await dataset.build()).summary))
     assert archives[0] == archives[1]
 
 
@@ -88,7 +88,7 @@ async def test_without_a_folder_for_temporary_files_the_day_can_be_tried_again(
             await shared.build()
     assert raised.value.retryable
     assert await shared.archives() == []
-    assert (await shared.build()).record.events == 1
+    assert (await shared.build()).summary.events == 1
 
 
 async def test_a_day_of_several_upload_parts_is_whole(shared: RawDataset) -> None:
@@ -96,9 +96,9 @@ async def test_a_day_of_several_upload_parts_is_whole(shared: RawDataset) -> Non
     await shared.put(f"{NAME}.gz", packed(*noise[:9000]))
     await shared.put(f"{LATER}.gz", packed(*noise[9000:]))
     built = await shared.build()
-    assert built.record.size > 8 * MIB
-    assert "-" in (await shared.objects.head(shared.settings.s3_exhaust_bucket, built.record.key)).etag
-    members = await shared.members(built.record)
+    assert built.summary.size > 8 * MIB
+    assert "-" in (await shared.objects.head(shared.settings.s3_exhaust_bucket, built.summary.key)).etag
+    members = await shared.members(built.summary)
     assert members[NAME] == b"".join(noise[:9000])
     assert members[LATER] == b"".join(noise[9000:])
-    await agrees_with_itself(shared, built.record)
+    await agrees_with_itself(shared, built.summary)

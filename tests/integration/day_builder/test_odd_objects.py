@@ -56,10 +56,10 @@ async def test_odd_objects_give_what_an_independent_reading_gives(shared: RawDat
     built = await shared.build()
     wanted = Wanted(MINE)
     count = count_object(f"{NAME}.gz", ODD[kind], wanted)
-    [source] = built.record.sources
+    [source] = built.summary.sources
     assert (source.events, source.bytes, source.unreadable) == (count.events, count.bytes, count.unreadable)
     expected = b"".join(expected_lines(ODD[kind], wanted))
-    assert await shared.members(built.record) == ({NAME: expected} if expected else {})
+    assert await shared.members(built.summary) == ({NAME: expected} if expected else {})
 
 
 @pytest.mark.parametrize("kind", ODD)
@@ -67,21 +67,21 @@ async def test_odd_objects_pass_whole_where_they_belong_to_the_resource(by_resou
     await by_resource.put(f"{CHANNEL}/{NAME}.gz", ODD[kind])
     built = await by_resource.build()
     count = count_object(f"{NAME}.gz", ODD[kind], Wanted(MINE, whole_objects=True))
-    assert (built.record.events, built.record.bytes, built.record.unreadable) == (
+    assert (built.summary.events, built.summary.bytes, built.summary.unreadable) == (
         count.events,
         count.bytes,
         count.unreadable,
     )
     content = gzip.decompress(ODD[kind])
-    assert await by_resource.members(built.record) == ({NAME: content} if content else {})
+    assert await by_resource.members(built.summary) == ({NAME: content} if content else {})
 
 
 async def test_an_object_without_compression_is_read_as_it_is(shared: RawDataset) -> None:
     await shared.put(NAME, event(1) + b"junk\n" + event(2))
     await shared.put(LATER, b"{")
     built = await shared.build()
-    assert await shared.members(built.record) == {NAME: event(1) + event(2)}
-    assert built.record.unreadable == 2
+    assert await shared.members(built.summary) == {NAME: event(1) + event(2)}
+    assert built.summary.unreadable == 2
 
 
 @pytest.mark.parametrize("layout", list(Layout))
@@ -94,8 +94,8 @@ async def test_a_zstd_object_is_read_whatever_its_name(
     lines = [event(number) for number in range(2000)]
     await dataset.put(f"{folder}{name}", zstd.compress(b"".join(lines[:900])) + zstd.compress(b"".join(lines[900:])))
     built = await dataset.build()
-    assert list((await dataset.members(built.record)).values()) == [b"".join(lines)]
-    assert built.record.events == 2000
+    assert list((await dataset.members(built.summary)).values()) == [b"".join(lines)]
+    assert built.summary.events == 2000
 
 
 @pytest.mark.parametrize("layout", list(Layout))
@@ -106,10 +106,10 @@ async def test_keys_may_hold_any_character(new_dataset: Callable[..., RawDataset
     for name, line in names.items():
         await dataset.put(folder + name, packed(line))
     built = await dataset.build()
-    assert {source.object: source.events for source in built.record.sources} == dict.fromkeys(
+    assert {source.object: source.events for source in built.summary.sources} == dict.fromkeys(
         (f"{dataset.dataset.prefix}{folder}{name}" for name in names), 1
     )
-    assert sorted((await dataset.members(built.record)).values()) == sorted(names.values())
+    assert sorted((await dataset.members(built.summary)).values()) == sorted(names.values())
     assert (await dataset.build()).reused
 
 
@@ -117,4 +117,4 @@ async def test_thousands_of_gzip_members_are_one_object(shared: RawDataset) -> N
     lines = [event(number) for number in range(2000)]
     await shared.put(f"{NAME}.gz", b"".join(packed(line) for line in lines))
     built = await shared.build()
-    assert await shared.members(built.record) == {NAME: b"".join(lines)}
+    assert await shared.members(built.summary) == {NAME: b"".join(lines)}

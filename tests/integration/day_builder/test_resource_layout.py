@@ -26,8 +26,8 @@ async def test_a_folder_may_be_named_in_every_form_of_the_resource(by_resource: 
     await by_resource.put(f"{folder}/{NAME}.gz", packed(content))
     await by_resource.put(f"somebody-else/{NAME}.gz", packed(event()))
     built = await by_resource.build()
-    assert await by_resource.members(built.record) == {NAME: content}
-    assert (built.record.events, built.record.unreadable, built.record.bytes) == (2, 2, len(content))
+    assert await by_resource.members(built.summary) == {NAME: content}
+    assert (built.summary.events, built.summary.unreadable, built.summary.bytes) == (2, 2, len(content))
 
 
 async def test_a_folder_may_have_lost_its_leading_zero(by_resource: RawDataset) -> None:
@@ -36,7 +36,7 @@ async def test_a_folder_may_have_lost_its_leading_zero(by_resource: RawDataset) 
     assert full.startswith("0")
     await by_resource.put(f"{full[1:]}/{NAME}.gz", packed(event()))
     built = await by_resource.build(resource=resource_id(partner))
-    assert await by_resource.members(built.record) == {NAME: event()}
+    assert await by_resource.members(built.summary) == {NAME: event()}
 
 
 async def test_an_opaque_resource_is_its_folders_name(by_resource: RawDataset) -> None:
@@ -44,16 +44,16 @@ async def test_an_opaque_resource_is_its_folders_name(by_resource: RawDataset) -
     await by_resource.put(f"publicity/{NAME}.gz", packed(event(2)))
     await by_resource.put(f"PUBLIC/{NAME}.gz", packed(event(3)))
     built = await by_resource.build(resource="public")
-    assert await by_resource.members(built.record) == {NAME: event(1)}
+    assert await by_resource.members(built.summary) == {NAME: event(1)}
 
 
 async def test_folders_of_one_resource_come_together(by_resource: RawDataset) -> None:
     for folder, number in ((CHANNEL, 1), (SHA1[:32], 2), (SHA1, 3)):
         await by_resource.put(f"{folder}/{NAME}.gz", packed(event(number)))
     built = await by_resource.build()
-    members = await by_resource.members(built.record)
+    members = await by_resource.members(built.summary)
     keys = sorted(f"{by_resource.dataset.prefix}{folder}/{NAME}.gz" for folder in (CHANNEL, SHA1[:32], SHA1))
-    assert [source.object for source in built.record.sources] == keys
+    assert [source.object for source in built.summary.sources] == keys
     assert sorted(members.values()) == [event(1), event(2), event(3)]
     assert list(members) == [NAME, NAME.replace(".json", "-2.json"), NAME.replace(".json", "-3.json")]
 
@@ -62,8 +62,8 @@ async def test_tags_choose_among_a_folders_events(by_resource: RawDataset) -> No
     tagged = event(1, channel="whatever it says", tags=("a",))
     await by_resource.put(f"{CHANNEL}/{NAME}.gz", packed(tagged, b"junk\n", event(2)))
     built = await by_resource.build(tags=("a",))
-    assert await by_resource.members(built.record) == {NAME: tagged}
-    assert (built.record.events, built.record.unreadable) == (1, 1)
+    assert await by_resource.members(built.summary) == {NAME: tagged}
+    assert (built.summary.events, built.summary.unreadable) == (1, 1)
 
 
 async def test_neighbours_of_a_folder_are_not_taken(by_resource: RawDataset) -> None:
@@ -71,4 +71,4 @@ async def test_neighbours_of_a_folder_are_not_taken(by_resource: RawDataset) -> 
     for name in (f"{CHANNEL}/deeper/{NAME}.gz", f"{CHANNEL}.x/{NAME}.gz", f"{CHANNEL}/2026-11-011-1.gz", f"{NAME}.gz"):
         await by_resource.put(name, packed(event()))
     built = await by_resource.build()
-    assert [source.object for source in built.record.sources] == [f"{by_resource.dataset.prefix}{CHANNEL}/{NAME}.gz"]
+    assert [source.object for source in built.summary.sources] == [f"{by_resource.dataset.prefix}{CHANNEL}/{NAME}.gz"]

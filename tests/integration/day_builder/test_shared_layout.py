@@ -28,24 +28,24 @@ async def test_of_all_partners_objects_the_resources_lines_leave_byte_for_byte(s
     await shared.put("2026-11-01-1793498400000.json.gz", packed(event(5, channel="other")))
     built = await shared.build()
     assert not built.reused
-    assert await shared.members(built.record) == {NAME: event(1) + odd, LATER: event(3)}
-    record = built.record
-    assert (record.day, record.events, record.unreadable) == (DAY, 3, 1)
-    assert record.bytes == len(event(1) + odd + event(3))
-    assert [(source.object.rpartition("/")[2], source.events) for source in record.sources] == [
+    assert await shared.members(built.summary) == {NAME: event(1) + odd, LATER: event(3)}
+    summary = built.summary
+    assert (summary.day, summary.events, summary.unreadable) == (DAY, 3, 1)
+    assert summary.bytes == len(event(1) + odd + event(3))
+    assert [(source.object.rpartition("/")[2], source.events) for source in summary.sources] == [
         (f"{NAME}.gz", 2),
         (f"{LATER}.gz", 1),
         ("2026-11-01-1793498400000.json.gz", 0),
     ]
-    assert (record.first_received, record.last_received) == ("2026-11-01T00:00:00.000Z", "2026-11-01T01:00:00.000Z")
-    await agrees_with_itself(shared, record)
+    assert (summary.first_received, summary.last_received) == ("2026-11-01T00:00:00.000Z", "2026-11-01T01:00:00.000Z")
+    await agrees_with_itself(shared, summary)
 
 
 async def test_tags_choose_among_the_resources_events(shared: RawDataset) -> None:
     lines = [event(1, tags=("a", "b")), event(2, tags=("c",)), event(3), event(4, channel="other", tags=("a",))]
     await shared.put(f"{NAME}.gz", packed(*lines))
     built = [await shared.build(tags=tags) for tags in [("a",), ("c", "b"), ("b", "c"), ("none",), ()]]
-    found = [(await shared.members(day.record)).get(NAME) for day in built]
+    found = [(await shared.members(day.summary)).get(NAME) for day in built]
     assert found == [lines[0], lines[0] + lines[1], lines[0] + lines[1], None, b"".join(lines[:3])]
     assert [day.reused for day in built] == [False, False, True, False, False]
 
@@ -56,7 +56,7 @@ async def test_a_dataset_by_its_alias_shares_the_archives(shared: RawDataset) ->
     wanted = shared.wanted().model_copy(update={"datasetid": shared.dataset.aliases[0]})
     second = await shared.build_wanted(wanted)
     assert second.reused
-    assert second.record == first.record
+    assert second.summary == first.summary
 
 
 async def test_an_unknown_dataset_is_an_internal_error(shared: RawDataset) -> None:
@@ -69,10 +69,10 @@ async def test_an_unknown_dataset_is_an_internal_error(shared: RawDataset) -> No
 async def test_an_empty_day_is_a_valid_empty_archive(new_dataset: Callable[..., RawDataset], layout: Layout) -> None:
     dataset = new_dataset(layout)
     built = await dataset.build()
-    assert await dataset.members(built.record) == {}
-    assert (built.record.events, built.record.bytes, built.record.sources) == (0, 0, ())
-    assert (built.record.first_received, built.record.last_received) == (None, None)
-    await agrees_with_itself(dataset, built.record)
+    assert await dataset.members(built.summary) == {}
+    assert (built.summary.events, built.summary.bytes, built.summary.sources) == (0, 0, ())
+    assert (built.summary.first_received, built.summary.last_received) == (None, None)
+    await agrees_with_itself(dataset, built.summary)
     assert (await dataset.build()).reused
 
 
@@ -94,4 +94,4 @@ async def test_only_the_days_own_objects_are_taken(shared: RawDataset) -> None:
         shared.settings.s3_raw_bucket, f"{shared.dataset.prefix.rstrip('/')}-other/{NAME}.gz", packed(event())
     )
     built = await shared.build()
-    assert [source.object for source in built.record.sources] == [f"{shared.dataset.prefix}{NAME}.gz"]
+    assert [source.object for source in built.summary.sources] == [f"{shared.dataset.prefix}{NAME}.gz"]

@@ -14,7 +14,7 @@ from client.command import app
 from client.download_check import DownloadError, check_download
 from exhaust.domain.days import DayRange
 from services.aggregator.archive.day_archive import DayArchiveWriter
-from services.aggregator.archive.day_record import DayRecord, SourceRecord
+from services.aggregator.archive.day_summary import DaySummary, SourceSummary
 from services.aggregator.archive.manifest import manifest_json
 from tests.support.day_zip import write_member
 
@@ -31,8 +31,8 @@ def day_zip(lines: bytes) -> bytes:
     return b"".join([*write_member(writer, NAME, [lines]), writer.finish()])
 
 
-def record(archive: bytes) -> DayRecord:
-    return DayRecord(
+def summary(archive: bytes) -> DaySummary:
+    return DaySummary(
         day=DAY,
         key="days/d/r/2026-11-01/00.zip",
         size=len(archive),
@@ -44,8 +44,8 @@ def record(archive: bytes) -> DayRecord:
         duplicates=0,
         versions={"none": 2},
         sources=(
-            SourceRecord(f"raw/{NAME}.gz", "e", 9, 2, len(LINES), 1),
-            SourceRecord("raw/2026-11-01-1793493000001.json.gz", "e", 9, 0, 0, 0),
+            SourceSummary(f"raw/{NAME}.gz", "e", 9, 2, len(LINES), 1),
+            SourceSummary("raw/2026-11-01-1793493000001.json.gz", "e", 9, 0, 0, 0),
         ),
         unreadable_lines=(),
         first_received=None,
@@ -55,7 +55,7 @@ def record(archive: bytes) -> DayRecord:
     )
 
 
-def download(path: Path, archive: bytes, told: DayRecord) -> Path:
+def download(path: Path, archive: bytes, told: DaySummary) -> Path:
     manifest = manifest_json("d", "r", DayRange(DAY, DAY), (), [told])
     with zipfile.ZipFile(path, "w") as outer:
         outer.writestr(f"{DAY}.zip", archive)
@@ -70,14 +70,14 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_true_download_is_counted_and_found_right(path: Path) -> None:
     archive = day_zip(LINES)
-    [day] = check_download(download(path, archive, record(archive)))
+    [day] = check_download(download(path, archive, summary(archive)))
     assert (day.day, day.events, day.bytes, day.problem) == (DAY, 2, len(LINES), None)
     done = CliRunner().invoke(app, ["verify", str(path)])
     assert (done.exit_code, done.output.splitlines()[1]) == (0, f"2026-11-01\t2\t{len(LINES)}\tok")
 
 
 def test_other_bytes_are_found(path: Path) -> None:
-    told = record(day_zip(LINES))
+    told = summary(day_zip(LINES))
     [day] = check_download(download(path, day_zip(LINES[:-1]), told))
     assert day.problem == "2026-11-01.zip has other bytes than the manifest says"
     done = CliRunner().invoke(app, ["verify", str(path)])
@@ -88,7 +88,7 @@ def test_other_bytes_are_found(path: Path) -> None:
 @pytest.mark.parametrize(("more_events", "more_bytes"), [(1, 0), (0, 1)])
 def test_other_totals_are_found(path: Path, more_events: int, more_bytes: int) -> None:
     archive = day_zip(LINES)
-    told = record(archive)
+    told = summary(archive)
     told = replace(told, events=told.events + more_events, bytes=told.bytes + more_bytes)
     [day] = check_download(download(path, archive, told))
     assert day.problem is not None
@@ -97,7 +97,7 @@ def test_other_totals_are_found(path: Path, more_events: int, more_bytes: int) -
 
 def test_another_number_of_events_of_an_object_is_found(path: Path) -> None:
     archive = day_zip(LINES)
-    told = record(archive)
+    told = summary(archive)
     first, second = told.sources
     swapped = replace(told, sources=(replace(first, events=0), replace(second, events=2)))
     [day] = check_download(download(path, archive, swapped))
@@ -105,7 +105,7 @@ def test_another_number_of_events_of_an_object_is_found(path: Path) -> None:
 
 
 def test_a_day_that_is_no_zip_is_found(path: Path) -> None:
-    [day] = check_download(download(path, b"no zip", record(b"no zip")))
+    [day] = check_download(download(path, b"no zip", summary(b"no zip")))
     assert day.problem is not None
     assert "2026-11-01.zip is broken" in day.problem
 
@@ -113,7 +113,7 @@ def test_a_day_that_is_no_zip_is_found(path: Path) -> None:
 @pytest.mark.parametrize("kept", [0, 10, -1])
 def test_a_download_that_was_cut_is_refused(path: Path, kept: int) -> None:
     archive = day_zip(LINES)
-    data = download(path, archive, record(archive)).read_bytes()
+    data = download(path, archive, summary(archive)).read_bytes()
     path.write_bytes(data[:kept])
     with pytest.raises(DownloadError, match="no whole zip"):
         list(check_download(path))
@@ -122,7 +122,7 @@ def test_a_download_that_was_cut_is_refused(path: Path, kept: int) -> None:
 
 def test_a_flipped_byte_anywhere_does_not_pass(path: Path) -> None:
     archive = day_zip(LINES)
-    data = download(path, archive, record(archive)).read_bytes()
+    data = download(path, archive, summary(archive)).read_bytes()
     at = data.index(archive)
     for position in range(at, at + len(archive)):
         path.write_bytes(data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :])
@@ -148,7 +148,7 @@ def test_a_missing_day_is_told(path: Path) -> None:
     archive = day_zip(LINES)
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as outer:
-        outer.writestr("manifest.json", manifest_json("d", "r", DayRange(DAY, DAY), (), [record(archive)]))
+        outer.writestr("manifest.json", manifest_json("d", "r", DayRange(DAY, DAY), (), [summary(archive)]))
     path.write_bytes(data.getvalue())
     with pytest.raises(DownloadError, match=r"2026-11-01\.zip: in the zip or in its manifest"):
         list(check_download(path))

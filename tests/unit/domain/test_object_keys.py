@@ -10,7 +10,7 @@ from exhaust.domain.object_keys import (
     day_archive_key,
     day_marker_key,
     day_markers_prefix,
-    day_record_key,
+    day_summary_key,
     expiry_by_prefix,
     outer_archive_key,
 )
@@ -23,7 +23,7 @@ def test_an_archive_and_its_record_have_one_place() -> None:
     place = ("eks-consumption-raw", "4208ab995984d222b59299e5103d350a", DAY, "00ff")
     stem = "days/eks-consumption-raw/4208ab995984d222b59299e5103d350a/2026-11-01/00ff"
     assert day_archive_key(*place) == f"{stem}.zip"
-    assert day_record_key(*place) == stem.replace("days/", "records/") + ".json"
+    assert day_summary_key(*place) == stem.replace("days/", "records/") + ".json"
 
 
 def test_an_archive_outlives_its_record_by_more_than_a_request() -> None:
@@ -31,7 +31,7 @@ def test_an_archive_outlives_its_record_by_more_than_a_request() -> None:
     place = ("d", "r", DAY, "00ff")
     kept_by_key = {
         key: next(kept[start] for start in kept if key.startswith(start))
-        for key in (day_archive_key(*place), day_record_key(*place), attempt_prefix(REQUEST, 1))
+        for key in (day_archive_key(*place), day_summary_key(*place), attempt_prefix(REQUEST, 1))
     }
     assert list(kept_by_key.values()) == [timedelta(days=9), timedelta(days=7), timedelta(days=7)]
 
@@ -51,7 +51,7 @@ def test_no_attempt_has_the_prefix_of_another() -> None:
 @pytest.mark.parametrize("part", ["", ".", "..", "a/b", "a b", "é", "a\n"])
 def test_nothing_can_leave_its_place(part: str) -> None:
     for place in ((part, "r", DAY, "f"), ("d", part, DAY, "f"), ("d", "r", DAY, part)):
-        for key in (day_archive_key, day_record_key):
+        for key in (day_archive_key, day_summary_key):
             with pytest.raises(ValueError, match="cannot be part of a key"):
                 key(*place)
     with pytest.raises(ValueError, match="cannot be part of a key"):

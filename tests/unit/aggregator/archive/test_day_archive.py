@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.aggregator.archive.day_archive import DayArchiveWriter
-from services.aggregator.archive.zip_records import Content
+from services.aggregator.archive.zip_format import Content
 from tests.support.day_zip import write_member
 
 if TYPE_CHECKING:

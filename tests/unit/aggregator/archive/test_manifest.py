@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exhaust.domain.days import DayRange
-from services.aggregator.archive.day_record import DayRecord, SourceRecord, UnreadableLine
+from services.aggregator.archive.day_summary import DaySummary, SourceSummary, UnreadableLine
 from services.aggregator.archive.manifest import manifest_json
 
 QUICK = settings(max_examples=20, deadline=None)
@@ -20,7 +20,7 @@ SCHEMAS = Path(__file__).parents[4] / "schemas"
 SCHEMA = jsonschema_rs.validator_for(json.loads((SCHEMAS / "manifest.schema.json").read_text()), validate_formats=True)
 RESOURCE = "fd001eaba2e5b79b814446307d709ee2"
 FIRST = date(2026, 11, 1)
-FULL = DayRecord(
+FULL = DaySummary(
     day=FIRST,
     key=f"days/eks-consumption-raw/{RESOURCE}/2026-11-01/00ff.zip",
     size=48_211,
@@ -36,10 +36,10 @@ FULL = DayRecord(
         UnreadableLine("raw/2026-11-01-1793493000000.json.gz", 18),
     ),
     sources=(
-        SourceRecord(
+        SourceSummary(
             "raw/2026-11-01-1793493000000.json.gz", '"9b2cf535f27731c974343645a3985328"', 90_112, 804, 409_100, 0
         ),
-        SourceRecord(
+        SourceSummary(
             "raw/2026-11-01-1793533600000.json.gz", '"e4da3b7fbbce2345d7772b0674a318d5"', 61_440, 400, 203_700, 2
         ),
     ),
@@ -48,7 +48,7 @@ FULL = DayRecord(
     first_event="2026-11-01T00:30:00.000Z",
     last_event="2026-11-01T11:46:40.000Z",
 )
-EMPTY = DayRecord(
+EMPTY = DaySummary(
     day=FIRST + timedelta(days=1),
     key=f"days/eks-consumption-raw/{RESOURCE}/2026-11-02/00ff.zip",
     size=22,
@@ -69,7 +69,7 @@ EMPTY = DayRecord(
 TWO_DAYS = DayRange(FIRST, FIRST + timedelta(days=1))
 COUNTS = st.integers(0, 2**40)
 SOURCES = st.builds(
-    SourceRecord,
+    SourceSummary,
     st.text("abc/", min_size=1).map(lambda key: f"{key}x"),
     st.text(),
     COUNTS,
@@ -79,8 +79,8 @@ SOURCES = st.builds(
 )
 
 
-def manifest(*records: DayRecord, days: DayRange = TWO_DAYS, tags: tuple[str, ...] = ("class-5",)) -> bytes:
-    return manifest_json("eks-consumption-raw", RESOURCE, days, tags, records)
+def manifest(*summaries: DaySummary, days: DayRange = TWO_DAYS, tags: tuple[str, ...] = ("class-5",)) -> bytes:
+    return manifest_json("eks-consumption-raw", RESOURCE, days, tags, summaries)
 
 
 def test_the_published_example_is_what_is_made() -> None:
@@ -89,8 +89,8 @@ def test_the_published_example_is_what_is_made() -> None:
 
 @QUICK
 @given(st.lists(st.tuples(COUNTS, COUNTS, st.lists(SOURCES, max_size=3)), min_size=1, max_size=31))
-def test_every_manifest_follows_the_schema(days: list[tuple[int, int, list[SourceRecord]]]) -> None:
-    records = [
+def test_every_manifest_follows_the_schema(days: list[tuple[int, int, list[SourceSummary]]]) -> None:
+    summaries = [
         replace(
             FULL if events else EMPTY,
             day=FIRST + timedelta(days=number),
@@ -100,7 +100,7 @@ def test_every_manifest_follows_the_schema(days: list[tuple[int, int, list[Sourc
         )
         for number, (events, unreadable, sources) in enumerate(days)
     ]
-    made = json.loads(manifest(*records, days=DayRange(FIRST, records[-1].day)))
+    made = json.loads(manifest(*summaries, days=DayRange(FIRST, summaries[-1].day)))
     SCHEMA.validate(made)
     assert made["totals"]["days"] == len(days)
     assert made["totals"]["events"] == sum(events for events, _, _ in days)
@@ -120,11 +120,11 @@ def test_it_shows_no_layout_of_the_buckets() -> None:
 
 
 @pytest.mark.parametrize(
-    "records", [(), (FULL,), (FULL, FULL), (FULL, EMPTY, EMPTY), (FULL, replace(EMPTY, day=date(2026, 11, 3)))]
+    "summaries", [(), (FULL,), (FULL, FULL), (FULL, EMPTY, EMPTY), (FULL, replace(EMPTY, day=date(2026, 11, 3)))]
 )
-def test_it_needs_one_record_for_each_day(records: tuple[DayRecord, ...]) -> None:
-    with pytest.raises(ValueError, match="a manifest of 2026-11-01 to 2026-11-02 needs one record for each day"):
-        manifest(*records)
+def test_it_needs_one_summary_for_each_day(summaries: tuple[DaySummary, ...]) -> None:
+    with pytest.raises(ValueError, match="a manifest of 2026-11-01 to 2026-11-02 needs one summary for each day"):
+        manifest(*summaries)
 
 
 @pytest.mark.parametrize(

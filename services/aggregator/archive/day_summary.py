@@ -1,4 +1,4 @@
-"""The record of a day archive: what lies beside it in the bucket and fills the manifest."""
+"""The summary of a day archive: what lies beside it in the bucket and fills the manifest."""
 
 import builtins
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class UnreadableLine:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceRecord:
+class SourceSummary:
     """What one source object gave.
 
     Attributes:
@@ -45,7 +45,7 @@ class SourceRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class DayRecord:
+class DaySummary:
     """What a finished day archive holds.
 
     Attributes:
@@ -74,7 +74,7 @@ class DayRecord:
     unreadable: Count
     duplicates: Count
     versions: dict[str, Count]
-    sources: tuple[SourceRecord, ...]
+    sources: tuple[SourceSummary, ...]
     unreadable_lines: tuple[UnreadableLine, ...]
     first_received: Moment | None
     last_received: Moment | None
@@ -82,12 +82,12 @@ class DayRecord:
     last_event: Moment | None
 
     def to_json(self) -> builtins.bytes:
-        """The record as JSON; the same record gives the same bytes."""
+        """The summary as JSON; the same summary gives the same bytes."""
         return orjson.dumps(self)
 
     @staticmethod
-    def from_json(data: builtins.bytes) -> "DayRecord":
-        """Read a record.
+    def from_json(data: builtins.bytes) -> "DaySummary":
+        """Read a summary.
 
         Raises:
             ValueError: not JSON, or a field is missing or wrong; says which. Unknown fields are ignored.
@@ -97,9 +97,9 @@ class DayRecord:
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, first["loc"])) or "the whole"
-            raise ValueError(f"day record: {where}: {first['msg']}") from error
+            raise ValueError(f"day summary: {where}: {first['msg']}") from error
 
 
 @cache
-def _reader() -> TypeAdapter[DayRecord]:
-    return TypeAdapter(DayRecord)
+def _reader() -> TypeAdapter[DaySummary]:
+    return TypeAdapter(DaySummary)

@@ -7,7 +7,7 @@ from datetime import date
 
 import pytest
 
-from services.aggregator.archive.zip_records import (
+from services.aggregator.archive.zip_format import (
     Content,
     Member,
     Method,

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.aggregator.archive.day_record import DayRecord, SourceRecord, UnreadableLine
+from services.aggregator.archive.day_summary import DaySummary, SourceSummary, UnreadableLine
 
 QUICK = settings(max_examples=40, deadline=None)
 COUNTS = st.integers(0, 2**53 - 1)
-SOURCES = st.builds(SourceRecord, st.text(min_size=1), st.text(), COUNTS, COUNTS, COUNTS, COUNTS)
-RECORD = DayRecord(
+SOURCES = st.builds(SourceSummary, st.text(min_size=1), st.text(), COUNTS, COUNTS, COUNTS, COUNTS)
+SUMMARY = DaySummary(
     day=date(2026, 11, 1),
     key="days/D001/r/2026-11-01/00ff.zip",
     size=1234,
@@ -26,7 +26,7 @@ RECORD = DayRecord(
     duplicates=0,
     versions={"3.0": 3},
     unreadable_lines=(UnreadableLine("public/r/2026-11-01-1793500000000.json.gz", 4),),
-    sources=(SourceRecord("public/r/2026-11-01-1793500000000.json.gz", '"aa"', 99, 3, 300, 1),),
+    sources=(SourceSummary("public/r/2026-11-01-1793500000000.json.gz", '"aa"', 99, 3, 300, 1),),
     first_received="2026-11-01T02:26:40.000Z",
     last_received=None,
     first_event="2026-11-01T02:26:39.000Z",
@@ -35,25 +35,25 @@ RECORD = DayRecord(
 
 
 def changed(**fields: object) -> bytes:
-    return json.dumps(json.loads(RECORD.to_json()) | fields).encode()
+    return json.dumps(json.loads(SUMMARY.to_json()) | fields).encode()
 
 
 @QUICK
 @given(st.dates(), COUNTS, st.lists(SOURCES, max_size=3), st.sampled_from([None, "2026-11-01T02:26:40.000Z"]))
-def test_a_record_comes_back(day: date, count: int, sources: list[SourceRecord], received: str | None) -> None:
-    record = replace(RECORD, day=day, events=count, sources=tuple(sources), first_received=received)
-    assert DayRecord.from_json(record.to_json()) == record
+def test_a_summary_comes_back(day: date, count: int, sources: list[SourceSummary], received: str | None) -> None:
+    summary = replace(SUMMARY, day=day, events=count, sources=tuple(sources), first_received=received)
+    assert DaySummary.from_json(summary.to_json()) == summary
 
 
-def test_a_record_is_plain_json() -> None:
-    plain = json.loads(RECORD.to_json())
+def test_a_summary_is_plain_json() -> None:
+    plain = json.loads(SUMMARY.to_json())
     assert plain["day"] == "2026-11-01"
     assert plain["sources"][0]["etag"] == '"aa"'
-    assert list(plain) == list(DayRecord.__dataclass_fields__)
+    assert list(plain) == list(DaySummary.__dataclass_fields__)
 
 
 def test_unknown_fields_of_a_later_version_are_ignored() -> None:
-    assert DayRecord.from_json(changed(later=1)) == RECORD
+    assert DaySummary.from_json(changed(later=1)) == SUMMARY
 
 
 @pytest.mark.parametrize(
@@ -77,20 +77,20 @@ def test_unknown_fields_of_a_later_version_are_ignored() -> None:
     ],
 )
 def test_a_wrong_field_is_named(fields: dict[str, Any], where: str) -> None:
-    with pytest.raises(ValueError, match=f"^day record: {where}: "):
-        DayRecord.from_json(changed(**fields))
+    with pytest.raises(ValueError, match=f"^day summary: {where}: "):
+        DaySummary.from_json(changed(**fields))
 
 
-@pytest.mark.parametrize("field", list(DayRecord.__dataclass_fields__))
+@pytest.mark.parametrize("field", list(DaySummary.__dataclass_fields__))
 def test_a_missing_field_is_named(field: str) -> None:
-    plain = json.loads(RECORD.to_json())
+    plain = json.loads(SUMMARY.to_json())
     del plain[field]
-    with pytest.raises(ValueError, match=f"^day record: {field}: "):
-        DayRecord.from_json(json.dumps(plain).encode())
+    with pytest.raises(ValueError, match=f"^day summary: {field}: "):
+        DaySummary.from_json(json.dumps(plain).encode())
 
 
 @QUICK
-@given(st.binary() | st.sampled_from([b"", b"[]", b"null", b'"a"', b"{", b"\xff", RECORD.to_json()[:-1]]))
-def test_what_is_no_record_is_refused(data: bytes) -> None:
-    with pytest.raises(ValueError, match=r"^day record: "):
-        DayRecord.from_json(data)
+@given(st.binary() | st.sampled_from([b"", b"[]", b"null", b'"a"', b"{", b"\xff", SUMMARY.to_json()[:-1]]))
+def test_what_is_no_summary_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"^day summary: "):
+        DaySummary.from_json(data)
