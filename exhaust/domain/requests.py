@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from exhaust.errors import ErrorCode, ExhaustError
+from schemas.operations import REQUEST_ID
 from telemetry.resource_ids import canonical_resource_id
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 MAX_TAGS: Final = 20
 MAX_TAG_LENGTH: Final = 64
-_REQUEST_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+_REQUEST_ID: Final = re.compile(REQUEST_ID)
 _RESOURCE_ID: Final = re.compile(r"(?!\.+$)[A-Za-z0-9._-]{1,128}", re.ASCII)  # "." and ".." are places, not names
 
 

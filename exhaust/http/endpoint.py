@@ -16,9 +16,7 @@ from prometheus_client import Counter, Histogram
 
 from exhaust.errors import ErrorCode, ExhaustError, unavailable
 from exhaust.http.envelope import (
-    CALLER_HEADER,
     MAX_BODY_BYTES,
-    Operation,
     body_too_large,
     decode_body,
     envelope_of,
@@ -30,6 +28,7 @@ from exhaust.http.envelope import (
 )
 from exhaust.logs import bind_trace, traceparent_from
 from schemas.bodies import Body
+from schemas.operations import USER_HEADER, Operation
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Middleware
@@ -54,7 +53,7 @@ SINGLE_HEADERS: Final = (
     "Content-Encoding",
     "Range",
     "If-Range",
-    CALLER_HEADER,
+    USER_HEADER,
 )
 SECURITY_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",

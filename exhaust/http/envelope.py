@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from json import JSONDecodeError
@@ -20,19 +19,12 @@ from schemas.bodies import Body
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from schemas.operations import Operation
+
 B = TypeVar("B", bound=Body)
 
 MAX_BODY_BYTES: Final = 64 * 1024
-CALLER_HEADER: Final = "X-Exhaust-User"  # internal calls name the authenticated caller by user id
 JSON_TYPES: Final = frozenset({"application/json", ""})  # "" is a caller who names no type
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """What an answer says of the operation that it answers: the documented `id` and `ver`."""
-
-    id: str
-    ver: str
 
 
 class Params(BaseModel):

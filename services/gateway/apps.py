@@ -9,12 +9,11 @@ from aiohttp import web
 
 from exhaust.http.endpoint import HttpMetrics, edge_app, endpoint, service_token_check
 from exhaust.http.health import health_routes, metrics_route
-from exhaust.http.status_reads import UpdateBody
 from schemas.bodies import EmptyBody, KeyBody
+from schemas.operations import LIST, LIST_PATH, STATUS, STATUS_PATH, UPDATE, UPDATE_PATH, UpdateBody
 from services.gateway.handlers.docs import docs_routes, listener_part, load_document
 from services.gateway.handlers.download import DOWNLOAD_V1, DownloadBody
 from services.gateway.handlers.register import REGISTER, RegisterBody
-from services.gateway.handlers.status import LIST, STATUS, UPDATE
 from services.gateway.handlers.submit import SUBMIT, SubmitBody
 
 if TYPE_CHECKING:
@@ -63,10 +62,8 @@ def public_app(
         [
             *health_routes(health),
             web.post("/v1/client", endpoint(REGISTER, RegisterBody, operations.registration.register, metrics)),
-            web.post(
-                "/v2/datasets/requests/status/{requestid}", endpoint(STATUS, KeyBody, status_service.status, metrics)
-            ),
-            web.post("/v2/datasets/requests/{partnerid}", endpoint(LIST, KeyBody, status_service.page, metrics)),
+            web.post(STATUS_PATH, endpoint(STATUS, KeyBody, status_service.status, metrics)),
+            web.post(LIST_PATH, endpoint(LIST, KeyBody, status_service.page, metrics)),
             *(web.post(f"/v2/datasets{path}", submit) for path in RESOURCE_PATHS),
             *(web.post(f"/v1/datasets{path}", download_v1) for path in RESOURCE_PATHS),
             *(web.get(f"/v1/datasets{path}", get_v1) for path in RESOURCE_PATHS),  # and HEAD
@@ -88,7 +85,7 @@ def internal_app(health: Health, operations: Operations, token: SecretStr, metri
             *health_routes(health),
             metrics_route(health),
             *operations.administration.routes(metrics),
-            web.post("/v2/datasets/requests/update/{requestid}", update),
+            web.post(UPDATE_PATH, update),
         ]
     )
     return app

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from exhaust.errors import ExhaustError
-from exhaust.http.status_reads import MOST_READS, StatusRead
+from schemas.operations import MAX_READS, StatusRead
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -33,7 +33,7 @@ class StatusReads:
         """Prepare.
 
         Args:
-            ask: makes one call for at most MOST_READS reads, within a deadline of its own; a result or an error for
+            ask: makes one call for at most MAX_READS reads, within a deadline of its own; a result or an error for
                 each, in their order.
         """
         self._ask = ask
@@ -47,7 +47,7 @@ class StatusReads:
             ExhaustError: why there is none.
         """
         batch = self._gathering
-        if batch is None or len(batch.reads) == MOST_READS:
+        if batch is None or len(batch.reads) == MAX_READS:
             reads: list[StatusRead] = []
             batch = self._gathering = _Batch(reads, asyncio.create_task(self._call(reads)))
         place = len(batch.reads)

@@ -10,7 +10,6 @@ from exhaust.domain.catalogue import load_catalogue
 from exhaust.http.endpoint import HttpMetrics, edge_app, endpoint, service_token_check
 from exhaust.http.health import health_routes, metrics_route
 from exhaust.http.listener import listening
-from exhaust.http.status_reads import STATUSES_PATH, StatusesBody, UpdateBody
 from exhaust.kafka.consumer import Consumption, count_partitions
 from exhaust.kafka.producer import open_producer
 from exhaust.logs import configure_logging
@@ -21,6 +20,18 @@ from exhaust.process.run import run_process, run_until_stopped
 from exhaust.s3.store import open_objects
 from schemas.bodies import EmptyBody
 from schemas.events import TOPIC_COMPLETIONS
+from schemas.operations import (
+    LIST,
+    LIST_PATH,
+    STATUS,
+    STATUS_PATH,
+    STATUSES,
+    STATUSES_PATH,
+    UPDATE,
+    UPDATE_PATH,
+    StatusesBody,
+    UpdateBody,
+)
 from services.status.answers import Answers
 from services.status.changes import Changes
 from services.status.completions import CompletionConsumer
@@ -28,8 +39,8 @@ from services.status.reaper import Reaper
 from services.status.request_states import RequestStates
 from services.status.request_views import RequestViews
 from services.status.settings import StatusSettings
-from services.status.status_calls import LIST, STATUS, STATUSES, StatusCalls
-from services.status.update_calls import UPDATE, UpdateCalls
+from services.status.status_calls import StatusCalls
+from services.status.update_calls import UpdateCalls
 
 CONCURRENCY = 16
 
@@ -42,10 +53,10 @@ def internal_app(health: Health, settings: StatusSettings, calls: StatusCalls, u
         [
             *health_routes(health),
             metrics_route(health),
-            web.post("/v2/datasets/requests/status/{requestid}", endpoint(STATUS, EmptyBody, calls.status, metrics)),
+            web.post(STATUS_PATH, endpoint(STATUS, EmptyBody, calls.status, metrics)),
             web.post(STATUSES_PATH, endpoint(STATUSES, StatusesBody, calls.statuses, metrics)),
-            web.post("/v2/datasets/requests/update/{requestid}", endpoint(UPDATE, UpdateBody, updates.update, metrics)),
-            web.post("/v2/datasets/requests/{partnerid}", endpoint(LIST, EmptyBody, calls.page, metrics)),
+            web.post(UPDATE_PATH, endpoint(UPDATE, UpdateBody, updates.update, metrics)),
+            web.post(LIST_PATH, endpoint(LIST, EmptyBody, calls.page, metrics)),
         ]
     )
     return app

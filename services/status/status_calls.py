@@ -12,30 +12,25 @@ from uuid import UUID
 from exhaust.domain.requests import parse_request_id, unknown_request
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http.endpoint import Answer
-from exhaust.http.envelope import CALLER_HEADER, Operation, required
-from exhaust.http.status_reads import StatusRead
+from exhaust.http.envelope import required
 from exhaust.postgres.grants import Wanted
+from schemas.operations import MAX_WAIT, USER_HEADER, StatusRead, parse_user_id
 from services.status.request_views import BEFORE_ALL, Place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from exhaust.http.endpoint import Call
-    from exhaust.http.status_reads import StatusesBody
     from exhaust.postgres.grants import GrantStore, Rights
     from schemas.bodies import Body, EmptyBody
+    from schemas.operations import ReadAnswer, ReadFailure, StatusesBody
     from services.status.answers import Answers
     from services.status.changes import Changes
     from services.status.request_views import RequestView, RequestViews
 
-STATUS: Final = Operation("ekstep.data_exhaust_dataset_request_status_service", "2.0")
-STATUSES: Final = Operation("ekstep.data_exhaust_dataset_request_statuses_service", "2.0")
-LIST: Final = Operation("ekstep.data_exhaust_dataset_requests_service", "2.0")
-MAX_WAIT_S: Final = 30
 MAX_LIMIT: Final = 100
 DEFAULT_LIMIT: Final = 50
 LOOK_AGAIN_S: Final = 1.0  # another replica may have taken the news in
-_USER_ID: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 class StatusCalls:
@@ -51,7 +46,7 @@ class StatusCalls:
         """One request. With `?wait=30` the answer comes when it has ended, or after so many seconds."""
         user_id = _caller(call)
         request_id = parse_request_id(call.path("requestid"))
-        deadline = time.monotonic() + _number(call, "wait", default=0, least=0, most=MAX_WAIT_S)
+        deadline = time.monotonic() + _number(call, "wait", default=0, least=0, most=int(MAX_WAIT.total_seconds()))
         while True:
             (view,) = await self._look([StatusRead(user_id, request_id)])
             if isinstance(view, ExhaustError):
@@ -64,13 +59,13 @@ class StatusCalls:
 
     async def statuses(self, call: Call[StatusesBody]) -> Answer:
         """Several requests as they stand, each for its own reader: a result or an error each, in the order asked."""
-        reads = call.body.wanted()
+        reads = call.body.status_reads()
         views = await self._look(reads)
         pairs = zip(reads, views, strict=True)
         await self._note_links([(read.user_id, view) for read, view in pairs if not isinstance(view, ExhaustError)])
         return Answer({"answers": [await self._answer(view) for view in views]})
 
-    async def _answer(self, view: RequestView | ExhaustError) -> dict[str, object]:
+    async def _answer(self, view: RequestView | ExhaustError) -> ReadAnswer | ReadFailure:
         if isinstance(view, ExhaustError):
             return {"err": view.code, "errmsg": view.message}
         return {"result": await self._answers.status(view)}
@@ -121,10 +116,10 @@ def _visible(user_id: int, view: RequestView | None, rights: Rights | None) -> R
 
 
 def _caller(call: Call[Body]) -> int:
-    caller = call.http.headers.get(CALLER_HEADER, "")
-    if not _USER_ID.fullmatch(caller):
-        raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, f"the header {CALLER_HEADER} must be a user id")
-    return int(caller)
+    user_id = parse_user_id(call.http.headers.get(USER_HEADER, ""))
+    if user_id is None:
+        raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, f"the header {USER_HEADER} must be a user id")
+    return user_id
 
 
 def _number(call: Call[Body], name: str, *, default: int, least: int, most: int) -> int:

@@ -9,7 +9,6 @@ from exhaust.domain.object_keys import request_prefix
 from exhaust.domain.requests import State, parse_request_id, unknown_request
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http.endpoint import Answer
-from exhaust.http.envelope import Operation
 from exhaust.s3.store import ObjectMissingError
 from services.status.request_states import RefusedCompletionError
 
@@ -17,12 +16,11 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from exhaust.http.endpoint import Call
-    from exhaust.http.status_reads import UpdateBody
     from exhaust.s3.store import Objects
+    from schemas.operations import UpdateBody
     from services.status.changes import Changes
     from services.status.request_states import RequestStates
 
-UPDATE: Final = Operation("ekstep.data_exhaust_dataset_request_update_service", "2.0")
 FAILED_ELSEWHERE: Final = {"code": ErrorCode.INTERNAL_ERROR, "message": "the job that aggregated it reported a failure"}
 
 

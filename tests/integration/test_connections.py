@@ -15,12 +15,12 @@ from prometheus_client import CollectorRegistry
 
 from exhaust.http.connections import ConnectionLimits, Connections
 from exhaust.http.endpoint import Answer, Call, Delivery, HttpMetrics, edge_app, endpoint
-from exhaust.http.envelope import Operation
 from exhaust.http.health import health_routes
 from exhaust.http.listener import listening
 from exhaust.http.server import MAX_HEAD_BYTES
 from exhaust.process.health import Health
 from schemas.bodies import EmptyBody
+from schemas.operations import Operation
 from tests.support.raw_http import GOOD_REQUEST, PATIENCE_S, RawReply, read_reply
 from tests.support.s3_proxy import closed_port
 

@@ -9,11 +9,11 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from exhaust.http.endpoint import SECURITY_HEADERS, Answer, Call, HttpMetrics, edge_app, endpoint
-from exhaust.http.envelope import Operation
 from exhaust.http.health import health_routes
 from exhaust.http.listener import listening
 from exhaust.process.health import Health
 from schemas.bodies import EmptyBody
+from schemas.operations import Operation
 from tests.support.raw_http import RawReply, exchange, read_reply
 from tests.support.s3_proxy import closed_port
 

@@ -4,8 +4,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from exhaust.http.envelope import CALLER_HEADER
 from exhaust.postgres.database import Database
+from schemas.operations import USER_HEADER
 from tests.integration.conftest import (
     PARTNER,
     RESOURCE,
@@ -65,7 +65,7 @@ def values(name: str, license_key: str) -> list[bytes]:
         "X-API-Key": license_key,
         "X-Channel-ID": PARTNER,
         "Authorization": f"Bearer {SERVICE_TOKEN}",
-        CALLER_HEADER: "1",
+        USER_HEADER: "1",
         "Range": "bytes=0-1",
         "Content-Encoding": "identity",
     }.get(name, "one")
@@ -101,7 +101,7 @@ async def test_a_header_sent_twice_is_named_and_refused(
     assert await written(database) == before
 
 
-@pytest.mark.parametrize("name", ["Host", "Content-Type", "Authorization", CALLER_HEADER])
+@pytest.mark.parametrize("name", ["Host", "Content-Type", "Authorization", USER_HEADER])
 @pytest.mark.parametrize("operation", INTERNAL)
 async def test_internal_operations_refuse_it_too(
     gateway: Gateway, database: Database, operation: str, name: str

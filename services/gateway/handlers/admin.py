@@ -15,11 +15,12 @@ from pydantic import Field
 from exhaust.domain.requests import parse_resource
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http.endpoint import Answer, endpoint
-from exhaust.http.envelope import Operation, required
+from exhaust.http.envelope import required
 from exhaust.postgres.audit import Action, AuditFilter, find_acts
 from exhaust.postgres.grants import Grant
 from exhaust.postgres.license_keys import OVERLAP, UnknownClientError
 from schemas.bodies import Body, KeyBody, OptionalNumber, ShortText
+from schemas.operations import Operation
 
 if TYPE_CHECKING:
     from exhaust.http.endpoint import BodyT, Call, Handler, HttpMetrics

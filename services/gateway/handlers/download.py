@@ -13,8 +13,8 @@ from exhaust.domain.object_keys import outer_archive_name
 from exhaust.domain.requests import DatasetRequest, Submitter, parse_resource
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http.endpoint import Delivery
-from exhaust.http.envelope import Operation
 from schemas.bodies import EmptyBody, KeyBody, ShortText
+from schemas.operations import Operation
 from services.gateway.archive_response import Download, is_known, send
 from telemetry.resource_ids import resource_id
 

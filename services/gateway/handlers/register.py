@@ -8,8 +8,9 @@ from pydantic import Field
 
 from exhaust.errors import ErrorCode
 from exhaust.http.endpoint import Answer
-from exhaust.http.envelope import Operation, required
+from exhaust.http.envelope import required
 from schemas.bodies import Body, ShortText
+from schemas.operations import Operation
 from services.gateway.registration import check_registration
 
 if TYPE_CHECKING:

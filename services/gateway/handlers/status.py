@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
 import aiohttp
@@ -15,8 +15,17 @@ from yarl import URL
 from exhaust.domain.requests import parse_request_id
 from exhaust.errors import ErrorCode, ExhaustError, unavailable
 from exhaust.http.endpoint import Answer
-from exhaust.http.envelope import CALLER_HEADER, Operation, required
-from exhaust.http.status_reads import STATUSES_PATH, UpdateBody, reads_body
+from exhaust.http.envelope import required
+from schemas.operations import (
+    LIST_PATH,
+    MAX_WAIT,
+    STATUS_PATH,
+    STATUSES_PATH,
+    UPDATE_PATH,
+    USER_HEADER,
+    statuses_request,
+    update_request,
+)
 from services.gateway.status_reads import StatusReads
 
 if TYPE_CHECKING:
@@ -25,18 +34,14 @@ if TYPE_CHECKING:
     from pydantic import HttpUrl, SecretStr
 
     from exhaust.http.endpoint import Call
-    from exhaust.http.status_reads import StatusRead
     from schemas.bodies import Body, KeyBody
+    from schemas.operations import ReadAnswer, ReadFailure, StatusesResult, StatusRead, UpdateBody
     from services.gateway.auth.access import Access
     from services.gateway.status_reads import Result
 
-STATUS: Final = Operation("ekstep.data_exhaust_dataset_request_status_service", "2.0")
-UPDATE: Final = Operation("ekstep.data_exhaust_dataset_request_update_service", "2.0")
-LIST: Final = Operation("ekstep.data_exhaust_dataset_requests_service", "2.0")
 PASSED_BACK: Final = ("Content-Type", "Retry-After")  # the rest is of the connection, or added to every answer
 PROMPT: Final = aiohttp.ClientTimeout(total=20, connect=5)
-# Longer than the longest wait that a caller may ask for.
-PATIENT: Final = aiohttp.ClientTimeout(total=40, connect=5)
+PATIENT: Final = aiohttp.ClientTimeout(total=MAX_WAIT.total_seconds() + 10, connect=5)
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +67,7 @@ class StatusService:
         client = await self._access.admit(call)
         request_id = parse_request_id(call.path("requestid"))
         if "wait" in call.http.query:
-            return await self._pass_on(call, client.user_id, f"/v2/datasets/requests/status/{request_id}")
+            return await self._pass_on(call, client.user_id, STATUS_PATH.format(requestid=request_id))
         return Answer(await self._reads.read(client.user_id, request_id))
 
     async def page(self, call: Call[KeyBody]) -> web.Response:
@@ -70,13 +75,12 @@ class StatusService:
         client = await self._access.admit(call)
         partner_id = required(call.path("partnerid"), ErrorCode.MISSING_PARTNERID, "partnerid")
         await self._access.authorize_partner(client, partner_id)
-        return await self._pass_on(call, client.user_id, f"/v2/datasets/requests/{quote(partner_id, safe='')}")
+        return await self._pass_on(call, client.user_id, LIST_PATH.format(partnerid=quote(partner_id, safe="")))
 
     async def update(self, call: Call[UpdateBody]) -> web.Response:
         """POST /v2/datasets/requests/update/{requestid}, of the internal listener; passed on and back as it is."""
         request_id = parse_request_id(call.path("requestid"))
-        body = {"status": call.body.status, "downloadurl": call.body.download_url}
-        return await self._pass_on(call, 0, f"/v2/datasets/requests/update/{request_id}", body)
+        return await self._pass_on(call, 0, UPDATE_PATH.format(requestid=request_id), update_request(call.body))
 
     async def _pass_on(
         self, call: Call[Body], user_id: int, path: str, request: Mapping[str, object] | None = None
@@ -87,18 +91,19 @@ class StatusService:
         headers = {
             "traceparent": call.traceparent,
             "Accept": call.http.headers.get("Accept", "*/*"),
-            CALLER_HEADER: str(user_id),
+            USER_HEADER: str(user_id),
         }
         reply = await self._post(url, body, headers, PATIENT)
         return web.Response(body=reply.body, status=reply.status, headers=reply.headers)
 
     async def _ask(self, reads: Sequence[StatusRead]) -> list[Result]:
         url = URL(f"{self._url}{STATUSES_PATH}")
-        reply = await self._post(url, orjson.dumps(reads_body(reads)), {}, PROMPT)
+        reply = await self._post(url, orjson.dumps({"request": statuses_request(reads)}), {}, PROMPT)
         if reply.status != HTTPStatus.OK:
             log.warning("status_service.refused", status=reply.status)
             raise unavailable("the status service")
-        return [_result(answer) for answer in orjson.loads(reply.body)["result"]["answers"]]
+        result: StatusesResult = orjson.loads(reply.body)["result"]
+        return [_result(answer) for answer in result["answers"]]
 
     async def _post(self, url: URL, body: bytes, headers: Mapping[str, str], within: aiohttp.ClientTimeout) -> _Reply:
         known = {"Authorization": f"Bearer {self._token.get_secret_value()}", "Content-Type": "application/json"}
@@ -110,8 +115,7 @@ class StatusService:
             raise unavailable("the status service") from error
 
 
-def _result(answer: Mapping[str, Any]) -> Result:
+def _result(answer: ReadAnswer | ReadFailure) -> Result:
     if "err" in answer:
         return ExhaustError(ErrorCode(answer["err"]), answer["errmsg"])
-    result: Mapping[str, Any] = answer["result"]
-    return result
+    return answer["result"]

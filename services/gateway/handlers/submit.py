@@ -11,8 +11,9 @@ from exhaust.domain.days import requested_days, today_in
 from exhaust.domain.requests import DatasetRequest, Submitter, parse_resource, parse_tags
 from exhaust.errors import ErrorCode
 from exhaust.http.endpoint import RETRY_AFTER_S, Answer
-from exhaust.http.envelope import Operation, required
+from exhaust.http.envelope import required
 from schemas.bodies import KeyBody, ShortText
+from schemas.operations import STATUS_PATH, Operation
 from services.gateway.idempotency import key_from
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Submission:
             {"requestid": str(request_id)},
             status=202,
             headers={
-                "Location": f"/v2/datasets/requests/status/{request_id}",
+                "Location": STATUS_PATH.format(requestid=request_id),
                 "Retry-After": str(RETRY_AFTER_S),
             },
         )

@@ -14,7 +14,6 @@ from yarl import URL
 
 from exhaust.domain.catalogue import load_catalogue
 from exhaust.domain.object_keys import outer_archive_key
-from exhaust.http.envelope import CALLER_HEADER
 from exhaust.http.listener import listening
 from exhaust.postgres.database import Database
 from exhaust.postgres.grants import GrantStore
@@ -22,6 +21,7 @@ from exhaust.process.health import Health
 from exhaust.s3.store import Objects
 from exhaust.settings import RawObjectSettings
 from schemas.events import Completed, FinishedArchive
+from schemas.operations import USER_HEADER
 from services.status.__main__ import internal_app
 from services.status.answers import Answers
 from services.status.changes import Changes
@@ -59,7 +59,7 @@ def path_of(request_id: UUID | str) -> str:
 
 
 def headers(caller: int | str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {TOKEN}", CALLER_HEADER: str(caller)}
+    return {"Authorization": f"Bearer {TOKEN}", USER_HEADER: str(caller)}
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from exhaust.http.envelope import CALLER_HEADER
 from exhaust.postgres.database import Database
+from schemas.operations import USER_HEADER
 from services.status.request_states import RequestStates
 from telemetry.resource_ids import resource_id
 from tests.integration.conftest import RESOURCE, Filing, Reply, assert_refused, envelope
@@ -22,7 +22,7 @@ PARTNER_ONLY = "org.example.another"  # requests for it are about RESOURCE, whic
 async def test_a_call_without_the_service_token_is_refused(
     status: Status, request_id: UUID, caller: int, authorization: str | None
 ) -> None:
-    given = {CALLER_HEADER: str(caller)} | ({} if authorization is None else {"Authorization": authorization})
+    given = {USER_HEADER: str(caller)} | ({} if authorization is None else {"Authorization": authorization})
     for path in (path_of(request_id), f"/%76%32{path_of(request_id)[3:]}", "/v2/nothing", "/v1/nothing"):
         assert_refused(await status.call(path, envelope({}), headers=given), 401, "LOGIN_FAILED", ver="1.0")
 

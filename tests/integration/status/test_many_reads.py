@@ -5,10 +5,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from exhaust.http.status_reads import MOST_READS, STATUSES_PATH
 from exhaust.postgres.audit import Action, AuditFilter, find_acts
 from exhaust.postgres.database import Database
 from schemas.events import Progress
+from schemas.operations import MAX_READS, STATUSES_PATH
 from services.status.request_states import RequestStates
 from tests.integration.conftest import RESOURCE, Filing, assert_refused, envelope
 from tests.integration.status.conftest import DAYS, Status, grant, headers
@@ -65,7 +65,7 @@ READ: dict[str, object] = {"userid": 1, "requestid": str(UUID(int=1))}
     [
         (None, "request/reads"),
         ([], "request/reads"),
-        ([READ] * (MOST_READS + 1), "request/reads"),
+        ([READ] * (MAX_READS + 1), "request/reads"),
         ([READ, {**READ, "userid": "1"}], "request/reads/1/userid"),
         ([{**READ, "userid": -1}], "request/reads/0/userid"),
         ([{**READ, "userid": 2**63}], "request/reads/0/userid"),

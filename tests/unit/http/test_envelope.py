@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http.envelope import (
-    Operation,
     decode_body,
     envelope_of,
     failure,
@@ -16,6 +15,7 @@ from exhaust.http.envelope import (
     success,
 )
 from schemas.bodies import Body, KeyBody, OptionalNumber, ShortText, WholeNumber
+from schemas.operations import Operation
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-1000, 1000) | st.text(max_size=5),

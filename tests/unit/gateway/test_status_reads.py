@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from exhaust.errors import ErrorCode, ExhaustError, unavailable
-from exhaust.http.status_reads import MOST_READS, StatusRead
+from schemas.operations import MAX_READS, StatusRead
 from services.gateway.status_reads import MOST_CALLS, Result, StatusReads
 
 LIMIT_S = 10
@@ -51,12 +51,12 @@ async def test_a_read_goes_at_once_and_those_that_come_meanwhile_go_together() -
     service = Service()
     reads = StatusReads(service.answer)
     tasks = await busy(service, reads)
-    tasks += sent(reads, *range(100, 100 + MOST_READS + 5))
+    tasks += sent(reads, *range(100, 100 + MAX_READS + 5))
     service.allowed.set()
     async with asyncio.timeout(LIMIT_S):
         results = await asyncio.gather(*tasks)
-    assert [len(call) for call in service.calls] == [*[1] * MOST_CALLS, MOST_READS, 5]
-    assert [result["user"] for result in results] == [*range(1, MOST_CALLS + 1), *range(100, 100 + MOST_READS + 5)]
+    assert [len(call) for call in service.calls] == [*[1] * MOST_CALLS, MAX_READS, 5]
+    assert [result["user"] for result in results] == [*range(1, MOST_CALLS + 1), *range(100, 100 + MAX_READS + 5)]
 
 
 async def test_each_read_has_its_own_answer_or_error() -> None:

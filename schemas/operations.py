@@ -1,0 +1,111 @@
+"""The internal calls from the gateway to the status service: ids, paths and bodies, and the header that names the user.
+
+Both sides take them from here. The ids of public operations stand beside their handlers.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, TypedDict, final
+from uuid import UUID
+
+from pydantic import Field
+
+from schemas.bodies import Body, ShortText, WholeNumber
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """The documented `id` and `ver` of an operation, which its answers show."""
+
+    id: str
+    ver: str
+
+
+STATUS: Final = Operation("ekstep.data_exhaust_dataset_request_status_service", "2.0")
+STATUSES: Final = Operation("ekstep.data_exhaust_dataset_request_statuses_service", "2.0")
+LIST: Final = Operation("ekstep.data_exhaust_dataset_requests_service", "2.0")
+UPDATE: Final = Operation("ekstep.data_exhaust_dataset_request_update_service", "2.0")
+
+STATUS_PATH: Final = "/v2/datasets/requests/status/{requestid}"
+STATUSES_PATH: Final = "/v2/statuses"
+LIST_PATH: Final = "/v2/datasets/requests/{partnerid}"
+UPDATE_PATH: Final = "/v2/datasets/requests/update/{requestid}"
+
+USER_HEADER: Final = "X-Exhaust-User"  # the id of the user that the gateway has authenticated
+MAX_READS: Final = 100
+MAX_WAIT: Final = timedelta(seconds=30)  # of `?wait=` in a status call
+
+# uuid.UUID takes more than this: braces, a prefix, no hyphens.
+REQUEST_ID: Final = "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+_USER_ID: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
+
+
+class StatusRead(NamedTuple):
+    """A user who reads the status of a request."""
+
+    user_id: int
+    request_id: UUID
+
+
+class _Read(Body):
+    userid: Annotated[WholeNumber, Field(ge=0, lt=2**63)]
+    requestid: Annotated[str, Field(pattern=f"^{REQUEST_ID}$")]
+
+
+class StatusesBody(Body):
+    """The `request` part of a call that reads several statuses at once."""
+
+    reads: Annotated[list[_Read], Field(min_length=1, max_length=MAX_READS)]
+
+    def status_reads(self) -> list[StatusRead]:
+        """Return the reads, in their order."""
+        return [StatusRead(read.userid, UUID(read.requestid)) for read in self.reads]
+
+
+class UpdateBody(Body):
+    """The `request` part of an update by a job that aggregates elsewhere."""
+
+    status: ShortText = None
+    download_url: str | None = Field(None, validation_alias="downloadurl", max_length=4096)
+
+
+@final
+class ReadAnswer(TypedDict):
+    """The status of a request."""
+
+    result: Mapping[str, object]
+
+
+@final
+class ReadFailure(TypedDict):
+    """The reason why a user gets no status: a code and a text for the caller."""
+
+    err: str
+    errmsg: str
+
+
+class StatusesResult(TypedDict):
+    """The `result` of a call that reads several statuses: an answer or a failure for each, in the order asked."""
+
+    answers: list[ReadAnswer | ReadFailure]
+
+
+def statuses_request(reads: Sequence[StatusRead]) -> dict[str, object]:
+    """Build the `request` part that StatusesBody reads, of at most MAX_READS reads."""
+    return {"reads": [{"userid": user_id, "requestid": str(request_id)} for user_id, request_id in reads]}
+
+
+def update_request(body: UpdateBody) -> dict[str, object]:
+    """Build the `request` part that UpdateBody reads."""
+    return {"status": body.status, "downloadurl": body.download_url}
+
+
+def parse_user_id(header: str) -> int | None:
+    """Read the value of USER_HEADER; None when it is no user id."""
+    return int(header) if _USER_ID.fullmatch(header) else None
