@@ -5,7 +5,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from exhaust.errors import ErrorCode, ExhaustError, token_refused
-from services.gateway.auth.tokens.verifier import Caller, TokenVerifier, open_token_verifier
+from exhaust.postgres.token_subjects import TokenSubject
+from services.gateway.auth.tokens.verifier import TokenVerifier, open_token_verifier
 from tests.integration.gateway_tokens import claim_attacks, header_attacks, shape_attacks, signature_attacks
 from tests.integration.gateway_tokens.attack import Attack
 from tests.integration.gateway_tokens.forge import ALGORITHMS, SUBJECT, World, issuer_name
@@ -73,7 +74,7 @@ def test_there_are_many_attacks_and_each_is_another_token(world: World) -> None:
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 async def test_the_token_that_attacks_start_from_is_good(algorithm: str, world: World, verifier: TokenVerifier) -> None:
-    assert await verifier.verify(world.good(algorithm)) == Caller(issuer_name(algorithm), SUBJECT)
+    assert await verifier.verify(world.good(algorithm)) == TokenSubject(issuer_name(algorithm), SUBJECT)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

@@ -3,17 +3,18 @@ from datetime import timedelta
 
 import pytest
 
-from services.gateway.auth.tokens.verifier import Caller, TokenVerifier
+from exhaust.postgres.token_subjects import TokenSubject
+from services.gateway.auth.tokens.verifier import TokenVerifier
 from tests.integration.gateway_tokens.forge import ALGORITHMS, SUBJECT, World, good_claims, issuer_name, token, without
 
-CALLER = Caller(issuer_name("EdDSA"), SUBJECT)
+CALLER = TokenSubject(issuer_name("EdDSA"), SUBJECT)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 async def test_a_good_token_of_each_algorithm_names_its_bearer(
     algorithm: str, world: World, verifier: TokenVerifier
 ) -> None:
-    assert await verifier.verify(world.good(algorithm)) == Caller(issuer_name(algorithm), SUBJECT)
+    assert await verifier.verify(world.good(algorithm)) == TokenSubject(issuer_name(algorithm), SUBJECT)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +38,7 @@ async def test_what_may_differ_in_claims(claims: dict[str, object], world: World
     claimed = {
         name: now + value.total_seconds() if isinstance(value, timedelta) else value for name, value in claims.items()
     }
-    assert await verifier.verify(world.claiming(**claimed)) == Caller(
+    assert await verifier.verify(world.claiming(**claimed)) == TokenSubject(
         issuer_name("EdDSA"), str(claims.get("sub", SUBJECT))
     )
 
@@ -58,4 +59,4 @@ async def test_a_key_that_has_no_id_serves_whatever_id_a_token_names(
     algorithm: str, world: World, verifier: TokenVerifier
 ) -> None:
     named = world.headed(algorithm, kid="../../dev/null")
-    assert await verifier.verify(named) == Caller(issuer_name(algorithm), SUBJECT)
+    assert await verifier.verify(named) == TokenSubject(issuer_name(algorithm), SUBJECT)

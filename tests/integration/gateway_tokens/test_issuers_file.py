@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from yarl import URL
 
-from services.gateway.auth.tokens.issuers import Issuer, TokenIssuersError, load_issuers
-from services.gateway.auth.tokens.key_sources import FixedKey, JwksAddress, JwksFile
+from services.gateway.auth.tokens.issuers import Issuer, IssuersFileError, load_issuers
+from services.gateway.auth.tokens.key_sources import JwksFile, RemoteJwks, StaticKey
 from tests.integration.gateway_tokens.forge import SECRET_NAME, Signer, World, entry, issuer_name, jwks
 
 WEAK_RSA_BITS = 1024
@@ -49,14 +49,14 @@ def loaded(path: Path, environ: Mapping[str, str]) -> tuple[Issuer, ...]:
 
 def test_each_entry_becomes_an_issuer_with_its_keys(world: World, folder: Path) -> None:
     issuers = {issuer.name: issuer for issuer in loaded(folder / "issuers.toml", world.environ)}
-    keys = {name: issuers[issuer_name(name)].keys for name in ("RS256", "ES256", "EdDSA", "HS256")}
+    keys = {name: issuers[issuer_name(name)].key_source for name in ("RS256", "ES256", "EdDSA", "HS256")}
     for algorithm, file in (("RS256", "rsa.json"), ("EdDSA", "ed.json")):
         source = keys[algorithm]
         assert isinstance(source, JwksFile)
         assert source.path == folder / file
     for algorithm in ("ES256", "HS256"):
         source = keys[algorithm]
-        assert isinstance(source, FixedKey)
+        assert isinstance(source, StaticKey)
         assert source.key.algorithm == algorithm
     issuer = issuers[issuer_name("RS256")]
     assert issuer.algorithms == {"RS256"}
@@ -66,7 +66,7 @@ def test_each_entry_becomes_an_issuer_with_its_keys(world: World, folder: Path) 
 def test_a_secret_does_not_show(world: World, folder: Path) -> None:
     secret = world.environ[SECRET_NAME]
     issuers = loaded(folder / "issuers.toml", world.environ)
-    assert secret not in repr([issuers, *(vars(issuer.keys) for issuer in issuers)])
+    assert secret not in repr([issuers, *(vars(issuer.key_source) for issuer in issuers)])
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_a_secret_does_not_show(world: World, folder: Path) -> None:
 )
 def test_an_address_is_https_or_on_this_machine(address: str, tmp_path: Path) -> None:
     (issuer,) = written(tmp_path, entry("RS256", f'jwks_url = "{address}"'))
-    assert isinstance(issuer.keys, JwksAddress)
-    assert issuer.keys.url == URL(address)
+    assert isinstance(issuer.key_source, RemoteJwks)
+    assert issuer.key_source.url == URL(address)
 
 
 def written(folder: Path, text: str) -> tuple[Issuer, ...]:
@@ -152,7 +152,7 @@ def changed(algorithm: str, source: str, old: str, new: str) -> str:
     ],
 )
 def test_a_wrong_file_is_refused_with_its_reason(text: str, complaint: str, folder: Path) -> None:
-    with pytest.raises(TokenIssuersError, match=complaint) as refused:
+    with pytest.raises(IssuersFileError, match=complaint) as refused:
         written(folder, text)
     assert str(folder / "my.toml") in str(refused.value)
     assert not {SECRET, "s" * 31, "me:word"} & set(str(refused.value).split())
@@ -161,10 +161,10 @@ def test_a_wrong_file_is_refused_with_its_reason(text: str, complaint: str, fold
 @pytest.mark.parametrize("name", ["rsa.pem", "rsa.json", "ed.pem"])
 def test_a_public_key_is_no_secret(name: str, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "my.toml").write_text(entry("HS256", f'secret_env = "{SECRET_NAME}"'))
-    with pytest.raises(TokenIssuersError, match="a key of another kind, not a secret"):
+    with pytest.raises(IssuersFileError, match="a key of another kind, not a secret"):
         loaded(tmp_path / "my.toml", {SECRET_NAME: (folder / name).read_text()})
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TokenIssuersError, match=r"EXHAUST_TOKEN_ISSUERS names .*nowhere\.toml, which cannot be read"):
+    with pytest.raises(IssuersFileError, match=r"EXHAUST_TOKEN_ISSUERS names .*nowhere\.toml, which cannot be read"):
         loaded(tmp_path / "nowhere.toml", {})

@@ -7,7 +7,8 @@ from typer.testing import CliRunner
 
 from admin.test_issuer import Algorithm, IssuerFolderError, app, make_issuer, mint_token, open_issuer
 from exhaust.errors import ExhaustError
-from services.gateway.auth.tokens.verifier import Caller, open_token_verifier
+from exhaust.postgres.token_subjects import TokenSubject
+from services.gateway.auth.tokens.verifier import open_token_verifier
 
 
 @pytest.mark.parametrize("algorithm", list(Algorithm))
@@ -15,7 +16,7 @@ async def test_a_minted_token_is_accepted_with_the_written_file(algorithm: Algor
     made = make_issuer(tmp_path / "issuer", algorithm, issuer='https://"quoted".test', audience="me \\ you")
     assert open_issuer(made.folder) == made
     async with open_token_verifier(made.issuers_file, environ=made.environment) as verifier:
-        assert await verifier.verify(mint_token(made, "ünal")) == Caller(made.issuer, "ünal")
+        assert await verifier.verify(mint_token(made, "ünal")) == TokenSubject(made.issuer, "ünal")
         with pytest.raises(ExhaustError):
             await verifier.verify(mint_token(made, "ünal", timedelta(hours=2)))
 

@@ -8,7 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from exhaust.errors import ExhaustError
-from services.gateway.auth.tokens.verifier import Caller, TokenVerifier
+from exhaust.postgres.token_subjects import TokenSubject
+from services.gateway.auth.tokens.verifier import TokenVerifier
 from tests.integration.gateway_tokens.forge import ALGORITHMS, World, good_claims, issuer_name, token, without
 
 
@@ -24,7 +25,7 @@ async def test_the_bearer_is_the_one_whom_the_library_reads(
     algorithm: str, world: World, verifier: TokenVerifier, library_reads: Callable[[str], None]
 ) -> None:
     library_reads(world.claiming(algorithm, sub="somebody else"))
-    assert await verifier.verify(world.good(algorithm)) == Caller(issuer_name(algorithm), "somebody else")
+    assert await verifier.verify(world.good(algorithm)) == TokenSubject(issuer_name(algorithm), "somebody else")
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""Signed tokens (JWT) of trusted issuers, and who their bearers are."""
+"""Verification of signed tokens (JWT) of the issuers that an operator trusts."""

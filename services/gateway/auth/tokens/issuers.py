@@ -1,4 +1,4 @@
-"""The issuers whose tokens are accepted, read from a TOML file and checked once, at start."""
+"""The issuers file: a TOML file that names the trusted issuers. The gateway reads and checks it once, at start."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from yarl import URL
 
 from exhaust.errors import ConfigurationError
 from exhaust.violations import violations_text
-from services.gateway.auth.tokens.key_sources import FixedKey, JwksAddress, JwksFile, KeySource
+from services.gateway.auth.tokens.key_sources import JwksFile, KeySource, RemoteJwks, StaticKey
 from services.gateway.auth.tokens.keys import (
     UnusableKeyError,
     VerificationKey,
     parse_jwks,
-    pem_key,
+    parse_pem_key,
+    parse_secret,
     read_key_file,
-    secret_key,
 )
-from services.gateway.auth.tokens.unverified import MAX_NAME_LENGTH
+from services.gateway.auth.tokens.parser import MAX_NAME_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,29 +31,28 @@ if TYPE_CHECKING:
 
 MAX_LIFETIME: Final = timedelta(days=1)
 MAX_LEEWAY: Final = timedelta(minutes=5)
-_SOURCES: Final = ("jwks_file", "jwks_url", "pem_file", "secret_env")
+_SOURCE_FIELDS: Final = ("jwks_file", "jwks_url", "pem_file", "secret_env")
 
 
-class TokenIssuersError(ConfigurationError):
-    """The file of issuers cannot be used; the message says what, where and what to do, and shows no secret."""
+class IssuersFileError(ConfigurationError):
+    """The issuers file cannot be used. The message says what is wrong, where, and what to do, and shows no secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """An issuer, and which of its tokens are good.
+    """A trusted issuer, with the conditions for its tokens.
 
     Attributes:
-        name: exactly the `iss` of its tokens.
-        audience: exactly the `aud` of its tokens.
-        keys: where the keys of its tokens come from.
-        max_lifetime: from `iat` to `exp`.
-        leeway: how far its clock and ours may be apart.
+        name: the exact `iss` of its tokens.
+        audience: the exact `aud` of its tokens.
+        max_lifetime: the longest time from `iat` to `exp`.
+        leeway: the largest difference between its clock and ours.
     """
 
     name: str
     audience: str
     algorithms: frozenset[str]
-    keys: KeySource
+    key_source: KeySource
     max_lifetime: timedelta
     leeway: timedelta
 
@@ -71,7 +70,7 @@ class _Entry(BaseModel):
     jwks_url: _Text | None = None
     pem_file: _Text | None = None
     secret_env: _Text | None = None
-    # Seconds, as in the tokens themselves.
+    # In seconds, as the dates of a token.
     max_lifetime: Annotated[int, Field(ge=1, le=MAX_LIFETIME.total_seconds())] = 3600
     leeway: Annotated[int, Field(ge=0, le=MAX_LEEWAY.total_seconds())] = 30
 
@@ -83,51 +82,66 @@ class _IssuersFile(BaseModel):
 
 
 def load_issuers(path: Path, environ: Mapping[str, str], clock: Callable[[], float]) -> tuple[Issuer, ...]:
-    """Read and check the file of issuers. Keys in files are read, addresses are not called.
+    """Read the issuers file and the key files that it names, and check both. This fetches nothing from a URL.
 
     Args:
-        path: the TOML file: a table `[[issuer]]` for each. Paths in it are relative to its folder.
-        environ: where the secrets of HS256 issuers are.
-        clock: seconds, never going back; decides the age of fetched keys.
+        path: the TOML file, with one table `[[issuer]]` for each issuer. Paths in it are relative to its folder.
+        environ: the environment variables that hold the secrets of HS256 issuers.
+        clock: seconds, never going back; measures the age of cached keys.
 
     Raises:
-        TokenIssuersError: the file, an entry or a key cannot be used.
+        IssuersFileError: the file, an entry or a key cannot be used.
     """
     try:
         file = _IssuersFile.model_validate(tomllib.loads(path.read_text()))
     except OSError as error:
-        raise TokenIssuersError(
-            f"EXHAUST_TOKEN_ISSUERS names {path}, which cannot be read: {error.strerror}"
-        ) from error
+        raise IssuersFileError(f"EXHAUST_TOKEN_ISSUERS names {path}, which cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        raise TokenIssuersError(f"{path} does not describe issuers: {violations_text(error)}") from None
+        raise IssuersFileError(f"{path} does not describe issuers: {violations_text(error)}") from None
     except ValueError as error:
-        raise TokenIssuersError(f"{path} is not TOML: {error}") from error
+        raise IssuersFileError(f"{path} is not TOML: {error}") from error
     name, times = Counter(entry.issuer for entry in file.issuer).most_common(1)[0]
     if times > 1:
-        raise TokenIssuersError(f"{path}: issuer {name!r} has {times} entries; make them one")
-    return tuple(_issuer(entry, path, environ, clock) for entry in file.issuer)
+        raise IssuersFileError(f"{path}: issuer {name!r} has {times} entries; make them one")
+    return tuple(_build_issuer(entry, path, environ, clock) for entry in file.issuer)
 
 
-def _issuer(entry: _Entry, path: Path, environ: Mapping[str, str], clock: Callable[[], float]) -> Issuer:
+def _build_issuer(entry: _Entry, path: Path, environ: Mapping[str, str], clock: Callable[[], float]) -> Issuer:
     try:
         return Issuer(
             name=entry.issuer,
             audience=entry.audience,
             algorithms=frozenset(entry.algorithms),
-            keys=_keys(entry, path.parent, environ, clock),
+            key_source=_build_key_source(entry, path.parent, environ, clock),
             max_lifetime=timedelta(seconds=entry.max_lifetime),
             leeway=timedelta(seconds=entry.leeway),
         )
     except UnusableKeyError as error:
-        raise TokenIssuersError(f"{path}: issuer {entry.issuer!r}: {error}") from error
+        raise IssuersFileError(f"{path}: issuer {entry.issuer!r}: {error}") from error
 
 
-def _source(entry: _Entry) -> str:
-    """Which key source it has. A public key must never serve as a secret (RFC 8725, 2.1), so the two never meet."""
-    given = [name for name in _SOURCES if getattr(entry, name) is not None]
+def _build_key_source(entry: _Entry, folder: Path, environ: Mapping[str, str], clock: Callable[[], float]) -> KeySource:
+    field = _source_field(entry)
+    value: str = getattr(entry, field)
+    if field == "jwks_url":
+        return RemoteJwks(_parse_jwks_url(value), clock)
+    try:
+        if field == "jwks_file":
+            _check_algorithms(parse_jwks(read_key_file(folder / value)).algorithms, entry)
+            return JwksFile(folder / value, clock)
+        key = _read_secret(value, environ) if field == "secret_env" else parse_pem_key(read_key_file(folder / value))
+        _check_algorithms(frozenset({key.algorithm}), entry)
+    except UnusableKeyError as error:
+        raise UnusableKeyError(f"{field} {value!r}: {error}") from error
+    return StaticKey(key)
+
+
+def _source_field(entry: _Entry) -> str:
+    """Return the name of the one field that says where the keys are."""
+    given = [name for name in _SOURCE_FIELDS if getattr(entry, name) is not None]
     if len(given) != 1:
-        raise UnusableKeyError(f"give exactly one of {', '.join(_SOURCES)}; it has {', '.join(given) or 'none'}")
+        raise UnusableKeyError(f"give exactly one of {', '.join(_SOURCE_FIELDS)}; it has {', '.join(given) or 'none'}")
+    # An issuer with both kinds of keys would accept a public key as a secret (RFC 8725, 2.1).
     if "HS256" in entry.algorithms and set(entry.algorithms) != {"HS256"}:
         raise UnusableKeyError("HS256 does not go together with other algorithms; make it an issuer of its own")
     if ("HS256" in entry.algorithms) != (given[0] == "secret_env"):
@@ -137,34 +151,18 @@ def _source(entry: _Entry) -> str:
     return given[0]
 
 
-def _keys(entry: _Entry, folder: Path, environ: Mapping[str, str], clock: Callable[[], float]) -> KeySource:
-    source = _source(entry)
-    place: str = getattr(entry, source)
-    if source == "jwks_url":
-        return JwksAddress(_address(place), clock)
-    try:
-        if source == "jwks_file":
-            _check_held(parse_jwks(read_key_file(folder / place)).algorithms, entry)
-            return JwksFile(folder / place, clock)
-        key = _secret(place, environ) if source == "secret_env" else pem_key(read_key_file(folder / place))
-        _check_held(frozenset({key.algorithm}), entry)
-    except UnusableKeyError as error:
-        raise UnusableKeyError(f"{source} {place!r}: {error}") from error
-    return FixedKey(key)
-
-
-def _secret(variable: str, environ: Mapping[str, str]) -> VerificationKey:
+def _read_secret(variable: str, environ: Mapping[str, str]) -> VerificationKey:
     if variable not in environ:
         raise UnusableKeyError("the variable is not set")
-    return secret_key(environ[variable].encode("utf-8", "surrogateescape"))
+    return parse_secret(environ[variable].encode("utf-8", "surrogateescape"))
 
 
-def _check_held(held: frozenset[str], entry: _Entry) -> None:
-    if not held & set(entry.algorithms):
-        raise UnusableKeyError(f"its keys verify {', '.join(sorted(held))}, not {', '.join(entry.algorithms)}")
+def _check_algorithms(of_keys: frozenset[str], entry: _Entry) -> None:
+    if not of_keys & set(entry.algorithms):
+        raise UnusableKeyError(f"its keys verify {', '.join(sorted(of_keys))}, not {', '.join(entry.algorithms)}")
 
 
-def _address(text: str) -> URL:
+def _parse_jwks_url(text: str) -> URL:
     try:
         url = URL(text)
     except ValueError:

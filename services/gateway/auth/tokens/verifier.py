@@ -1,11 +1,10 @@
-"""Tells who the bearer of a token is, or that it is no good: all bad tokens get the same answer."""
+"""The token verifier. It gives all bad tokens the same answer."""
 
 from __future__ import annotations
 
 import os
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -14,9 +13,10 @@ import structlog
 from pydantic import ValidationError
 
 from exhaust.errors import token_refused
+from exhaust.postgres.token_subjects import TokenSubject
 from services.gateway.auth.tokens.issuers import Issuer, load_issuers
-from services.gateway.auth.tokens.key_sources import JwksAddress
-from services.gateway.auth.tokens.unverified import BadTokenError, Claims, take_apart
+from services.gateway.auth.tokens.key_sources import RemoteJwks
+from services.gateway.auth.tokens.parser import BadTokenError, Claims, parse_token
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -33,55 +33,47 @@ _OPTIONS: Final[Options] = {
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """The bearer of a good token: the subject means nothing without its issuer."""
-
-    issuer: str
-    subject: str
-
-
 class TokenVerifier:
-    """Verifies the tokens of the issuers in the file."""
+    """A verifier of the tokens of trusted issuers."""
 
     def __init__(self, issuers: Iterable[Issuer]) -> None:
-        """Prepare; with no issuers, every token is refused."""
+        """Prepare. Without issuers it refuses every token."""
         self._issuers = {issuer.name: issuer for issuer in issuers}
 
-    async def verify(self, token: str) -> Caller:
-        """The bearer of a token.
+    async def verify(self, token: str) -> TokenSubject:
+        """Verify a token, and return its subject.
 
         Args:
-            token: what follows `Bearer ` in the Authorization header, as it came.
+            token: the text after `Bearer ` in the Authorization header, unchanged.
 
         Raises:
-            ExhaustError: token_refused, whatever is wrong; the reason is logged, without any value of the token.
+            ExhaustError: token_refused, whatever is wrong. The log gives the reason, without any value of the token.
         """
         try:
             return await self._verify(token)
         except BadTokenError as error:
             log.info("token.refused", reason=str(error))
         except ValidationError as error:
-            wrong = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            log.info("token.refused", reason=f"{wrong['loc'][0]}: {wrong['type']}")
+            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            log.info("token.refused", reason=f"{first['loc'][0]}: {first['type']}")
         except jwt.PyJWTError as error:
-            # Its message may quote the token; its kind is reason enough.
+            # The message may quote the token, so the log gives the type alone.
             log.info("token.refused", reason=type(error).__name__)
         raise token_refused()
 
-    async def _verify(self, text: str) -> Caller:
-        token = take_apart(text)
-        # The unverified issuer and key id only pick an entry and its key. From here on only verified claims count.
-        issuer = self._issuers.get(token.issuer)
+    async def _verify(self, token: str) -> TokenSubject:
+        # The unverified parts select the issuer's entry and its key. From then on only verified claims count.
+        unverified = parse_token(token)
+        issuer = self._issuers.get(unverified.issuer)
         if issuer is None:
             raise BadTokenError("unknown issuer")
-        if token.algorithm not in issuer.algorithms:
+        if unverified.algorithm not in issuer.algorithms:
             raise BadTokenError("algorithm not allowed for this issuer")
-        key = await issuer.keys.find(token.key_id, token.algorithm)
+        key = await issuer.key_source.find(unverified.key_id, unverified.algorithm)
         if key is None:
             raise BadTokenError("unknown key")
         verified = jwt.decode(
-            text,
+            token,
             key.material,
             algorithms=[key.algorithm],
             audience=issuer.audience,
@@ -91,7 +83,7 @@ class TokenVerifier:
         )
         claims = Claims.model_validate(verified)
         _check_lifetime(claims, issuer)
-        return Caller(claims.iss, claims.sub)
+        return TokenSubject(claims.iss, claims.sub)
 
 
 def _check_lifetime(claims: Claims, issuer: Issuer) -> None:
@@ -107,20 +99,20 @@ async def open_token_verifier(
     environ: Mapping[str, str] = os.environ,
     clock: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[TokenVerifier]:
-    """A verifier while the block runs. Addresses are called when the first token asks for them, not here.
+    """Open a verifier for the issuers of a file. It fetches no keys before a token needs them.
 
     Args:
-        path: the file of issuers; None refuses every token.
-        environ: where the secrets of HS256 issuers are.
-        clock: seconds, never going back; decides the age of fetched keys.
+        path: the issuers file; None refuses every token.
+        environ: the environment variables that hold the secrets of HS256 issuers.
+        clock: seconds, never going back; measures the age of cached keys.
 
     Raises:
-        TokenIssuersError: the file cannot be used.
+        IssuersFileError: the file, an entry or a key cannot be used.
     """
     issuers = () if path is None else load_issuers(path, environ, clock)
     try:
         yield TokenVerifier(issuers)
     finally:
         for issuer in issuers:
-            if isinstance(issuer.keys, JwksAddress):
-                await issuer.keys.close()
+            if isinstance(issuer.key_source, RemoteJwks):
+                await issuer.key_source.close()
