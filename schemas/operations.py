@@ -21,10 +21,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """The documented `id` and `ver` of an operation, which its answers show."""
+    """An operation by its documented `id` and `ver`, which its answers show.
+
+    Attributes:
+        name: what metrics and logs call it, where the documents give several operations one id.
+    """
 
     id: str
     ver: str
+    name: str = ""
+
+    @property
+    def label(self) -> str:
+        """The name in metrics and logs, different for each operation."""
+        return self.name or self.id
 
 
 STATUS: Final = Operation("ekstep.data_exhaust_dataset_request_status_service", "2.0")

@@ -171,16 +171,16 @@ class Endpoint(Generic[BodyT]):
         self._handle = handle
         self._needs_body = needs_body
         self._calls = metrics.calls
-        self._seconds = metrics.seconds.labels(operation.id)
+        self._seconds = metrics.seconds.labels(operation.label)
 
     async def respond(self, request: web.Request) -> web.StreamResponse:
         """Answer one call, and count it."""
         started = time.monotonic()
         traceparent = traceparent_from(request.headers.get("traceparent"))
         request[CALL_ID] = call_id = str(uuid4())
-        bind_trace(traceparent, call_id=call_id, operation=self.operation.id)
+        bind_trace(traceparent, call_id=call_id, operation=self.operation.label)
         response = await self._answer(request, traceparent)
-        self._calls.labels(self.operation.id, response.status).inc()
+        self._calls.labels(self.operation.label, response.status).inc()
         self._seconds.observe(time.monotonic() - started)
         return response
 

@@ -12,7 +12,7 @@ from exhaust.http.health import health_routes, metrics_route
 from schemas.bodies import EmptyBody, KeyBody
 from schemas.operations import LIST, LIST_PATH, STATUS, STATUS_PATH, UPDATE, UPDATE_PATH, UpdateBody
 from services.gateway.handlers.docs import docs_routes, listener_part, load_document
-from services.gateway.handlers.download import DOWNLOAD_V1, DownloadBody
+from services.gateway.handlers.download import DOWNLOAD_V1, DOWNLOAD_V3, DownloadBody
 from services.gateway.handlers.register import REGISTER, RegisterBody
 from services.gateway.handlers.submit import SUBMIT, SubmitBody
 
@@ -52,7 +52,7 @@ def public_app(
     submit = endpoint(SUBMIT, SubmitBody, operations.submission.submit, metrics)
     download_v1 = endpoint(DOWNLOAD_V1, DownloadBody, operations.downloads.v1, metrics)
     get_v1 = endpoint(DOWNLOAD_V1, DownloadBody, operations.downloads.v1_by_get, metrics, needs_body=False)
-    download_v3 = endpoint(DOWNLOAD_V1, EmptyBody, operations.downloads.v3, metrics, needs_body=False)
+    download_v3 = endpoint(DOWNLOAD_V3, EmptyBody, operations.downloads.v3, metrics, needs_body=False)
     status_service = operations.status_service
     app = edge_app()
     limits.install(app)

@@ -189,6 +189,23 @@ def test_requests_are_described_as_they_are_read(method: str, path: str, operati
         assert said == expected[name], name
 
 
+def test_examples_name_their_operation() -> None:
+    for method, path, operation in EVERY:
+        for _, media_type in media_types({**operation, "responses": {}, "parameters": []}):
+            served = ENDPOINTS[operation["x-listeners"][0]][method, path].operation
+            named = {(example["id"], example["ver"]) for example in examples(media_type) if "id" in example}
+            assert named <= {(served.id, served.ver)}, path
+
+
+@pytest.mark.parametrize("service", [("public", "internal"), ("status",)])
+def test_metrics_tell_operations_apart(service: tuple[str, ...]) -> None:
+    labels: dict[str, set[str]] = {}
+    for listener in service:
+        for (_, path), served in ENDPOINTS[listener].items():
+            labels.setdefault(served.operation.label, set()).add(re.sub(r"/\{(resourceId|fromDate|toDate)\}", "", path))
+    assert {label: paths for label, paths in labels.items() if len(paths) > 1} == {}
+
+
 def test_acts_are_those_of_the_code() -> None:
     wanted = DOCUMENT["components"]["schemas"]["AuditRequest"]["allOf"][1]["properties"]["request"]["properties"]
     assert {name for name in wanted["action"]["enum"] if name} == set(Action)

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from services.gateway.auth.access import Access
     from services.gateway.synchronous_downloads import SynchronousDownloads
 
-DOWNLOAD_V1: Final = Operation("ekstep.data_exhaust_dataset_service", "1.0")
+# The documents give both the id of a submit.
+DOWNLOAD_V1: Final = Operation("ekstep.data_exhaust_dataset_service", "1.0", "ekstep.data_exhaust_dataset_service_v1")
+DOWNLOAD_V3: Final = Operation("ekstep.data_exhaust_dataset_service", "1.0", "ekstep.data_exhaust_dataset_service_v3")
 LONGEST_OWNER: Final = 256  # as of a partnerid in a body
 
 
