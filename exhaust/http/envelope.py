@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from http import HTTPStatus
-from json import JSONDecodeError
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 from uuid import uuid4
 
 import orjson
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
 
 from exhaust.errors import ErrorCode, ExhaustError
-from exhaust.http.strict_json import RepeatedNameError, strict_json
 from exhaust.violations import violations
 from schemas.bodies import Body
 
@@ -22,9 +20,6 @@ if TYPE_CHECKING:
     from schemas.operations import Operation
 
 B = TypeVar("B", bound=Body)
-
-MAX_BODY_BYTES: Final = 64 * 1024
-JSON_TYPES: Final = frozenset({"application/json", ""})  # "" is a caller who names no type
 
 
 class Params(BaseModel):
@@ -53,33 +48,6 @@ def envelope_of(body: type[B]) -> TypeAdapter[RequestEnvelope[B]]:
     return TypeAdapter(create_model("RequestEnvelope", __base__=RequestEnvelope, request=request))
 
 
-def decode_body(body: bytes, content_type: str) -> object:
-    """The JSON value of a caller's body.
-
-    Args:
-        body: the bytes as received, at most MAX_BODY_BYTES of them.
-        content_type: the media type without parameters, in lower case; empty when none was sent.
-
-    Raises:
-        ExhaustError: INVALID_DATA_ERROR, with status 415 for another media type; a member that stands twice is named.
-    """
-    if content_type not in JSON_TYPES:
-        raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "Content-Type must be application/json", status=415)
-    try:
-        return strict_json(body)
-    except RepeatedNameError as error:
-        detail = "stands twice in its object"
-        raise ExhaustError(
-            ErrorCode.INVALID_DATA_ERROR,
-            "; ".join(f"{pointer.removeprefix('/')}: {detail}" for pointer in error.pointers),
-            violations=[(pointer, detail) for pointer in error.pointers],
-        ) from error
-    except JSONDecodeError as error:
-        raise ExhaustError(
-            ErrorCode.INVALID_DATA_ERROR, f"the body is not JSON (line {error.lineno}, column {error.colno})"
-        ) from error
-
-
 def message_id(body: object) -> str:
     """The caller's message id, to be echoed even when the rest of the body is refused; empty when there is none."""
     params = body.get("params") if isinstance(body, dict) else None
@@ -99,11 +67,6 @@ def parse_request(value: object, envelope: TypeAdapter[RequestEnvelope[B]]) -> B
         found = [("".join(f"/{part}" for part in place), what) for place, what in violations(error)]
         message = "; ".join(f"{pointer.removeprefix('/') or 'the body'}: {what}" for pointer, what in found)
         raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, message, violations=found) from error
-
-
-def body_too_large() -> ExhaustError:
-    """The error for a body over the limit."""
-    return ExhaustError(ErrorCode.INVALID_DATA_ERROR, f"the body must be at most {MAX_BODY_BYTES} bytes", status=413)
 
 
 def required(value: str | None, code: ErrorCode, name: str) -> str:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from exhaust.process.health import Health
+
+SHUTDOWN_TIMEOUT: Final = timedelta(seconds=10)
 
 
 def health_routes(health: Health) -> list[web.RouteDef]:
@@ -32,3 +38,20 @@ def metrics_route(health: Health) -> web.RouteDef:
         return web.Response(body=generate_latest(health.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return web.get("/metrics", metrics)
+
+
+@asynccontextmanager
+async def health_listener(health: Health, host: str, port: int) -> AsyncIterator[None]:
+    """Serve health and metrics at a port of their own until the block ends.
+
+    This is aiohttp's own server, without the edge's deadlines and limits: only callers of ours may reach the port.
+    """
+    app = web.Application()
+    app.add_routes([*health_routes(health), metrics_route(health)])
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT.total_seconds())
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        yield
+    finally:
+        await runner.cleanup()

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -14,16 +15,16 @@ from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
 from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.http.app import add_guards
 from exhaust.http.connections import subscriber
-from exhaust.http.endpoint import (
+from exhaust.http.error_responses import (
     UNKNOWN_OPERATION,
-    add_guards,
     error_response,
     failure_response,
     http_exception_response,
     internal_fault,
-    repeated_header,
 )
+from exhaust.http.request import repeated_header
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
@@ -39,8 +40,8 @@ MAX_LINE_BYTES: Final = 32 * 1024  # 20 tags of 64 characters, each up to 12 byt
 MAX_FIELD_BYTES: Final = 16 * 1024  # a header: the longest token, and some
 MAX_HEADERS: Final = 128
 MAX_HEAD_BYTES: Final = 64 * 1024  # that arrive before the head is complete; so much memory each connection may take
-FAREWELL_S: Final = 5.0  # until a connection is gone whose caller does not even read why
-SLOW_READER_S: Final = 1.0  # in which a caller who reads at all makes room for the next bytes
+FAREWELL: Final = timedelta(seconds=5)  # until a connection is gone whose caller does not even read why
+SLOW_READER: Final = timedelta(seconds=1)  # in which a caller who reads at all makes room for the next bytes
 READ_AT_LEAST: Final = 1024  # bytes of an answer, in each period of ConnectionLimits.standstill
 URI_TOO_LONG: Final = 414
 FIELDS_TOO_LARGE: Final = 431
@@ -129,7 +130,7 @@ class EdgeProtocol(web.RequestHandler):
     def pause_writing(self) -> None:
         """The caller reads more slowly than we write, or not at all."""
         super().pause_writing()
-        self._answer_timer = self._loop.call_later(SLOW_READER_S, self._reads_slowly)
+        self._answer_timer = self._loop.call_later(SLOW_READER.total_seconds(), self._reads_slowly)
 
     def resume_writing(self) -> None:
         """The caller has read."""
@@ -219,7 +220,7 @@ class EdgeProtocol(web.RequestHandler):
         if self.transport is not None and self._line is not None:
             self.transport.write(_written(error))
             self.force_close()
-            self._loop.call_later(FAREWELL_S, self._line.abort)
+            self._loop.call_later(FAREWELL.total_seconds(), self._line.abort)
 
     @staticmethod
     def _stop(timer: asyncio.TimerHandle | None) -> None:

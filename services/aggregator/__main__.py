@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
-from aiohttp import web
-
 from exhaust.domain.catalogue import load_catalogue
-from exhaust.http.health import health_routes, metrics_route
-from exhaust.http.listener import listening
+from exhaust.http.health import health_listener
 from exhaust.kafka.consumer import Consumption, count_partitions
 from exhaust.kafka.producer import Producer, open_producer
 from exhaust.logs import configure_logging
@@ -75,9 +72,7 @@ async def serve() -> None:
             await objects.ping(settings.s3_exhaust_bucket)
 
         health.checks |= {"kafka": producer.ping, "s3": s3_answers}
-        app = web.Application()
-        app.add_routes([*health_routes(health), metrics_route(health)])
-        await stack.enter_async_context(listening(app, settings.host, settings.port))
+        await stack.enter_async_context(health_listener(health, settings.host, settings.port))
         drain_s = settings.drain_timeout.total_seconds()
         await run_until_stopped(
             health,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from exhaust.http.endpoint import HttpMetrics, edge_app, endpoint, service_token_check
+from exhaust.http.app import edge_app, service_token_check
+from exhaust.http.endpoint import HttpMetrics, endpoint
 from exhaust.http.health import health_routes, metrics_route
 from schemas.bodies import EmptyBody, KeyBody
 from schemas.operations import LIST, LIST_PATH, STATUS, STATUS_PATH, UPDATE, UPDATE_PATH, UpdateBody

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http.connections import subscriber
-from exhaust.http.endpoint import UNKNOWN_OPERATION, error_response
+from exhaust.http.error_responses import UNKNOWN_OPERATION, error_response
 from services.gateway.token_buckets import Allowance, TokenBuckets
 
 if TYPE_CHECKING:

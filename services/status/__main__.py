@@ -7,7 +7,8 @@ from contextlib import AsyncExitStack
 from aiohttp import web
 
 from exhaust.domain.catalogue import load_catalogue
-from exhaust.http.endpoint import HttpMetrics, edge_app, endpoint, service_token_check
+from exhaust.http.app import edge_app, service_token_check
+from exhaust.http.endpoint import HttpMetrics, endpoint
 from exhaust.http.health import health_routes, metrics_route
 from exhaust.http.listener import listening
 from exhaust.kafka.consumer import Consumption, count_partitions

@@ -18,7 +18,8 @@ from admin.command import main
 from deploy.local.stack import Stack
 from exhaust.domain.catalogue import load_catalogue
 from exhaust.errors import ExhaustError
-from exhaust.http.endpoint import HttpMetrics, envelope_errors, service_token_check
+from exhaust.http.app import envelope_errors, service_token_check
+from exhaust.http.endpoint import HttpMetrics
 from exhaust.http.listener import listening
 from exhaust.postgres.audit import Action, AuditFilter, find_acts, record_action
 from exhaust.postgres.database import Database

@@ -13,8 +13,9 @@ import pytest
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from exhaust.http.app import edge_app
 from exhaust.http.connections import ConnectionLimits, Connections
-from exhaust.http.endpoint import Answer, Call, Delivery, HttpMetrics, edge_app, endpoint
+from exhaust.http.endpoint import Answer, Call, Delivery, HttpMetrics, endpoint
 from exhaust.http.health import health_routes
 from exhaust.http.listener import listening
 from exhaust.http.server import MAX_HEAD_BYTES

@@ -8,7 +8,8 @@ import pytest
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from exhaust.http.endpoint import SECURITY_HEADERS, Answer, Call, HttpMetrics, edge_app, endpoint
+from exhaust.http.app import SECURITY_HEADERS, edge_app
+from exhaust.http.endpoint import Answer, Call, HttpMetrics, endpoint
 from exhaust.http.health import health_routes
 from exhaust.http.listener import listening
 from exhaust.process.health import Health

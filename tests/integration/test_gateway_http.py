@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 from pydantic import SecretStr
 
-from exhaust.http.envelope import MAX_BODY_BYTES
+from exhaust.http.request import MAX_BODY_BYTES
 from exhaust.kafka.producer import Producer
 from exhaust.postgres.database import Database, open_database
 from exhaust.s3.store import Objects

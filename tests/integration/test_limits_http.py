@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from exhaust.errors import ErrorCode, ExhaustError
-from exhaust.http.endpoint import UNKNOWN_OPERATION, error_response
+from exhaust.http.error_responses import UNKNOWN_OPERATION, error_response
 from exhaust.http.listener import listening
 from services.gateway.rate_limits import RateLimits
 from services.gateway.settings import LimitSettings

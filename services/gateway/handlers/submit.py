@@ -10,8 +10,9 @@ from pydantic import Field
 from exhaust.domain.days import requested_days, today_in
 from exhaust.domain.requests import DatasetRequest, Submitter, parse_resource, parse_tags
 from exhaust.errors import ErrorCode
-from exhaust.http.endpoint import RETRY_AFTER_S, Answer
+from exhaust.http.endpoint import Answer
 from exhaust.http.envelope import required
+from exhaust.http.error_responses import RETRY_AFTER
 from schemas.bodies import KeyBody, ShortText
 from schemas.operations import STATUS_PATH, Operation
 from services.gateway.idempotency import key_from
@@ -71,6 +72,6 @@ class Submission:
             status=202,
             headers={
                 "Location": STATUS_PATH.format(requestid=request_id),
-                "Retry-After": str(RETRY_AFTER_S),
+                "Retry-After": str(RETRY_AFTER.seconds),
             },
         )

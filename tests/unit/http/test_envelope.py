@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http.envelope import (
-    decode_body,
     envelope_of,
     failure,
     message_id,
@@ -14,6 +13,7 @@ from exhaust.http.envelope import (
     required,
     success,
 )
+from exhaust.http.request import decode_body
 from schemas.bodies import Body, KeyBody, OptionalNumber, ShortText, WholeNumber
 from schemas.operations import Operation
 

@@ -1,0 +1,60 @@
+"""Failures as HTTP responses: the envelope, or problem details for those who accept them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.http.envelope import failure, problem
+from schemas.operations import Operation
+
+RETRY_AFTER: Final = timedelta(seconds=5)
+UNKNOWN_OPERATION: Final = Operation("ekstep.data_exhaust", "1.0")
+JSON: Final = "application/json"
+PROBLEM_JSON: Final = "application/problem+json"
+COME_BACK: Final = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.SERVICE_UNAVAILABLE})  # told when
+
+log = structlog.get_logger(__name__)
+
+
+def internal_fault() -> ExhaustError:
+    """The error for a defect of ours."""
+    return ExhaustError(ErrorCode.INTERNAL_ERROR, "something went wrong here; try again, then tell the operators")
+
+
+def error_response(request: web.BaseRequest, operation: Operation, msgid: str, error: ExhaustError) -> web.Response:
+    """A failure with its status: the envelope, or problem details for a caller who accepts them by name."""
+    return failure_response(operation, msgid, error, wants_problem=PROBLEM_JSON in request.headers.get("Accept", ""))
+
+
+def failure_response(operation: Operation, msgid: str, error: ExhaustError, *, wants_problem: bool) -> web.Response:
+    """A failure with its status, as the envelope or as problem details."""
+    log.info("http.refused", code=error.code, status=error.status)
+    headers = {"Retry-After": str(RETRY_AFTER.seconds)} if error.code in COME_BACK else {}
+    headers |= error.headers
+    return web.Response(
+        body=problem(error) if wants_problem else failure(operation, msgid, error),
+        status=error.status,
+        headers=headers,
+        content_type=PROBLEM_JSON if wants_problem else JSON,
+    )
+
+
+def http_exception_response(request: web.BaseRequest, error: web.HTTPException) -> web.Response:
+    """What aiohttp refuses by an exception of its own, in the envelope."""
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        refusal = ExhaustError(ErrorCode.METHOD_NOT_ALLOWED, f"use {allowed} here", headers={"Allow": allowed})
+    elif isinstance(error, web.HTTPExpectationFailed):
+        refusal = ExhaustError(
+            ErrorCode.INVALID_DATA_ERROR, "the only Expect that is known is 100-continue", status=error.status
+        )
+    else:
+        refusal = ExhaustError(
+            ErrorCode.NOT_FOUND, "there is no such operation; see the API document", status=error.status
+        )
+    return error_response(request, UNKNOWN_OPERATION, "", refusal)

@@ -1,0 +1,108 @@
+"""Reading a request: its headers are checked, and its body is read in time and within its bounds."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from json import JSONDecodeError
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.http.strict_json import RepeatedNameError, strict_json
+from schemas.operations import USER_HEADER
+
+if TYPE_CHECKING:
+    from multidict import CIMultiDictProxy
+
+MAX_BODY_BYTES: Final = 64 * 1024
+JSON_TYPES: Final = frozenset({"application/json", ""})  # "" is a caller who names no type
+BODY_TIMEOUT: Final = timedelta(seconds=10)
+# Those that decide who calls and what is asked. The parser refuses more: Host, Content-Type, Content-Length.
+SINGLE_HEADERS: Final = (
+    "Authorization",
+    "X-API-Key",
+    "X-Channel-ID",
+    "Idempotency-Key",
+    "Content-Encoding",
+    "Range",
+    "If-Range",
+    USER_HEADER,
+)
+
+
+async def read_body(request: web.Request, *, needed: bool) -> object:
+    """The JSON value of a caller's body; an empty object when there is none and none is needed.
+
+    Raises:
+        ExhaustError: INVALID_DATA_ERROR; with status 413 when it is too large, 415 when it is encoded or no JSON.
+    """
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "send the body without Content-Encoding", status=415)
+    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        raise body_too_large()
+    try:
+        # Most bodies arrive with their header; then there is nothing to wait for.
+        async with asyncio.timeout(None if request.content.is_eof() else BODY_TIMEOUT.total_seconds()):
+            body = await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise body_too_large() from error
+    except web.RequestPayloadError as error:
+        raise ExhaustError(
+            ErrorCode.INVALID_DATA_ERROR, "the body is not sent as its Transfer-Encoding or Content-Length says"
+        ) from error
+    except TimeoutError as error:
+        raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "the body did not arrive in time", status=408) from error
+    if not body and not needed:
+        return {}
+    return decode_body(body, media_type)
+
+
+def decode_body(body: bytes, content_type: str) -> object:
+    """The JSON value of a caller's body.
+
+    Args:
+        body: the bytes as received, at most MAX_BODY_BYTES of them.
+        content_type: the media type without parameters, in lower case; empty when none was sent.
+
+    Raises:
+        ExhaustError: INVALID_DATA_ERROR, with status 415 for another media type; a member that stands twice is named.
+    """
+    if content_type not in JSON_TYPES:
+        raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "Content-Type must be application/json", status=415)
+    try:
+        return strict_json(body)
+    except RepeatedNameError as error:
+        detail = "stands twice in its object"
+        raise ExhaustError(
+            ErrorCode.INVALID_DATA_ERROR,
+            "; ".join(f"{pointer.removeprefix('/')}: {detail}" for pointer in error.pointers),
+            violations=[(pointer, detail) for pointer in error.pointers],
+        ) from error
+    except JSONDecodeError as error:
+        raise ExhaustError(
+            ErrorCode.INVALID_DATA_ERROR, f"the body is not JSON (line {error.lineno}, column {error.colno})"
+        ) from error
+
+
+def body_too_large() -> ExhaustError:
+    """The error for a body over the limit."""
+    return ExhaustError(ErrorCode.INVALID_DATA_ERROR, f"the body must be at most {MAX_BODY_BYTES} bytes", status=413)
+
+
+def check_headers(headers: CIMultiDictProxy[str]) -> None:
+    """Refuse headers that somebody before us may have read otherwise, such as a proxy that takes the last of two.
+
+    Raises:
+        ExhaustError: INVALID_DATA_ERROR when one of SINGLE_HEADERS stands there more than once.
+    """
+    for name in SINGLE_HEADERS:
+        if len(headers.getall(name, ())) > 1:
+            raise repeated_header(name)
+
+
+def repeated_header(name: str) -> ExhaustError:
+    """The error for a header of that name that must not be repeated, and is."""
+    return ExhaustError(ErrorCode.INVALID_DATA_ERROR, f"the header {name} must be sent once, not twice or more")
