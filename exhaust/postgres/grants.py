@@ -15,21 +15,25 @@ if TYPE_CHECKING:
 
     from exhaust.postgres.database import Database
 
-_IN_FORCE: Final = """
-SELECT FROM data_exhaust_users_resources
-WHERE user_id = {user} AND resource = {resource}
-  AND (dataset_id IS NULL OR {dataset}::text IS NULL OR dataset_id = {dataset})
-  AND (expires_at IS NULL OR expires_at > now())
+# The condition under which a grant `g` lets its user read {resource} in {dataset} now; NULL asks for any dataset.
+GRANT_IN_FORCE: Final = """
+      g.resource = {resource}
+  AND (g.dataset_id IS NULL OR {dataset}::text IS NULL OR g.dataset_id = {dataset})
+  AND (g.expires_at IS NULL OR g.expires_at > now())
 """
-_HOLDS: Final = f"SELECT EXISTS ({_IN_FORCE.format(user='$1', resource='$2', dataset='$3')}) AS held"
+# The condition that {user} holds such a grant.
+USER_MAY_READ: Final = f"""EXISTS (
+    SELECT FROM data_exhaust_users_resources g WHERE g.user_id = {{user}} AND {GRANT_IN_FORCE}
+)"""
+_HOLDS: Final = f"SELECT {USER_MAY_READ.format(user='$1', resource='$2', dataset='$3')} AS held"
 _OF_WANTED: Final = """
 FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY
     AS w (user_id, partner, resource, dataset, place)
 ORDER BY w.place
 """
 RIGHTS: Final = f"""
-SELECT EXISTS ({_IN_FORCE.format(user="w.user_id", resource="w.partner", dataset="NULL")}) AS acts_for_partner,
-       EXISTS ({_IN_FORCE.format(user="w.user_id", resource="w.resource", dataset="w.dataset")}) AS may_read
+SELECT {USER_MAY_READ.format(user="w.user_id", resource="w.partner", dataset="NULL")} AS acts_for_partner,
+       {USER_MAY_READ.format(user="w.user_id", resource="w.resource", dataset="w.dataset")} AS may_read
 {_OF_WANTED}
 """
 _GRANT: Final = """
@@ -40,18 +44,16 @@ _UNGRANT: Final = """
 DELETE FROM data_exhaust_users_resources
 WHERE user_id = $1 AND resource = $2 AND ($3::text IS NULL OR dataset_id = $3)
 """
-_OF_CLIENT: Final = """
+_GRANTS: Final = """
 SELECT u.client_name, u.license_key_name, g.resource, g.dataset_id, g.expires_at
 FROM data_exhaust_users_resources g JOIN data_exhaust_users u ON u.id = g.user_id
+"""
+_OF_CLIENT: Final = f"""{_GRANTS}
 WHERE u.client_name = $1 AND ($2::text IS NULL OR u.license_key_name = $2)
 ORDER BY u.license_key_name, g.resource, g.dataset_id NULLS FIRST
 """
-_WHO: Final = """
-SELECT u.client_name, u.license_key_name, g.resource, g.dataset_id, g.expires_at
-FROM data_exhaust_users_resources g JOIN data_exhaust_users u ON u.id = g.user_id
-WHERE g.resource = $1
-  AND (g.dataset_id IS NULL OR $2::text IS NULL OR g.dataset_id = $2)
-  AND (g.expires_at IS NULL OR g.expires_at > now())
+_WHO: Final = f"""{_GRANTS}
+WHERE {GRANT_IN_FORCE.format(resource="$1", dataset="$2")}
   AND EXISTS (SELECT FROM valid_license_keys k WHERE k.user_id = u.id)
 ORDER BY u.client_name, u.license_key_name, g.dataset_id NULLS FIRST
 """

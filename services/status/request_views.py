@@ -10,6 +10,7 @@ from uuid import UUID
 from exhaust.domain.days import DayRange
 from exhaust.domain.requests import State
 from exhaust.postgres.audit import record_links
+from exhaust.postgres.grants import USER_MAY_READ
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -29,12 +30,7 @@ BY_ID: Final = f"{_COLUMNS} WHERE r.request_id = ANY($1::uuid[])"
 _PAGE: Final = f"""{_COLUMNS}
 WHERE r.partner_id = $1
   AND (r.created_at, r.request_id) < ($3, $4)
-  AND EXISTS (
-      SELECT FROM data_exhaust_users_resources g
-      WHERE g.user_id = $2 AND g.resource = r.resource
-        AND (g.dataset_id IS NULL OR g.dataset_id = r.dataset_id)
-        AND (g.expires_at IS NULL OR g.expires_at > now())
-  )
+  AND {USER_MAY_READ.format(user="$2", resource="r.resource", dataset="r.dataset_id")}
 ORDER BY r.created_at DESC, r.request_id DESC
 LIMIT $5
 """
