@@ -22,9 +22,9 @@ from exhaust.postgres.database import SESSION
 from exhaust.postgres.grants import RIGHTS
 from exhaust.postgres.license_keys import AUTHENTICATE
 from exhaust.postgres.outbox import PUT
+from exhaust.postgres.request_views import BY_ID
 from exhaust.postgres.requests import COUNT_OPEN, INSERT
 from exhaust.settings import LicenseKeySettings, PostgresSettings, ProcessSettings
-from services.status.request_views import BY_ID
 from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:

@@ -37,8 +37,8 @@ from services.status.answers import Answers
 from services.status.changes import Changes
 from services.status.completions import CompletionConsumer
 from services.status.reaper import Reaper
+from services.status.request_reader import RequestReader
 from services.status.request_states import RequestStates
-from services.status.request_views import RequestViews
 from services.status.settings import StatusSettings
 from services.status.status_calls import StatusCalls
 from services.status.update_calls import UpdateCalls
@@ -82,7 +82,7 @@ async def serve() -> None:
             bucket=settings.s3_exhaust_bucket,
             link_lifetime=settings.link_lifetime,
         )
-        calls = StatusCalls(RequestViews(database), GrantStore(database), answers, changes)
+        calls = StatusCalls(RequestReader(database, GrantStore(database), changes), answers)
         updates = UpdateCalls(states, objects, changes, bucket=settings.s3_exhaust_bucket)
         consumption = Consumption(
             settings,

@@ -10,8 +10,8 @@ from exhaust.domain.requests import State
 
 if TYPE_CHECKING:
     from exhaust.domain.catalogue import Catalogue
+    from exhaust.postgres.request_views import RequestView
     from exhaust.s3.store import Objects
-    from services.status.request_views import RequestView
 
 DEFAULT_RETENTION_DAYS: Final = 7  # of a dataset that left the catalogue
 

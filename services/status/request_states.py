@@ -12,6 +12,14 @@ from exhaust.domain.requests import Standing, State
 from exhaust.errors import ErrorCode
 from exhaust.postgres import outbox
 from exhaust.postgres.audit import Action, record_action
+from exhaust.postgres.inbox import record_event
+from exhaust.postgres.request_progress import (
+    lock_request,
+    lock_stuck_requests,
+    move_request,
+    record_day,
+    start_next_attempt,
+)
 from schemas.events import Completed, Failed, Progress
 
 if TYPE_CHECKING:
@@ -20,35 +28,11 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from exhaust.postgres.database import Connection, Database
+    from exhaust.postgres.request_progress import LockedRequest
+    from schemas.events import FinishedDay
 
 Completion = Progress | Completed | Failed
 
-_TAKE_IN: Final = "INSERT INTO inbox (source, event_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"
-_LOCK: Final = """
-SELECT attempt, state, outcome, from_date, to_date FROM requests WHERE request_id = $1 FOR UPDATE
-"""
-# Different counts for one day end alike in any order: the greater stays.
-_FINISH_DAY: Final = """
-INSERT INTO request_days AS d (request_id, attempt, day, events, bytes) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (request_id, attempt, day) DO UPDATE SET events = EXCLUDED.events, bytes = EXCLUDED.bytes
-WHERE (EXCLUDED.events, EXCLUDED.bytes) > (d.events, d.bytes)
-"""
-_MOVE: Final = """
-UPDATE requests SET attempt = $2, state = $3::request_state, outcome = $4, moved_at = now(), ended_at = CASE
-    WHEN $3::request_state NOT IN ('complete', 'failed') THEN NULL
-    WHEN attempt = $2 AND state = $3::request_state THEN ended_at
-    ELSE now() END
-WHERE request_id = $1
-"""
-_STUCK: Final = """
-SELECT request_id, attempt FROM requests r
-WHERE state IN ('submitted', 'inprogress') AND moved_at < now() - $1::interval
-  AND NOT EXISTS (SELECT FROM outbox o WHERE o.request_id = r.request_id)
-ORDER BY moved_at LIMIT 100 FOR UPDATE SKIP LOCKED
-"""
-_TRY_AGAIN: Final = """
-UPDATE requests SET attempt = attempt + 1, state = 'submitted', moved_at = now() WHERE request_id = $1
-"""
 # A name that stays in its folder, whatever reads it.
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}", re.ASCII)
 
@@ -71,17 +55,12 @@ class RequestStates:
             ExhaustError: SERVICE_UNAVAILABLE; nothing was written.
         """
         async with self._database.transaction() as connection:
-            if not await connection.execute(_TAKE_IN, source, event_id):
+            if not await record_event(connection, source, event_id):
                 return
-            row = await _locked(connection, completion.requestid)
+            request = await _locked(connection, completion.requestid)
             if isinstance(completion, Progress) and completion.day is not None:
-                day = completion.day
-                if not row["from_date"] <= day.day <= row["to_date"]:
-                    raise RefusedCompletionError(f"{day.day} is no day of request {completion.requestid}")
-                await connection.execute(
-                    _FINISH_DAY, completion.requestid, completion.attempt, day.day, day.events, day.bytes
-                )
-            await _advance(connection, completion.requestid, row, _reported(completion))
+                await _finish_day(connection, request, completion, completion.day)
+            await _advance(connection, completion.requestid, request, _reported(completion))
 
     async def update(self, request_id: UUID, state: State, outcome: Mapping[str, Any] | None) -> None:
         """Let the word of a job that aggregates elsewhere count, for the present attempt. Repeating it changes nothing.
@@ -95,9 +74,9 @@ class RequestStates:
             RefusedCompletionError: there is no such request.
         """
         async with self._database.transaction() as connection:
-            row = await _locked(connection, request_id)
-            reported = Standing(row["attempt"], state, _canonical(outcome))
-            await _advance(connection, request_id, row, reported)
+            request = await _locked(connection, request_id)
+            reported = Standing(request.attempt, state, _canonical(outcome))
+            await _advance(connection, request_id, request, reported)
             await record_action(
                 connection,
                 actor="service",
@@ -114,17 +93,17 @@ class RequestStates:
         """
         again = failed = 0
         async with self._database.transaction() as connection:
-            for row in await connection.fetch(_STUCK, no_progress_after):
-                if row["attempt"] < max_attempts:
-                    await connection.execute(_TRY_AGAIN, row["request_id"])
-                    await outbox.put(connection, row["request_id"], row["attempt"] + 1, "")
+            for stuck in await lock_stuck_requests(connection, no_progress_after):
+                if stuck.attempt < max_attempts:
+                    await start_next_attempt(connection, stuck.request_id)
+                    await outbox.put(connection, stuck.request_id, stuck.attempt + 1, "")
                     again += 1
                 else:
                     error = {
                         "code": ErrorCode.NO_PROGRESS,
                         "message": f"no progress in {max_attempts} attempts; submit it again, or tell the operators",
                     }
-                    await connection.execute(_MOVE, row["request_id"], row["attempt"], State.FAILED, error)
+                    await move_request(connection, stuck.request_id, stuck.attempt, State.FAILED, error)
                     failed += 1
         return again, failed
 
@@ -147,19 +126,34 @@ def _reported(completion: Completion) -> Standing:
             )
 
 
-async def _locked(connection: Connection, request_id: UUID) -> Mapping[str, Any]:
-    row = await connection.fetch_one(_LOCK, request_id)
-    if row is None:
+async def _locked(connection: Connection, request_id: UUID) -> LockedRequest:
+    request = await lock_request(connection, request_id)
+    if request is None:
         raise RefusedCompletionError(f"there is no request {request_id}")
-    return row
+    return request
 
 
-async def _advance(connection: Connection, request_id: UUID, row: Mapping[str, Any], reported: Standing) -> None:
-    current = Standing(row["attempt"], State(row["state"]), _canonical(row["outcome"]))
+async def _finish_day(
+    connection: Connection, request: LockedRequest, completion: Progress, finished: FinishedDay
+) -> None:
+    if not request.days.first <= finished.day <= request.days.last:
+        raise RefusedCompletionError(f"{finished.day} is no day of request {completion.requestid}")
+    await record_day(
+        connection,
+        completion.requestid,
+        completion.attempt,
+        finished.day,
+        events=finished.events,
+        size=finished.bytes,
+    )
+
+
+async def _advance(connection: Connection, request_id: UUID, request: LockedRequest, reported: Standing) -> None:
+    current = Standing(request.attempt, request.state, _canonical(request.outcome))
     standing = current.advanced_by(reported)
     if reported.attempt == standing.attempt:  # news of an earlier attempt are no sign of progress
         outcome = orjson.loads(standing.detail) if standing.detail else None
-        await connection.execute(_MOVE, request_id, standing.attempt, standing.state, outcome)
+        await move_request(connection, request_id, standing.attempt, standing.state, outcome)
 
 
 def _canonical(outcome: Mapping[str, Any] | None) -> str:

@@ -15,11 +15,11 @@ from exhaust.kafka.producer import Producer
 from exhaust.kafka.records import Record
 from exhaust.postgres.database import Database
 from exhaust.postgres.outbox import OutboxEntry
+from exhaust.postgres.request_views import find_requests
 from exhaust.process.health import Health
 from schemas.events import TOPIC_REQUESTS, TYPE_REQUESTED, DatasetRequested
 from services.gateway.relay import BATCH, Relay, ReleasedBatch, RequestPublisher, release_batch
 from services.status.request_states import RequestStates
-from services.status.request_views import RequestViews
 from tests.integration.conftest import LONG_AGO, Filing
 from tests.support.kafka_cluster import KafkaTestSettings
 
@@ -243,7 +243,7 @@ async def test_a_request_that_waits_is_never_reaped(database: Database, filing: 
     await release(database, Topic())
     assert await states.reap(no_progress_after=timedelta(minutes=1), max_attempts=1) == (0, 0)
     assert await states.reap(no_progress_after=timedelta(0), max_attempts=1) == (0, 1)
-    found = (await RequestViews(database).by_id([request_id])).get(request_id)
+    found = (await find_requests(database, [request_id])).get(request_id)
     assert found is not None
     assert found.state is State.FAILED
 

@@ -25,8 +25,8 @@ from schemas.operations import USER_HEADER
 from services.status.__main__ import internal_app
 from services.status.answers import Answers
 from services.status.changes import Changes
+from services.status.request_reader import RequestReader
 from services.status.request_states import RequestStates
-from services.status.request_views import RequestViews
 from services.status.settings import StatusSettings
 from services.status.status_calls import StatusCalls
 from services.status.update_calls import UpdateCalls
@@ -92,7 +92,7 @@ async def status(
     changes = Changes()
     bucket = settings.s3_exhaust_bucket
     answers = Answers(objects, load_catalogue(None), bucket=bucket, link_lifetime=link_lifetime)
-    calls = StatusCalls(RequestViews(database), GrantStore(database), answers, changes)
+    calls = StatusCalls(RequestReader(database, GrantStore(database), changes), answers)
     updates = UpdateCalls(states, objects, changes, bucket=bucket)
     app = internal_app(Health(checks={"postgres": database.ping}), settings, calls, updates)
     async with aiohttp.ClientSession() as session, listening(app, settings.host, settings.port):

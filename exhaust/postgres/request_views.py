@@ -1,4 +1,4 @@
-"""What partners may know of their requests: one request, or a partner's, newest first."""
+"""Requests as callers may know them: some by id, or a partner's, newest first."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from uuid import UUID
 
 from exhaust.domain.days import DayRange
 from exhaust.domain.requests import State
-from exhaust.postgres.audit import record_links
 from exhaust.postgres.grants import USER_MAY_READ
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
 
     from exhaust.postgres.database import Database
 
@@ -38,10 +37,13 @@ LIMIT $5
 
 @dataclass(frozen=True, slots=True)
 class RequestView:
-    """A request as it stands.
+    """A request and its progress.
 
     Attributes:
         ended_at: when it became complete or failed; None before.
+        days_done: days that its present attempt has reported as finished.
+        events: of these days.
+        bytes: of these days.
         outcome: the archive (key, size, and what else is known) when complete, the error (code, message, …) when
             failed, else None.
     """
@@ -65,57 +67,41 @@ class RequestView:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PageCursor:
     """The last request of a page; the next page goes on behind it."""
 
     created_at: datetime
     request_id: UUID
 
 
-BEFORE_ALL: Final = Place(datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1))
+FIRST_PAGE: Final = PageCursor(datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1))
 
 
-class RequestViews:
-    """Reads requests from PostgreSQL."""
+async def find_requests(database: Database, request_ids: Collection[UUID]) -> dict[UUID, RequestView]:
+    """Return the requests with these ids, as far as there are any."""
+    rows = await database.fetch(BY_ID, request_ids)
+    return {row["request_id"]: _view(row) for row in rows}
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
-    async def by_id(self, request_ids: Collection[UUID]) -> dict[UUID, RequestView]:
-        """The requests that there are."""
-        rows = await self._database.fetch(BY_ID, request_ids)
-        return {row["request_id"]: _view(row) for row in rows}
+async def find_page(
+    database: Database, partner_id: str, *, user_id: int, after: PageCursor, limit: int
+) -> tuple[list[RequestView], PageCursor | None]:
+    """Return a page of a partner's requests that a user may read, newest first, and where it ended if there are more.
 
-    async def note_links(self, links: Sequence[tuple[int, UUID]]) -> None:
-        """Keep in the audit that users (by id) were given the links of requests' downloads."""
-        async with self._database.transaction() as connection:
-            await record_links(connection, links)
-
-    async def of_partner(
-        self, partner_id: str, *, user_id: int, after: Place, limit: int
-    ) -> tuple[list[RequestView], Place | None]:
-        """A page of a partner's requests that a caller may read, newest first.
-
-        Args:
-            partner_id: as submitted.
-            user_id: the caller.
-            after: where the page before ended; BEFORE_ALL for the first.
-            limit: requests at most.
-
-        Returns:
-            The page, and where it ended when there are more.
-        """
-        rows = await self._database.fetch(_PAGE, partner_id, user_id, after.created_at, after.request_id, limit + 1)
-        views = [_view(row) for row in rows[:limit]]
-        more = len(rows) > limit
-        return views, Place(views[-1].created_at, views[-1].request_id) if more else None
+    Args:
+        database: with the runtime role.
+        partner_id: as submitted.
+        user_id: the reader.
+        after: where the page before ended; FIRST_PAGE for the first.
+        limit: requests at most.
+    """
+    rows = await database.fetch(_PAGE, partner_id, user_id, after.created_at, after.request_id, limit + 1)
+    views = [_view(row) for row in rows[:limit]]
+    more = len(rows) > limit
+    return views, PageCursor(views[-1].created_at, views[-1].request_id) if more else None
 
 
 def _view(row: Mapping[str, Any]) -> RequestView:
-    state = State(row["state"])
-    outcome = row["outcome"] or {}
-    days = DayRange(row["from_date"], row["to_date"])
-    complete = state is State.COMPLETE
     return RequestView(
         request_id=row["request_id"],
         user_id=row["user_id"],
@@ -123,15 +109,14 @@ def _view(row: Mapping[str, Any]) -> RequestView:
         username=row["username"],
         dataset=row["dataset_id"],
         resource=row["resource"],
-        days=days,
+        days=DayRange(row["from_date"], row["to_date"]),
         tags=tuple(row["tags"]),
         created_at=row["created_at"],
         ended_at=row["ended_at"],
-        state=state,
+        state=State(row["state"]),
         attempt=row["attempt"],
-        # A job elsewhere may complete a request without reporting its days.
-        days_done=len(days) if complete else row["days_done"],
-        events=outcome.get("events", row["day_events"]) if complete else row["day_events"],
-        bytes=outcome.get("bytes", row["day_bytes"]) if complete else row["day_bytes"],
+        days_done=row["days_done"],
+        events=row["day_events"],
+        bytes=row["day_bytes"],
         outcome=row["outcome"],
     )

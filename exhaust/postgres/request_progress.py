@@ -1,0 +1,117 @@
+"""The tables of requests and their finished days, as the status service moves them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from exhaust.domain.days import DayRange
+from exhaust.domain.requests import State
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date, timedelta
+    from uuid import UUID
+
+    from exhaust.postgres.database import Connection
+
+_LOCK: Final = """
+SELECT attempt, state, outcome, from_date, to_date FROM requests WHERE request_id = $1 FOR UPDATE
+"""
+# Different counts for one day end alike in any order: the greater stays.
+_RECORD_DAY: Final = """
+INSERT INTO request_days AS d (request_id, attempt, day, events, bytes) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (request_id, attempt, day) DO UPDATE SET events = EXCLUDED.events, bytes = EXCLUDED.bytes
+WHERE (EXCLUDED.events, EXCLUDED.bytes) > (d.events, d.bytes)
+"""
+_MOVE: Final = """
+UPDATE requests SET attempt = $2, state = $3::request_state, outcome = $4, moved_at = now(), ended_at = CASE
+    WHEN $3::request_state NOT IN ('complete', 'failed') THEN NULL
+    WHEN attempt = $2 AND state = $3::request_state THEN ended_at
+    ELSE now() END
+WHERE request_id = $1
+"""
+# SKIP LOCKED: concurrent reapers do not block one another.
+_LOCK_STUCK: Final = """
+SELECT request_id, attempt FROM requests r
+WHERE state IN ('submitted', 'inprogress') AND moved_at < now() - $1::interval
+  AND NOT EXISTS (SELECT FROM outbox o WHERE o.request_id = r.request_id)
+ORDER BY moved_at LIMIT 100 FOR UPDATE SKIP LOCKED
+"""
+_START_NEXT_ATTEMPT: Final = """
+UPDATE requests SET attempt = attempt + 1, state = 'submitted', moved_at = now() WHERE request_id = $1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LockedRequest:
+    """A request that nobody else moves until the transaction ends.
+
+    Attributes:
+        outcome: the archive of a complete request, the error of a failed one, else None.
+    """
+
+    attempt: int
+    state: State
+    outcome: Mapping[str, Any] | None
+    days: DayRange
+
+
+@dataclass(frozen=True, slots=True)
+class StuckRequest:
+    """An unfinished request without progress, locked as a LockedRequest is."""
+
+    request_id: UUID
+    attempt: int
+
+
+async def lock_request(connection: Connection, request_id: UUID) -> LockedRequest | None:
+    """Lock a request for the rest of the transaction; return None when there is no such request."""
+    row = await connection.fetch_one(_LOCK, request_id)
+    if row is None:
+        return None
+    return LockedRequest(
+        row["attempt"], State(row["state"]), row["outcome"], DayRange(row["from_date"], row["to_date"])
+    )
+
+
+async def record_day(
+    connection: Connection, request_id: UUID, attempt: int, day: date, *, events: int, size: int
+) -> None:
+    """Record a finished day of an attempt; of two reports for one day the greater counts.
+
+    Args:
+        connection: a transaction that holds the request's lock.
+        request_id: the request.
+        attempt: that finished the day.
+        day: one of the request's days.
+        events: in the day's archive.
+        size: bytes of them.
+    """
+    await connection.execute(_RECORD_DAY, request_id, attempt, day, events, size)
+
+
+async def move_request(
+    connection: Connection, request_id: UUID, attempt: int, state: State, outcome: Mapping[str, Any] | None
+) -> None:
+    """Write a request's state, which is progress; the time of its end is that of its first report.
+
+    Args:
+        connection: a transaction that holds the request's lock.
+        request_id: the request.
+        attempt: the attempt that reached the state.
+        state: the new state, or the present one.
+        outcome: the archive of a complete request, the error of a failed one, else None.
+    """
+    await connection.execute(_MOVE, request_id, attempt, state, outcome)
+
+
+async def lock_stuck_requests(connection: Connection, no_progress_after: timedelta) -> list[StuckRequest]:
+    """Lock unfinished, released requests without progress in that time: at most 100, the oldest first."""
+    rows = await connection.fetch(_LOCK_STUCK, no_progress_after)
+    return [StuckRequest(row["request_id"], row["attempt"]) for row in rows]
+
+
+async def start_next_attempt(connection: Connection, request_id: UUID) -> None:
+    """Set a locked request back to submitted, with the next attempt."""
+    await connection.execute(_START_NEXT_ATTEMPT, request_id)
