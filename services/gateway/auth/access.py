@@ -41,6 +41,19 @@ class Access:
         self.limits.check_holder(call.http, client.user_id)
         return client
 
+    async def admit_by_api_key(self, call: Call[Body]) -> Client:
+        """The holder of the license key in X-API-Key, when it calls not too often.
+
+        Raises:
+            ExhaustError: LOGIN_FAILED, or RATE_LIMITED.
+        """
+        license_key = call.http.headers.get("X-API-Key")
+        if license_key is None:
+            raise ExhaustError(ErrorCode.LOGIN_FAILED, "send the license key as X-API-Key")
+        client = await self._authenticate(license_key)
+        self.limits.check_holder(call.http, client.user_id)
+        return client
+
     async def admit_by_header(self, call: Call[Body]) -> Client:
         """The holder of the bearer token, or beside X-Channel-ID of the X-API-Key, when it calls not too often.
 
@@ -62,9 +75,12 @@ class Access:
         Raises:
             ExhaustError: LOGIN_FAILED when it is missing, unknown or revoked.
         """
-        if body.license_key is None or not body.license_key.strip():
+        return await self._authenticate(body.license_key)
+
+    async def _authenticate(self, license_key: str | None) -> Client:
+        if license_key is None or not license_key.strip():
             raise ExhaustError(ErrorCode.LOGIN_FAILED, "request/licenseKey is mandatory and must not be blank")
-        return await self.keys.authenticate(body.license_key)
+        return await self.keys.authenticate(license_key)
 
     async def authorize_partner(self, client: Client, partner_id: str) -> None:
         """A key acts for a partner when it holds a grant on the partner's resource.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -83,7 +83,7 @@ class DownloadHandler:
 
     async def v1_by_get(self, call: Call[DownloadBody]) -> Delivery:
         """GET and HEAD of the same, the license key in X-API-Key."""
-        return await self._download(_with_header_key(call), self._access.admit, _wanted_v1)
+        return await self._download(call, self._access.admit_by_api_key, _wanted_v1)
 
     async def v3(self, call: Call[EmptyBody]) -> Delivery:
         """/data/v3/datasets/{datasetId}[/{resourceId}[/{fromDate}[/{toDate}]]], for holders of a token or a channel."""
@@ -112,18 +112,6 @@ class DownloadHandler:
             return await send(http, self._objects, self._bucket, download)
 
         return Delivery(stream)
-
-
-def _with_header_key(call: Call[DownloadBody]) -> Call[DownloadBody]:
-    """The call as if the license key of its X-API-Key stood in its body.
-
-    Raises:
-        ExhaustError: LOGIN_FAILED when there is none.
-    """
-    license_key = call.http.headers.get("X-API-Key")
-    if license_key is None:
-        raise ExhaustError(ErrorCode.LOGIN_FAILED, "send the license key as X-API-Key")
-    return replace(call, body=call.body.model_copy(update={"license_key": license_key}))
 
 
 def _wanted_v1(call: Call[DownloadBody]) -> Wanted:
