@@ -1,1 +1,1 @@
-"""Who is calling, and what the caller may read."""
+"""Authentication and authorization of callers."""

@@ -1,4 +1,4 @@
-"""Who is calling, and what they may read: the same two questions for every operation."""
+"""Authentication and authorization of callers, the same for every operation."""
 
 from __future__ import annotations
 
@@ -23,67 +23,66 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Authentication and authorization."""
+    """The authentication and authorization of callers."""
 
     keys: KeyStore
     grants: GrantStore
     catalogue: Catalogue
-    tokens: TokenVerifier
-    limits: RateLimits
+    token_verifier: TokenVerifier
+    rate_limits: RateLimits
 
-    async def admit(self, call: Call[KeyBody]) -> Client:
-        """The holder of the license key in a public call's body, when it calls not too often.
+    async def authenticate_and_throttle(self, call: Call[KeyBody]) -> Client:
+        """Return the holder of the license key in the body, and count the call against the holder's rate limit.
 
         Raises:
-            ExhaustError: LOGIN_FAILED, or RATE_LIMITED.
+            ExhaustError: LOGIN_FAILED for a missing or wrong key, RATE_LIMITED for one call too many.
         """
-        client = await self.authenticate(call.body)
-        self.limits.check_holder(call.http, client.user_id)
-        return client
+        return self._throttle(call, await self.authenticate(call.body))
 
-    async def admit_by_api_key(self, call: Call[Body]) -> Client:
-        """The holder of the license key in X-API-Key, when it calls not too often.
+    async def authenticate_api_key_and_throttle(self, call: Call[Body]) -> Client:
+        """Return the holder of the license key in X-API-Key, and count the call against the holder's rate limit.
 
         Raises:
-            ExhaustError: LOGIN_FAILED, or RATE_LIMITED.
+            ExhaustError: LOGIN_FAILED for a missing or wrong key, RATE_LIMITED for one call too many.
         """
         license_key = call.http.headers.get("X-API-Key")
         if license_key is None:
             raise ExhaustError(ErrorCode.LOGIN_FAILED, "send the license key as X-API-Key")
-        client = await self._authenticate(license_key)
-        self.limits.check_holder(call.http, client.user_id)
-        return client
+        return self._throttle(call, await self._authenticate_key(license_key))
 
-    async def admit_by_header(self, call: Call[Body]) -> Client:
-        """The holder of the bearer token, or beside X-Channel-ID of the X-API-Key, when it calls not too often.
+    async def authenticate_token_and_throttle(self, call: Call[Body]) -> Client:
+        """Return the client to which a bearer token is bound, and count the call against the client's rate limit.
+
+        With X-Channel-ID, the caller may send a license key in X-API-Key instead of a token.
 
         Raises:
-            ExhaustError: LOGIN_FAILED, or RATE_LIMITED.
+            ExhaustError: LOGIN_FAILED for a wrong token or key, RATE_LIMITED for one call too many.
         """
         license_key = call.http.headers.get("X-API-Key")
         if license_key is not None and "X-Channel-ID" in call.http.headers:
-            client = await self.keys.authenticate(license_key)
-        else:
-            caller = await self.tokens.verify(_bearer_token(call.http.headers))
-            client = await self.keys.by_subject(caller.issuer, caller.subject)
-        self.limits.check_holder(call.http, client.user_id)
-        return client
+            return self._throttle(call, await self.keys.authenticate(license_key))
+        token = await self.token_verifier.verify(_bearer_token(call.http.headers))
+        return self._throttle(call, await self.keys.by_subject(token.issuer, token.subject))
 
     async def authenticate(self, body: KeyBody) -> Client:
-        """The holder of the license key in the body.
+        """Return the holder of the license key in the body.
 
         Raises:
-            ExhaustError: LOGIN_FAILED when it is missing, unknown or revoked.
+            ExhaustError: LOGIN_FAILED for a missing, unknown or revoked key.
         """
-        return await self._authenticate(body.license_key)
+        return await self._authenticate_key(body.license_key)
 
-    async def _authenticate(self, license_key: str | None) -> Client:
+    async def _authenticate_key(self, license_key: str | None) -> Client:
         if license_key is None or not license_key.strip():
             raise ExhaustError(ErrorCode.LOGIN_FAILED, "request/licenseKey is mandatory and must not be blank")
         return await self.keys.authenticate(license_key)
 
+    def _throttle(self, call: Call[Body], client: Client) -> Client:
+        self.rate_limits.check_holder(call.http, client.user_id)
+        return client
+
     async def authorize_partner(self, client: Client, partner_id: str) -> None:
-        """A key acts for a partner when it holds a grant on the partner's resource.
+        """Require that the caller may act for a partner: a grant on the partner's resource allows it.
 
         Raises:
             ExhaustError: AUTHORIZATION_FAILED.
@@ -92,11 +91,11 @@ class Access:
             raise _not_for_partner()
 
     async def authorize(self, client: Client, dataset_name: str, resource: str) -> Dataset:
-        """The dataset, when the caller may read the resource in it.
+        """Return the dataset, and require that the caller may read the resource in it.
 
         Args:
             client: the caller.
-            dataset_name: id or alias, as in the path.
+            dataset_name: the id or an alias, as in the path.
             resource: in canonical form.
 
         Raises:
@@ -110,10 +109,12 @@ class Access:
     async def authorize_for_partner(
         self, client: Client, *, partner_id: str, dataset_name: str, resource: str
     ) -> Dataset:
-        """As `authorize_partner` and then `authorize`, in one question to the database.
+        """Return the dataset, and require that the caller may act for the partner and read the resource.
+
+        This is `authorize_partner` and then `authorize`, in one query.
 
         Raises:
-            ExhaustError: AUTHORIZATION_FAILED, as of these two.
+            ExhaustError: AUTHORIZATION_FAILED, as from these two.
         """
         dataset = self.catalogue.find(dataset_name)
         wanted = Wanted(client.user_id, partner_id, resource, dataset.id if dataset else None)
@@ -139,6 +140,6 @@ def _no_access() -> ExhaustError:
 
 
 def _bearer_token(headers: Mapping[str, str]) -> str:
-    """What follows `Bearer `; empty, and so a bad token, when the header is missing or of another scheme."""
+    """Return the text after `Bearer `; an empty text, which is no good token, without such a header."""
     scheme, _, token = headers.get("Authorization", "").partition(" ")
     return token if scheme.lower() == "bearer" else ""

@@ -79,15 +79,15 @@ class DownloadHandler:
 
     async def v1(self, call: Call[DownloadBody]) -> Delivery:
         """POST /v1/datasets/{datasetId}/{resourceId}[/{fromDate}[/{toDate}]], the license key in the body."""
-        return await self._download(call, self._access.admit, _wanted_v1)
+        return await self._download(call, self._access.authenticate_and_throttle, _wanted_v1)
 
     async def v1_by_get(self, call: Call[DownloadBody]) -> Delivery:
         """GET and HEAD of the same, the license key in X-API-Key."""
-        return await self._download(call, self._access.admit_by_api_key, _wanted_v1)
+        return await self._download(call, self._access.authenticate_api_key_and_throttle, _wanted_v1)
 
     async def v3(self, call: Call[EmptyBody]) -> Delivery:
         """/data/v3/datasets/{datasetId}[/{resourceId}[/{fromDate}[/{toDate}]]], for holders of a token or a channel."""
-        return await self._download(call, self._access.admit_by_header, _wanted_v3)
+        return await self._download(call, self._access.authenticate_token_and_throttle, _wanted_v3)
 
     async def _download(
         self,

@@ -64,7 +64,7 @@ class StatusService:
 
     async def status(self, call: Call[KeyBody]) -> Answer | web.Response:
         """POST /v2/datasets/requests/status/{requestid}; with `?wait=30` the answer is passed back as it is."""
-        client = await self._access.admit(call)
+        client = await self._access.authenticate_and_throttle(call)
         request_id = parse_request_id(call.path("requestid"))
         if "wait" in call.http.query:
             return await self._pass_on(call, client.user_id, STATUS_PATH.format(requestid=request_id))
@@ -72,7 +72,7 @@ class StatusService:
 
     async def page(self, call: Call[KeyBody]) -> web.Response:
         """POST /v2/datasets/requests/{partnerid}; the answer is passed back as it is."""
-        client = await self._access.admit(call)
+        client = await self._access.authenticate_and_throttle(call)
         partner_id = required(call.path("partnerid"), ErrorCode.MISSING_PARTNERID, "partnerid")
         await self._access.authorize_partner(client, partner_id)
         return await self._pass_on(call, client.user_id, LIST_PATH.format(partnerid=quote(partner_id, safe="")))

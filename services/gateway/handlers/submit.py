@@ -52,7 +52,7 @@ class Submission:
     async def submit(self, call: Call[SubmitBody]) -> Answer:
         """Answers 202 with the request id, after request and outbox row are committed."""
         key = key_from(call.http.headers)
-        client = await self._access.admit(call)
+        client = await self._access.authenticate_and_throttle(call)
         submitter = Submitter(
             client.user_id,
             required(call.body.partner_id, ErrorCode.MISSING_PARTNERID, "partnerid"),
