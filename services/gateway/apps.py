@@ -12,7 +12,8 @@ from exhaust.http.endpoint import HttpMetrics, endpoint
 from exhaust.http.health import health_routes, metrics_route
 from schemas.bodies import EmptyBody, KeyBody
 from schemas.operations import LIST, LIST_PATH, STATUS, STATUS_PATH, UPDATE, UPDATE_PATH, UpdateBody
-from services.gateway.handlers.docs import docs_routes, listener_part, load_document
+from services.gateway.api_document import listener_part, load_document
+from services.gateway.handlers.docs import docs_routes
 from services.gateway.handlers.download import DOWNLOAD_V1, DOWNLOAD_V3, DownloadBody
 from services.gateway.handlers.register import REGISTER, RegisterBody
 from services.gateway.handlers.submit import SUBMIT, SubmitBody

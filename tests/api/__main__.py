@@ -20,7 +20,7 @@ from admin.test_issuer import LocalIssuer, make_issuer, mint_token
 from deploy.local.stack import Stack, start_stack, stop_stack
 from exhaust.postgres.database import open_database
 from exhaust.postgres.token_subjects import TokenSubject, TokenSubjects
-from services.gateway.handlers.docs import listener_part, load_document
+from services.gateway.api_document import listener_part, load_document
 from tests.api.known import Known
 from tests.conftest import ROOT
 from tests.support.partner import KEY_NAME, Partner, resource_of

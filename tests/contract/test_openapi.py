@@ -13,7 +13,8 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from exhaust.errors import HTTP_STATUS, ErrorCode
 from exhaust.postgres.audit import Action
-from services.gateway.handlers.docs import PUBLIC, docs_routes, listener_part, load_document
+from services.gateway.api_document import listener_part, load_document
+from services.gateway.handlers.docs import docs_routes
 from tests.support.listeners import LISTENERS, endpoints, listener_app
 
 METHODS = ("get", "head", "post", "put", "patch", "delete")
@@ -218,7 +219,7 @@ def test_every_status_in_use_is_in_the_table() -> None:
 
 
 def test_the_public_part_holds_nothing_internal() -> None:
-    public = listener_part(DOCUMENT, PUBLIC)
+    public = listener_part(DOCUMENT, "public")
     assert {name for name in NAMES if name not in {f"{method} {path}" for method, path, _ in operations(public)}} == {
         f"{method} {path}" for method, path, operation in EVERY if "public" not in operation["x-listeners"]
     }
@@ -260,7 +261,7 @@ def test_routes_and_operations_are_the_same(listener: str) -> None:
 
 async def test_the_page_comes_whole_from_here() -> None:
     app = web.Application()
-    app.add_routes(docs_routes(listener_part(DOCUMENT, PUBLIC)))
+    app.add_routes(docs_routes(listener_part(DOCUMENT, "public")))
     async with TestClient(TestServer(app)) as client:
         page = await client.get("/docs")
         text = await page.text()
@@ -273,4 +274,4 @@ async def test_the_page_comes_whole_from_here() -> None:
                 answer = await client.get(f"/{name}")
                 assert (answer.status, answer.headers["X-Content-Type-Options"]) == (200, "nosniff"), name
                 assert await answer.read()
-        assert await (await client.get("/openapi.json")).json() == listener_part(DOCUMENT, PUBLIC)
+        assert await (await client.get("/openapi.json")).json() == listener_part(DOCUMENT, "public")

@@ -15,7 +15,7 @@ from exhaust.errors import HTTP_STATUS, ErrorCode, ExhaustError
 from exhaust.http.envelope import envelope_of, failure, message_id, parse_request, success
 from exhaust.http.request import decode_body
 from schemas.operations import Operation
-from services.gateway.handlers.docs import load_document
+from services.gateway.api_document import load_document
 from tests.conftest import ROOT
 from tests.support.listeners import endpoints
 

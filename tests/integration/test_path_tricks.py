@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from exhaust.postgres.database import Database
-from services.gateway.handlers.docs import load_document
+from services.gateway.api_document import load_document
 from telemetry.resource_ids import resource_id
 from tests.integration.conftest import (
     PARTNER,
