@@ -44,7 +44,7 @@ SETTINGS: Final = {
     "EXHAUST_SYNC_FRESH_FOR": "PT1H",  # the download stays the one that the bench has put there
 }
 START_LIMIT_S: Final = 30.0
-STOP_LIMIT_S: Final = 10.0
+STOP_LIMIT: Final = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ async def open_place() -> AsyncIterator[Place]:
     stack = await asyncio.to_thread(start_stack, FOLDER, leash=True)
     try:
         # Nothing but what answers the calls shall be at work while they are measured.
-        Processes(Folder(FOLDER)).stop(["aggregator"], timedelta(seconds=STOP_LIMIT_S))
+        Processes(Folder(FOLDER)).stop({"aggregator": STOP_LIMIT})
         environment = service_environment(FOLDER, "gateway")
         async with _bare_tables(stack) as bare_tables, open_database(SecretStr(stack.postgres), pool_size=1) as tables:
             port = _free_port()
@@ -154,7 +154,7 @@ async def _serving(environment: dict[str, str], port: int) -> AsyncIterator[None
     finally:
         if process.returncode is None:
             process.terminate()
-            await asyncio.wait_for(process.wait(), STOP_LIMIT_S)
+            await asyncio.wait_for(process.wait(), STOP_LIMIT.total_seconds())
 
 
 async def _listens(port: int) -> bool:

@@ -1,5 +1,6 @@
 """What a stack keeps on the disk: data, logs, the records of its processes, its ports and credentials."""
 
+import fcntl
 import json
 import os
 import secrets
@@ -12,7 +13,6 @@ from datetime import timedelta
 from pathlib import Path
 
 from deploy.local.errors import StackError
-from deploy.local.waiting import try_lock
 
 PORT_NAMES = (
     *("kafka", "kafka_controller", "postgres"),
@@ -126,6 +126,15 @@ class Folder:
             settings = Settings(ports=_free_ports(), secrets=_new_secrets())
         write_private(self.settings_file, json.dumps(asdict(settings), indent=2))
         return settings
+
+
+def try_lock(descriptor: int) -> bool:
+    """Locks an open file against every other process; False when one of them has it. The lock ends with the file."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def write_private(path: Path, text: str) -> None:

@@ -10,10 +10,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from deploy.local.errors import StackError
-from deploy.local.folder import Folder
+from deploy.local.folder import Folder, try_lock
 from deploy.local.probes import kafka_serves
-from deploy.local.processes import Command, Process, Processes
-from deploy.local.waiting import Job, try_lock, until
+from deploy.local.processes import Command, Process, Processes, until
 
 NAME = "kafka"
 _POM = Path(__file__).with_name("pom.xml")
@@ -64,22 +63,23 @@ def home(project: Path) -> Path:
     return project / ".cache" / f"kafka-{version[1]}"
 
 
-def serve(folder: Folder, processes: Processes, ports: dict[str, int], project: Path) -> Job[None]:
+async def serve(folder: Folder, processes: Processes, ports: dict[str, int], project: Path) -> None:
     """Installs, formats and starts what is missing, and waits until the broker takes part.
 
     Raises:
         StackError: Java or Maven is missing or too old, or a step failed.
     """
 
-    def start() -> Job[Process]:
+    async def start() -> Process:
         base = (_java(), *_JVM, "-cp", f"{home(project)}/*")
-        yield from _install(processes, home(project))
-        yield from _format(folder, processes, ports, base)
+        await _install(processes, home(project))
         data = folder.data(NAME)
+        if not data.exists():
+            await _format(data, processes, ports, base)
         program = (*base, "kafka.Kafka", str(_configure(ports, data)))
-        return (yield from processes.start(Command(NAME, program, _environment(), data)))
+        return await processes.start(Command(NAME, program, _environment(), data))
 
-    yield from processes.serve(NAME, start, lambda: kafka_serves(ports["kafka"]), _START_LIMIT)
+    await processes.serve(NAME, start, lambda: kafka_serves(ports["kafka"]), _START_LIMIT)
 
 
 def _java() -> str:
@@ -94,11 +94,11 @@ def _java() -> str:
     return java
 
 
-def _install(processes: Processes, jars: Path) -> Job[None]:
+async def _install(processes: Processes, jars: Path) -> None:
     """Brings the jars here once for all stacks of the project; a copy of pom.xml, written last, says they are whole."""
     jars.parent.mkdir(exist_ok=True)
     with jars.with_name(f"{jars.name}.lock").open("w") as lock:
-        if not (yield from until(lambda: try_lock(lock.fileno()), _DOWNLOAD_LIMIT)):
+        if not await until(lambda: try_lock(lock.fileno()), _DOWNLOAD_LIMIT):
             raise StackError(f"another start has been downloading Kafka into {jars} for too long: end it and try again")
         seal = jars / _POM.name
         if seal.exists() and seal.read_bytes() == _POM.read_bytes():
@@ -109,23 +109,20 @@ def _install(processes: Processes, jars: Path) -> Job[None]:
         shutil.rmtree(unfinished, ignore_errors=True)
         program = ("mvn", "-B", "-ntp", "--strict-checksums", "-f", str(_POM), _COPY, f"-DoutputDirectory={unfinished}")
         print("kafka: downloads its jars, once (45 MB)", file=sys.stderr)
-        yield from processes.finish(Command("maven", program, os.environ, jars.parent), _DOWNLOAD_LIMIT)
+        await processes.finish(Command("maven", program, os.environ, jars.parent), _DOWNLOAD_LIMIT)
         shutil.copy(_POM, unfinished)
         shutil.rmtree(jars, ignore_errors=True)
         unfinished.rename(jars)
 
 
-def _format(folder: Folder, processes: Processes, ports: dict[str, int], base: tuple[str, ...]) -> Job[None]:
-    data = folder.data(NAME)
-    if data.exists():
-        return
+async def _format(data: Path, processes: Processes, ports: dict[str, int], base: tuple[str, ...]) -> None:
     unfinished = data.with_name(f".{data.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
     configuration = _configure(ports, unfinished)
     cluster = secrets.token_hex(11)  # 22 characters of base64, and none is a dash, which would look like an option
     program = (*base, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(configuration))
-    yield from processes.finish(Command("kafka-format", program, _environment(), unfinished), _START_LIMIT)
+    await processes.finish(Command("kafka-format", program, _environment(), unfinished), _START_LIMIT)
     unfinished.rename(data)
 
 

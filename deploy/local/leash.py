@@ -12,7 +12,6 @@ from pathlib import Path
 from deploy.local.errors import StackError
 from deploy.local.folder import Folder
 from deploy.local.processes import Command, Processes
-from deploy.local.waiting import Job
 
 NAME = "leash"
 _HELPER_LIMIT = timedelta(seconds=2)
@@ -31,10 +30,10 @@ def claim(folder: Folder, processes: Processes) -> None:
         raise StackError(
             f"the stack in {folder.root} ends with process {helper.starter}, which started it: use another folder"
         )
-    processes.stop([NAME], _HELPER_LIMIT)  # its starter has just ended; what it would stop is taken over
+    processes.stop({NAME: _HELPER_LIMIT})  # its starter has just ended; what it would stop is taken over
 
 
-def hold(folder: Folder, processes: Processes, project: Path) -> Job[None]:
+async def hold(folder: Folder, processes: Processes, project: Path) -> None:
     """Starts the helper that stops the stack after the end of this process, if it does not run yet."""
     if processes.running(NAME):
         return
@@ -42,6 +41,6 @@ def hold(folder: Folder, processes: Processes, project: Path) -> Job[None]:
     os.register_at_fork(after_in_child=lambda: os.close(writing))
     program = (sys.executable, "-m", "deploy.local.release", str(folder.root))
     try:
-        yield from processes.start(Command(NAME, program, os.environ, project), reading)
+        await processes.start(Command(NAME, program, os.environ, project), reading)
     finally:
         os.close(reading)

@@ -12,8 +12,7 @@ from pathlib import Path
 from deploy.local.errors import StackError
 from deploy.local.folder import Folder, Secrets
 from deploy.local.probes import postgres_serves
-from deploy.local.processes import Command, Process, Processes
-from deploy.local.waiting import Job, until
+from deploy.local.processes import Command, Process, Processes, until
 
 NAME = "postgres"
 DATABASE = "exhaust"
@@ -66,27 +65,26 @@ def dsn(role: str, password: str, port: int) -> str:
     return f"postgresql://{role}:{password}@127.0.0.1:{port}/{DATABASE}"
 
 
-def serve(folder: Folder, processes: Processes, port: int, passwords: Secrets) -> Job[None]:
+async def serve(folder: Folder, processes: Processes, port: int, passwords: Secrets) -> None:
     """Sets the data folder up if it is new, starts the server if it does not run, and waits until it serves.
 
     Raises:
         StackError: a step failed.
     """
 
-    def start() -> Job[Process]:
+    async def start() -> Process:
         data = folder.data(NAME)
-        yield from _initialise(processes, data, passwords)
-        yield from _clear_lock(data)
+        if not data.exists():
+            await _initialise(processes, data, passwords)
+        await _clear_lock(data)
         options = (f"--{name}={value}" for name, value in (_OPTIONS | {"port": str(port)}).items())
         program = ("postgres", "-D", str(data), *options)
-        return (yield from processes.start(_command(NAME, program, data)))
+        return await processes.start(_command(NAME, program, data))
 
-    yield from processes.serve(NAME, start, lambda: postgres_serves(port, OWNER, DATABASE), _START_LIMIT)
+    await processes.serve(NAME, start, lambda: postgres_serves(port, OWNER, DATABASE), _START_LIMIT)
 
 
-def _initialise(processes: Processes, data: Path, passwords: Secrets) -> Job[None]:
-    if data.exists():
-        return
+async def _initialise(processes: Processes, data: Path, passwords: Secrets) -> None:
     unfinished = data.with_name(f".{data.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(mode=0o700)
@@ -94,13 +92,13 @@ def _initialise(processes: Processes, data: Path, passwords: Secrets) -> Job[Non
         shutil.chown(unfinished, _ACCOUNT)
     what = ("--username=postgres", "--auth=reject", "--encoding=UTF8", "--locale=C.UTF-8")
     initdb = ("initdb", "-D", str(unfinished), *what, "--no-sync", "--no-instructions")
-    yield from processes.finish(_command("postgres-init", initdb, unfinished), _START_LIMIT)
+    await processes.finish(_command("postgres-init", initdb, unfinished), _START_LIMIT)
     (unfinished / "pg_hba.conf").write_text(_ACCESS)
-    yield from _set_up(processes, unfinished, passwords)
+    await _set_up(processes, unfinished, passwords)
     unfinished.rename(data)
 
 
-def _set_up(processes: Processes, data: Path, passwords: Secrets) -> Job[None]:
+async def _set_up(processes: Processes, data: Path, passwords: Secrets) -> None:
     statements = _SETUP.format(owner=passwords.postgres_owner, runtime=passwords.postgres_runtime)
     # A statement that fails must not be logged: it can hold a password.
     single = ("postgres", "--single", "-j", "-D", str(data), "-c", "log_min_error_statement=panic")
@@ -108,17 +106,17 @@ def _set_up(processes: Processes, data: Path, passwords: Secrets) -> Job[None]:
         script.write(statements)
         script.seek(0)
         options = ("-c", "exit_on_error=on", "postgres")
-        yield from processes.finish(
+        await processes.finish(
             _command("postgres-init", (*single, *options), data), _START_LIMIT, standard_input=script.fileno()
         )
 
 
-def _clear_lock(data: Path) -> Job[None]:
+async def _clear_lock(data: Path) -> None:
     """Removes the lock file of a server that was killed, once the last of its workers is gone.
 
     The server would remove it by itself, but takes a zombie for alive: where nobody reaps orphans, for ever.
     """
-    if not (yield from until(lambda: not _is_used(data), _WORKERS_LIMIT)):
+    if not await until(lambda: not _is_used(data), _WORKERS_LIMIT):
         raise StackError(f"another PostgreSQL is at work in {data}: end it first")
     (data / "postmaster.pid").unlink(missing_ok=True)
 

@@ -1,12 +1,13 @@
 """Starts, finds and stops the processes of a stack by what they wrote down about themselves."""
 
+import asyncio
 import json
 import os
 import select
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,12 +16,12 @@ from typing import NamedTuple
 
 from deploy.local.errors import StackError
 from deploy.local.folder import Folder
-from deploy.local.waiting import Job, until
 
 _LAUNCHER = Path(__file__).with_name("launch.sh")
 _LAUNCH_LIMIT = timedelta(seconds=30)
 _LEFTOVER_LIMIT = timedelta(seconds=2)
 _LOG_LINES = 15
+_PAUSE = timedelta(milliseconds=20)
 _ZOMBIE = "Z"
 
 
@@ -86,7 +87,7 @@ class Processes:
         """The names of those that run."""
         return frozenset(name for name, process in self.recorded().items() if process.runs())
 
-    def start(self, command: Command, standard_input: int | None = None) -> Job[Process]:
+    async def start(self, command: Command, standard_input: int | None = None) -> Process:
         """Starts a program in a session of its own, with its output in its log.
 
         Args:
@@ -98,28 +99,28 @@ class Processes:
         """
         pid = self._spawn(command, standard_input)
         record = self.folder.runs / f"{command.name}.json"
-        yield from until(lambda: record.exists() or _exit_code(pid) is not None, _LAUNCH_LIMIT)
+        await until(lambda: record.exists() or _exit_code(pid) is not None, _LAUNCH_LIMIT)
         if not record.exists():
             os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+            await asyncio.to_thread(os.waitpid, pid, 0)
             raise self.failure(command.name, "did not start")
         return self._read(record)
 
-    def ready(self, process: Process, answers: Callable[[], bool], limit: timedelta) -> Job[None]:
+    async def ready(self, process: Process, answers: Callable[[], bool], limit: timedelta) -> None:
         """Waits until the process answers.
 
         Raises:
             StackError: it ended instead, or the time was over.
         """
-        in_time = yield from until(lambda: not process.runs() or answers(), limit)
+        in_time = await until(lambda: not process.runs() or answers(), limit)
         if not process.runs():
             raise self.failure(process.name, "ended before it was ready")
         if not in_time:
             raise self.failure(process.name, f"was not ready after {limit.total_seconds():.0f} s")
 
-    def serve(
-        self, name: str, start: Callable[[], Job[Process]], answers: Callable[[], bool], limit: timedelta
-    ) -> Job[None]:
+    async def serve(
+        self, name: str, start: Callable[[], Awaitable[Process]], answers: Callable[[], bool], limit: timedelta
+    ) -> None:
         """Waits until a server answers, which is started if it does not run or is just ending.
 
         Raises:
@@ -128,47 +129,50 @@ class Processes:
         found = self.running(name)
         if found is not None:
             try:
-                yield from self.ready(found, answers, limit)
+                await self.ready(found, answers, limit)
             except StackError:
                 if found.runs():
                     raise
             else:
                 return
-        process = yield from start()
-        yield from self.ready(process, answers, limit)
+        process = await start()
+        await self.ready(process, answers, limit)
 
-    def finish(self, command: Command, limit: timedelta, standard_input: int | None = None) -> Job[None]:
+    async def finish(self, command: Command, limit: timedelta, standard_input: int | None = None) -> None:
         """Runs a program to its end.
 
         Raises:
             StackError: it failed, or the time was over; then it is stopped.
         """
-        self.stop([command.name], _LEFTOVER_LIMIT)  # of a starter that was killed
-        process = yield from self.start(command, standard_input)
+        self.stop({command.name: _LEFTOVER_LIMIT})  # of a starter that was killed
+        process = await self.start(command, standard_input)
         try:
-            in_time = yield from until(lambda: _exit_code(process.pid) is not None, limit)
+            in_time = await until(lambda: _exit_code(process.pid) is not None, limit)
             code = _exit_code(process.pid)
         finally:
-            self.stop([command.name], _LEFTOVER_LIMIT)
+            self.stop({command.name: _LEFTOVER_LIMIT})
         if not in_time:
             raise self.failure(command.name, f"was not finished after {limit.total_seconds():.0f} s")
         if code:
             raise self.failure(command.name, f"failed with exit code {code}")
 
-    def stop(self, names: Iterable[str], limit: timedelta) -> None:
-        """Stops those that run: asks all at once to end, and kills what still runs after the limit.
+    def stop(self, limits: Mapping[str, timedelta]) -> None:
+        """Stops those that run: asks all at once to end, and kills what still runs after its limit.
 
         A process that only has the id of one that was recorded is left alone, and so is this process itself.
+
+        Args:
+            limits: the names of the processes to stop, and how long each may take.
         """
-        deadline = time.monotonic() + limit.total_seconds()
+        asked = time.monotonic()
         recorded = self.recorded()
-        chosen = [recorded[name] for name in names if name in recorded]
+        chosen = [recorded[name] for name in limits if name in recorded]
         with ExitStack() as closing:
             handles = list(_handles(chosen, closing))
             for process, handle in handles:
                 _signal(handle, process.stop_signal)
             for process, handle in handles:
-                if not _ended(handle, deadline - time.monotonic()):
+                if not _ended(handle, asked + limits[process.name].total_seconds() - time.monotonic()):
                     with suppress(ProcessLookupError):
                         os.killpg(process.pid, signal.SIGKILL)
                     _ended(handle, 10)
@@ -210,6 +214,20 @@ class Processes:
         facts = json.loads(record.read_text())
         stop_signal = signal.Signals[facts["stop_signal"]]
         return Process(record.stem, facts["pid"], facts["started"], facts["starter"], stop_signal)
+
+
+async def until(condition: Callable[[], bool], limit: timedelta) -> bool:
+    """Waits until the condition holds, which is asked again and again and must answer at once.
+
+    Returns:
+        True when it held, False when the time limit was over first.
+    """
+    deadline = time.monotonic() + limit.total_seconds()
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(_PAUSE.total_seconds())
+    return True
 
 
 class _Stat(NamedTuple):

@@ -10,12 +10,13 @@ from deploy.local.errors import StackError
 from deploy.local.folder import Folder, Settings
 from deploy.local.probes import http_answer
 from deploy.local.processes import Command, Process, Processes
-from deploy.local.waiting import Job
 
 NAME = "seaweedfs"
 RAW_BUCKET = "telemetry-raw"
 EXHAUST_BUCKET = "telemetry-exhaust"
 _START_LIMIT = timedelta(seconds=60)
+# Its volume server waits long for the idle connections of its own S3 part. What was written outlives a kill as well.
+STOP_LIMIT = timedelta(seconds=5)
 _OK = 200
 _SOCKETS = Path("/", "tmp")  # not to be chosen
 # The option of `weed mini` for each port.
@@ -43,17 +44,17 @@ _OPTIONS = {
 }
 
 
-def serve(folder: Folder, processes: Processes, settings: Settings) -> Job[None]:
+async def serve(folder: Folder, processes: Processes, settings: Settings) -> None:
     """Starts the server if it does not run, and waits until objects can be written to both buckets.
 
     Raises:
         StackError: the server is not installed or failed.
     """
 
-    def start() -> Job[Process]:
-        return processes.start(_command(folder.data(NAME), settings))
+    async def start() -> Process:
+        return await processes.start(_command(folder.data(NAME), settings))
 
-    yield from processes.serve(NAME, start, lambda: _serves(settings.ports), _START_LIMIT)
+    await processes.serve(NAME, start, lambda: _serves(settings.ports), _START_LIMIT)
 
 
 def forget_sockets(ports: dict[str, int]) -> None:

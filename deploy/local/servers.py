@@ -9,7 +9,6 @@ from deploy.local.addresses import S3Access
 from deploy.local.errors import StackError
 from deploy.local.folder import Folder, Settings
 from deploy.local.processes import Processes
-from deploy.local.waiting import Job, in_turn
 
 _KAFKA = "EXHAUST_KAFKA_BOOTSTRAP"
 _POSTGRES = ("EXHAUST_POSTGRES_OWNER_DSN", "EXHAUST_POSTGRES_DSN")
@@ -59,16 +58,23 @@ def choose(environment: Mapping[str, str], settings: Settings) -> Servers:
     )
 
 
-def jobs(
-    servers: Servers, folder: Folder, processes: Processes, settings: Settings, project: Path
-) -> dict[str, Job[None]]:
-    """A job for each server by name, which has nothing to do for an existing one."""
-    own = {
-        kafka.NAME: kafka.serve(folder, processes, settings.ports, project),
-        postgres.NAME: postgres.serve(folder, processes, settings.ports["postgres"], settings.secrets),
-        seaweedfs.NAME: seaweedfs.serve(folder, processes, settings),
-    }
-    return {name: job if name in servers.own else in_turn() for name, job in own.items()}
+async def serve(
+    name: str, servers: Servers, folder: Folder, processes: Processes, settings: Settings, project: Path
+) -> None:
+    """Starts a server that is the stack's own and does not run, and waits until it serves.
+
+    Raises:
+        StackError: a step failed.
+    """
+    if name not in servers.own:
+        return
+    match name:
+        case kafka.NAME:
+            await kafka.serve(folder, processes, settings.ports, project)
+        case postgres.NAME:
+            await postgres.serve(folder, processes, settings.ports["postgres"], settings.secrets)
+        case seaweedfs.NAME:
+            await seaweedfs.serve(folder, processes, settings)
 
 
 def _complete(environment: Mapping[str, str], names: tuple[str, ...]) -> tuple[str, ...]:

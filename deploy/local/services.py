@@ -11,7 +11,6 @@ from deploy.local.folder import Settings
 from deploy.local.probes import http_answer
 from deploy.local.processes import Command, Process, Processes
 from deploy.local.servers import Servers
-from deploy.local.waiting import Job
 
 NAMES = ("gateway", "aggregator", "status")
 _PREPARATIONS = {kafka.NAME: "topics", postgres.NAME: "migrate", seaweedfs.NAME: "buckets"}
@@ -47,7 +46,7 @@ def environment(name: str, settings: Settings, servers: Servers) -> dict[str, st
     }
 
 
-def prepare(server: str, processes: Processes, settings: Settings, servers: Servers, project: Path) -> Job[None]:
+async def prepare(server: str, processes: Processes, settings: Settings, servers: Servers, project: Path) -> None:
     """Makes that server's tables, topics or buckets, with the command that an operator uses too.
 
     Raises:
@@ -56,19 +55,19 @@ def prepare(server: str, processes: Processes, settings: Settings, servers: Serv
     values = environment(NAMES[0], settings, servers) | {"EXHAUST_POSTGRES_OWNER_DSN": servers.postgres_owner}
     name = _PREPARATIONS[server]
     program = (sys.executable, "-m", "admin.command", name)
-    yield from processes.finish(Command(name, program, values, project), _PREPARE_LIMIT)
+    await processes.finish(Command(name, program, values, project), _PREPARE_LIMIT)
 
 
-def serve(name: str, processes: Processes, settings: Settings, servers: Servers, project: Path) -> Job[None]:
+async def serve(name: str, processes: Processes, settings: Settings, servers: Servers, project: Path) -> None:
     """Starts the service if it does not run, and waits until it is ready.
 
     Raises:
         StackError: it failed.
     """
 
-    def start() -> Job[Process]:
+    async def start() -> Process:
         program = (sys.executable, "-m", f"services.{name}")
-        return processes.start(Command(name, program, environment(name, settings, servers), project))
+        return await processes.start(Command(name, program, environment(name, settings, servers), project))
 
     port = settings.ports["gateway_internal" if name == "gateway" else name]
-    yield from processes.serve(name, start, lambda: http_answer(port, "/health/ready")[0] == _OK, _START_LIMIT)
+    await processes.serve(name, start, lambda: http_answer(port, "/health/ready")[0] == _OK, _START_LIMIT)

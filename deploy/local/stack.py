@@ -4,6 +4,7 @@ The real servers and the three services run as ordinary processes that keep ever
 folders know nothing of each other.
 """
 
+import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,13 +13,13 @@ from pathlib import Path
 
 from deploy.local import kafka, postgres, seaweedfs
 from deploy.local import leash as leashing
+from deploy.local import servers as three_servers
 from deploy.local import services as three_services
 from deploy.local.addresses import S3Access, Stack, load, save
 from deploy.local.errors import StackError
 from deploy.local.folder import Folder, Settings
 from deploy.local.processes import Processes
-from deploy.local.servers import Servers, choose, jobs
-from deploy.local.waiting import in_turn, together
+from deploy.local.servers import Servers, choose
 
 __all__ = [
     "DEFAULT_FOLDER",
@@ -62,9 +63,8 @@ def start_stack(folder: Path, *, services: bool = True, leash: bool = False) -> 
         with _undone_on_failure(place, processes):
             settings = place.settings(may_move=not processes.names_running())
             servers = choose(os.environ, settings)
-            if leash:
-                together(leashing.hold(place, processes, PROJECT))
-            _start(place, processes, settings, servers, services=services)
+            with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:  # a loop that is set already stays set
+                runner.run(_start(place, processes, settings, servers, services=services, leash=leash))
             stack = _describe(settings, servers, processes)
             save(place, stack)
     return stack
@@ -118,28 +118,44 @@ def _undone_on_failure(place: Folder, processes: Processes) -> Iterator[None]:
         raise
 
 
-def _start(place: Folder, processes: Processes, settings: Settings, servers: Servers, *, services: bool) -> None:
-    """Starts servers, then services. Where no service runs yet, what they need in a server is made once it serves."""
+async def _start(
+    place: Folder, processes: Processes, settings: Settings, servers: Servers, *, services: bool, leash: bool
+) -> None:
+    """Starts servers side by side, then services; the first that fails ends the starts of the others."""
+    if leash:
+        await leashing.hold(place, processes, PROJECT)
     known = (processes, settings, servers, PROJECT)
-    starting = jobs(servers, place, processes, settings, PROJECT)
-    if services and not processes.names_running().intersection(three_services.NAMES):
-        starting = {name: in_turn(job, three_services.prepare(name, *known)) for name, job in starting.items()}
-    together(*starting.values())
-    if services:
-        together(*(three_services.serve(name, *known) for name in three_services.NAMES))
+    prepare = services and not processes.names_running().intersection(three_services.NAMES)
+
+    async def start_server(name: str) -> None:
+        await three_servers.serve(name, servers, place, processes, settings, PROJECT)
+        if prepare:  # where no service runs yet, what they need in a server is made once it serves
+            await three_services.prepare(name, *known)
+
+    try:
+        async with asyncio.TaskGroup() as starting:
+            for name in _SERVERS:
+                starting.create_task(start_server(name))
+        if services:
+            async with asyncio.TaskGroup() as starting:
+                for name in three_services.NAMES:
+                    starting.create_task(three_services.serve(name, *known))
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from None
 
 
 def _stop(place: Folder, processes: Processes, kept: frozenset[str]) -> None:
     """Stops all but the kept ones. The leash is last: until then a crash of this process leaves nothing behind."""
     found = [name for name in processes.recorded() if name not in kept]
     last = (*_SERVERS, leashing.NAME)
-    processes.stop([name for name in found if name not in last], _STOP_LIMIT)
-    processes.stop([name for name in found if name in _SERVERS], _STOP_LIMIT)
+    processes.stop({name: _STOP_LIMIT for name in found if name not in last})
+    limits = {seaweedfs.NAME: seaweedfs.STOP_LIMIT}
+    processes.stop({name: limits.get(name, _STOP_LIMIT) for name in found if name in _SERVERS})
     if not kept:
         place.stack_file.unlink(missing_ok=True)
         if place.settings_file.exists():
             seaweedfs.forget_sockets(place.settings(may_move=False).ports)
-    processes.stop([name for name in found if name == leashing.NAME], _STOP_LIMIT)
+    processes.stop({name: _STOP_LIMIT for name in found if name == leashing.NAME})
 
 
 def _describe(settings: Settings, servers: Servers, processes: Processes) -> Stack:
