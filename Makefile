@@ -8,6 +8,9 @@ RUN := $(VENV)/bin/python -m
 INSTALLED := $(VENV)/.installed
 BENCH_INSTALLED := $(VENV)/.installed-bench
 
+# Without bytecode every run compiles, and pytest rewrites, each module anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SILENT:
@@ -19,9 +22,9 @@ help: ## list the targets
 demo: $(INSTALLED) ## show the whole way from raw telemetry to a checked download; RAW=folder takes your own files
 	$(RUN) deploy.local.demo $(if $(RAW),--raw "$(RAW)")
 
-test: check ## check, then the unit tests, then those on the real Kafka, PostgreSQL and S3
+test: $(INSTALLED) ## check beside the unit tests, then those on the real Kafka, PostgreSQL and S3
 	rm -rf .local/test-*
-	$(RUN) pytest tests/unit
+	$(MAKE) --jobs=2 --output-sync=target check test-unit
 	$(RUN) pytest tests --ignore tests/unit
 
 test-unit: $(INSTALLED) ## the tests without I/O
