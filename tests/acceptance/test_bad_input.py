@@ -89,7 +89,7 @@ def _peak(pid: int) -> int:
 async def test_every_bad_object_ends_its_request_with_a_reason_and_the_worker_lives(
     partner: Partner, objects: Objects, stack: Stack
 ) -> None:
-    await partner.grant("--channel", OWNER)
+    await partner.grant(OWNER)
     worker = read_stack(FOLDER).processes["aggregator"]
 
     async def outcome(number: int, kind: str) -> None:

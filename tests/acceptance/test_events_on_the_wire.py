@@ -42,7 +42,7 @@ async def collect(stack: Stack, topic: str, request_id: str) -> list[Record]:
 
 
 async def test_every_event_follows_its_schema(partner: Partner, stack: Stack) -> None:
-    await partner.grant("--partner", OWNER)
+    await partner.grant(OWNER)
     reply = await partner.submit(
         f"eks-consumption-metrics/{resource_of(OWNER)}/{FIRST}/{FIRST + timedelta(days=1)}", partner_id=OWNER
     )

@@ -28,7 +28,7 @@ async def test_a_download_expires_and_a_new_submit_builds_it_again(
     assert raw_days
     owner = PLAN.channel_ids[1]
     path = f"{DATASET}/{resource_of(owner)}/{FIRST}/{FIRST}"
-    await partner.grant("--channel", owner)
+    await partner.grant(owner)
     request_id = (await partner.submit(path, partner_id=owner)).result["requestid"]
     fresh = await partner.finished(request_id)
     kept_until = datetime.fromisoformat(fresh["expiresat"])
@@ -66,7 +66,7 @@ async def test_a_download_leaves_a_line_in_the_audit(
     assert raw_days
     owner, last = PLAN.channel_ids[2], FIRST + timedelta(days=1)
     resource = resource_of(owner)
-    await partner.grant("--channel", owner)
+    await partner.grant(owner)
     root = {"v1": "/v1/datasets", "v3": "/data/v3/datasets"}[version]
     url = f"{stack.gateway}{root}/{DATASET}/{resource}/{FIRST}/{last}"
     key = {"X-API-Key": partner.license_key, "X-Channel-ID": owner}

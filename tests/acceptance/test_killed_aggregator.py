@@ -49,7 +49,7 @@ async def test_a_killed_aggregator_loses_nothing_and_builds_nothing_twice(
     for found in generate(PLAN):
         raw.setdefault(found.day.isoformat(), {})[found.name] = found.data
         await objects.put(stack.s3.raw_bucket, f"raw/{found.name}", found.data)
-    await partner.grant("--channel", OWNER)
+    await partner.grant(OWNER)
     reply = await partner.submit(
         f"eks-consumption-raw/{resource_of(OWNER)}/{PLAN.days[0]}/{PLAN.days[-1]}", partner_id=OWNER
     )

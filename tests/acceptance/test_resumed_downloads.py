@@ -53,7 +53,7 @@ async def large(stack: Stack, http: aiohttp.ClientSession, objects: Objects, iss
         name = f"public/{resource_of(CHANNEL)}/{day}-1780272000000.json.gz"
         await objects.put(stack.s3.raw_bucket, name, day_object())
     partner = await Partner.register(http, stack)
-    await partner.grant("--channel", CHANNEL)
+    await partner.grant(CHANNEL)
     await bind(stack, issuer, partner)
     submitted = await partner.submit(PATH, partner_id=CHANNEL)
     result = await partner.finished(submitted.result["requestid"])

@@ -53,7 +53,7 @@ async def test_secrets_stay_where_they_belong(
     tmp_path: Path,
 ) -> None:
     assert raw_days
-    await partner.grant("--partner", OWNER)
+    await partner.grant(OWNER)
     await bind(stack, issuer, partner)
     path = f"eks-consumption-raw/{resource_of(OWNER)}/{FIRST}/{FIRST}"
     reply = await partner.submit(path, partner_id=OWNER)

@@ -22,7 +22,7 @@ OWNER = "org.example.partner.strange"
 async def test_an_undecodable_record_becomes_a_dead_letter_and_stops_nothing(
     topic: str, partner: Partner, stack: Stack
 ) -> None:
-    await partner.grant("--partner", OWNER)
+    await partner.grant(OWNER)
     settings = ConsumerSettings(kafka_bootstrap=stack.kafka, kafka_session_timeout=timedelta(seconds=6))
     value = b"\xff not json " + uuid4().bytes
     letters: list[Record] = []

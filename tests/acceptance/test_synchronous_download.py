@@ -21,7 +21,7 @@ PATH = f"/v1/datasets/eks-consumption-raw/{resource_of(OWNER)}/{FIRST}/{PLAN.day
 @pytest.fixture
 async def ready(partner: Partner, raw_days: Days) -> Partner:
     assert raw_days
-    await partner.grant("--channel", OWNER)
+    await partner.grant(OWNER)
     return partner
 
 

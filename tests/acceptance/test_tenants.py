@@ -208,7 +208,7 @@ MATRIX: dict[Operation, tuple[str, str]] = {
 
 async def tenant_of(http: aiohttp.ClientSession, stack: Stack, issuer: LocalIssuer, owner: str) -> Tenant:
     partner = await Partner.register(http, stack)
-    await partner.grant("--partner", owner)
+    await partner.grant(owner)
     async with open_database(SecretStr(stack.postgres), pool_size=1) as database:
         subject = TokenSubject(issuer.issuer, partner.name)
         await TokenSubjects(database).bind(subject, partner.name, KEY_NAME, actor="operator/test")

@@ -54,7 +54,7 @@ async def submit(
 
 
 async def test_a_revoked_key_is_refused_by_both_at_once(partner: Partner, second: str) -> None:
-    await partner.grant("--channel", OWNER)
+    await partner.grant(OWNER)
     gateways = [partner.stack.gateway, second]
     assert [(await submit(partner, gateway))[0] for gateway in gateways] == [202, 202]
     command = [
@@ -79,7 +79,7 @@ async def test_a_revoked_key_is_refused_by_both_at_once(partner: Partner, second
 async def test_fifty_submits_at_once_with_one_key_are_one_request(
     partner: Partner, second: str, owner_database: Database
 ) -> None:
-    await partner.grant("--channel", OWNER)
+    await partner.grant(OWNER)
     gateways = [partner.stack.gateway, second]
     once = {"Idempotency-Key": "one-and-the-same"}
     path = f"{SUBMIT}?tags[]=nobody-has-it"

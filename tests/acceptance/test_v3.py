@@ -40,7 +40,7 @@ async def bind(stack: Stack, issuer: LocalIssuer, partner: Partner) -> None:
 @pytest.fixture
 async def bearer(stack: Stack, issuer: LocalIssuer, partner: Partner, raw_days: dict[str, object]) -> str:
     assert raw_days
-    await partner.grant("--channel", CHANNEL)
+    await partner.grant(CHANNEL)
     await bind(stack, issuer, partner)
     return f"Bearer {mint_token(issuer, SUBJECT)}"
 

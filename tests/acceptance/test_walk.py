@@ -40,7 +40,7 @@ async def fetch(partner: Partner, path: str, owner: str) -> tuple[dict[str, Any]
 async def test_a_download_holds_every_line_of_the_owner_and_none_else(
     partner: Partner, raw_days: Days, owner: str, tmp_path: Path
 ) -> None:
-    await partner.grant("--partner", owner)
+    await partner.grant(owner)
     result, data = await fetch(partner, f"{DATASET}/{resource_of(owner)}/{FIRST}/{LAST}", owner)
     assert (result["size"], result["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
     archive = tmp_path / "download.zip"
@@ -58,7 +58,7 @@ async def test_a_download_holds_every_line_of_the_owner_and_none_else(
 
 async def test_tags_narrow_a_download(partner: Partner, raw_days: Days, tmp_path: Path) -> None:
     owner, tags = PLAN.channel_ids[0], PLAN.tag_ids[:2]
-    await partner.grant("--channel", owner)
+    await partner.grant(owner)
     query = "&".join(f"tags[]={tag}" for tag in tags)
     result, data = await fetch(partner, f"D002/{resource_of(owner)}/{FIRST}/{FIRST}?{query}", owner)
     archive = tmp_path / "download.zip"
@@ -71,7 +71,7 @@ async def test_tags_narrow_a_download(partner: Partner, raw_days: Days, tmp_path
 async def test_the_same_request_again_gives_the_same_bytes(partner: Partner, raw_days: Days) -> None:
     assert raw_days
     owner = PLAN.partner_ids[1]
-    await partner.grant("--partner", owner)
+    await partner.grant(owner)
     path = f"{DATASET}/{resource_of(owner)}/{FIRST}/{LAST}"
     first = await partner.submit(path, partner_id=owner)
     one = await partner.download(await partner.finished(first.result["requestid"]))
@@ -82,7 +82,7 @@ async def test_the_same_request_again_gives_the_same_bytes(partner: Partner, raw
 
 async def test_days_without_telemetry_are_valid_and_empty(partner: Partner) -> None:
     owner = "org.example.partner.nobody"
-    await partner.grant("--partner", owner)
+    await partner.grant(owner)
     result, data = await fetch(partner, f"eks-creation-raw/{resource_of(owner)}/2026-08-01/2026-08-02", owner)
     assert result["events"] == 0
     with zipfile.ZipFile(io.BytesIO(data)) as outer:
@@ -95,7 +95,7 @@ async def test_days_without_telemetry_are_valid_and_empty(partner: Partner) -> N
 async def test_one_day_can_be_read_by_range(partner: Partner, raw_days: Days, http: aiohttp.ClientSession) -> None:
     assert raw_days
     owner = PLAN.partner_ids[0]
-    await partner.grant("--partner", owner)
+    await partner.grant(owner)
     result, data = await fetch(partner, f"{DATASET}/{resource_of(owner)}/{FIRST}/{LAST}", owner)
     with zipfile.ZipFile(io.BytesIO(data)) as outer:
         member = outer.getinfo("2026-09-02.zip")
@@ -112,7 +112,7 @@ async def test_a_tool_reads_one_day_without_the_rest(partner: Partner, raw_days:
     """A day, and 128 KiB at most for finding it, headers included."""
     assert raw_days
     owner = PLAN.channel_ids[1]
-    await partner.grant("--channel", owner)
+    await partner.grant(owner)
     result, data = await fetch(partner, f"{DATASET}/{resource_of(owner)}/{FIRST}/{LAST}", owner)
     with zipfile.ZipFile(io.BytesIO(data)) as outer:
         whole = outer.read("2026-09-05.zip")
@@ -138,7 +138,7 @@ async def test_a_corrupt_object_fails_the_request_and_is_named(
     partner: Partner, objects: Objects, stack: Stack
 ) -> None:
     owner = "org.example.partner.corrupt"
-    await partner.grant("--partner", owner)
+    await partner.grant(owner)
     key = "summary/2026-09-02-1788307200000.json.gz"
     await objects.put(stack.s3.raw_bucket, key, b"\x1f\x8b\x08\x00 cut off")
     reply = await partner.submit(f"eks-consumption-summary/{resource_of(owner)}/{FIRST}/2026-09-03", partner_id=owner)
@@ -154,7 +154,7 @@ async def test_foreign_and_unknown_requests_look_the_same(
     partner: Partner, http: aiohttp.ClientSession, stack: Stack
 ) -> None:
     owner = "org.example.partner.private"
-    await partner.grant("--partner", owner)
+    await partner.grant(owner)
     mine = await partner.submit(f"{DATASET}/{resource_of(owner)}/{FIRST}/{FIRST}", partner_id=owner)
     stranger = await Partner.register(http, stack)
     foreign = await stranger.status(mine.result["requestid"])
@@ -178,7 +178,7 @@ async def test_foreign_and_unknown_requests_look_the_same(
 async def test_what_the_status_service_refuses_is_told_in_the_callers_way(
     partner: Partner, question: str, code: str
 ) -> None:
-    await partner.grant("--partner", "org.example.partner.told")
+    await partner.grant("org.example.partner.told")
     url = f"{partner.stack.gateway}/v2/datasets/requests/{question}"
     body = {"request": {"licenseKey": partner.license_key}}
     for accepted in ("application/json", "application/problem+json"):

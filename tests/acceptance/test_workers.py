@@ -122,7 +122,7 @@ async def new_export(
         await asyncio.gather(
             *(objects.put(stack.s3.raw_bucket, f"raw/{name}", data) for name, data in raw[day].items())
         )
-    await partner.grant("--channel", owner)
+    await partner.grant(owner)
     return Export(partner, objects, settings_of(stack), owner, first, raw)
 
 

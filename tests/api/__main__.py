@@ -44,7 +44,7 @@ async def prepare(stack: Stack, issuer: LocalIssuer) -> Known:
     first, last = ((today - timedelta(days=days)).isoformat() for days in (2, 1))
     async with aiohttp.ClientSession() as http:
         partner = await Partner.register(http, stack)
-        await partner.grant("--partner", PARTNER)
+        await partner.grant(PARTNER)
         reply = await partner.submit(f"{DATASET}/{resource_of(PARTNER)}/{first}/{last}", partner_id=PARTNER)
         result = await partner.finished(reply.result["requestid"])
         victim = await Partner.register(http, stack)

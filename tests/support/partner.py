@@ -1,16 +1,18 @@
-"""A partner as the outside sees one: talks to the public API only, with documented bodies."""
+"""A partner as the outside sees one: talks to the public API only, with documented bodies. And an operator's grant."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
+
+from pydantic import SecretStr
+
+from exhaust.postgres.database import open_database
+from exhaust.postgres.grants import Grant, GrantStore
 
 if TYPE_CHECKING:
     import aiohttp
@@ -60,11 +62,10 @@ class Partner:
         assert reply.status == 200, reply
         return cls(http, stack, name, reply.result["licenseKey"])
 
-    async def grant(self, *arguments: str) -> None:
-        """The operator's step, with the operator's command."""
-        command = [sys.executable, "-m", "admin.command", "grant", "--client", self.name, "--key-name", KEY_NAME]
-        environment = os.environ | {"EXHAUST_POSTGRES_OWNER_DSN": self.stack.postgres}
-        await asyncio.to_thread(subprocess.run, [*command, *arguments], env=environment, check=True, timeout=60)
+    async def grant(self, owner: str) -> None:
+        """What an operator does with `exhaustctl grant`: lets the key read the resource of a partner or channel."""
+        async with open_database(SecretStr(self.stack.postgres), pool_size=1) as database:
+            await GrantStore(database).add(Grant(self.name, KEY_NAME, resource_of(owner)), actor="operator/tests")
 
     async def submit(self, path: str, *, partner_id: str, **change: Any) -> Reply:
         body = {"licenseKey": self.license_key, "partnerid": partner_id, "username": "somebody"} | change

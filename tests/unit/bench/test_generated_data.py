@@ -6,6 +6,8 @@ from collections import Counter
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from bench.aggregator.generated_data import CHANNELS, Recipe, blocks, content_key, day_objects, gzip_block
 from deploy.local.independent_count import channel_of, partners_of
 
@@ -15,19 +17,25 @@ if TYPE_CHECKING:
 SMALL = Recipe(events=3000)
 
 
+@pytest.fixture(scope="module")
+def block() -> tuple[bytes, int]:
+    """The first block of SMALL, and how many bytes it holds."""
+    return gzip_block(0, SMALL)
+
+
 def events(data: bytes) -> list[dict[str, Any]]:
     return [json.loads(line) for line in gzip.decompress(data).splitlines()]
 
 
-def test_the_same_recipe_gives_the_same_bytes_and_another_number_others() -> None:
-    first, raw = gzip_block(0, SMALL)
+def test_the_same_recipe_gives_the_same_bytes_and_another_number_others(block: tuple[bytes, int]) -> None:
+    first, raw = block
     assert gzip_block(0, SMALL) == (first, raw)
     assert gzip_block(1, SMALL)[0] != first
     assert len(gzip.decompress(first)) == raw
 
 
-def test_lines_are_events_of_about_a_kilobyte_from_every_channel() -> None:
-    data, raw = gzip_block(0, SMALL)
+def test_lines_are_events_of_about_a_kilobyte_from_every_channel(block: tuple[bytes, int]) -> None:
+    data, raw = block
     found = events(data)
     assert len(found) == SMALL.events
     assert 800 < raw / SMALL.events < 1200
@@ -38,16 +46,16 @@ def test_lines_are_events_of_about_a_kilobyte_from_every_channel() -> None:
     assert {event["ver"] for event in found} == {"3.0"}
 
 
-def test_some_events_name_a_partner_and_some_another_channel_elsewhere() -> None:
-    found = events(gzip_block(0, SMALL)[0])
+def test_some_events_name_a_partner_and_some_another_channel_elsewhere(block: tuple[bytes, int]) -> None:
+    found = events(block[0])
     partners = sum(bool(partners_of(event)) for event in found)
     assert 0.1 < partners / len(found) < 0.6
     assert any(event["context"]["rollup"]["l1"] != event["context"]["channel"] for event in found)
 
 
-def test_the_events_of_a_session_share_its_ids() -> None:
+def test_the_events_of_a_session_share_its_ids(block: tuple[bytes, int]) -> None:
     sessions: dict[str, set[tuple[str, str]]] = {}
-    for event in events(gzip_block(0, SMALL)[0]):
+    for event in events(block[0]):
         context = event["context"]
         sessions.setdefault(context["sid"], set()).add((context["channel"], context["did"]))
     assert len(sessions) > 100

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EVENT = '{"eid":"A","ver":"3.0","mid":"%d","ets":1500000000000,"context":{"channel":"%s"},"edata":"%s"}\n'
-BURN = "import time\nwhile time.process_time() < 0.3: pass"
+BURN = "import time\nwhile time.process_time() < 0.1: pass"
 
 
 def test_the_time_of_a_process_that_has_ended_is_the_contenders() -> None:
     before = processor_time(os.getpid(), os.getpid())
     subprocess.run([sys.executable, "-c", BURN], check=True)
-    assert (processor_time(os.getpid(), os.getpid()) - before).contender >= 0.29
+    assert (processor_time(os.getpid(), os.getpid()) - before).contender >= 0.09
 
 
 def test_the_time_of_a_child_that_still_runs_is_that_of_a_lane() -> None:
@@ -32,8 +32,8 @@ def test_the_time_of_a_child_that_still_runs_is_that_of_a_lane() -> None:
         assert lane.stdout is not None
         lane.stdout.readline()
         assert lane.pid in children(os.getpid())
-        assert processor_time(os.getpid(), lane.pid).lanes >= 0.29
-        assert processor_time(os.getpid(), lane.pid).store >= 0.29
+        assert processor_time(os.getpid(), lane.pid).lanes >= 0.09
+        assert processor_time(os.getpid(), lane.pid).store >= 0.09
         lane.communicate(b"\n")
     assert lane.pid not in children(os.getpid())
 
