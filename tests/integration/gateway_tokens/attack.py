@@ -1,4 +1,4 @@
-"""What a bad token is in these tests."""
+"""A bad token, with the reason that the log gives for its refusal."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Attack:
     """A bad token.
 
     Attributes:
-        name: what is wrong with it.
-        reason: what the log says of it.
-        make: the token, in a given World.
+        name: the fault, in words.
+        reason: the reason in the log.
+        make: builds the token from a TokenFactory.
     """
 
     name: str
@@ -32,11 +32,11 @@ class Attack:
     make: Callable[..., str]
 
 
-def headed(name: str, reason: str, algorithm: str = "EdDSA", **header: object) -> Attack:
-    """Rightly signed, with another header."""
-    return Attack(name, reason, lambda world: world.headed(algorithm, **header))
+def with_header(name: str, reason: str, algorithm: str = "EdDSA", **header: object) -> Attack:
+    """Build an attack: a token with a valid signature and other header members."""
+    return Attack(name, reason, lambda factory: factory.with_header(algorithm, **header))
 
 
-def claiming(name: str, reason: str, **claims: object) -> Attack:
-    """Rightly signed, with other claims."""
-    return Attack(name, reason, lambda world: world.claiming(**claims))
+def with_claims(name: str, reason: str, **claims: object) -> Attack:
+    """Build an attack: a token with a valid signature and other claims."""
+    return Attack(name, reason, lambda factory: factory.with_claims(**claims))

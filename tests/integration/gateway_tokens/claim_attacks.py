@@ -1,4 +1,4 @@
-"""Rightly signed tokens that say something else than they must."""
+"""Bad claims under valid signatures."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-from tests.integration.gateway_tokens.attack import BAD_LIFETIME, UNKNOWN_ISSUER, Attack, claiming
-from tests.integration.gateway_tokens.forge import AUDIENCE, SUBJECT, good_claims, issuer_name, token, without
+from tests.integration.gateway_tokens.attack import BAD_LIFETIME, UNKNOWN_ISSUER, Attack, with_claims
+from tests.integration.gateway_tokens.token_factory import AUDIENCE, SUBJECT, good_claims, issuer_name, token, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,17 +22,17 @@ def missing_and_wrong() -> Iterator[Attack]:
         yield Attack(
             f"no {name}",
             f"{name}: missing",
-            lambda world, name=name: token(world.header(), without(good_claims(), name), world.signers["EdDSA"]),
+            lambda factory, name=name: token(factory.header(), without(good_claims(), name), factory.signers["EdDSA"]),
         )
     for name in ("iss", "sub", "aud"):
         for value in (None, 0, 1.5, True, [], {}, [SUBJECT], {"": SUBJECT}):
-            yield claiming(f"{name} {value!r}", f"{name}: string_type", **{name: value})
-        yield claiming(f"{name} of nothing", f"{name}: string_too_short", **{name: ""})
-        yield claiming(f"{name} of 257 characters", f"{name}: string_too_long", **{name: "s" * 257})
-        yield claiming(f"{name} that is no character", NOT_JSON, **{name: "\udfff"})
+            yield with_claims(f"{name} {value!r}", f"{name}: string_type", **{name: value})
+        yield with_claims(f"{name} of nothing", f"{name}: string_too_short", **{name: ""})
+        yield with_claims(f"{name} of 257 characters", f"{name}: string_too_long", **{name: "s" * 257})
+        yield with_claims(f"{name} that is no character", NOT_JSON, **{name: "\udfff"})
     for name in ("exp", "iat", "nbf"):
         for no_date in NO_DATES:
-            yield claiming(f"{name} {no_date!r}", f"{name}: float_type", **{name: no_date})
+            yield with_claims(f"{name} {no_date!r}", f"{name}: float_type", **{name: no_date})
 
 
 def names() -> Iterator[Attack]:
@@ -44,43 +44,45 @@ def names() -> Iterator[Attack]:
         " " + issuer_name("EdDSA"),
         "http://" + issuer_name("EdDSA").removeprefix("https://"),
     ):
-        yield claiming(f"iss {issuer!r}", UNKNOWN_ISSUER, iss=issuer)
-    yield claiming("iss is a list with the right one", "iss: string_type", iss=[issuer_name("EdDSA")])
+        yield with_claims(f"iss {issuer!r}", UNKNOWN_ISSUER, iss=issuer)
+    yield with_claims("iss is a list with the right one", "iss: string_type", iss=[issuer_name("EdDSA")])
     for issuer in ("RS256", "ES256", "HS256"):
-        yield claiming(f"iss is the {issuer} issuer", "algorithm not allowed for this issuer", iss=issuer_name(issuer))
+        yield with_claims(
+            f"iss is the {issuer} issuer", "algorithm not allowed for this issuer", iss=issuer_name(issuer)
+        )
     for audience in ("somebody-else", AUDIENCE + "/", AUDIENCE.upper(), AUDIENCE + "\x00", f"{AUDIENCE} {AUDIENCE}"):
-        yield claiming(f"aud {audience!r}", "InvalidAudienceError", aud=audience)
+        yield with_claims(f"aud {audience!r}", "InvalidAudienceError", aud=audience)
     for several in ([AUDIENCE], [AUDIENCE, "somebody-else"], [[AUDIENCE]], {AUDIENCE: 1}):
-        yield claiming(f"aud {several!r}", "aud: string_type", aud=several)
+        yield with_claims(f"aud {several!r}", "aud: string_type", aud=several)
     for subject in ("\x00", "partner\x007", "partner-7\n", "\u202epartner", "a\u200bb", "\t"):
-        yield claiming(f"sub {subject!r}", "sub: not printable", sub=subject)
-    yield claiming("jti is a number", "InvalidJTIError", jti=7)
+        yield with_claims(f"sub {subject!r}", "sub: not printable", sub=subject)
+    yield with_claims("jti is a number", "InvalidJTIError", jti=7)
 
 
 def times() -> Iterator[Attack]:
     now = int(time.time())
-    yield claiming("expired an hour ago", "ExpiredSignatureError", iat=now - 7000, exp=now - 3600)
-    yield claiming("expired before the leeway", "ExpiredSignatureError", iat=now - 600, exp=now - 31)
-    yield claiming("expired in 1970", "ExpiredSignatureError", iat=0, exp=1)
-    yield claiming("not before in ten minutes", "ImmatureSignatureError", nbf=now + 600)
-    yield claiming("not before in the year 9999", "ImmatureSignatureError", nbf=253_402_300_799)
-    yield claiming("issued in ten minutes", "ImmatureSignatureError", iat=now + 600, exp=now + 900)
-    yield claiming("issued in the year 3000", "ImmatureSignatureError", iat=32_503_680_000, exp=32_503_680_600)
-    yield claiming("lives a second too long", BAD_LIFETIME, iat=now - 5, exp=now + 3596)
-    yield claiming("lives half a second too long", BAD_LIFETIME, iat=now - 5, exp=now + 3595.5)
-    yield claiming("lives until the year 9999", BAD_LIFETIME, exp=253_402_300_799)
-    yield claiming("issued in 1970, lives until now", BAD_LIFETIME, iat=0)
-    yield claiming("lives for no time", BAD_LIFETIME, iat=now + 10, exp=now + 10)
-    yield claiming("expires before it is issued", BAD_LIFETIME, iat=now + 20, exp=now + 10)
+    yield with_claims("expired an hour ago", "ExpiredSignatureError", iat=now - 7000, exp=now - 3600)
+    yield with_claims("expired before the leeway", "ExpiredSignatureError", iat=now - 600, exp=now - 31)
+    yield with_claims("expired in 1970", "ExpiredSignatureError", iat=0, exp=1)
+    yield with_claims("not before in ten minutes", "ImmatureSignatureError", nbf=now + 600)
+    yield with_claims("not before in the year 9999", "ImmatureSignatureError", nbf=253_402_300_799)
+    yield with_claims("issued in ten minutes", "ImmatureSignatureError", iat=now + 600, exp=now + 900)
+    yield with_claims("issued in the year 3000", "ImmatureSignatureError", iat=32_503_680_000, exp=32_503_680_600)
+    yield with_claims("lives a second too long", BAD_LIFETIME, iat=now - 5, exp=now + 3596)
+    yield with_claims("lives half a second too long", BAD_LIFETIME, iat=now - 5, exp=now + 3595.5)
+    yield with_claims("lives until the year 9999", BAD_LIFETIME, exp=253_402_300_799)
+    yield with_claims("issued in 1970, lives until now", BAD_LIFETIME, iat=0)
+    yield with_claims("lives for no time", BAD_LIFETIME, iat=now + 10, exp=now + 10)
+    yield with_claims("expires before it is issued", BAD_LIFETIME, iat=now + 20, exp=now + 10)
     for name in ("exp", "iat", "nbf"):
-        yield claiming(f"{name} negative", f"{name}: greater_than_equal", **{name: -1})
-        yield claiming(f"{name} in the year 10000", f"{name}: less_than", **{name: 253_402_300_800})
-        yield claiming(f"{name} of 19 digits", f"{name}: less_than", **{name: 9_223_372_036_854_775_808})
-        yield claiming(f"{name} of 301 digits", f"{name}: less_than", **{name: 10**300})
-        yield claiming(f"{name} of 4000 digits", NOT_JSON, **{name: 10**3999})
-        yield claiming(f"{name} not a number", NOT_JSON, **{name: float("nan")})
-        yield claiming(f"{name} infinite", NOT_JSON, **{name: float("inf")})
-        yield claiming(f"{name} negatively infinite", NOT_JSON, **{name: float("-inf")})
+        yield with_claims(f"{name} negative", f"{name}: greater_than_equal", **{name: -1})
+        yield with_claims(f"{name} in the year 10000", f"{name}: less_than", **{name: 253_402_300_800})
+        yield with_claims(f"{name} of 19 digits", f"{name}: less_than", **{name: 9_223_372_036_854_775_808})
+        yield with_claims(f"{name} of 301 digits", f"{name}: less_than", **{name: 10**300})
+        yield with_claims(f"{name} of 4000 digits", NOT_JSON, **{name: 10**3999})
+        yield with_claims(f"{name} not a number", NOT_JSON, **{name: float("nan")})
+        yield with_claims(f"{name} infinite", NOT_JSON, **{name: float("inf")})
+        yield with_claims(f"{name} negatively infinite", NOT_JSON, **{name: float("-inf")})
 
 
 def raw_payloads() -> Iterator[Attack]:
@@ -110,12 +112,12 @@ def raw_payloads() -> Iterator[Attack]:
         yield Attack(
             f"payload: {name}",
             NOT_JSON,
-            lambda world, payload=payload: token(world.header(), payload, world.signers["EdDSA"]),
+            lambda factory, payload=payload: token(factory.header(), payload, factory.signers["EdDSA"]),
         )
     yield Attack(
         "payload: exp is 1e400",
         NOT_JSON,
-        lambda world: token(
-            world.header(), json.dumps(good_claims(exp=7)).replace("7}", "1e400}").encode(), world.signers["EdDSA"]
+        lambda factory: token(
+            factory.header(), json.dumps(good_claims(exp=7)).replace("7}", "1e400}").encode(), factory.signers["EdDSA"]
         ),
     )

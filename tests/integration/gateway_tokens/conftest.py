@@ -6,20 +6,20 @@ from pathlib import Path
 import pytest
 
 from services.gateway.auth.tokens.verifier import TokenVerifier, open_token_verifier
-from tests.integration.gateway_tokens.forge import World
+from tests.integration.gateway_tokens.token_factory import TokenFactory
 
 
 @pytest.fixture(scope="session")
-def world() -> World:
-    return World()
+def factory() -> TokenFactory:
+    return TokenFactory()
 
 
 @pytest.fixture(scope="session")
-def issuers_file(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return world.write(tmp_path_factory.mktemp("issuers"))
+def issuers_file(factory: TokenFactory, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return factory.write(tmp_path_factory.mktemp("issuers"))
 
 
 @pytest.fixture(scope="session")
-async def verifier(world: World, issuers_file: Path) -> AsyncIterator[TokenVerifier]:
-    async with open_token_verifier(issuers_file, environ=world.environ) as opened:
+async def verifier(factory: TokenFactory, issuers_file: Path) -> AsyncIterator[TokenVerifier]:
+    async with open_token_verifier(issuers_file, environ=factory.environ) as opened:
         yield opened

@@ -1,4 +1,4 @@
-"""What is no token at all, or a token in another dress."""
+"""Texts that are no tokens, and good tokens in another encoding."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import json
 from typing import TYPE_CHECKING
 
 from tests.integration.gateway_tokens.attack import BAD_SHAPE, TOO_LONG, Attack
-from tests.integration.gateway_tokens.forge import encoded, good_claims, token
+from tests.integration.gateway_tokens.token_factory import encoded, good_claims, token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.integration.gateway_tokens.forge import World
+    from tests.integration.gateway_tokens.token_factory import TokenFactory
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
@@ -61,28 +61,28 @@ def shapes() -> Iterator[Attack]:
         "full-width digits": lambda good: good[:-1] + "\uff11",
     }
     for name, change in changes.items():
-        yield Attack(f"shape: {name}", BAD_SHAPE, lambda world, change=change: change(world.good()))
+        yield Attack(f"shape: {name}", BAD_SHAPE, lambda factory, change=change: change(factory.good()))
 
 
 def lengths() -> Iterator[Attack]:
-    yield Attack("8193 characters", TOO_LONG, lambda world: world.good().ljust(8193, "A"))
-    yield Attack("5 MB", TOO_LONG, lambda world: world.good() + "A" * 5_000_000)
-    yield Attack("5 MB, rightly signed", TOO_LONG, lambda world: world.claiming(more="A" * 5_000_000))
+    yield Attack("8193 characters", TOO_LONG, lambda factory: factory.good().ljust(8193, "A"))
+    yield Attack("5 MB", TOO_LONG, lambda factory: factory.good() + "A" * 5_000_000)
+    yield Attack("5 MB, rightly signed", TOO_LONG, lambda factory: factory.with_claims(more="A" * 5_000_000))
     yield Attack("5 MB of dots", TOO_LONG, lambda _: "." * 5_000_000)
-    yield Attack("5 MB of brackets", TOO_LONG, lambda world: token(b"[" * 5_000_000, {}, world.signers["HS256"]))
+    yield Attack("5 MB of brackets", TOO_LONG, lambda factory: token(b"[" * 5_000_000, {}, factory.signers["HS256"]))
 
 
 def other_spellings() -> Iterator[Attack]:
-    """The same bytes in another base64: one token must not have two spellings."""
+    """Encode the same bytes in another base64: a token must have only one spelling."""
 
-    def last_bit(world: World) -> str:
-        good = world.good()
+    def last_bit(factory: TokenFactory) -> str:
+        good = factory.good()
         return good[:-1] + ALPHABET[ALPHABET.index(good[-1]) + 1]
 
     yield Attack("a bit left over in the signature", "signature is not base64url", last_bit)
-    yield Attack("a letter left over", "signature is not base64url", lambda world: world.good() + "AAA")
+    yield Attack("a letter left over", "signature is not base64url", lambda factory: factory.good() + "AAA")
     yield Attack(
-        "a letter left over in the header", "header is not base64url", lambda world: "AAAAA" + world.good()[4:]
+        "a letter left over in the header", "header is not base64url", lambda factory: "AAAAA" + factory.good()[4:]
     )
 
 
@@ -99,12 +99,12 @@ def other_json() -> Iterator[Attack]:
         yield Attack(
             f"header is {name}",
             "header is not an object",
-            lambda world, value=value: token(value, good_claims(), world.signers["EdDSA"]),
+            lambda factory, value=value: token(value, good_claims(), factory.signers["EdDSA"]),
         )
         yield Attack(
             f"payload is {name}",
             "payload is not an object",
-            lambda world, value=value: token(world.header(), value, world.signers["EdDSA"]),
+            lambda factory, value=value: token(factory.header(), value, factory.signers["EdDSA"]),
         )
     raw = {
         "not JSON": b"alg=EdDSA",
@@ -120,7 +120,7 @@ def other_json() -> Iterator[Attack]:
         yield Attack(
             f"header: {name}",
             "header is not JSON",
-            lambda world, header=header: token(header, good_claims(), world.signers["EdDSA"]),
+            lambda factory, header=header: token(header, good_claims(), factory.signers["EdDSA"]),
         )
 
 
@@ -128,23 +128,23 @@ def tokens_within_tokens() -> Iterator[Attack]:
     yield Attack(
         "payload is a token",
         "payload is not JSON",
-        lambda world: token(world.header(), world.good().encode(), world.signers["EdDSA"]),
+        lambda factory: token(factory.header(), factory.good().encode(), factory.signers["EdDSA"]),
     )
     yield Attack(
         "payload is a token, and says so",
         "payload is not JSON",
-        lambda world: token(world.header(cty="JWT"), world.good().encode(), world.signers["EdDSA"]),
+        lambda factory: token(factory.header(cty="JWT"), factory.good().encode(), factory.signers["EdDSA"]),
     )
     yield Attack(
         "payload is a token in a string",
         "payload is not an object",
-        lambda world: token(world.header(), world.good(), world.signers["EdDSA"]),
+        lambda factory: token(factory.header(), factory.good(), factory.signers["EdDSA"]),
     )
     yield Attack(
         "in JSON serialisation",
         BAD_SHAPE,
-        lambda world: json.dumps(
-            dict(zip(("protected", "payload", "signature"), world.good().split("."), strict=True))
+        lambda factory: json.dumps(
+            dict(zip(("protected", "payload", "signature"), factory.good().split("."), strict=True))
         ),
     )
     yield Attack(

@@ -1,4 +1,4 @@
-"""No signature, one of another kind, one of another key, one of another token."""
+"""Tokens without a signature, or with one of another algorithm, key or token."""
 
 from __future__ import annotations
 
@@ -6,13 +6,21 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
-from tests.integration.gateway_tokens.attack import BAD_SHAPE, BAD_SIGNATURE, NOT_ALLOWED, Attack, headed
-from tests.integration.gateway_tokens.forge import ALGORITHMS, Signer, encoded, good_claims, jwks, token, without
+from tests.integration.gateway_tokens.attack import BAD_SHAPE, BAD_SIGNATURE, NOT_ALLOWED, Attack, with_header
+from tests.integration.gateway_tokens.token_factory import (
+    ALGORITHMS,
+    Signer,
+    encoded,
+    good_claims,
+    jwks,
+    token,
+    without,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.integration.gateway_tokens.forge import World
+    from tests.integration.gateway_tokens.token_factory import TokenFactory
 
 WEAK_RSA_BITS = 1024
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -20,38 +28,40 @@ P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 def no_algorithm() -> Iterator[Attack]:
     for spelling in ("none", "None", "NONE", "nOnE", "none ", " none", "n\u043ene", "EdDSA ", "eddsa", "\x00"):
-        yield headed(f"alg {spelling!r}, rightly signed", NOT_ALLOWED, alg=spelling)
+        yield with_header(f"alg {spelling!r}, rightly signed", NOT_ALLOWED, alg=spelling)
     for spelling in ("none", "None", "NONE", "nonE"):
         yield Attack(
             f"alg {spelling!r}, no signature",
             BAD_SHAPE,
-            lambda world, spelling=spelling: world.headed(alg=spelling).rpartition(".")[0] + ".",
+            lambda factory, spelling=spelling: factory.with_header(alg=spelling).rpartition(".")[0] + ".",
         )
-    yield Attack("alg none, no third part", BAD_SHAPE, lambda world: world.headed(alg="none").rpartition(".")[0])
-    yield headed("alg of nothing", "alg: string_too_short", alg="")
-    yield headed("alg of 4 kB", "alg: string_too_long", alg="n" * 4000)
+    yield Attack(
+        "alg none, no third part", BAD_SHAPE, lambda factory: factory.with_header(alg="none").rpartition(".")[0]
+    )
+    yield with_header("alg of nothing", "alg: string_too_short", alg="")
+    yield with_header("alg of 4 kB", "alg: string_too_long", alg="n" * 4000)
     for value in (None, 0, True, [], ["EdDSA"], {"alg": "EdDSA"}):
-        yield headed(f"alg {value!r}", "alg: string_type", alg=value)
+        yield with_header(f"alg {value!r}", "alg: string_type", alg=value)
     yield Attack(
         "no alg",
         "alg: missing",
-        lambda world: token(without(world.header(), "alg"), good_claims(), world.signers["EdDSA"]),
+        lambda factory: token(without(factory.header(), "alg"), good_claims(), factory.signers["EdDSA"]),
     )
 
 
 def public_keys_as_secrets() -> Iterator[Attack]:
-    """HS256 with what everybody knows as its secret."""
+    """Sign by HS256 with a public text as the secret."""
 
-    def with_public(public: Callable[[World], bytes], issuer: str) -> Callable[[World], str]:
+    def with_public(public: Callable[[TokenFactory], bytes], issuer: str) -> Callable[[TokenFactory], str]:
         header = {"alg": "HS256", "typ": "JWT"}
-        return lambda world: token(header, good_claims(issuer), Signer("HS256", public(world)))
+        return lambda factory: token(header, good_claims(issuer), Signer("HS256", public(factory)))
 
-    publics: dict[str, Callable[[World], bytes]] = {
-        "RSA key in PEM": lambda world: world.signers["RS256"].pem,
-        "RSA key in PEM without its last newline": lambda world: world.signers["RS256"].pem.strip(),
-        "JWKS": lambda world: jwks(world.signers["RS256"]),
-        "RSA modulus": lambda world: str(world.signers["RS256"].jwk["n"]).encode(),
-        "P-256 key in PEM": lambda world: world.signers["ES256"].pem,
+    publics: dict[str, Callable[[TokenFactory], bytes]] = {
+        "RSA key in PEM": lambda factory: factory.signers["RS256"].pem,
+        "RSA key in PEM without its last newline": lambda factory: factory.signers["RS256"].pem.strip(),
+        "JWKS": lambda factory: jwks(factory.signers["RS256"]),
+        "RSA modulus": lambda factory: str(factory.signers["RS256"].jwk["n"]).encode(),
+        "P-256 key in PEM": lambda factory: factory.signers["ES256"].pem,
         "empty text": lambda _: b"",
     }
     for name, public in publics.items():
@@ -68,7 +78,7 @@ def other_algorithms() -> Iterator[Attack]:
         "HS256": ("HS384", "HS512", "RS256", "none"),
     }.items():
         for other in others:
-            yield headed(f"{other} under the {algorithm} issuer", NOT_ALLOWED, algorithm, alg=other)
+            yield with_header(f"{other} under the {algorithm} issuer", NOT_ALLOWED, algorithm, alg=other)
 
 
 def other_keys() -> Iterator[Attack]:
@@ -76,17 +86,17 @@ def other_keys() -> Iterator[Attack]:
         yield Attack(
             f"{algorithm} with the attacker's key",
             BAD_SIGNATURE,
-            lambda world, name=algorithm: token(world.header(name), good_claims(name), world.attackers[name]),
+            lambda factory, name=algorithm: token(factory.header(name), good_claims(name), factory.attackers[name]),
         )
     weak = Signer("RS256", generate_private_key(public_exponent=65537, key_size=WEAK_RSA_BITS))
     yield Attack(
-        "a weak RSA key", BAD_SIGNATURE, lambda world: token(world.header("RS256"), good_claims("RS256"), weak)
+        "a weak RSA key", BAD_SIGNATURE, lambda factory: token(factory.header("RS256"), good_claims("RS256"), weak)
     )
 
 
 def broken_signatures() -> Iterator[Attack]:
-    def signed(algorithm: str, signature: bytes) -> Callable[[World], str]:
-        return lambda world: f"{world.good(algorithm).rpartition('.')[0]}.{encoded(signature)}"
+    def signed(algorithm: str, signature: bytes) -> Callable[[TokenFactory], str]:
+        return lambda factory: f"{factory.good(algorithm).rpartition('.')[0]}.{encoded(signature)}"
 
     order = P256_ORDER.to_bytes(32, "big")
     broken: dict[str, dict[str, bytes]] = {
@@ -109,20 +119,20 @@ def broken_signatures() -> Iterator[Attack]:
 
 
 def swapped_parts() -> Iterator[Attack]:
-    """Parts of good tokens, put together anew."""
+    """Combine the parts of several good tokens."""
 
-    def joined(world: World, algorithm: str, *, header: bool = False, payload: bool = False) -> str:
-        good = world.good(algorithm).split(".")
+    def joined(factory: TokenFactory, algorithm: str, *, header: bool = False, payload: bool = False) -> str:
+        good = factory.good(algorithm).split(".")
         other = token(
-            world.header(algorithm, typ="at+jwt"),
+            factory.header(algorithm, typ="at+jwt"),
             good_claims(algorithm, sub="somebody else"),
-            world.signers[algorithm],
+            factory.signers[algorithm],
         ).split(".")
         return ".".join((other[0] if header else good[0], other[1] if payload else good[1], good[2]))
 
-    def resigned(world: World, algorithm: str, change: Callable[[bytes], bytes]) -> str:
-        signed, _, _ = world.good(algorithm).rpartition(".")
-        return f"{signed}.{encoded(change(world.signers[algorithm].sign(signed.encode())))}"
+    def resigned(factory: TokenFactory, algorithm: str, change: Callable[[bytes], bytes]) -> str:
+        signed, _, _ = factory.good(algorithm).rpartition(".")
+        return f"{signed}.{encoded(change(factory.signers[algorithm].sign(signed.encode())))}"
 
     changes: dict[str, Callable[[bytes], bytes]] = {
         "without its last byte": lambda signature: signature[:-1],

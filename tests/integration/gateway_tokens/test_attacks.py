@@ -9,7 +9,7 @@ from exhaust.postgres.token_subjects import TokenSubject
 from services.gateway.auth.tokens.verifier import TokenVerifier, open_token_verifier
 from tests.integration.gateway_tokens import claim_attacks, header_attacks, shape_attacks, signature_attacks
 from tests.integration.gateway_tokens.attack import Attack
-from tests.integration.gateway_tokens.forge import ALGORITHMS, SUBJECT, World, issuer_name
+from tests.integration.gateway_tokens.token_factory import ALGORITHMS, SUBJECT, TokenFactory, issuer_name
 
 KINDS: tuple[Callable[[], Iterator[Attack]], ...] = (
     signature_attacks.no_algorithm,
@@ -48,8 +48,8 @@ async def refusal(verifier: TokenVerifier, token: str) -> Refusal:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-async def test_every_attack_is_refused_with_one_answer_and_its_reason(
-    kind: Callable[[], Iterator[Attack]], world: World, verifier: TokenVerifier
+async def test_attacks_get_the_same_answer_and_the_log_gives_the_reason(
+    kind: Callable[[], Iterator[Attack]], factory: TokenFactory, verifier: TokenVerifier
 ) -> None:
     expected, found = {}, {}
     for attack in kind():
@@ -60,12 +60,12 @@ async def test_every_attack_is_refused_with_one_answer_and_its_reason(
             401,
             [{"event": "token.refused", "log_level": "info", "reason": attack.reason}],
         )
-        found[attack.name] = await refusal(verifier, attack.make(world))
+        found[attack.name] = await refusal(verifier, attack.make(factory))
     assert found == expected
 
 
-def test_there_are_many_attacks_and_each_is_another_token(world: World) -> None:
-    tokens = [attack.make(world) for kind in KINDS for attack in kind()]
+def test_the_attacks_are_at_least_300_different_tokens(factory: TokenFactory) -> None:
+    tokens = [attack.make(factory) for kind in KINDS for attack in kind()]
     print(f"\n{len(tokens)} attack tokens")
     assert len(tokens) >= 300
     # A few of one kind make the same token by two ways, such as an empty signature.
@@ -73,22 +73,28 @@ def test_there_are_many_attacks_and_each_is_another_token(world: World) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-async def test_the_token_that_attacks_start_from_is_good(algorithm: str, world: World, verifier: TokenVerifier) -> None:
-    assert await verifier.verify(world.good(algorithm)) == TokenSubject(issuer_name(algorithm), SUBJECT)
+async def test_the_token_that_the_attacks_change_is_accepted(
+    algorithm: str, factory: TokenFactory, verifier: TokenVerifier
+) -> None:
+    assert await verifier.verify(factory.good(algorithm)) == TokenSubject(issuer_name(algorithm), SUBJECT)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-async def test_without_a_file_of_issuers_every_token_is_refused_alike(algorithm: str, world: World) -> None:
+async def test_every_token_is_refused_without_an_issuers_file(algorithm: str, factory: TokenFactory) -> None:
     async with open_token_verifier(None) as verifier:
-        refused = await refusal(verifier, world.good(algorithm))
+        refused = await refusal(verifier, factory.good(algorithm))
     assert (refused.code, refused.message, refused.status) == (ErrorCode.LOGIN_FAILED, token_refused().message, 401)
 
 
-async def test_the_log_shows_no_value_of_a_token(world: World, verifier: TokenVerifier) -> None:
+async def test_the_log_shows_no_value_of_a_token(factory: TokenFactory, verifier: TokenVerifier) -> None:
     canary = "canary-f81d4fae"
-    tokens = [world.claiming(**{name: canary, "more": canary}) for name in ("iss", "aud", "exp", "iat", "nbf")]
-    tokens += [world.headed(**{name: canary}) for name in ("alg", "typ", "kid", "jku", "crit")]
-    tokens += [world.claiming(jti=[canary]), world.claiming(sub=canary, exp=1), world.claiming(sub=f"{canary}\n")]
-    tokens += [f"{canary}.{canary}.{canary}", f"{world.good()}{canary}"]
+    tokens = [factory.with_claims(**{name: canary, "more": canary}) for name in ("iss", "aud", "exp", "iat", "nbf")]
+    tokens += [factory.with_header(**{name: canary}) for name in ("alg", "typ", "kid", "jku", "crit")]
+    tokens += [
+        factory.with_claims(jti=[canary]),
+        factory.with_claims(sub=canary, exp=1),
+        factory.with_claims(sub=f"{canary}\n"),
+    ]
+    tokens += [f"{canary}.{canary}.{canary}", f"{factory.good()}{canary}"]
     lines = [str((await refusal(verifier, token)).log) for token in tokens]
     assert [line for line in lines if canary in line or "eyJ" in line] == []

@@ -5,16 +5,22 @@ import pytest
 
 from exhaust.postgres.token_subjects import TokenSubject
 from services.gateway.auth.tokens.verifier import TokenVerifier
-from tests.integration.gateway_tokens.forge import ALGORITHMS, SUBJECT, World, good_claims, issuer_name, token, without
+from tests.integration.gateway_tokens.token_factory import (
+    ALGORITHMS,
+    SUBJECT,
+    TokenFactory,
+    good_claims,
+    issuer_name,
+    token,
+    without,
+)
 
-CALLER = TokenSubject(issuer_name("EdDSA"), SUBJECT)
+EXPECTED = TokenSubject(issuer_name("EdDSA"), SUBJECT)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-async def test_a_good_token_of_each_algorithm_names_its_bearer(
-    algorithm: str, world: World, verifier: TokenVerifier
-) -> None:
-    assert await verifier.verify(world.good(algorithm)) == TokenSubject(issuer_name(algorithm), SUBJECT)
+async def test_a_good_token_gives_its_subject(algorithm: str, factory: TokenFactory, verifier: TokenVerifier) -> None:
+    assert await verifier.verify(factory.good(algorithm)) == TokenSubject(issuer_name(algorithm), SUBJECT)
 
 
 @pytest.mark.parametrize(
@@ -32,31 +38,37 @@ async def test_a_good_token_of_each_algorithm_names_its_bearer(
     ],
     ids=str,
 )
-async def test_what_may_differ_in_claims(claims: dict[str, object], world: World, verifier: TokenVerifier) -> None:
-    """A timedelta is a time from now on: of this test, which may run long after it was collected."""
+async def test_claims_may_differ_within_their_limits(
+    claims: dict[str, object], factory: TokenFactory, verifier: TokenVerifier
+) -> None:
+    """Take a timedelta as a time from now, since the test may run long after it was collected."""
     now = int(time.time())
     claimed = {
         name: now + value.total_seconds() if isinstance(value, timedelta) else value for name, value in claims.items()
     }
-    assert await verifier.verify(world.claiming(**claimed)) == TokenSubject(
+    assert await verifier.verify(factory.with_claims(**claimed)) == TokenSubject(
         issuer_name("EdDSA"), str(claims.get("sub", SUBJECT))
     )
 
 
 @pytest.mark.parametrize("header", [{"typ": "at+jwt"}, {"x5t": "thumbprint"}, {"unknown": [1]}], ids=str)
-async def test_what_may_differ_in_the_header(header: dict[str, object], world: World, verifier: TokenVerifier) -> None:
-    assert await verifier.verify(world.headed(**header)) == CALLER
+async def test_the_header_may_have_other_members(
+    header: dict[str, object], factory: TokenFactory, verifier: TokenVerifier
+) -> None:
+    assert await verifier.verify(factory.with_header(**header)) == EXPECTED
 
 
 @pytest.mark.parametrize("absent", ["typ", "kid"])
-async def test_what_may_be_absent_from_the_header(absent: str, world: World, verifier: TokenVerifier) -> None:
-    good = token(without(world.header(), absent), good_claims(), world.signers["EdDSA"])
-    assert await verifier.verify(good) == CALLER
+async def test_optional_header_members_may_be_absent(
+    absent: str, factory: TokenFactory, verifier: TokenVerifier
+) -> None:
+    good = token(without(factory.header(), absent), good_claims(), factory.signers["EdDSA"])
+    assert await verifier.verify(good) == EXPECTED
 
 
 @pytest.mark.parametrize("algorithm", ["ES256", "HS256"])
-async def test_a_key_that_has_no_id_serves_whatever_id_a_token_names(
-    algorithm: str, world: World, verifier: TokenVerifier
+async def test_a_static_key_serves_tokens_of_any_key_id(
+    algorithm: str, factory: TokenFactory, verifier: TokenVerifier
 ) -> None:
-    named = world.headed(algorithm, kid="../../dev/null")
+    named = factory.with_header(algorithm, kid="../../dev/null")
     assert await verifier.verify(named) == TokenSubject(issuer_name(algorithm), SUBJECT)

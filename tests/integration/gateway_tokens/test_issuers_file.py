@@ -13,7 +13,7 @@ from yarl import URL
 
 from services.gateway.auth.tokens.issuers import Issuer, IssuersFileError, load_issuers
 from services.gateway.auth.tokens.key_sources import JwksFile, RemoteJwks, StaticKey
-from tests.integration.gateway_tokens.forge import SECRET_NAME, Signer, World, entry, issuer_name, jwks
+from tests.integration.gateway_tokens.token_factory import SECRET_NAME, Signer, TokenFactory, entry, issuer_name, jwks
 
 WEAK_RSA_BITS = 1024
 SECRET = "a secret that is long enough for HS256"
@@ -21,15 +21,15 @@ HTTPS = 'jwks_url = "https://issuer.example/jwks.json"'
 
 
 @pytest.fixture(scope="module")
-def folder(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Key files, good and bad."""
+def folder(factory: TokenFactory, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write good and bad key files."""
     made = tmp_path_factory.mktemp("keys")
-    world.write(made)
+    factory.write(made)
     weak = Signer("RS256", generate_private_key(public_exponent=65537, key_size=WEAK_RSA_BITS))
-    private = world.signers["ES256"].private
+    private = factory.signers["ES256"].private
     files = {
-        "rsa.pem": world.signers["RS256"].pem,
-        "ed.pem": world.signers["EdDSA"].pem,
+        "rsa.pem": factory.signers["RS256"].pem,
+        "ed.pem": factory.signers["EdDSA"].pem,
         "weak.pem": weak.pem,
         "weak.json": jwks(weak),
         "p384.pem": Signer("ES384", generate_ec_key(SECP384R1())).pem,
@@ -47,8 +47,8 @@ def loaded(path: Path, environ: Mapping[str, str]) -> tuple[Issuer, ...]:
     return load_issuers(path, environ, time.monotonic)
 
 
-def test_each_entry_becomes_an_issuer_with_its_keys(world: World, folder: Path) -> None:
-    issuers = {issuer.name: issuer for issuer in loaded(folder / "issuers.toml", world.environ)}
+def test_an_entry_becomes_an_issuer_with_a_key_source(factory: TokenFactory, folder: Path) -> None:
+    issuers = {issuer.name: issuer for issuer in loaded(folder / "issuers.toml", factory.environ)}
     keys = {name: issuers[issuer_name(name)].key_source for name in ("RS256", "ES256", "EdDSA", "HS256")}
     for algorithm, file in (("RS256", "rsa.json"), ("EdDSA", "ed.json")):
         source = keys[algorithm]
@@ -63,9 +63,9 @@ def test_each_entry_becomes_an_issuer_with_its_keys(world: World, folder: Path) 
     assert (issuer.max_lifetime, issuer.leeway) == (timedelta(hours=1), timedelta(seconds=30))
 
 
-def test_a_secret_does_not_show(world: World, folder: Path) -> None:
-    secret = world.environ[SECRET_NAME]
-    issuers = loaded(folder / "issuers.toml", world.environ)
+def test_no_repr_shows_a_secret(factory: TokenFactory, folder: Path) -> None:
+    secret = factory.environ[SECRET_NAME]
+    issuers = loaded(folder / "issuers.toml", factory.environ)
     assert secret not in repr([issuers, *(vars(issuer.key_source) for issuer in issuers)])
 
 
@@ -79,14 +79,14 @@ def test_a_secret_does_not_show(world: World, folder: Path) -> None:
         "http://[::1]/jwks.json",
     ],
 )
-def test_an_address_is_https_or_on_this_machine(address: str, tmp_path: Path) -> None:
+def test_a_jwks_url_is_https_or_loopback(address: str, tmp_path: Path) -> None:
     (issuer,) = written(tmp_path, entry("RS256", f'jwks_url = "{address}"'))
     assert isinstance(issuer.key_source, RemoteJwks)
     assert issuer.key_source.url == URL(address)
 
 
 def written(folder: Path, text: str) -> tuple[Issuer, ...]:
-    """The issuers in a file of this text."""
+    """Load the issuers of a file with this text."""
     (folder / "my.toml").write_text(text)
     return loaded(folder / "my.toml", {SECRET_NAME: SECRET, "SHORT": "s" * 31})
 
@@ -151,7 +151,7 @@ def changed(algorithm: str, source: str, old: str, new: str) -> str:
         (entry("RS256", f"{HTTPS}\ncolour = 1"), "issuer/0/colour"),
     ],
 )
-def test_a_wrong_file_is_refused_with_its_reason(text: str, complaint: str, folder: Path) -> None:
+def test_an_invalid_file_is_refused_with_the_reason(text: str, complaint: str, folder: Path) -> None:
     with pytest.raises(IssuersFileError, match=complaint) as refused:
         written(folder, text)
     assert str(folder / "my.toml") in str(refused.value)
@@ -159,12 +159,12 @@ def test_a_wrong_file_is_refused_with_its_reason(text: str, complaint: str, fold
 
 
 @pytest.mark.parametrize("name", ["rsa.pem", "rsa.json", "ed.pem"])
-def test_a_public_key_is_no_secret(name: str, folder: Path, tmp_path: Path) -> None:
+def test_a_public_key_is_refused_as_a_secret(name: str, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "my.toml").write_text(entry("HS256", f'secret_env = "{SECRET_NAME}"'))
     with pytest.raises(IssuersFileError, match="a key of another kind, not a secret"):
         loaded(tmp_path / "my.toml", {SECRET_NAME: (folder / name).read_text()})
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(IssuersFileError, match=r"EXHAUST_TOKEN_ISSUERS names .*nowhere\.toml, which cannot be read"):
         loaded(tmp_path / "nowhere.toml", {})

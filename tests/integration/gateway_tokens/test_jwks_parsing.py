@@ -5,15 +5,15 @@ from typing import Any
 import pytest
 
 from services.gateway.auth.tokens.keys import KeySet, UnusableKeyError, parse_jwks
-from tests.integration.gateway_tokens.forge import Signer, World, jwks, new_signer
+from tests.integration.gateway_tokens.token_factory import Signer, TokenFactory, jwks, new_signer
 
 
 def document(*members: object) -> bytes:
     return json.dumps({"keys": members}).encode()
 
 
-def test_a_key_is_found_by_its_id_and_algorithm(world: World) -> None:
-    keys = parse_jwks(jwks(*(world.signers[name] for name in ("RS256", "ES256", "EdDSA"))))
+def test_a_key_is_found_by_key_id_and_algorithm(factory: TokenFactory) -> None:
+    keys = parse_jwks(jwks(*(factory.signers[name] for name in ("RS256", "ES256", "EdDSA"))))
     for name in ("RS256", "ES256", "EdDSA"):
         key = keys.find(f"{name}-1", name)
         assert key is not None
@@ -23,9 +23,9 @@ def test_a_key_is_found_by_its_id_and_algorithm(world: World) -> None:
     assert keys.algorithms == {"RS256", "ES256", "EdDSA"}
 
 
-def test_without_an_id_the_algorithm_must_leave_one_choice(world: World) -> None:
-    ed = world.signers["EdDSA"]
-    one = parse_jwks(jwks(ed, world.signers["ES256"]))
+def test_a_token_without_a_key_id_needs_exactly_one_key_of_its_algorithm(factory: TokenFactory) -> None:
+    ed = factory.signers["EdDSA"]
+    one = parse_jwks(jwks(ed, factory.signers["ES256"]))
     assert one.find("", "EdDSA") == one.find(ed.kid, "EdDSA")
     two = parse_jwks(jwks(ed, new_signer("EdDSA", "EdDSA-2")))
     assert two.find("", "EdDSA") is None
@@ -34,13 +34,13 @@ def test_without_an_id_the_algorithm_must_leave_one_choice(world: World) -> None
     assert unnamed.find(ed.kid, "EdDSA") is None
 
 
-def test_one_id_may_name_keys_of_two_algorithms(world: World) -> None:
-    first, second = (Signer(name, world.signers[name].private, "same") for name in ("ES256", "EdDSA"))
+def test_two_keys_of_different_algorithms_may_share_a_key_id(factory: TokenFactory) -> None:
+    first, second = (Signer(name, factory.signers[name].private, "same") for name in ("ES256", "EdDSA"))
     keys = parse_jwks(jwks(first, second))
     assert keys.find("same", "ES256") != keys.find("same", "EdDSA")
 
 
-def test_nothing_is_found_among_no_keys() -> None:
+def test_an_empty_set_has_no_key() -> None:
     assert KeySet().find("", "EdDSA") is None
     assert KeySet().find("a", "EdDSA") is None
 
@@ -73,16 +73,16 @@ UNUSABLE: dict[str, Callable[[dict[str, Any]], object]] = {
 
 
 @pytest.mark.parametrize("name", UNUSABLE)
-def test_unusable_keys_are_passed_over_and_alone_are_refused(name: str, world: World) -> None:
-    member = UNUSABLE[name](world.signers["EdDSA"].jwk)
+def test_an_unusable_key_is_ignored_beside_a_usable_one_and_refused_alone(name: str, factory: TokenFactory) -> None:
+    member = UNUSABLE[name](factory.signers["EdDSA"].jwk)
     with pytest.raises(UnusableKeyError, match=r"there is no usable key \(key 1: "):
         parse_jwks(document(member))
-    assert parse_jwks(document(member, world.signers["ES256"].jwk)).algorithms == {"ES256"}
+    assert parse_jwks(document(member, factory.signers["ES256"].jwk)).algorithms == {"ES256"}
 
 
-def test_a_secret_member_does_not_show(world: World) -> None:
+def test_the_error_shows_no_secret_member(factory: TokenFactory) -> None:
     with pytest.raises(UnusableKeyError) as refused:
-        parse_jwks(document(world.signers["EdDSA"].jwk | {"d": "canary"}, {"kty": "oct", "k": "canary"}))
+        parse_jwks(document(factory.signers["EdDSA"].jwk | {"d": "canary"}, {"kty": "oct", "k": "canary"}))
     assert "canary" not in str(refused.value)
 
 
@@ -101,12 +101,12 @@ def test_a_secret_member_does_not_show(world: World) -> None:
         (b" " * 262_145, "at most 262144 bytes"),
     ],
 )
-def test_a_document_that_is_no_jwks_is_refused(raw: bytes, complaint: str) -> None:
+def test_a_document_other_than_a_jwks_is_refused(raw: bytes, complaint: str) -> None:
     with pytest.raises(UnusableKeyError, match=complaint):
         parse_jwks(raw)
 
 
-def test_two_keys_of_one_name_are_refused(world: World) -> None:
-    ed = world.signers["EdDSA"]
+def test_two_keys_of_the_same_key_id_are_refused(factory: TokenFactory) -> None:
+    ed = factory.signers["EdDSA"]
     with pytest.raises(UnusableKeyError, match="two keys have the same kid"):
         parse_jwks(jwks(ed, new_signer("EdDSA", ed.kid)))

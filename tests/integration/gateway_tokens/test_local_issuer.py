@@ -12,7 +12,7 @@ from services.gateway.auth.tokens.verifier import open_token_verifier
 
 
 @pytest.mark.parametrize("algorithm", list(Algorithm))
-async def test_a_minted_token_is_accepted_with_the_written_file(algorithm: Algorithm, tmp_path: Path) -> None:
+async def test_a_minted_token_is_accepted(algorithm: Algorithm, tmp_path: Path) -> None:
     made = make_issuer(tmp_path / "issuer", algorithm, issuer='https://"quoted".test', audience="me \\ you")
     assert open_issuer(made.folder) == made
     async with open_token_verifier(made.issuers_file, environ=made.environment) as verifier:
@@ -22,7 +22,7 @@ async def test_a_minted_token_is_accepted_with_the_written_file(algorithm: Algor
 
 
 @pytest.mark.parametrize("algorithm", [Algorithm.ED25519, Algorithm.HS256])
-def test_its_files_are_for_their_owner_alone(algorithm: Algorithm, tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_issuers_files(algorithm: Algorithm, tmp_path: Path) -> None:
     made = make_issuer(tmp_path / "issuer", algorithm)
     assert stat.S_IMODE(made.folder.stat().st_mode) == 0o700
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in made.folder.iterdir()}
@@ -32,7 +32,7 @@ def test_its_files_are_for_their_owner_alone(algorithm: Algorithm, tmp_path: Pat
         assert '"d"' not in (made.folder / "jwks.json").read_text()
 
 
-def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
+def test_an_existing_issuer_is_not_overwritten(tmp_path: Path) -> None:
     made = make_issuer(tmp_path)
     before = made.issuers_file.read_bytes()
     with pytest.raises(IssuerFolderError, match="already holds an issuer"):
@@ -40,12 +40,12 @@ def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
     assert made.issuers_file.read_bytes() == before
 
 
-def test_a_folder_without_an_issuer_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_folder_without_an_issuer(tmp_path: Path) -> None:
     with pytest.raises(IssuerFolderError, match="holds no issuer"):
         open_issuer(tmp_path)
 
 
-async def test_the_command_makes_and_mints(tmp_path: Path) -> None:
+async def test_the_command_makes_an_issuer_and_mints_its_tokens(tmp_path: Path) -> None:
     folder = str(tmp_path / "issuer")
     run = CliRunner()
     made = run.invoke(app, ["make", "--folder", folder, "--algorithm", "es256"])

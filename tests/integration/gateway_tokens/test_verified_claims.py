@@ -1,4 +1,4 @@
-"""The claims that count are the ones that the signature library returns, never those read before the signature."""
+"""The verifier uses the claims that the signature library returns, never those that it read before."""
 
 import time
 from collections.abc import Callable
@@ -10,22 +10,29 @@ from structlog.testing import capture_logs
 from exhaust.errors import ExhaustError
 from exhaust.postgres.token_subjects import TokenSubject
 from services.gateway.auth.tokens.verifier import TokenVerifier
-from tests.integration.gateway_tokens.forge import ALGORITHMS, World, good_claims, issuer_name, token, without
+from tests.integration.gateway_tokens.token_factory import (
+    ALGORITHMS,
+    TokenFactory,
+    good_claims,
+    issuer_name,
+    token,
+    without,
+)
 
 
 @pytest.fixture
-def library_reads(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+def let_library_read(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Let PyJWT read another token than the one it is given, as if two parsers disagreed about one text."""
     decode = jwt.decode
     return lambda other: monkeypatch.setattr(jwt, "decode", lambda _, *args, **options: decode(other, *args, **options))
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-async def test_the_bearer_is_the_one_whom_the_library_reads(
-    algorithm: str, world: World, verifier: TokenVerifier, library_reads: Callable[[str], None]
+async def test_the_subject_is_the_one_that_the_library_returns(
+    algorithm: str, factory: TokenFactory, verifier: TokenVerifier, let_library_read: Callable[[str], None]
 ) -> None:
-    library_reads(world.claiming(algorithm, sub="somebody else"))
-    assert await verifier.verify(world.good(algorithm)) == TokenSubject(issuer_name(algorithm), "somebody else")
+    let_library_read(factory.with_claims(algorithm, sub="somebody else"))
+    assert await verifier.verify(factory.good(algorithm)) == TokenSubject(issuer_name(algorithm), "somebody else")
 
 
 @pytest.mark.parametrize(
@@ -46,27 +53,29 @@ async def test_the_bearer_is_the_one_whom_the_library_reads(
     ],
     ids=str,
 )
-async def test_the_claims_that_the_library_reads_are_checked(
+async def test_the_claims_that_the_library_returns_are_checked(
     claims: dict[str, object],
     reason: str,
-    world: World,
+    factory: TokenFactory,
     verifier: TokenVerifier,
-    library_reads: Callable[[str], None],
+    let_library_read: Callable[[str], None],
 ) -> None:
-    """A number is seconds from now on."""
+    """Take a number as seconds from now."""
     now = int(time.time())
-    library_reads(
-        world.claiming(**{name: now + value if isinstance(value, int) else value for name, value in claims.items()})
+    let_library_read(
+        factory.with_claims(
+            **{name: now + value if isinstance(value, int) else value for name, value in claims.items()}
+        )
     )
-    assert await reason_of_refusal(verifier, world.good()) == reason
+    assert await reason_of_refusal(verifier, factory.good()) == reason
 
 
 @pytest.mark.parametrize("name", ["iss", "sub", "aud", "exp", "iat"])
-async def test_a_claim_that_the_library_does_not_read_is_missing(
-    name: str, world: World, verifier: TokenVerifier, library_reads: Callable[[str], None]
+async def test_a_claim_that_the_library_does_not_return_is_missing(
+    name: str, factory: TokenFactory, verifier: TokenVerifier, let_library_read: Callable[[str], None]
 ) -> None:
-    library_reads(token(world.header(), without(good_claims(), name), world.signers["EdDSA"]))
-    assert await reason_of_refusal(verifier, world.good()) == "MissingRequiredClaimError"
+    let_library_read(token(factory.header(), without(good_claims(), name), factory.signers["EdDSA"]))
+    assert await reason_of_refusal(verifier, factory.good()) == "MissingRequiredClaimError"
 
 
 async def reason_of_refusal(verifier: TokenVerifier, good: str) -> object:

@@ -1,4 +1,4 @@
-"""Issuers, attackers, and tokens of every kind, built byte by byte: a library would refuse to write most of them."""
+"""Issuers, attackers and their tokens. Tokens are built byte by byte, since libraries refuse to build most bad ones."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MAX_LIFETIME = 3600
 
 @dataclass(frozen=True)
 class Signer:
-    """A private key with its algorithm, or a secret."""
+    """A private key or a secret, with its algorithm."""
 
     algorithm: str
     private: Any
@@ -74,13 +74,13 @@ def jwks(*signers: Signer) -> bytes:
 
 
 def encoded(part: object) -> str:
-    """Base64url of bytes as they are, of anything else as JSON."""
+    """Return the base64url of bytes, or of the JSON of anything else."""
     raw = part if isinstance(part, bytes) else json.dumps(part).encode()
     return urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def token(header: object, payload: object, signer: Signer) -> str:
-    """A token of any header and payload, rightly signed."""
+    """Return a token of any header and payload, with a valid signature."""
     signed = f"{encoded(header)}.{encoded(payload)}"
     return f"{signed}.{encoded(signer.sign(signed.encode()))}"
 
@@ -100,8 +100,8 @@ def without(claims: dict[str, object], name: str) -> dict[str, object]:
 
 
 @dataclass(frozen=True)
-class World:
-    """Four trusted issuers, one an algorithm, and an attacker who has keys of every kind."""
+class TokenFactory:
+    """Tokens of four trusted issuers, one for each algorithm, and keys of an attacker, one for each algorithm."""
 
     signers: dict[str, Signer] = field(
         default_factory=lambda: {name: new_signer(name, f"{name}-1") for name in ALGORITHMS}
@@ -118,16 +118,16 @@ class World:
     def good(self, algorithm: str = "EdDSA") -> str:
         return token(self.header(algorithm), good_claims(algorithm), self.signers[algorithm])
 
-    def claiming(self, algorithm: str = "EdDSA", /, **claims: object) -> str:
-        """Rightly signed, with other claims."""
+    def with_claims(self, algorithm: str = "EdDSA", /, **claims: object) -> str:
+        """Return a token with a valid signature and other claims."""
         return token(self.header(algorithm), good_claims(algorithm, **claims), self.signers[algorithm])
 
-    def headed(self, algorithm: str = "EdDSA", /, **header: object) -> str:
-        """Rightly signed, with another header."""
+    def with_header(self, algorithm: str = "EdDSA", /, **header: object) -> str:
+        """Return a token with a valid signature and other header members."""
         return token(self.header(algorithm, **header), good_claims(algorithm), self.signers[algorithm])
 
     def write(self, folder: Path) -> Path:
-        """The file of issuers: RS256 and EdDSA by JWKS file, ES256 by PEM, HS256 by secret."""
+        """Write the issuers file and its key files: JWKS for RS256 and EdDSA, PEM for ES256, a secret for HS256."""
         (folder / "rsa.json").write_bytes(jwks(self.signers["RS256"]))
         (folder / "ed.json").write_bytes(jwks(self.signers["EdDSA"]))
         (folder / "ec.pem").write_bytes(self.signers["ES256"].pem)
@@ -143,7 +143,7 @@ class World:
 
 
 def entry(algorithm: str, source: str) -> str:
-    """An entry of the file of issuers."""
+    """Return an entry of the issuers file."""
     lines = (
         "[[issuer]]",
         f'issuer = "{issuer_name(algorithm)}"',

@@ -1,4 +1,4 @@
-"""Keys that rotate: in a file, and at an address whose server may be slow, broken or hostile."""
+"""Rotated keys, from a file and from a URL whose server may be slow, broken or hostile."""
 
 import asyncio
 import gzip
@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from exhaust.errors import ExhaustError, token_refused
 from services.gateway.auth.tokens.key_sources import MIN_REFRESH_INTERVAL, REFRESH_AFTER, USABLE_FOR
 from services.gateway.auth.tokens.verifier import TokenVerifier, open_token_verifier
-from tests.integration.gateway_tokens.forge import Signer, entry, good_claims, jwks, new_signer, token
+from tests.integration.gateway_tokens.token_factory import Signer, entry, good_claims, jwks, new_signer, token
 
 ENDLESS = 64 * 1024 * 1024
 FIRST, SECOND = new_signer("EdDSA", "first"), new_signer("EdDSA", "other")  # their JWKS have one size
@@ -32,7 +32,7 @@ class Clock:
 
 @dataclass
 class JwksServer:
-    """Serves a JWKS, or whatever else `answer` says."""
+    """A server of a JWKS, or of what `answer` returns."""
 
     body: bytes = jwks(FIRST)
     answer: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
@@ -66,14 +66,14 @@ async def server() -> AsyncIterator[JwksServer]:
 
 
 @dataclass(frozen=True)
-class Gate:
-    """A verifier that trusts one issuer, and the time by which its keys age."""
+class ClockedVerifier:
+    """A verifier of one issuer, with the clock that ages its keys."""
 
     verifier: TokenVerifier
     clock: Clock
 
-    async def admits(self, signer: Signer, **header: object) -> bool:
-        """Whether it accepts a token that this key signed. The answer to all others is the same."""
+    async def accepts(self, signer: Signer, **header: object) -> bool:
+        """Return whether the verifier accepts a token of this key. All refused tokens get the same answer."""
         made = token({"alg": "EdDSA", "kid": signer.kid} | header, good_claims(), signer)
         try:
             await self.verifier.verify(made)
@@ -84,17 +84,17 @@ class Gate:
 
 
 @asynccontextmanager
-async def gate(folder: Path, source: str) -> AsyncIterator[Gate]:
+async def open_clocked_verifier(folder: Path, source: str) -> AsyncIterator[ClockedVerifier]:
     (folder / "issuers.toml").write_text(entry("EdDSA", source))
     clock = Clock()
     async with open_token_verifier(folder / "issuers.toml", environ={}, clock=clock) as verifier:
-        yield Gate(verifier, clock)
+        yield ClockedVerifier(verifier, clock)
 
 
 @pytest.fixture
-async def remote(server: JwksServer, tmp_path: Path) -> AsyncIterator[Gate]:
-    """Takes its keys from the server."""
-    async with gate(tmp_path, f'jwks_url = "{server.base}/jwks.json"') as opened:
+async def remote(server: JwksServer, tmp_path: Path) -> AsyncIterator[ClockedVerifier]:
+    """Open a verifier with keys from the server."""
+    async with open_clocked_verifier(tmp_path, f'jwks_url = "{server.base}/jwks.json"') as opened:
         yield opened
 
 
@@ -106,108 +106,112 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def local(file: Path) -> AsyncIterator[Gate]:
-    """Takes its keys from the file."""
-    async with gate(file.parent, f'jwks_file = "{file.name}"') as opened:
+async def local(file: Path) -> AsyncIterator[ClockedVerifier]:
+    """Open a verifier with keys from the file."""
+    async with open_clocked_verifier(file.parent, f'jwks_file = "{file.name}"') as opened:
         yield opened
 
 
 def rewrite(path: Path, content: bytes | None) -> None:
-    """In place; None removes it."""
+    """Write the file in place; None removes it."""
     if content is None:
         path.unlink()
     else:
         path.write_bytes(content)
 
 
-async def test_a_file_is_read_again_when_it_changes(local: Gate, file: Path) -> None:
-    assert await local.admits(FIRST)
+async def test_a_file_is_read_again_when_it_changes(local: ClockedVerifier, file: Path) -> None:
+    assert await local.accepts(FIRST)
     for _ in range(5):
         rewrite(file, jwks(SECOND))
-        assert not await local.admits(FIRST)
-        assert await local.admits(SECOND)
+        assert not await local.accepts(FIRST)
+        assert await local.accepts(SECOND)
         rewrite(file, jwks(FIRST))
-        assert await local.admits(FIRST)
-        assert not await local.admits(SECOND)
+        assert await local.accepts(FIRST)
+        assert not await local.accepts(SECOND)
 
 
-async def test_a_file_that_changes_within_a_tick_of_the_clock_is_read_again(local: Gate, file: Path) -> None:
+async def test_a_file_that_changes_within_the_resolution_of_mtime_is_read_again(
+    local: ClockedVerifier, file: Path
+) -> None:
     tick = time.time_ns() + 3600 * 10**9  # not yet over
     for signer, other in ((FIRST, SECOND), (SECOND, FIRST)):
         rewrite(file, jwks(signer))
         os.utime(file, ns=(tick, tick))
-        assert await local.admits(signer)
-        assert not await local.admits(other)
+        assert await local.accepts(signer)
+        assert not await local.accepts(other)
 
 
-async def test_a_file_may_be_replaced(local: Gate, file: Path) -> None:
-    assert await local.admits(FIRST)
+async def test_a_file_may_be_replaced(local: ClockedVerifier, file: Path) -> None:
+    assert await local.accepts(FIRST)
     file.with_suffix(".new").write_bytes(jwks(FIRST, SECOND))
     file.with_suffix(".new").replace(file)
-    assert await local.admits(SECOND)
-    assert await local.admits(FIRST)
+    assert await local.accepts(SECOND)
+    assert await local.accepts(FIRST)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"junk", b'{"keys": []}', b" " * 300_000])
-async def test_a_broken_file_leaves_the_last_keys_for_a_day(content: bytes | None, local: Gate, file: Path) -> None:
-    assert await local.admits(FIRST)
+async def test_the_last_keys_serve_for_a_day_after_a_file_breaks(
+    content: bytes | None, local: ClockedVerifier, file: Path
+) -> None:
+    assert await local.accepts(FIRST)
     rewrite(file, content)
-    assert await local.admits(FIRST)
+    assert await local.accepts(FIRST)
     local.clock.now += USABLE_FOR.total_seconds()
-    assert await local.admits(FIRST)
+    assert await local.accepts(FIRST)
     local.clock.now += 1
-    assert not await local.admits(FIRST)
+    assert not await local.accepts(FIRST)
     rewrite(file, jwks(SECOND))
-    assert await local.admits(SECOND)
+    assert await local.accepts(SECOND)
 
 
-async def test_a_file_that_stays_as_it_is_serves_for_ever(local: Gate) -> None:
+async def test_an_unchanged_file_serves_forever(local: ClockedVerifier) -> None:
     for _ in range(3):
-        assert await local.admits(FIRST)
+        assert await local.accepts(FIRST)
         local.clock.now += 2 * USABLE_FOR.total_seconds()
 
 
-async def test_keys_are_fetched_once_for_many_tokens(remote: Gate, server: JwksServer) -> None:
-    assert await asyncio.gather(*(remote.admits(FIRST) for _ in range(50))) == [True] * 50
+async def test_keys_are_fetched_once_for_many_tokens(remote: ClockedVerifier, server: JwksServer) -> None:
+    assert await asyncio.gather(*(remote.accepts(FIRST) for _ in range(50))) == [True] * 50
     remote.clock.now += REFRESH_AFTER.total_seconds() - 1
-    assert await remote.admits(FIRST)
+    assert await remote.accepts(FIRST)
     assert server.calls == 1
     assert server.paths == {"/jwks.json"}
 
 
-async def test_a_rotated_key_is_picked_up_when_a_token_names_it(remote: Gate, server: JwksServer) -> None:
-    assert await remote.admits(FIRST)
+async def test_a_token_of_a_new_key_causes_a_fetch(remote: ClockedVerifier, server: JwksServer) -> None:
+    assert await remote.accepts(FIRST)
     server.body = jwks(SECOND)
     remote.clock.now += MIN_REFRESH_INTERVAL.total_seconds()
-    assert await remote.admits(SECOND)
-    assert not await remote.admits(FIRST)
+    assert await remote.accepts(SECOND)
+    assert not await remote.accepts(FIRST)
     assert server.calls == 2
 
 
-async def test_a_withdrawn_key_is_refused_after_the_refresh(remote: Gate, server: JwksServer) -> None:
-    assert await remote.admits(FIRST)
+async def test_a_withdrawn_key_is_refused_after_the_refresh(remote: ClockedVerifier, server: JwksServer) -> None:
+    assert await remote.accepts(FIRST)
     server.body = jwks(SECOND)
     remote.clock.now += REFRESH_AFTER.total_seconds()
-    assert not await remote.admits(FIRST)
+    assert not await remote.accepts(FIRST)
     assert server.calls == 2
 
 
-async def test_unknown_key_ids_do_not_flood_the_issuer(remote: Gate, server: JwksServer) -> None:
-    assert await remote.admits(FIRST)
+async def test_unknown_key_ids_do_not_flood_the_issuer(remote: ClockedVerifier, server: JwksServer) -> None:
+    assert await remote.accepts(FIRST)
     for number in range(100):
-        assert not await remote.admits(FIRST, kid=f"made up {number}")
+        assert not await remote.accepts(FIRST, kid=f"made up {number}")
     assert server.calls == 1
     remote.clock.now += MIN_REFRESH_INTERVAL.total_seconds()
-    made_up = (remote.admits(FIRST, kid=f"made up {number}") for number in range(50))
+    made_up = (remote.accepts(FIRST, kid=f"made up {number}") for number in range(50))
     assert await asyncio.gather(*made_up) == [False] * 50
     assert server.calls == 2
-    assert await remote.admits(FIRST)
+    assert await remote.accepts(FIRST)
 
 
-async def test_an_address_in_the_token_is_never_called(remote: Gate, server: JwksServer) -> None:
+async def test_a_url_in_a_token_is_never_fetched(remote: ClockedVerifier, server: JwksServer) -> None:
     attacker = new_signer("EdDSA", "attacker")
     for name in ("jku", "x5u"):
-        assert not await remote.admits(attacker, **{name: f"{server.base}/attacker.json"})
+        assert not await remote.accepts(attacker, **{name: f"{server.base}/attacker.json"})
     assert "/attacker.json" not in server.paths
 
 
@@ -280,23 +284,25 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-async def test_a_broken_server_gives_no_keys_and_takes_none(kind: str, remote: Gate, server: JwksServer) -> None:
+async def test_a_broken_server_gives_no_keys_and_removes_none(
+    kind: str, remote: ClockedVerifier, server: JwksServer
+) -> None:
     server.answer = BROKEN[kind]
-    assert not await remote.admits(FIRST)
+    assert not await remote.accepts(FIRST)
     server.answer = None
     remote.clock.now += MIN_REFRESH_INTERVAL.total_seconds()
-    assert await remote.admits(FIRST)
+    assert await remote.accepts(FIRST)
     server.answer = BROKEN[kind]
     calls = server.calls
     remote.clock.now += USABLE_FOR.total_seconds()
-    assert await remote.admits(FIRST)
+    assert await remote.accepts(FIRST)
     assert server.calls > calls
     remote.clock.now += 1
-    assert not await remote.admits(FIRST)
+    assert not await remote.accepts(FIRST)
     assert "/moved.json" not in server.paths
 
 
-async def test_an_endless_answer_is_cut_off_by_its_size(remote: Gate, server: JwksServer) -> None:
+async def test_an_endless_answer_is_cut_off_at_the_size_limit(remote: ClockedVerifier, server: JwksServer) -> None:
     sent = 0
     cut_off = asyncio.Event()
 
@@ -313,28 +319,28 @@ async def test_an_endless_answer_is_cut_off_by_its_size(remote: Gate, server: Jw
         return response
 
     server.answer = count
-    assert not await remote.admits(FIRST)
+    assert not await remote.accepts(FIRST)
     await asyncio.wait_for(cut_off.wait(), 30)
     assert sent < ENDLESS  # what the two sockets take in, not more
 
 
 @pytest.mark.parametrize("slow", [hang, hang_in_the_middle])
-async def test_a_server_that_hangs_is_given_up(
-    slow: Callable[[web.Request], Awaitable[web.StreamResponse]], remote: Gate, server: JwksServer
+async def test_a_fetch_from_a_hanging_server_times_out(
+    slow: Callable[[web.Request], Awaitable[web.StreamResponse]], remote: ClockedVerifier, server: JwksServer
 ) -> None:
     server.answer = slow
     async with asyncio.timeout(60):
-        assert not await remote.admits(FIRST)
+        assert not await remote.accepts(FIRST)
     server.answer = None
     remote.clock.now += MIN_REFRESH_INTERVAL.total_seconds()
-    assert await remote.admits(FIRST)
+    assert await remote.accepts(FIRST)
 
 
-async def test_a_known_key_does_not_wait_for_a_server_that_fails(remote: Gate, server: JwksServer) -> None:
-    assert await remote.admits(FIRST)
+async def test_tokens_of_known_keys_do_not_wait_during_an_outage(remote: ClockedVerifier, server: JwksServer) -> None:
+    assert await remote.accepts(FIRST)
     server.answer = saying(b"", 500)
     remote.clock.now += REFRESH_AFTER.total_seconds()
-    assert await remote.admits(FIRST)
+    assert await remote.accepts(FIRST)
     released = asyncio.Event()
 
     async def held_back(_: web.Request) -> web.StreamResponse:
@@ -344,15 +350,17 @@ async def test_a_known_key_does_not_wait_for_a_server_that_fails(remote: Gate, s
     server.answer = held_back
     server.called.clear()
     remote.clock.now += MIN_REFRESH_INTERVAL.total_seconds()
-    assert await remote.admits(FIRST)
+    assert await remote.accepts(FIRST)
     await asyncio.wait_for(server.called.wait(), 30)
-    assert await remote.admits(FIRST)
+    assert await remote.accepts(FIRST)
     released.set()
-    assert await remote.admits(SECOND)
-    assert not await remote.admits(FIRST)
+    assert await remote.accepts(SECOND)
+    assert not await remote.accepts(FIRST)
 
 
-async def test_a_caller_who_goes_away_leaves_the_fetch_to_the_others(remote: Gate, server: JwksServer) -> None:
+async def test_a_cancelled_caller_does_not_cancel_the_fetch_of_the_others(
+    remote: ClockedVerifier, server: JwksServer
+) -> None:
     released = asyncio.Event()
 
     async def held_back(_: web.Request) -> web.StreamResponse:
@@ -360,7 +368,7 @@ async def test_a_caller_who_goes_away_leaves_the_fetch_to_the_others(remote: Gat
         return web.Response(body=jwks(FIRST))
 
     server.answer = held_back
-    gone, stays = (asyncio.create_task(remote.admits(FIRST)) for _ in range(2))
+    gone, stays = (asyncio.create_task(remote.accepts(FIRST)) for _ in range(2))
     await asyncio.wait_for(server.called.wait(), 30)
     gone.cancel()
     await asyncio.wait([gone])
@@ -370,16 +378,16 @@ async def test_a_caller_who_goes_away_leaves_the_fetch_to_the_others(remote: Gat
     assert server.calls == 1
 
 
-async def test_closing_gives_up_the_fetch(server: JwksServer, tmp_path: Path) -> None:
+async def test_closing_cancels_the_fetch(server: JwksServer, tmp_path: Path) -> None:
     server.answer = hang
     with capture_logs() as lines:
-        async with gate(tmp_path, f'jwks_url = "{server.base}/jwks.json"') as opened:
-            waiting = asyncio.create_task(opened.admits(FIRST))
+        async with open_clocked_verifier(tmp_path, f'jwks_url = "{server.base}/jwks.json"') as opened:
+            waiting = asyncio.create_task(opened.accepts(FIRST))
             await asyncio.wait_for(server.called.wait(), 30)
         assert not await asyncio.wait_for(waiting, 30)
     assert "jwks.fetch_failed" not in {line["event"] for line in lines}  # it did not wait for the deadline
 
 
-async def test_an_address_where_nobody_listens_stops_no_start(tmp_path: Path) -> None:
-    async with gate(tmp_path, 'jwks_url = "http://127.0.0.1:1/jwks.json"') as opened:
-        assert not await opened.admits(FIRST)
+async def test_an_unreachable_url_does_not_stop_the_start(tmp_path: Path) -> None:
+    async with open_clocked_verifier(tmp_path, 'jwks_url = "http://127.0.0.1:1/jwks.json"') as opened:
+        assert not await opened.accepts(FIRST)
