@@ -1,19 +1,56 @@
 """Typed settings from the environment, in groups that each process picks from.
 
-Every variable starts with EXHAUST_. Secrets are SecretStr: they do not show in logs, errors or tracebacks.
+Every variable starts with EXHAUST_. Secrets are SecretStr: they do not show in logs, errors or tracebacks. Numbers,
+durations, texts and collections have bounds. Both bounds are legal: a process does its work with either.
 """
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIN_PEPPER_LENGTH: Final = 32
+MAX_PEPPER_LENGTH: Final = 1024
+MAX_PEPPER_VERSION: Final = 2**31 - 1  # as PostgreSQL's integer
+_BROKER: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s,:/\[\]]+)(:\d{1,5})?")
+_PRINTABLE: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
+
+
+def _postgres_address(dsn: SecretStr) -> SecretStr:
+    if not dsn.get_secret_value().startswith(("postgresql://", "postgres://")):
+        raise ValueError("a database is written postgresql://user:password@host:port/database")
+    return dsn
+
+
+def _brokers(text: str) -> str:
+    if not all(_BROKER.fullmatch(broker.strip()) for broker in text.split(",")):
+        raise ValueError("brokers are written host:port, with commas between them")
+    return text
+
+
+def _store_address(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("a store is written https://host or https://host:port")
+    return text
+
+
+def _header_text(token: SecretStr) -> SecretStr:
+    if not _PRINTABLE.fullmatch(token.get_secret_value()):
+        raise ValueError("a token has printable ASCII characters alone, and no space at its ends")
+    return token
+
+
 Port = Annotated[int, Field(ge=1, le=65535)]
+Dsn = Annotated[SecretStr, AfterValidator(_postgres_address)]
+BearerToken = Annotated[SecretStr, Field(min_length=16, max_length=1024), AfterValidator(_header_text)]
+Bucket = Annotated[str, Field(min_length=3, max_length=255, pattern=r"^[A-Za-z0-9._-]*$")]
 
 
 class SettingsGroup(BaseSettings):
@@ -26,65 +63,69 @@ class SettingsGroup(BaseSettings):
 class ProcessSettings(SettingsGroup):
     """What every process has: its listener and its log."""
 
-    host: str = "127.0.0.1"
+    host: Annotated[str, Field(min_length=1, max_length=253)] = "127.0.0.1"
     port: Port
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    drain_timeout: timedelta = timedelta(seconds=20)
+    drain_timeout: Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(hours=1))] = timedelta(seconds=20)
 
 
 class PostgresSettings(SettingsGroup):
     """The database, as the runtime role."""
 
-    postgres_dsn: SecretStr
-    postgres_pool_size: Annotated[int, Field(ge=1)] = 10
+    postgres_dsn: Dsn
+    # One is held while a slow Kafka is waited for, so the callers need another.
+    postgres_pool_size: Annotated[int, Field(ge=2, le=1000)] = 10
 
 
 class OwnerSettings(SettingsGroup):
     """The database, as the role that owns the tables: migrations and administration only."""
 
-    postgres_owner_dsn: SecretStr
+    postgres_owner_dsn: Dsn
 
 
 class KafkaSettings(SettingsGroup):
     """The Kafka cluster."""
 
-    kafka_bootstrap: str
+    kafka_bootstrap: Annotated[str, AfterValidator(_brokers)]
 
 
 class ConsumerSettings(KafkaSettings):
     """The Kafka cluster, for a member of a consumer group."""
 
-    # A worker that dies is missed after this time; its partitions then move to the others.
-    kafka_session_timeout: timedelta = timedelta(seconds=45)
+    # A worker that dies is missed after this time; its partitions then move to the others. The brokers have bounds of
+    # their own: by default group.min.session.timeout.ms is 6 s, and group.max.session.timeout.ms 30 minutes.
+    kafka_session_timeout: Annotated[timedelta, Field(ge=timedelta(seconds=2), le=timedelta(minutes=30))] = timedelta(
+        seconds=45
+    )
 
 
 class TopicSettings(KafkaSettings):
     """The Kafka cluster, for whoever creates topics."""
 
-    kafka_partitions: Annotated[int, Field(ge=1)] = 12
-    kafka_replication: Annotated[int, Field(ge=1)] = 1
+    kafka_partitions: Annotated[int, Field(ge=1, le=1000)] = 12
+    kafka_replication: Annotated[int, Field(ge=1, le=100)] = 1
 
 
 class ObjectSettings(SettingsGroup):
     """The S3 store, and the bucket of archives."""
 
-    s3_endpoint: str
-    s3_access_key: SecretStr
-    s3_secret_key: SecretStr
-    s3_region: str = "us-east-1"
-    s3_exhaust_bucket: str
+    s3_endpoint: Annotated[str, AfterValidator(_store_address)]
+    s3_access_key: Annotated[SecretStr, Field(min_length=1, max_length=1024)]
+    s3_secret_key: Annotated[SecretStr, Field(min_length=1, max_length=1024)]
+    s3_region: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9-]*$")] = "us-east-1"
+    s3_exhaust_bucket: Bucket
 
 
 class RawObjectSettings(ObjectSettings):
     """The S3 store, and both buckets: of archives, and of raw telemetry."""
 
-    s3_raw_bucket: str
+    s3_raw_bucket: Bucket
 
 
 class ServiceTokenSettings(SettingsGroup):
     """The secret that internal callers show one another."""
 
-    service_token: Annotated[SecretStr, Field(min_length=16)]
+    service_token: BearerToken
 
 
 class CatalogueSettings(SettingsGroup):
@@ -96,12 +137,17 @@ class CatalogueSettings(SettingsGroup):
 class LicenseKeySettings(SettingsGroup):
     """The peppers of license keys: a JSON object of version number to secret; the highest is used for new keys."""
 
-    license_key_peppers: Annotated[dict[int, SecretStr], Field(min_length=1)]
+    license_key_peppers: Annotated[dict[int, SecretStr], Field(min_length=1, max_length=16)]
 
     @field_validator("license_key_peppers")
     @classmethod
-    def _long_enough(cls, peppers: dict[int, SecretStr]) -> dict[int, SecretStr]:
+    def _within_bounds(cls, peppers: dict[int, SecretStr]) -> dict[int, SecretStr]:
         for version, pepper in peppers.items():
-            if len(pepper.get_secret_value()) < MIN_PEPPER_LENGTH:
+            if not 0 <= version <= MAX_PEPPER_VERSION:
+                raise ValueError(f"a pepper's version is a number from 0 to {MAX_PEPPER_VERSION}")
+            length = len(pepper.get_secret_value())
+            if length < MIN_PEPPER_LENGTH:
                 raise ValueError(f"pepper {version} must have at least {MIN_PEPPER_LENGTH} characters")
+            if length > MAX_PEPPER_LENGTH:
+                raise ValueError(f"pepper {version} must have at most {MAX_PEPPER_LENGTH} characters")
         return peppers

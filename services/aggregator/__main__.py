@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
 from exhaust.domain.catalogue import load_catalogue
 from exhaust.http.health import health_listener
 from exhaust.kafka.consumer import Consumption, count_partitions
 from exhaust.kafka.producer import Producer, open_producer
 from exhaust.logs import configure_logging
-from exhaust.process.health import Health
+from exhaust.process.health import STALL_LIMIT, Health
 from exhaust.process.run import run_process, run_until_stopped
 from exhaust.s3.store import open_objects
 from schemas.events import TOPIC_DAYS, TOPIC_REQUESTS
@@ -20,6 +21,9 @@ from services.aggregator.news import News
 from services.aggregator.plan import Planner
 from services.aggregator.reaping import reap_uploads
 from services.aggregator.settings import AggregatorSettings
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 PLAN_CONCURRENCY = 4
 
@@ -47,12 +51,16 @@ def _consumptions(
     return plans, days
 
 
-async def serve() -> None:
-    """Build everything, plan and build, until SIGTERM."""
+async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
+    """Build everything, plan and build, until SIGTERM.
+
+    Args:
+        stall_limit: for how long a loop may stand still before the watchdog ends the process.
+    """
     settings = AggregatorSettings()
     configure_logging("aggregator", settings.log_level)
     catalogue = load_catalogue(settings.catalogue)
-    health = Health()
+    health = Health(stall_limit=stall_limit)
     async with AsyncExitStack() as stack:
         producer = await stack.enter_async_context(open_producer(settings))
         objects = await stack.enter_async_context(open_objects(settings))

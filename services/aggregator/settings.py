@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import ByteSize, Field
 
@@ -16,15 +16,21 @@ from exhaust.settings import (
     SettingsGroup,
 )
 
+KIB: Final = 1024
+MIB: Final = 1024**2
+GIB: Final = 1024**3
+MAX_CORES: Final = 32  # as many objects as are read from S3 at once
+
 
 def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(usable, MAX_CORES)
 
 
 class ChannelSettings(SettingsGroup):
     """Whose an event is that names no channel."""
 
-    default_channel: Annotated[str, Field(min_length=1)] = "in.ekstep"
+    default_channel: Annotated[str, Field(min_length=1, max_length=256)] = "in.ekstep"
 
 
 class AggregatorSettings(ProcessSettings, ConsumerSettings, RawObjectSettings, CatalogueSettings, ChannelSettings):
@@ -36,12 +42,12 @@ class AggregatorSettings(ProcessSettings, ConsumerSettings, RawObjectSettings, C
     repeated lines compress very well.
     """
 
-    cores: Annotated[int, Field(ge=1)] = Field(default_factory=_usable_cores)
-    day_records: Annotated[int, Field(ge=1)] = 64
-    retry_for: timedelta = timedelta(minutes=5)
-    max_line_bytes: ByteSize = ByteSize(1024 * 1024)
-    max_object_bytes: ByteSize = ByteSize(64 * 1024**3)
-    max_ratio: Annotated[int, Field(ge=1)] = 400
-    ratio_grace_bytes: ByteSize = ByteSize(64 * 1024**2)
-    max_members: Annotated[int, Field(ge=1)] = 1_000_000
-    abandoned_after: timedelta = timedelta(days=1)
+    cores: Annotated[int, Field(ge=1, le=MAX_CORES)] = Field(default_factory=_usable_cores)
+    day_records: Annotated[int, Field(ge=1, le=1000)] = 64
+    retry_for: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(days=1))] = timedelta(minutes=5)
+    max_line_bytes: Annotated[ByteSize, Field(ge=KIB, le=64 * MIB)] = ByteSize(MIB)
+    max_object_bytes: Annotated[ByteSize, Field(ge=KIB, le=1024 * GIB)] = ByteSize(64 * GIB)
+    max_ratio: Annotated[int, Field(ge=1, le=1_000_000)] = 400
+    ratio_grace_bytes: Annotated[ByteSize, Field(ge=0, le=64 * GIB)] = ByteSize(64 * MIB)
+    max_members: Annotated[int, Field(ge=1, le=100_000_000)] = 1_000_000
+    abandoned_after: Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=30))] = timedelta(days=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
 import aiohttp
 
@@ -16,7 +17,7 @@ from exhaust.logs import configure_logging
 from exhaust.postgres.database import open_database
 from exhaust.postgres.grants import GrantStore
 from exhaust.postgres.license_keys import KeyStore
-from exhaust.process.health import Health
+from exhaust.process.health import STALL_LIMIT, Health
 from exhaust.process.run import run_process, run_until_stopped
 from exhaust.s3.store import open_objects
 from services.gateway.apps import Operations, internal_app, public_app
@@ -34,13 +35,20 @@ from services.gateway.request_service import RequestService
 from services.gateway.settings import GatewaySettings
 from services.gateway.synchronous_downloads import SynchronousDownloads, SynchronousSettings
 
+if TYPE_CHECKING:
+    from datetime import timedelta
 
-async def serve() -> None:
-    """Build everything, listen, relay, until SIGTERM."""
+
+async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
+    """Build everything, listen, relay, until SIGTERM.
+
+    Args:
+        stall_limit: for how long a loop may stand still before the watchdog ends the process.
+    """
     settings = GatewaySettings()
     configure_logging("gateway", settings.log_level)
     catalogue = load_catalogue(settings.catalogue)
-    health = Health()
+    health = Health(stall_limit=stall_limit)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(
             open_database(settings.postgres_dsn, pool_size=settings.postgres_pool_size)

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, HttpUrl, SecretStr, model_validator
+from pydantic import Field, HttpUrl, model_validator
 
-from exhaust.http.connections import ConnectionLimits
+from exhaust.http.connections import WANTED_FILES, ConnectionLimits
+from exhaust.http.endpoint import HANDLER_TIMEOUT
 from exhaust.settings import (
+    BearerToken,
     CatalogueSettings,
     KafkaSettings,
     LicenseKeySettings,
@@ -23,7 +25,10 @@ from exhaust.settings import (
 )
 from services.gateway.cors import Origin
 
-MIN_TOKEN_LENGTH: Final = 16
+# A call has this time for all but the wait: to find out who calls, to file the request, to look once more.
+_WITHOUT_THE_WAIT: Final = timedelta(seconds=5)
+MAX_SYNC_PATIENCE: Final = HANDLER_TIMEOUT - _WITHOUT_THE_WAIT
+MAX_CONNECTIONS: Final = WANTED_FILES // 2  # more than this the process never accepts
 
 
 class LimitSettings(SettingsGroup):
@@ -34,12 +39,12 @@ class LimitSettings(SettingsGroup):
             end, is the caller's address. 0 takes the connection's.
     """
 
-    holder_calls_per_minute: Annotated[int, Field(ge=1)] = 6000
-    address_calls_per_minute: Annotated[int, Field(ge=1)] = 12_000
-    max_open_requests_per_partner: Annotated[int, Field(ge=1)] = 200
-    trusted_proxies: Annotated[int, Field(ge=0)] = 0
+    holder_calls_per_minute: Annotated[int, Field(ge=1, le=1_000_000_000)] = 6000
+    address_calls_per_minute: Annotated[int, Field(ge=1, le=1_000_000_000)] = 12_000
+    max_open_requests_per_partner: Annotated[int, Field(ge=1, le=1_000_000)] = 200
+    trusted_proxies: Annotated[int, Field(ge=0, le=100)] = 0
     registration: Literal["open", "token", "closed"] = "open"
-    registration_token: Annotated[SecretStr, Field(min_length=MIN_TOKEN_LENGTH)] | None = None
+    registration_token: BearerToken | None = None
 
     @model_validator(mode="after")
     def _token_is_there(self) -> Self:
@@ -51,10 +56,12 @@ class LimitSettings(SettingsGroup):
 class ConnectionSettings(SettingsGroup):
     """What a listener that everybody can reach bears: connections, and time for the headers of a request."""
 
-    max_connections: Annotated[int, Field(ge=1)] = 10_000
-    max_connections_per_address: Annotated[int, Field(ge=1)] = 256
+    max_connections: Annotated[int, Field(ge=1, le=MAX_CONNECTIONS)] = 10_000
+    max_connections_per_address: Annotated[int, Field(ge=1, le=MAX_CONNECTIONS)] = 256
     # Less than the 30 s that a connection is kept alive, which would end it first, without a word.
-    header_timeout: Annotated[timedelta, Field(gt=timedelta(0), lt=timedelta(seconds=30))] = timedelta(seconds=10)
+    header_timeout: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(seconds=29))] = timedelta(
+        seconds=10
+    )
 
 
 class GatewaySettings(
@@ -77,13 +84,22 @@ class GatewaySettings(
 
     internal_port: Port
     status_url: HttpUrl
-    max_in_flight_per_partner: Annotated[int, Field(ge=1)] = 4
-    sync_patience: timedelta = timedelta(seconds=40)
-    sync_fresh_for: timedelta = timedelta(minutes=5)
+    max_in_flight_per_partner: Annotated[int, Field(ge=1, le=10_000)] = 4
+    sync_patience: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=MAX_SYNC_PATIENCE)] = timedelta(seconds=40)
+    # Longer than the Retry-After of a download that took too long: who comes back must find it.
+    sync_fresh_for: Annotated[timedelta, Field(ge=timedelta(seconds=30), le=timedelta(days=1))] = timedelta(minutes=5)
     token_issuers: Path | None = None
-    cors_origins: frozenset[Origin] = frozenset()
-    relay_interval: timedelta = timedelta(seconds=0.5)
+    cors_origins: Annotated[frozenset[Origin], Field(min_length=0, max_length=1000)] = frozenset()
+    relay_interval: Annotated[timedelta, Field(ge=timedelta(milliseconds=10), le=timedelta(minutes=5))] = timedelta(
+        milliseconds=500
+    )
     day_zone: ZoneInfo = ZoneInfo("UTC")
+
+    @model_validator(mode="after")
+    def _two_listeners(self) -> Self:
+        if self.internal_port == self.port:
+            raise ValueError("EXHAUST_INTERNAL_PORT must be another port than EXHAUST_PORT")
+        return self
 
     def connection_limits(self) -> ConnectionLimits:
         """What the public listener bears. Behind a proxy one address stands for many callers, so it has no maximum."""

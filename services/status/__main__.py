@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -16,7 +17,7 @@ from exhaust.kafka.producer import open_producer
 from exhaust.logs import configure_logging
 from exhaust.postgres.database import open_database
 from exhaust.postgres.grants import GrantStore
-from exhaust.process.health import Health
+from exhaust.process.health import STALL_LIMIT, Health
 from exhaust.process.run import run_process, run_until_stopped
 from exhaust.s3.store import open_objects
 from schemas.bodies import EmptyBody
@@ -43,6 +44,9 @@ from services.status.settings import StatusSettings
 from services.status.status_calls import StatusCalls
 from services.status.update_calls import UpdateCalls
 
+if TYPE_CHECKING:
+    from datetime import timedelta
+
 CONCURRENCY = 16
 
 
@@ -63,11 +67,15 @@ def internal_app(health: Health, settings: StatusSettings, calls: StatusCalls, u
     return app
 
 
-async def serve() -> None:
-    """Build everything, consume and answer, until SIGTERM."""
+async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
+    """Build everything, consume and answer, until SIGTERM.
+
+    Args:
+        stall_limit: for how long a loop may stand still before the watchdog ends the process.
+    """
     settings = StatusSettings()
     configure_logging("status", settings.log_level)
-    health = Health()
+    health = Health(stall_limit=stall_limit)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(
             open_database(settings.postgres_dsn, pool_size=settings.postgres_pool_size)
