@@ -27,12 +27,13 @@ from services.gateway.cors import Cors
 from services.gateway.handlers.admin import Administration
 from services.gateway.handlers.download import DownloadHandler
 from services.gateway.handlers.register import Registration
-from services.gateway.handlers.status import StatusService
+from services.gateway.handlers.status import StatusHandler
 from services.gateway.handlers.submit import Submission
 from services.gateway.rate_limits import RateLimits
 from services.gateway.relay import Relay, RequestPublisher
 from services.gateway.request_service import RequestService
 from services.gateway.settings import GatewaySettings
+from services.gateway.status_client import StatusServiceClient
 from services.gateway.synchronous_downloads import SynchronousDownloads, SynchronousSettings
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
             Registration(access.keys, settings),
             Submission(requests, access, zone=settings.day_zone),
             DownloadHandler(downloads, objects, access, bucket=settings.s3_exhaust_bucket, zone=settings.day_zone),
-            StatusService(session, settings.status_url, settings.service_token, access),
+            StatusHandler(StatusServiceClient(session, settings.status_url, settings.service_token), access),
             Administration(access, database),
         )
         # Not Kafka: while it is away, requests are accepted and wait in the outbox.

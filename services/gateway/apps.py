@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from services.gateway.handlers.admin import Administration
     from services.gateway.handlers.download import DownloadHandler
     from services.gateway.handlers.register import Registration
-    from services.gateway.handlers.status import StatusService
+    from services.gateway.handlers.status import StatusHandler
     from services.gateway.handlers.submit import Submission
     from services.gateway.rate_limits import RateLimits
 
@@ -43,7 +43,7 @@ class Operations:
     registration: Registration
     submission: Submission
     downloads: DownloadHandler
-    status_service: StatusService
+    status: StatusHandler
     administration: Administration
 
 
@@ -55,7 +55,6 @@ def public_app(
     download_v1 = endpoint(DOWNLOAD_V1, DownloadBody, operations.downloads.v1, metrics)
     get_v1 = endpoint(DOWNLOAD_V1, DownloadBody, operations.downloads.v1_by_get, metrics, needs_body=False)
     download_v3 = endpoint(DOWNLOAD_V3, EmptyBody, operations.downloads.v3, metrics, needs_body=False)
-    status_service = operations.status_service
     app = edge_app()
     limits.install(app)
     cors.install(app)
@@ -64,8 +63,8 @@ def public_app(
         [
             *health_routes(health),
             web.post("/v1/client", endpoint(REGISTER, RegisterBody, operations.registration.register, metrics)),
-            web.post(STATUS_PATH, endpoint(STATUS, KeyBody, status_service.status, metrics)),
-            web.post(LIST_PATH, endpoint(LIST, KeyBody, status_service.page, metrics)),
+            web.post(STATUS_PATH, endpoint(STATUS, KeyBody, operations.status.status, metrics)),
+            web.post(LIST_PATH, endpoint(LIST, KeyBody, operations.status.list_requests, metrics)),
             *(web.post(f"/v2/datasets{path}", submit) for path in RESOURCE_PATHS),
             *(web.post(f"/v1/datasets{path}", download_v1) for path in RESOURCE_PATHS),
             *(web.get(f"/v1/datasets{path}", get_v1) for path in RESOURCE_PATHS),  # and HEAD
@@ -81,7 +80,7 @@ def internal_app(health: Health, operations: Operations, token: SecretStr, metri
     """The internal listener: operations need the service token, health and metrics do not."""
     app = edge_app(service_token_check(token))
     app.add_routes(docs_routes(listener_part(load_document(), "internal")))
-    update = endpoint(UPDATE, UpdateBody, operations.status_service.update, metrics)
+    update = endpoint(UPDATE, UpdateBody, operations.status.update, metrics)
     app.add_routes(
         [
             *health_routes(health),

@@ -40,11 +40,12 @@ from services.gateway.cors import Cors
 from services.gateway.handlers.admin import Administration
 from services.gateway.handlers.download import DownloadHandler
 from services.gateway.handlers.register import Registration
-from services.gateway.handlers.status import StatusService
+from services.gateway.handlers.status import StatusHandler
 from services.gateway.handlers.submit import Submission
 from services.gateway.rate_limits import RateLimits
 from services.gateway.request_service import RequestService
 from services.gateway.settings import LimitSettings
+from services.gateway.status_client import StatusServiceClient
 from services.gateway.synchronous_downloads import SynchronousDownloads, SynchronousSettings
 from telemetry.resource_ids import resource_id
 from tests.conftest import ROOT
@@ -329,7 +330,7 @@ async def open_gateway(
             Registration(access.keys, limited),
             Submission(requests, access, zone=ZoneInfo("UTC")),
             DownloadHandler(downloads, objects, access, bucket="exhaust", zone=ZoneInfo("UTC")),
-            StatusService(session, away, SecretStr(SERVICE_TOKEN), access),
+            StatusHandler(StatusServiceClient(session, away, SecretStr(SERVICE_TOKEN)), access),
             Administration(access, database),
         )
         metrics = HttpMetrics(health.registry)

@@ -16,7 +16,7 @@ from services.gateway.cors import Cors
 from services.gateway.handlers.admin import Administration
 from services.gateway.handlers.download import DownloadHandler
 from services.gateway.handlers.register import Registration
-from services.gateway.handlers.status import StatusService
+from services.gateway.handlers.status import StatusHandler
 from services.gateway.handlers.submit import Submission
 from services.gateway.rate_limits import RateLimits
 from services.gateway.settings import LimitSettings
@@ -43,7 +43,7 @@ def listener_app(listener: str) -> web.Application:
         _hollow(Registration),
         _hollow(Submission),
         _hollow(DownloadHandler),
-        _hollow(StatusService),
+        _hollow(StatusHandler),
         _hollow(Administration),
     )
     health, metrics = Health(), HttpMetrics(CollectorRegistry())

@@ -7,7 +7,7 @@ import pytest
 
 from exhaust.errors import ErrorCode, ExhaustError, unavailable
 from schemas.operations import MAX_READS, StatusRead
-from services.gateway.status_reads import MOST_CALLS, Result, StatusReads
+from services.gateway.status_batches import MOST_CALLS, Result, StatusBatcher
 
 LIMIT_S = 10
 
@@ -33,11 +33,11 @@ class Service:
         ]
 
 
-def sent(reads: StatusReads, *users: int) -> list[asyncio.Task[Any]]:
+def sent(reads: StatusBatcher, *users: int) -> list[asyncio.Task[Any]]:
     return [asyncio.create_task(reads.read(user, UUID(int=user))) for user in users]
 
 
-async def busy(service: Service, reads: StatusReads) -> list[asyncio.Task[Any]]:
+async def busy(service: Service, reads: StatusBatcher) -> list[asyncio.Task[Any]]:
     """As many calls as there may be, which wait for their answers."""
     tasks = []
     async with asyncio.timeout(LIMIT_S):
@@ -49,7 +49,7 @@ async def busy(service: Service, reads: StatusReads) -> list[asyncio.Task[Any]]:
 
 async def test_a_read_goes_at_once_and_those_that_come_meanwhile_go_together() -> None:
     service = Service()
-    reads = StatusReads(service.answer)
+    reads = StatusBatcher(service.answer)
     tasks = await busy(service, reads)
     tasks += sent(reads, *range(100, 100 + MAX_READS + 5))
     service.allowed.set()
@@ -61,7 +61,7 @@ async def test_a_read_goes_at_once_and_those_that_come_meanwhile_go_together() -
 
 async def test_each_read_has_its_own_answer_or_error() -> None:
     service = Service()
-    reads = StatusReads(service.answer)
+    reads = StatusBatcher(service.answer)
     tasks = [*await busy(service, reads), *sent(reads, 0, 7)]
     service.allowed.set()
     refused, result = (await asyncio.gather(*tasks, return_exceptions=True))[-2:]
@@ -71,7 +71,7 @@ async def test_each_read_has_its_own_answer_or_error() -> None:
 
 async def test_a_call_that_fails_fails_its_reads_and_no_others() -> None:
     service = Service()
-    reads = StatusReads(service.answer)
+    reads = StatusBatcher(service.answer)
     service.failure = unavailable("the status service")
     service.allowed.set()
     with pytest.raises(ExhaustError) as failed:
@@ -83,7 +83,7 @@ async def test_a_call_that_fails_fails_its_reads_and_no_others() -> None:
 
 async def test_who_gives_up_takes_nobody_along() -> None:
     service = Service()
-    reads = StatusReads(service.answer)
+    reads = StatusBatcher(service.answer)
     first, *_ = await busy(service, reads)
     gone, stays = sent(reads, 8, 9)
     await asyncio.sleep(0)  # both are gathered

@@ -26,7 +26,7 @@ class _Batch:
     call: asyncio.Task[Sequence[Result]]
 
 
-class StatusReads:
+class StatusBatcher:
     """Gathers reads into calls. A read that finds nothing on its way goes at once and alone."""
 
     def __init__(self, ask: Ask) -> None:
