@@ -38,7 +38,7 @@ def measure(folder: Path, findings: Findings, *, quick: bool, keep: bool) -> Non
             growing.measure_amounts(place, findings)
             growing.measure_sizes(place, findings)
         growing.judge_memory(findings)
-        tell("where a lane's time goes")
+        tell("where the time of a scan worker goes")
         findings.stages = measure_stages(place.blocks[0].path)
         latency.measure(place, findings, folder / "blocks")
 

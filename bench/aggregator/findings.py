@@ -61,17 +61,17 @@ class Row:
     @property
     def processor_cells(self) -> tuple[str, ...]:
         """For a table with PROCESSOR_COLUMNS."""
-        own, lanes, store = (
-            median(getattr(spent, name) for spent in self.processors) for name in ("contender", "lanes", "store")
+        own, scan_workers, store = (
+            median(getattr(spent, name) for spent in self.processors) for name in ("contender", "scan_workers", "store")
         )
-        busy = (own + lanes + store) / median(self.whole or self.seconds)
-        return self.task, self.name, f"{own:.2f}", f"{lanes:.2f}", f"{store:.2f}", f"{busy:.1f}"
+        busy = (own + scan_workers + store) / median(self.whole or self.seconds)
+        return self.task, self.name, f"{own:.2f}", f"{scan_workers:.2f}", f"{store:.2f}", f"{busy:.1f}"
 
 
 COLUMNS: Final = ("task", "contender", "from → to", "s", "s with start", "MB/s", "times ours is faster", "output")
 
 
-PROCESSOR_COLUMNS: Final = ("task", "contender", "own s", "lanes s", "store s", "processors busy")
+PROCESSOR_COLUMNS: Final = ("task", "contender", "own s", "scan workers s", "store s", "processors busy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Findings:
     """All of it, in the order measured.
 
     Attributes:
-        stages: for each kind of selection, the ms that each stage of a lane takes of one object.
+        stages: for each kind of selection, the ms that each stage of a scan takes of one object.
     """
 
     rows: list[Row] = field(default_factory=list)

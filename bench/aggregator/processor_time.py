@@ -1,4 +1,4 @@
-"""How much processor time a turn takes, and who takes it: the contender, our lanes, or the store."""
+"""How much processor time a turn takes, and who takes it: the contender, our scan workers, or the store."""
 
 from __future__ import annotations
 
@@ -22,17 +22,19 @@ class ProcessorTime:
 
     Attributes:
         contender: our worker's own process, or a peer's processes.
-        lanes: the processes in which our worker scans.
+        scan_workers: the processes in which our worker scans.
         store: SeaweedFS.
     """
 
     contender: float
-    lanes: float
+    scan_workers: float
     store: float
 
     def __sub__(self, before: ProcessorTime) -> ProcessorTime:
         """What was taken since then."""
-        return ProcessorTime(self.contender - before.contender, self.lanes - before.lanes, self.store - before.store)
+        return ProcessorTime(
+            self.contender - before.contender, self.scan_workers - before.scan_workers, self.store - before.store
+        )
 
 
 def processor_time(worker: int, store: int) -> ProcessorTime:

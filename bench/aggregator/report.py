@@ -25,7 +25,7 @@ Made by `make bench`; do not edit. Seconds are medians; ratios are medians over 
 - Memory is the highest sum of PSS over the worker's process and its children, looked at every 50 ms in
   rounds whose time does not count.
 - Where the time goes is told twice: by process, as seconds of processors in the same rounds, a peer's with its start;
-  and by stage of a lane, as milliseconds for one object of 55 MB of lines that is scanned alone, from samples of every
+  and by stage of a scan, as milliseconds for one object of 55 MB of lines that is scanned alone, from samples of every
   millisecond.
 """
 

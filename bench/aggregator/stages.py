@@ -1,4 +1,4 @@
-"""Where a lane's time goes: `python -m bench.aggregator.stages BLOCK` scans one object as a lane does, and samples it.
+"""Where the time of a scan goes: `python -m bench.aggregator.stages BLOCK` scans one object and samples it.
 
 About every millisecond it is noted which module of ours is at work, also inside the libraries that it calls. So nothing
 of the engine is changed or left out to be measured.
@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Final
 
 from bench.aggregator.generated_data import CHANNELS
 from bench.errors import BenchError
-from services.aggregator.scan.selecting import Selection
-from services.aggregator.scan.size_guard import Limits
-from services.aggregator.scan.source_scan import ScanOrder, SourceScan
+from services.aggregator.scan.selector import Selection
+from services.aggregator.scan.size_guard import SourceLimits
+from services.aggregator.scan.source_scan import ScanJob, SourceScan
 from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
@@ -32,17 +32,17 @@ _EVERY_S: Final = 0.001
 _PASSES: Final = 10
 _LIMIT_S: Final = 300
 _CHUNK: Final = 1024 * 1024
-_LIMITS: Final = Limits(max_bytes=2**40, max_ratio=10_000, ratio_grace=2**30, max_members=1000, max_line=2**20)
+_LIMITS: Final = SourceLimits(max_bytes=2**40, max_ratio=10_000, ratio_grace=2**30, max_members=1000, max_line=2**20)
 _SCAN: Final = "services.aggregator.scan."
 _STAGES: Final = {
-    "inflate": (f"{_SCAN}inflating", f"{_SCAN}passing", f"{_SCAN}size_guard"),
+    "inflate": (f"{_SCAN}inflater", f"{_SCAN}gzip_passthrough", f"{_SCAN}size_guard"),
     "lines": (f"{_SCAN}lines",),
-    "search": (f"{_SCAN}candidates",),
+    "search": (f"{_SCAN}line_prefilter",),
     "decode": ("telemetry.line",),
     "owners": ("telemetry.ownership", "telemetry.resource_ids"),
-    "select": (f"{_SCAN}selecting",),
-    "count": (f"{_SCAN}census",),
-    "tally": (f"{_SCAN}tally", "telemetry.event_metadata"),
+    "select": (f"{_SCAN}selector",),
+    "count": (f"{_SCAN}whole_object_counter",),
+    "stats": (f"{_SCAN}scan_stats", "telemetry.event_metadata"),
     "deflate": (
         "services.aggregator.archive.deflate",
         "services.aggregator.archive.zip_format",
@@ -106,7 +106,7 @@ def sampled(block: bytes, wanted: Sequence[Selection], passes: int) -> dict[str,
 
 
 def _scan(block: bytes, wanted: Sequence[Selection]) -> None:
-    scan = SourceScan(ScanOrder("block.json.gz", _LIMITS, wanted))
+    scan = SourceScan(ScanJob("block.json.gz", _LIMITS, wanted))
     for start in range(0, len(block), _CHUNK):
         pickle.dumps(scan.feed(block[start : start + _CHUNK]))
     pickle.dumps(scan.finish())
@@ -123,7 +123,7 @@ def _stage(frame: FrameType | None) -> str:
 def main() -> None:
     """The process that measures: its answer is JSON."""
     block = Path(sys.argv[1]).read_bytes()
-    gc.set_threshold(100_000)  # as a lane does
+    gc.set_threshold(100_000)  # as a scan worker does
     found = {}
     for name, wanted in selections().items():
         _scan(block, wanted)  # once without counting

@@ -16,8 +16,8 @@ from exhaust.s3.store import open_objects
 from schemas.events import TOPIC_DAYS, TOPIC_REQUESTS
 from services.aggregator.assemble import Assembler
 from services.aggregator.build.day_builder import open_day_builder
+from services.aggregator.completion_publisher import CompletionPublisher
 from services.aggregator.day_worker import DayMetrics, DayWorker
-from services.aggregator.news import News
 from services.aggregator.plan import Planner
 from services.aggregator.reaping import reap_uploads
 from services.aggregator.settings import AggregatorSettings
@@ -64,7 +64,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
     async with AsyncExitStack() as stack:
         producer = await stack.enter_async_context(open_producer(settings))
         objects = await stack.enter_async_context(open_objects(settings))
-        news = News(producer)
+        news = CompletionPublisher(producer)
         planner = Planner(producer, news, catalogue, retry_for=settings.retry_for)
         worker = DayWorker(
             await stack.enter_async_context(open_day_builder(objects, catalogue, settings)),

@@ -1,4 +1,4 @@
-"""Assemble: the worker that finishes a request's last day writes the download."""
+"""The assembler joins the days of a request into the download. The aggregator that finishes the last day does it."""
 
 from __future__ import annotations
 
@@ -35,37 +35,37 @@ log = structlog.get_logger(__name__)
 
 
 class Assembler:
-    """Keeps the markers of finished days, and joins the days when none is missing.
+    """The markers of finished days, and the download that is assembled when no marker is missing.
 
-    S3 is strongly consistent: of several workers that write their markers and then list, the last sees them all. Two
-    may; they write the same bytes, and the first outcome stays.
+    S3 is strongly consistent: of several aggregators that write their markers and then list, the last sees them all.
+    Two may see them all; they write the same bytes, and the first outcome stays.
     """
 
     def __init__(self, objects: Objects, bucket: str) -> None:
         self._objects = objects
         self._bucket = bucket
 
-    async def mark(self, wanted: DayRequested, summary: DaySummary) -> None:
-        """Note that a day of the attempt is finished. The first note stays: what is assembled must not change."""
-        key = day_marker_key(wanted.requestid, wanted.attempt, wanted.day)
+    async def mark(self, request: DayRequested, summary: DaySummary) -> None:
+        """Mark a day of the attempt as finished. The first marker stays, so that what is assembled never changes."""
+        key = day_marker_key(request.requestid, request.attempt, request.day)
         try:
             await self._objects.put(self._bucket, key, summary.to_json(), content_type="application/json", keep=True)
         except ObjectExistsError:
             log.info("day.marked_already")
 
-    async def assemble_if_last(self, wanted: DayRequested) -> FinishedArchive | None:
-        """The download, when all days of the attempt are finished; else None."""
-        days = DayRange(wanted.fromdate, wanted.todate)
-        prefix = day_markers_prefix(wanted.requestid, wanted.attempt)
+    async def assemble_if_last(self, request: DayRequested) -> FinishedArchive | None:
+        """Assemble the download if all days of the attempt are finished; otherwise return None."""
+        days = DayRange(request.fromdate, request.todate)
+        prefix = day_markers_prefix(request.requestid, request.attempt)
         present = {found.key async for found in self._objects.list(self._bucket, prefix)}
-        keys = [day_marker_key(wanted.requestid, wanted.attempt, day) for day in days]
+        keys = [day_marker_key(request.requestid, request.attempt, day) for day in days]
         if not present.issuperset(keys):
             return None
-        outcome_key = f"{attempt_prefix(wanted.requestid, wanted.attempt)}outcome.json"
+        outcome_key = f"{attempt_prefix(request.requestid, request.attempt)}outcome.json"
         try:
             return FinishedArchive.model_validate_json(await self._objects.get(self._bucket, outcome_key))
         except ObjectMissingError:
-            archive = await self._assemble(wanted, days, keys)
+            archive = await self._assemble(request, days, keys)
         try:
             await self._objects.put(
                 self._bucket, outcome_key, archive.to_json(), content_type="application/json", keep=True
@@ -74,14 +74,14 @@ class Assembler:
             log.info("request.assembled_already")
         return archive
 
-    async def _assemble(self, wanted: DayRequested, days: DayRange, marker_keys: Sequence[str]) -> FinishedArchive:
+    async def _assemble(self, request: DayRequested, days: DayRange, marker_keys: Sequence[str]) -> FinishedArchive:
         markers = await asyncio.gather(*(self._objects.get(self._bucket, key) for key in marker_keys))
         summaries = [DaySummary.from_json(marker) for marker in markers]
-        manifest = manifest_json(wanted.datasetid, wanted.resourceid, days, wanted.tags, summaries)
+        manifest = manifest_json(request.datasetid, request.resourceid, days, request.tags, summaries)
         segments = outer_segments(
             [StoredDay(summary.day, summary.key, summary.size, summary.crc32) for summary in summaries], manifest
         )
-        key = outer_archive_key(wanted.requestid, wanted.attempt, wanted.datasetid, days.first, days.last)
+        key = outer_archive_key(request.requestid, request.attempt, request.datasetid, days.first, days.last)
         sha256 = await self._write(key, plan_parts(segments, min_part=MIN_PART))
         return FinishedArchive(
             key=key,
@@ -93,7 +93,7 @@ class Assembler:
         )
 
     async def _write(self, key: str, parts: Sequence[Part]) -> str | None:
-        """Write the download; its SHA-256 when all its bytes came through here."""
+        """Write the download; return its SHA-256 if all its bytes came through here."""
         if len(parts) == 1 and isinstance(parts[0], ReadPart):
             data = await self._read(parts[0])
             await self._objects.put(self._bucket, key, data, content_type=ZIP)
@@ -103,7 +103,7 @@ class Assembler:
                 if isinstance(part, ReadPart):
                     await upload.add(partial(self._read, part))
                 else:
-                    await upload.copy(await self._find(part), part.start, part.end)
+                    await upload.copy(await self._head(part), part.start, part.end)
             await upload.complete()
         return None
 
@@ -111,7 +111,7 @@ class Assembler:
         data = bytearray()
         for piece in part.pieces:
             if isinstance(piece, ObjectRange):
-                found = await self._find(piece)
+                found = await self._head(piece)
                 async with aclosing(
                     self._objects.stream(self._bucket, found, start=piece.start, end=piece.end)
                 ) as chunks:
@@ -121,11 +121,11 @@ class Assembler:
                 data += piece
         return bytes(data)
 
-    async def _find(self, wanted: ObjectRange) -> ObjectInfo:
-        """The object of a range; a store may give less than was asked for and say nothing."""
-        found = await self._objects.head(self._bucket, wanted.key)
-        if found.size < wanted.end:
+    async def _head(self, piece: ObjectRange) -> ObjectInfo:
+        """Return the object of a range. A store sends fewer bytes than it is asked for without an error."""
+        found = await self._objects.head(self._bucket, piece.key)
+        if found.size < piece.end:
             raise ExhaustError(
-                ErrorCode.INTERNAL_ERROR, f"{wanted.key} has {found.size} bytes, fewer than its summary says"
+                ErrorCode.INTERNAL_ERROR, f"{piece.key} has {found.size} bytes, fewer than its summary says"
             )
         return found

@@ -1,4 +1,19 @@
-"""Handles records of dataset.days: build the day, tell of it, assemble when it was the last."""
+"""The handler of records of dataset.days. This is the way of one day, from its message to its archive.
+
+1. Decode and check the message: `DayWorker.handle` here, and records.py.
+2. List the day's source objects: `list_sources` in build/day_builder.py.
+3. Derive selection, archive key and scan key from message and listing: `plan_day` in build/day_plan.py. It is pure.
+4. Look the archive up by its key; if it exists, go on with 9: `DayBuilder.build` in build/day_builder.py.
+5. Wait for a scan of the day, together with all who need the same objects: build/shared_scans.py.
+6. Open the objects in order and hand each to a scan worker: build/day_scan.py, build/scan_workers.py.
+7. Inflate an object, cut it into lines, select events and deflate them, in the worker's process: scan/source_scan.py.
+8. Write what comes back into a zip, object by object, while it is uploaded, and then its summary:
+   build/archive_upload.py, called by build/day_scan.py.
+9. Publish that the day is finished, and mark it: `DayWorker._work` here.
+10. Assemble the download if it was the request's last day: assemble.py.
+
+Each step calls the next and gets back what it needs; none calls an earlier one.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +37,13 @@ if TYPE_CHECKING:
     from exhaust.kafka.records import Record
     from services.aggregator.assemble import Assembler
     from services.aggregator.build.day_builder import BuiltDay, DayBuilder
-    from services.aggregator.news import News
+    from services.aggregator.completion_publisher import CompletionPublisher
 
 log = structlog.get_logger(__name__)
 
 
 class DayMetrics:
-    """What the days cost and gave."""
+    """Counts of days, of their events, and of downloads."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.days = Counter(
@@ -37,7 +52,7 @@ class DayMetrics:
             ["outcome"],
             registry=registry,
         )
-        self.seconds = Histogram("exhaust_day_seconds", "Time to have a day's archive.", registry=registry)
+        self.seconds = Histogram("exhaust_day_seconds", "Time to find or build a day's archive.", registry=registry)
         self.events = Counter("exhaust_events_selected", "Events written to day archives.", registry=registry)
         self.bytes = Counter(
             "exhaust_selected_bytes", "Uncompressed bytes of events written to day archives.", registry=registry
@@ -46,68 +61,74 @@ class DayMetrics:
 
 
 class DayWorker:
-    """Does all that one day message asks for. Every step may be repeated after a crash."""
+    """The handler of day messages. Every step may be repeated after a crash."""
 
     def __init__(
-        self, builder: DayBuilder, assembler: Assembler, news: News, metrics: DayMetrics, *, retry_for: timedelta
+        self,
+        builder: DayBuilder,
+        assembler: Assembler,
+        publisher: CompletionPublisher,
+        metrics: DayMetrics,
+        *,
+        retry_for: timedelta,
     ) -> None:
         self._builder = builder
         self._assembler = assembler
-        self._news = news
+        self._publisher = publisher
         self._metrics = metrics
         self._retry_for = retry_for
 
     async def handle(self, record: Record) -> None:
-        """Build, tell, mark, assemble.
+        """Find or build the day of a message, publish and mark it, and assemble the download if it was the last day.
 
         Raises:
-            RejectedRecordError: it is no day, or the day cannot be built; the request was told so.
+            RejectedRecordError: the record holds no day, or the day cannot be built, which was published.
         """
-        wanted = decode_record(record, DayRequested)
-        if not wanted.fromdate <= wanted.day <= wanted.todate:
-            raise RejectedRecordError(f"day {wanted.day} is not one of the request's")
+        request = decode_record(record, DayRequested)
+        if not request.fromdate <= request.day <= request.todate:
+            raise RejectedRecordError(f"day {request.day} is not one of the request's")
         traceparent = record.header("traceparent")
-        bind_trace(traceparent, request_id=str(wanted.requestid), attempt=wanted.attempt, day=str(wanted.day))
+        bind_trace(traceparent, request_id=str(request.requestid), attempt=request.attempt, day=str(request.day))
 
         async def work() -> None:
-            await self._work(wanted, traceparent)
+            await self._work(request, traceparent)
 
         try:
             await retry_while_unavailable(work, give_up_after=self._retry_for)
         except ExhaustError as error:
-            await self._fail(wanted, traceparent, error)
+            await self._fail(request, traceparent, error)
             raise RejectedRecordError(f"{error.code}: {error.message}") from error
         except Exception:
-            await self._fail(wanted, traceparent, _internal_fault())
+            await self._fail(request, traceparent, _internal_fault())
             raise
 
-    async def _work(self, wanted: DayRequested, traceparent: str) -> None:
+    async def _work(self, request: DayRequested, traceparent: str) -> None:
         with self._metrics.seconds.time():
-            day = await self._builder.build(wanted)
+            day = await self._builder.build(request)
         self._count(day)
-        # Told before it is marked: whoever assembles does so after all days were told.
-        await self._news.day_finished(wanted, _finished(day), traceparent)
-        await self._assembler.mark(wanted, day.summary)
-        archive = await self._assembler.assemble_if_last(wanted)
+        # Published before it is marked, so that whoever assembles does so after all days were published.
+        await self._publisher.publish_day_finished(request, _finished_day(day), traceparent)
+        await self._assembler.mark(request, day.summary)
+        archive = await self._assembler.assemble_if_last(request)
         if archive is not None:
-            await self._news.completed(wanted, archive, traceparent)
+            await self._publisher.publish_completed(request, archive, traceparent)
             self._metrics.requests.inc()
             log.info("request.assembled", bytes=archive.size)
 
-    async def _fail(self, wanted: DayRequested, traceparent: str, error: ExhaustError) -> None:
+    async def _fail(self, request: DayRequested, traceparent: str, error: ExhaustError) -> None:
         self._metrics.days.labels("failed").inc()
         log.error("day.failed", code=error.code, error=error.message)
         failure = Failure(
             code=error.code,
             message=error.message,
-            day=wanted.day,
+            day=request.day,
             object=error.source_object if isinstance(error, SourceObjectError) else None,
         )
 
-        async def tell() -> None:
-            await self._news.failed(wanted, failure, traceparent)
+        async def publish() -> None:
+            await self._publisher.publish_failed(request, failure, traceparent)
 
-        await retry_while_unavailable(tell, give_up_after=self._retry_for)
+        await retry_while_unavailable(publish, give_up_after=self._retry_for)
 
     def _count(self, day: BuiltDay) -> None:
         self._metrics.days.labels("reused" if day.reused else "built").inc()
@@ -117,7 +138,7 @@ class DayWorker:
         log.info("day.finished", reused=day.reused, events=day.summary.events, size=day.summary.size)
 
 
-def _finished(day: BuiltDay) -> FinishedDay:
+def _finished_day(day: BuiltDay) -> FinishedDay:
     summary = day.summary
     return FinishedDay(
         day=summary.day,
@@ -130,5 +151,5 @@ def _finished(day: BuiltDay) -> FinishedDay:
 
 
 def _internal_fault() -> ExhaustError:
-    """The error for a defect of ours, with nothing in it that a partner should not read."""
+    """Return the error for a defect of ours. It holds nothing that a partner should not read."""
     return ExhaustError(ErrorCode.INTERNAL_ERROR, "the day could not be built; the operators have the details")

@@ -1,4 +1,4 @@
-"""Plan: one request becomes one message a day."""
+"""The planner turns one request into one message a day."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from exhaust.domain.days import DayRange
 from exhaust.logs import bind_trace
 from exhaust.process.retry import retry_while_unavailable
 from schemas.events import TOPIC_DAYS, TYPE_DAY_REQUESTED, CloudEvent, DatasetRequested, DayRequested
-from services.aggregator.news import SOURCE
+from services.aggregator.completion_publisher import SOURCE
 from services.aggregator.records import decode_record
 
 if TYPE_CHECKING:
@@ -22,26 +22,28 @@ if TYPE_CHECKING:
     from exhaust.domain.catalogue import Catalogue
     from exhaust.kafka.producer import Producer
     from exhaust.kafka.records import Record
-    from services.aggregator.news import News
+    from services.aggregator.completion_publisher import CompletionPublisher
 
 log = structlog.get_logger(__name__)
 
 
 class Planner:
-    """Handles records of dataset.requests."""
+    """The handler of records of dataset.requests."""
 
-    def __init__(self, producer: Producer, news: News, catalogue: Catalogue, *, retry_for: timedelta) -> None:
+    def __init__(
+        self, producer: Producer, publisher: CompletionPublisher, catalogue: Catalogue, *, retry_for: timedelta
+    ) -> None:
         self._producer = producer
         self._catalogue = catalogue
-        self._news = news
+        self._publisher = publisher
         self._retry_for = retry_for
 
     async def handle(self, record: Record) -> None:
-        """Publish the request's days; a repeated record repeats them, which costs little.
+        """Publish a message for each day of a request. A repeated record repeats them, which costs little.
 
         Raises:
-            RejectedRecordError: it is no request.
-            ExhaustError: Kafka stayed away.
+            RejectedRecordError: the record holds no request.
+            ExhaustError: SERVICE_UNAVAILABLE when Kafka stayed away.
         """
         request = decode_record(record, DatasetRequested)
         traceparent = record.header("traceparent")
@@ -49,29 +51,29 @@ class Planner:
         days = DayRange(request.fromdate, request.todate)
 
         async def plan() -> None:
-            await self._news.started(request, traceparent)
-            await asyncio.gather(*(self._send_day(request, day, traceparent) for day in days))
+            await self._publisher.publish_started(request, traceparent)
+            await asyncio.gather(*(self._publish_day(request, day, traceparent) for day in days))
 
         await retry_while_unavailable(plan, give_up_after=self._retry_for)
         log.info("request.planned", days=len(days))
 
-    async def _send_day(self, request: DatasetRequested, day: date, traceparent: str) -> None:
-        wanted = DayRequested(**dict(request), day=day)
+    async def _publish_day(self, request: DatasetRequested, day: date, traceparent: str) -> None:
+        message = DayRequested(**dict(request), day=day)
         event = CloudEvent(
             id=f"{request.requestid}/{request.attempt}/{day}",
             type=TYPE_DAY_REQUESTED,
             source=SOURCE,
             time=datetime.now(UTC),
             traceparent=traceparent,
-            data=wanted.to_json(),
+            data=message.to_json(),
         )
         await self._producer.send(TOPIC_DAYS, self._key(request, day), event)
 
     def _key(self, request: DatasetRequested, day: date) -> str:
-        """What puts a day into its partition, and so before its worker.
+        """Return the key that decides the partition of a day, and so the aggregator that builds it.
 
-        Days of a request spread over the workers. Those who want the same objects come to the same worker, which reads
-        them once for all and builds nothing twice.
+        The days of a request spread over all aggregators. Days that need the same objects come to the same one, which
+        reads the objects once for all of them and builds nothing twice.
         """
         dataset = self._catalogue.find(request.datasetid)
         if dataset is not None and dataset.layout is Layout.SHARED:

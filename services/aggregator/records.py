@@ -1,4 +1,4 @@
-"""Decode the records of the aggregator's two topics."""
+"""The decoding of records of the aggregator's two topics."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from schemas.events import DatasetRequested, DayRequested
 if TYPE_CHECKING:
     from exhaust.kafka.records import Record
 
-Wanted = TypeVar("Wanted", DatasetRequested, DayRequested)
+Message = TypeVar("Message", DatasetRequested, DayRequested)
 
 
-def decode_record(record: Record, kind: type[Wanted]) -> Wanted:
-    """The event in a record.
+def decode_record(record: Record, kind: type[Message]) -> Message:
+    """Return the message in a record.
 
     Raises:
-        RejectedRecordError: it is no such event.
+        RejectedRecordError: it holds no such message.
     """
     try:
-        wanted = kind.model_validate_json(record.value)
+        message = kind.model_validate_json(record.value)
     except ValidationError as error:
         raise RejectedRecordError(f"not an event of {record.topic}: {violations_text(error)}") from error
-    if wanted.fromdate > wanted.todate:
-        raise RejectedRecordError(f"fromdate {wanted.fromdate} is after todate {wanted.todate}")
-    return wanted
+    if message.fromdate > message.todate:
+        raise RejectedRecordError(f"fromdate {message.fromdate} is after todate {message.todate}")
+    return message

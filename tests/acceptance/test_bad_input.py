@@ -76,7 +76,7 @@ CASES = {
 
 
 def memory(pid: int) -> int:
-    """The most memory that a worker and its lanes have had, added up, in bytes (proc(5))."""
+    """Return the most memory that a worker and its scan workers have had, added up, in bytes (proc(5))."""
     children = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
     return sum(_peak(process) for process in (pid, *children))
 
@@ -111,7 +111,7 @@ async def test_every_bad_object_ends_its_request_with_a_reason_and_the_worker_li
     await asyncio.gather(*(outcome(number, kind) for number, kind in enumerate(CASES)))
     assert read_stack(FOLDER).processes["aggregator"] == worker
     peak = memory(worker)
-    print(f"\npeak memory of the worker and its lanes: {peak // MIB} MiB")
+    print(f"\npeak memory of the worker and its scan workers: {peak // MIB} MiB")
     assert peak < MOST_MEMORY
 
 

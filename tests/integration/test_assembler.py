@@ -1,4 +1,4 @@
-"""The last day assembles: on a real S3, with several workers at once and messages that come again."""
+"""The assembling of downloads on a real S3, by several workers at once and by messages that come again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The check of the contenders' outputs finds what is wrong, and reads memory of real processes."""
+"""The benchmark's checks find wrong output of contenders, and its memory figures count child processes."""
 
 from __future__ import annotations
 

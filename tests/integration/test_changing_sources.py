@@ -1,4 +1,4 @@
-"""Raw objects that change under a worker: the day is planned anew, and holds what lies there then."""
+"""Source objects that change while they are read: the day is planned again from what lies there then."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from exhaust.kafka.records import Record
 from exhaust.s3.store import open_objects
 from schemas.events import TOPIC_DAYS
 from services.aggregator.assemble import Assembler
+from services.aggregator.completion_publisher import CompletionPublisher
 from services.aggregator.day_worker import DayMetrics, DayWorker
-from services.aggregator.news import News
 from tests.support.raw_dataset import RawDataset, event, packed
 from tests.support.s3_proxy import proxy
 from tests.support.signed_s3 import delete_object
@@ -41,7 +41,7 @@ LARGE = [event(number, filler=NOISE[number * 8192 : (number + 1) * 8192]) for nu
 
 @pytest.fixture
 async def dataset(objects: Objects, object_settings: RawObjectSettings) -> RawDataset:
-    """A large object and five small ones. With one lane only the first few are opened before the large one is read."""
+    """A large object and five small ones, most of which one scan worker opens only when the large one is read."""
     made = RawDataset.new(objects, object_settings, Layout.SHARED)
     await made.put(NAMES[0], packed(*LARGE))
     for number, name in enumerate(NAMES[1:], start=1):
@@ -57,7 +57,10 @@ async def working(dataset: RawDataset, producer: Producer) -> AsyncIterator[tupl
         async with open_objects(settings) as objects, replace(dataset, objects=objects).builder() as builder:
             assembler = Assembler(dataset.objects, dataset.settings.s3_exhaust_bucket)
             metrics = DayMetrics(CollectorRegistry())
-            yield DayWorker(builder, assembler, News(producer), metrics, retry_for=timedelta(minutes=1)), way
+            yield (
+                DayWorker(builder, assembler, CompletionPublisher(producer), metrics, retry_for=timedelta(minutes=1)),
+                way,
+            )
 
 
 async def first_cut(way: Proxy) -> None:
@@ -73,7 +76,7 @@ async def handled(worker: DayWorker, dataset: RawDataset) -> asyncio.Task[None]:
     return asyncio.create_task(worker.handle(record))
 
 
-async def test_an_object_that_is_replaced_between_two_ranges_is_read_anew(
+async def test_an_object_that_is_replaced_between_two_ranges_is_read_again(
     dataset: RawDataset, producer: Producer
 ) -> None:
     async with working(dataset, producer) as (worker, way):

@@ -1,4 +1,4 @@
-"""A day whose objects do not fit into what may wait for its turn: all the same, no object waits for ever."""
+"""A day whose objects do not fit into their queues: no object waits for ever for a scan worker."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from exhaust.domain.catalogue import Layout
 from exhaust.s3.store import Objects
 from services.aggregator.archive.day_summary import UnreadableLine
 from services.aggregator.build.day_scan import DayScanner
-from services.aggregator.build.lanes import open_lanes
+from services.aggregator.build.scan_workers import open_scan_workers
 from tests.support.raw_dataset import CHANNEL, RawDataset, event
 
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ LINES = 60_000
 
 
 def large(*, unreadable: bool) -> bytes:
-    """More than may wait of an object, stored as it is."""
+    """Return an object whose output is more than its queue takes."""
     return gzip.compress(event(0) * LINES + (b"nothing\n" if unreadable else b"") + event(1), 0)
 
 
 class LateFirst(Objects):
-    """The real store; it answers for the first object only when it was asked for the second."""
+    """The real store, which answers for the first object only after it was asked for the second."""
 
     def __init__(self, store: Objects) -> None:
         vars(self).update(vars(store))
@@ -50,10 +50,10 @@ class LateFirst(Objects):
             yield chunk
 
 
-async def scanned(objects: Objects, dataset: RawDataset, lanes: int) -> DaySummary:
+async def scanned(objects: Objects, dataset: RawDataset, workers: int) -> DaySummary:
     plan = await dataset.plan()
-    async with asyncio.timeout(DEADLINE_S), open_lanes(lanes) as opened:
-        [summary] = await DayScanner(objects, opened, dataset.settings).write([plan])
+    async with asyncio.timeout(DEADLINE_S), open_scan_workers(workers) as pool:
+        [summary] = await DayScanner(objects, pool, dataset.settings).write([plan])
     return summary
 
 
@@ -65,15 +65,15 @@ async def dataset(objects: Objects, object_settings: RawObjectSettings) -> RawDa
     return made
 
 
-@pytest.mark.parametrize("lanes", [1, 2])
-async def test_an_object_that_is_late_gets_a_lane_before_those_that_wait_for_it(
-    dataset: RawDataset, objects: Objects, lanes: int
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_late_object_gets_a_worker_before_the_objects_that_wait_for_it(
+    dataset: RawDataset, objects: Objects, workers: int
 ) -> None:
-    summary = await scanned(LateFirst(objects), dataset, lanes)
+    summary = await scanned(LateFirst(objects), dataset, workers)
     assert [source.events for source in summary.sources] == [LINES + 1] * 3
 
 
-async def test_unreadable_lines_are_numbered_when_no_lane_is_needed_for_others(
+async def test_unreadable_lines_are_numbered_when_all_objects_are_written(
     dataset: RawDataset, objects: Objects
 ) -> None:
     summary = await scanned(objects, dataset, 1)

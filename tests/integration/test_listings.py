@@ -1,4 +1,4 @@
-"""A day of fifty thousand objects is listed. No store is filled with them: a small one makes up the pages."""
+"""The listing of a day of fifty thousand objects, whose pages a small server makes up."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ async def paged(settings: RawObjectSettings, keys: Sequence[str]) -> AsyncIterat
         yield objects, store
 
 
-async def test_the_made_up_store_lists_as_the_real_one(objects: Objects, object_settings: RawObjectSettings) -> None:
+async def test_the_made_up_store_lists_like_the_real_one(objects: Objects, object_settings: RawObjectSettings) -> None:
     dataset = RawDataset.new(objects, object_settings, Layout.SHARED)
     names = ["2026-11-01-1.gz", "2026-11-01-10.gz", "2026-11-02-1.gz", "2026-11-01-9.gz"]
     for name in names:

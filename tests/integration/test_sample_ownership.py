@@ -1,4 +1,4 @@
-"""Whose the events of real telemetry are: `telemetry.ownership` against a second reading of the same rules."""
+"""The owners of real events by `telemetry.ownership`, compared with a second implementation of the same rules."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""Real telemetry: every owner and every tag in it, built on a real S3, line by line against another reading."""
+"""Archives of real telemetry for every owner and every tag, compared line by line with another implementation."""
 
 from __future__ import annotations
 
@@ -215,7 +215,7 @@ async def loaded(
         yield Loaded(dataset, builder, read_samples, by_id)
 
 
-def test_the_reading_kept_here_is_the_independent_one(read_samples: list[Sample]) -> None:
+def test_the_reading_of_this_module_agrees_with_the_independent_count(read_samples: list[Sample]) -> None:
     owners = set().union(*(sample.owners() for sample in read_samples))
     for sample in read_samples:
         for owner in sorted(owners)[:2] if len(sample.lines) < HUGE else []:

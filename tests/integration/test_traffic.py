@@ -1,4 +1,4 @@
-"""What travels through a worker: days are joined by the store, and a day that exists costs next to nothing."""
+"""The bytes that pass through a worker: few for days that the store joins, nearly none for a day that exists."""
 
 from __future__ import annotations
 

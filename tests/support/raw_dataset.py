@@ -100,8 +100,8 @@ class RawDataset:
         """What shall be built of DAY as its objects are now."""
         bucket = self.settings.s3_raw_bucket
         sources = await list_sources(self.objects, bucket, self.dataset, resource, DAY)
-        requested = self.wanted(resource=resource, owner=owner, tags=tags)
-        return plan_day(self.dataset, requested, sources, default_channel=self.settings.default_channel)
+        request = self.wanted(resource=resource, owner=owner, tags=tags)
+        return plan_day(self.dataset, request, sources, default_channel=self.settings.default_channel)
 
     async def build(
         self, *, resource: str = MINE, owner: str | None = None, tags: tuple[str, ...] = (), day: date = DAY

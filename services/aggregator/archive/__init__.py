@@ -1,1 +1,1 @@
-"""Archives as pure bytes: the same inputs give the same zip, wherever and whenever it is made."""
+"""The formats of archives and their summaries, as pure bytes: equal inputs give equal bytes on any machine."""

@@ -1,4 +1,4 @@
-"""One day's zip: a deflated member for each source object, written as a stream."""
+"""The zip of one day: a deflated member for each source object, written as a stream."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _OpenMember:
 
 
 class DayArchiveWriter:
-    """One day's zip, produced as a stream of bytes; the caller puts what each call returns behind one another.
+    """The writer of one day's zip. Each call returns the next bytes of the zip; the caller joins them.
 
     Members are written one after another: begin_member, add as often as needed, end_member; finish closes the
     archive. Members arrive deflated: made by DeflatedMember, or taken as they are from a gzip object. The bytes depend
@@ -66,7 +66,7 @@ class DayArchiveWriter:
         return self._sha256.hexdigest()
 
     def begin_member(self, name: str, *, maybe_large: bool) -> bytes:
-        """Begin a member.
+        """Begin a member; return its local header.
 
         Args:
             name: path in the archive, see check_member_name; every name once.
@@ -86,7 +86,7 @@ class DayArchiveWriter:
         return self._emit(local_header(member))
 
     def add(self, deflated: bytes) -> bytes:
-        """Add bytes of the open member's raw deflate stream (RFC 1951); returns them, as bytes of the zip.
+        """Add bytes of the open member's raw deflate stream (RFC 1951), and return them.
 
         Raises:
             RuntimeError: no member is open.
@@ -95,7 +95,7 @@ class DayArchiveWriter:
         return self._emit(deflated)
 
     def end_member(self, content: Content) -> bytes:
-        """End the open member; returns its data descriptor.
+        """End the open member; return its data descriptor.
 
         Args:
             content: checksum and sizes of what was added.
@@ -118,7 +118,7 @@ class DayArchiveWriter:
         return self._emit(data_descriptor(current.member, content))
 
     def finish(self) -> bytes:
-        """Close the archive; returns its central directory.
+        """Close the archive; return its central directory.
 
         Raises:
             RuntimeError: a member is open, or the archive is finished.
@@ -129,7 +129,7 @@ class DayArchiveWriter:
         return self._emit(bytes(self._directory) + end)
 
     def _emit(self, data: bytes) -> bytes:
-        """Count what is about to be returned."""
+        """Count bytes, and return them."""
         self.size += len(data)
         self.crc32 = isal_zlib.crc32(data, self.crc32)
         self._sha256.update(data)

@@ -1,4 +1,4 @@
-"""The summary of a day archive: what lies beside it in the bucket and fills the manifest."""
+"""The summary of a day archive. It lies beside the archive in the bucket, and fills the manifest."""
 
 import builtins
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Moment = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-
 
 @dataclass(frozen=True, slots=True)
 class UnreadableLine:
-    """A line that is no event: its source object's key, and its number from 1."""
+    """A line that is no event: the key of its source object, and its number from 1."""
 
     object: Name
     line: Count
@@ -26,14 +26,14 @@ class UnreadableLine:
 
 @dataclass(frozen=True, slots=True)
 class SourceSummary:
-    """What one source object gave.
+    """The counts of one source object.
 
     Attributes:
         object: its key in the raw bucket.
         size: bytes as stored.
         events: events that were selected from it.
         bytes: uncompressed bytes of its member; 0 when it has none.
-        unreadable: its lines that are no events and may concern the resource.
+        unreadable: its lines that are no events and may belong to the resource.
     """
 
     object: Name
@@ -46,7 +46,7 @@ class SourceSummary:
 
 @dataclass(frozen=True, slots=True)
 class DaySummary:
-    """What a finished day archive holds.
+    """The counts and checksums of a finished day archive.
 
     Attributes:
         key: of the archive's object in the exhaust bucket, see StoredDay.
@@ -55,8 +55,8 @@ class DaySummary:
         sha256: of the archive, 64 hex digits.
         events: events in it.
         bytes: uncompressed bytes of its members.
-        unreadable: lines of its source objects that are no events and may concern the resource. Where the plain id of
-            the resource's owner was known, these are the lines that mention it.
+        unreadable: lines of its source objects that are no events and may belong to the resource. Where the plain id
+            of the resource's owner was known, these are the lines that hold it.
         duplicates: events whose `mid` an earlier one has; none was removed.
         versions: events by telemetry version.
         unreadable_lines: the first hundred of them.
@@ -82,7 +82,7 @@ class DaySummary:
     last_event: Moment | None
 
     def to_json(self) -> builtins.bytes:
-        """The summary as JSON; the same summary gives the same bytes."""
+        """Return the summary as JSON; equal summaries give equal bytes."""
         return orjson.dumps(self)
 
     @staticmethod

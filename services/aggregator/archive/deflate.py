@@ -1,4 +1,4 @@
-"""Deflate whose output depends on the bytes alone, not on how they arrive."""
+"""Deflate streams whose bytes depend on the data alone, not on how it arrives."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from isal import isal_zlib
 
 from services.aggregator.archive.zip_format import Content
 
-# isal chooses its deflate blocks by what one call gives it, so other cuts of the same data make other bytes. Every call
-# therefore gets exactly this many bytes, save the last. Part of the archive format: another size makes other archives,
-# and so may another version of isal, or a processor without SSE4.2, where isal takes other paths through the same data.
+# isal chooses its deflate blocks by the bytes of one call, so other cuts of the same data make other bytes. Every call
+# but the last therefore gets exactly this many. The size is part of the archive format: another one makes other
+# archives, and so may another version of isal, or a processor without SSE4.2, on which isal takes another path.
 BLOCK_SIZE: Final = 256 * 1024
 _LEVEL: Final = 1
 _RAW: Final = -15  # window bits, negative for a stream without header and trailer: what zip holds
 
 
 class RawDeflate:
-    """One raw deflate stream (RFC 1951), at isal's level 1. Holds less than one block of input back."""
+    """One raw deflate stream (RFC 1951), at isal's level 1. It holds back less than one block of input."""
 
     def __init__(self) -> None:
         self._compressor = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _RAW)
         self._pending = bytearray()
 
     def write(self, data: bytes | bytearray | memoryview) -> bytes:
-        """Take raw bytes; returns what is ready of the stream, often nothing."""
+        """Add raw bytes; return the bytes of the stream that are ready, often none."""
         left = memoryview(data).cast("B")
         ready = []
         while left:
@@ -42,14 +42,14 @@ class RawDeflate:
         return b"".join(ready)
 
     def finish(self) -> bytes:
-        """The rest of the stream; nothing may be written afterwards."""
+        """Return the rest of the stream; nothing may be written afterwards."""
         last = self._compressor.compress(self._pending)
         self._pending.clear()
         return last + self._compressor.flush()
 
 
 class DeflatedMember:
-    """Deflates a member's bytes, and counts them.
+    """The deflate stream of one archive member, with its checksum and sizes.
 
     Attributes:
         content: checksum and sizes of what was written; complete after finish.
@@ -60,14 +60,14 @@ class DeflatedMember:
         self.content = Content(0, 0, 0)
 
     def write(self, data: bytes | bytearray | memoryview) -> bytes:
-        """Take raw bytes; returns what is ready of their deflate stream, often nothing."""
-        return self._counted(data, self._deflate.write(data))
+        """Add raw bytes; return the bytes of the stream that are ready, often none."""
+        return self._count(data, self._deflate.write(data))
 
     def finish(self) -> bytes:
-        """The rest of the deflate stream; nothing may be written afterwards."""
-        return self._counted(b"", self._deflate.finish())
+        """Return the rest of the stream; nothing may be written afterwards."""
+        return self._count(b"", self._deflate.finish())
 
-    def _counted(self, raw: bytes | bytearray | memoryview, deflated: bytes) -> bytes:
+    def _count(self, raw: bytes | bytearray | memoryview, deflated: bytes) -> bytes:
         known = self.content
         self.content = Content(
             isal_zlib.crc32(raw, known.crc32),
@@ -79,10 +79,10 @@ class DeflatedMember:
 
 @cache
 def deflater_id() -> str:
-    """A name for the way this machine deflates: equal where the same data gives the same bytes.
+    """Return an id of the way in which this machine deflates. Machines with equal ids give equal bytes for equal data.
 
-    It is taken from a sample of several blocks, part repetitive and part not, so that it tells apart versions of isal
-    and kinds of processors without a list of either.
+    The id is the hash of a deflated sample of several blocks, part repetitive and part not. So it tells apart versions
+    of isal and kinds of processors without a list of either.
     """
     noise = b"".join(hashlib.sha256(number.to_bytes(4, "big")).digest() for number in range(4096))
     text = b"".join(b'{"eid":"E%d","mid":"%x","ets":%d}\n' % (n % 7, n * 7919, n * n) for n in range(12_000))

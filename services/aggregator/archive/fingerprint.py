@@ -1,4 +1,4 @@
-"""The fingerprint of a day archive: equal exactly when everything that decides its bytes is equal."""
+"""The fingerprint of a day archive. Two fingerprints are equal exactly when all that decides the bytes is equal."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
     from exhaust.s3.object_info import ObjectInfo
 
-ARCHIVE_FORMAT_VERSION: Final = 3  # to be raised by every change that gives the same sources other bytes
+ARCHIVE_FORMAT_VERSION: Final = 3  # raise it with every change that gives the same sources other bytes
 _HEX_DIGITS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveBasis:
-    """What decides a day archive's bytes beside its source objects.
+    """All that decides the bytes of a day archive, beside its source objects.
 
     Attributes:
         dataset: the dataset's own id, never an alias.
-        layout: of the dataset; whether lines are selected or objects pass whole.
-        event_kinds: the eids that may leave; empty means all.
+        layout: of the dataset. It decides if lines are selected or objects pass whole.
+        event_kinds: eids that are selected; empty means all.
         resource: id in canonical form, so that aliases share archives.
         tags: the filter; order and repetition do not matter.
         default_channel: the channel of events that name none.
@@ -43,10 +43,10 @@ class ArchiveBasis:
 def day_fingerprint(
     basis: ArchiveBasis, sources: Sequence[ObjectInfo], *, format_version: int = ARCHIVE_FORMAT_VERSION
 ) -> str:
-    """The fingerprint of one day of one resource.
+    """Return the fingerprint of one day of one resource.
 
     Args:
-        basis: what is asked for, and how it is written.
+        basis: the request, and the way in which the archive is written.
         sources: the listing of the day's raw objects; their order does not matter.
         format_version: ARCHIVE_FORMAT_VERSION, or another one to look for older archives.
 
@@ -69,7 +69,7 @@ def day_fingerprint(
 
 
 def listing_fingerprint(sources: Sequence[ObjectInfo]) -> str:
-    """The fingerprint of a listing alone, as 32 hex digits; the order of the objects does not matter."""
+    """Return the fingerprint of a listing alone, as 32 hex digits; the order of the objects does not matter."""
     return _fingerprint(_listing(sources))
 
 

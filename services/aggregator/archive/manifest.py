@@ -1,4 +1,4 @@
-"""manifest.json: what a download holds, for the partner who checks it. Its schema lies in schemas/.
+"""The file manifest.json of a download, by which a partner can check it. Its schema lies in schemas/.
 
 It says nothing of who asked, of when or where it was made, or of how the buckets are laid out: the same days of the
 same dataset give every partner of the resource the same bytes.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def manifest_json(
     dataset: str, resource: str, days: DayRange, tags: Iterable[str], summaries: Sequence[DaySummary]
 ) -> bytes:
-    """The manifest of a download.
+    """Return the manifest of a download.
 
     Args:
         dataset: the dataset's own id.
@@ -92,5 +92,5 @@ def _source(source: SourceSummary) -> dict[str, object]:
 
 
 def _name(object_key: str) -> str:
-    """An object without its place in the bucket."""
+    """Return the last part of an object's key."""
     return object_key.rpartition("/")[2]

@@ -1,8 +1,8 @@
-"""The zip that a partner downloads: one stored zip per day, then the manifest.
+"""The outer archive, which a partner downloads: one stored zip per day, then the manifest.
 
 Nothing is compressed again, and every size is known before the first byte is sent. So the archive is a list of
-segments: whole objects that lie in the bucket, and bytes made here. The object of a day archive begins with its local
-header as a member, so that nothing has to stand between two days, and the store joins them by copies.
+segments: whole objects of the bucket, and bytes that are made here. The object of a day archive begins with its local
+header as a member, so that nothing has to stand between two days, and the store can join them by copies.
 """
 
 from __future__ import annotations
@@ -46,20 +46,20 @@ class StoredDay:
 
     @property
     def header(self) -> bytes:
-        """The local header of the archive as a member of a download."""
+        """The local header that the archive has as a member of a download."""
         return local_header(*_stored(f"{self.day.isoformat()}.zip", self.day, self.size, self.crc32))
 
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """Bytes of the archive that are made here."""
+    """Bytes of the outer archive that are made here."""
 
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class CopiedObject:
-    """Bytes of the archive that are a whole object of the bucket."""
+    """Bytes of the outer archive that are a whole object of the bucket."""
 
     key: str
     size: int
@@ -69,7 +69,7 @@ Segment = Literal | CopiedObject
 
 
 def outer_segments(days: Sequence[StoredDay], manifest: bytes) -> list[Segment]:
-    """The archive of these days.
+    """Return the segments of the outer archive of some days.
 
     Args:
         days: in any order, each day once; the archive has them in the order of time.
@@ -98,12 +98,12 @@ def outer_segments(days: Sequence[StoredDay], manifest: bytes) -> list[Segment]:
 
 
 def outer_size(segments: Sequence[Segment]) -> int:
-    """The archive's length in bytes."""
+    """Return the length of the outer archive in bytes."""
     return sum(segment.size if isinstance(segment, CopiedObject) else len(segment.data) for segment in segments)
 
 
 def outer_digest(segments: Sequence[Segment], day_digests: Mapping[str, str]) -> str:
-    """A name for the archive's bytes that needs no reading of them: equal exactly where they are equal.
+    """Return a digest of the outer archive without reading it. Digests are equal exactly when the archives are.
 
     Args:
         segments: of the archive.
@@ -122,7 +122,7 @@ def outer_digest(segments: Sequence[Segment], day_digests: Mapping[str, str]) ->
 
 
 def _closing(ordered: Sequence[StoredDay], manifest: bytes, directory: bytes, offset: int) -> bytes:
-    """What stands behind the last day: the manifest, the central directory and the end records."""
+    """Return the bytes behind the last day: the manifest, the central directory and the end records."""
     day = ordered[-1].day if ordered else date.min
     member, content = _stored(MANIFEST_NAME, day, len(manifest), isal_zlib.crc32(manifest))
     file = local_header(member, content) + manifest

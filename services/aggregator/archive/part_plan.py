@@ -1,7 +1,7 @@
-"""Which bytes of a download the store copies by itself, and which pass through a worker.
+"""The plan of a download's multipart upload: the store copies large parts by itself, the aggregator reads the others.
 
-Every part of a multipart upload but the last needs 5 MiB, and a copied part is a range of one object. So days of less
-pass through, and with them the first bytes of a larger day behind them, where they make no part by themselves.
+Every part of a multipart upload but the last needs 5 MiB, and a copied part is a range of one object. So smaller days
+are read, and with them the first bytes of a larger day behind them, if they make no part by themselves.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from services.aggregator.archive.outer_archive import Segment
 
-MOST_COPIED: Final = 256 * 1024 * 1024  # larger ranges are cut, so that their parts are copied at the same time
+MAX_COPIED_BYTES: Final = 256 * 1024 * 1024  # larger ranges are cut, so that their parts are copied at the same time
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class ObjectRange:
 
 @dataclass(frozen=True, slots=True)
 class ReadPart:
-    """A part that passes through: pieces of bytes made here and of objects."""
+    """A part whose bytes the aggregator sends: its pieces are bytes that are made here, and ranges to be read."""
 
     pieces: Sequence[bytes | ObjectRange]
 
@@ -40,10 +40,10 @@ Part = ReadPart | CopiedPart
 
 
 def plan_parts(segments: Sequence[Segment], *, min_part: int) -> list[Part]:
-    """The parts of which the segments are made, in order.
+    """Return the parts of which the segments are made, in order.
 
-    At most `min_part` bytes of an object that is twice as large are read. A part that is read has less than three
-    times `min_part` bytes beside those of its literals.
+    Of an object that has twice `min_part` bytes at most `min_part` are read. A read part has less than three times
+    `min_part` bytes, beside those of its literals.
 
     Args:
         segments: see outer_segments.
@@ -78,7 +78,7 @@ def plan_parts(segments: Sequence[Segment], *, min_part: int) -> list[Part]:
 def _cut(whole: ObjectRange, min_part: int) -> Iterator[ObjectRange]:
     start = whole.start
     while start < whole.end:
-        end = min(start + max(MOST_COPIED, min_part), whole.end)
+        end = min(start + max(MAX_COPIED_BYTES, min_part), whole.end)
         if whole.end - end < min_part:
             end = whole.end
         yield ObjectRange(whole.key, start, end)

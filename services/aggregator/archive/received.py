@@ -1,4 +1,4 @@
-"""When the platform received what a source object holds, as the object's name says it."""
+"""The times at which the platform received source objects, read from their names."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def received_at(object_key: str) -> datetime | None:
-    """The moment, in UTC, in a name such as `2019-12-04-1575399627832.json.gz`; None when the name holds none."""
+    """Return the time in a name such as `2019-12-04-1575399627832.json.gz`, in UTC; None when the name holds none."""
     stamp = _STAMP.search(object_key.rpartition("/")[2])
     # Not fromtimestamp, whose floating point may lose the last millisecond.
     return _EPOCH + timedelta(milliseconds=int(stamp[1])) if stamp else None
 
 
 def received_span(object_keys: Iterable[str]) -> tuple[str | None, str | None]:
-    """The first and the last moment in these names, as ISO 8601 in UTC with milliseconds; None when no name has one."""
-    moments = sorted(moment for moment in map(received_at, object_keys) if moment)
-    if not moments:
+    """Return the first and the last time in these names, as ISO 8601 with milliseconds; None when no name holds one."""
+    times = sorted(time for time in map(received_at, object_keys) if time)
+    if not times:
         return None, None
-    return _iso(moments[0]), _iso(moments[-1])
+    return _iso(times[0]), _iso(times[-1])
 
 
-def iso_ms(moment_ms: int) -> str:
-    """A moment in ms since 1970 as ISO 8601 in UTC with milliseconds."""
-    return _iso(_EPOCH + timedelta(milliseconds=moment_ms))
+def iso_ms(time_ms: int) -> str:
+    """Return a time in ms since 1970 as ISO 8601 in UTC with milliseconds."""
+    return _iso(_EPOCH + timedelta(milliseconds=time_ms))
 
 
-def _iso(moment: datetime) -> str:
-    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+def _iso(time: datetime) -> str:
+    return time.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

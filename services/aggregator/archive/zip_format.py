@@ -1,7 +1,7 @@
-"""The records of the zip format, as bytes.
+"""The headers and directories of the zip format, as bytes.
 
 Section numbers are those of APPNOTE.TXT 6.3.10, the format's specification. Nothing here depends on the host or on the
-moment: times are midnight of a day, every member is a regular unix file that all may read.
+clock: times are midnight of a day, and every member is a regular unix file that all may read.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _LAST_DAY: Final = date(2107, 12, 31)
 
 
 class Method(IntEnum):
-    """How a member's bytes are kept (4.4.5)."""
+    """The compression method of a member (4.4.5)."""
 
     STORED = 0
     DEFLATED = 8
@@ -45,7 +45,7 @@ class Method(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """What is known of a member before its bytes are.
+    """All that is known of a member before its data.
 
     Attributes:
         name: path in the archive.
@@ -69,7 +69,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What is known of a member after its bytes were; sizes in bytes."""
+    """The checksum and the sizes of a member's data, in bytes."""
 
     crc32: int
     compressed_size: int
@@ -77,7 +77,7 @@ class Content:
 
     @property
     def needs_zip64(self) -> bool:
-        """Whether a size does not fit into four bytes."""
+        """True when a size does not fit into four bytes."""
         return max(self.compressed_size, self.size) >= SIZE_LIMIT
 
 
@@ -85,7 +85,7 @@ _UNKNOWN: Final = Content(0, 0, 0)
 
 
 def check_fits(member: Member, content: Content) -> None:
-    """Refuse content that the member's local header has no room for.
+    """Check that the member's local header has room for the sizes of its content.
 
     Raises:
         OverflowError: 4 GiB or more without zip64.
@@ -98,13 +98,13 @@ def check_fits(member: Member, content: Content) -> None:
 
 
 def dos_date(day: date) -> int:
-    """The day as MS-DOS says it (4.4.6); the time is always 0, midnight."""
+    """Return the day in MS-DOS's form (4.4.6). The time is always 0, midnight."""
     day = min(max(day, _FIRST_DAY), _LAST_DAY)
     return (day.year - _FIRST_DAY.year) << 9 | day.month << 5 | day.day
 
 
 def local_header(member: Member, content: Content | None = None) -> bytes:
-    """The local file header (4.3.7), which stands before the member's bytes.
+    """Return the local file header (4.3.7), which stands before the member's data.
 
     Args:
         member: what to announce.
@@ -134,7 +134,7 @@ def local_header(member: Member, content: Content | None = None) -> bytes:
 
 
 def data_descriptor(member: Member, content: Content) -> bytes:
-    """The data descriptor (4.3.9), which stands behind the bytes of a streamed member.
+    """Return the data descriptor (4.3.9), which stands behind the data of a streamed member.
 
     Raises:
         OverflowError: the content does not fit, see check_fits.
@@ -145,11 +145,11 @@ def data_descriptor(member: Member, content: Content) -> bytes:
 
 
 def central_header(member: Member, content: Content, offset: int) -> bytes:
-    """The member's entry in the central directory (4.3.12).
+    """Return the member's entry in the central directory (4.3.12).
 
     Args:
         member: as in its local header.
-        content: what it turned out to hold.
+        content: of its data.
         offset: bytes of the archive before its local header.
 
     Raises:
@@ -183,7 +183,7 @@ def central_header(member: Member, content: Content, offset: int) -> bytes:
 
 
 def end_of_archive(count: int, directory_size: int, directory_offset: int) -> bytes:
-    """What closes an archive: the end of central directory record (4.3.16), behind its zip64 form where needed.
+    """Return the end of an archive: the end of central directory record (4.3.16), behind its zip64 form if needed.
 
     Args:
         count: members of the archive.
@@ -206,7 +206,7 @@ def end_of_archive(count: int, directory_size: int, directory_offset: int) -> by
 
 
 def _end_zip64(count: int, directory_size: int, directory_offset: int) -> bytes:
-    """The zip64 end of central directory record (4.3.14) and its locator (4.3.15)."""
+    """Return the zip64 end of central directory record (4.3.14) and its locator (4.3.15)."""
     record = _END_ZIP64.pack(
         b"PK\x06\x06",
         _END_ZIP64.size - 12,  # the size does not count the signature and itself (4.3.14.1)
@@ -223,7 +223,7 @@ def _end_zip64(count: int, directory_size: int, directory_offset: int) -> bytes:
 
 
 def _zip64_extra(*values: int) -> bytes:
-    """The zip64 extended information (4.5.3): size, compressed size, offset, as far as their fields are marked."""
+    """Return the zip64 extended information (4.5.3): size, compressed size, offset, if their fields are marked."""
     return struct.pack(f"<2H{len(values)}Q", _EXTRA_ZIP64, 8 * len(values), *values)
 
 

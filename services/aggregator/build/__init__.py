@@ -1,1 +1,1 @@
-"""One day of one resource: its archive found, or built."""
+"""The archive of one day of one resource, found or built. day_builder.py begins the chain."""

@@ -1,4 +1,4 @@
-"""Upload: one day archive on its way into the bucket, member after member."""
+"""The upload of one day archive: its bytes leave while they are made, and its summary is counted meanwhile."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from services.aggregator.archive.day_summary import DaySummary, SourceSummary, U
 from services.aggregator.archive.outer_archive import StoredDay
 from services.aggregator.archive.received import iso_ms, received_span
 from services.aggregator.build.byte_queue import ByteQueue
-from services.aggregator.scan.tally import MOST_UNREADABLE_LINES
+from services.aggregator.scan.scan_stats import MAX_UNREADABLE_LINES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,42 +18,44 @@ if TYPE_CHECKING:
 
     from exhaust.s3.object_info import ObjectInfo
     from exhaust.s3.store import Objects
-    from services.aggregator.build.duplicates import Duplicates
-    from services.aggregator.scan.source_scan import Scanned
+    from services.aggregator.build.repeated_ids import RepeatedIdCounter
+    from services.aggregator.scan.source_scan import ScanResult
 
-_WAITING_BYTES: Final = 512 * 1024
+_MAX_WAITING_BYTES: Final = 512 * 1024
 # Above this stored size, deflate's best ratio (1032 to 1, zlib's technical notes) can reach the 4 GiB that need zip64.
-_LARGE_SOURCE: Final = 2**32 // 1032
+_LARGE_SOURCE_BYTES: Final = 2**32 // 1032
 
-
-# The number of a line, by its object's key and the inflated bytes before it.
+# Line numbers, by the key of the line's object and the inflated bytes before the line.
 LineNumbers: TypeAlias = "Mapping[tuple[str, int], int]"
 
 
 class ArchiveUpload:
-    """Writes one archive while its bytes are made, and keeps count for its summary.
+    """One day archive on its way into the bucket.
+
+    `upload` runs as a task of its own. Meanwhile the caller adds the members in order: `add` as often as needed, then
+    `end_source`, for each source object; and `finish` once. Afterwards `summary` says what the archive holds.
 
     Attributes:
-        unreadable_at: the first lines that are no events: object, and inflated bytes before the line.
-        duplicates: counts repeated ids.
+        unreadable_lines: the first lines that are no events: their object, and the inflated bytes before the line.
+        repeated_ids: counts the event ids that come again.
     """
 
-    def __init__(self, objects: Objects, bucket: str, key: str, day: date, duplicates: Duplicates) -> None:
+    def __init__(self, objects: Objects, bucket: str, key: str, day: date, repeated_ids: RepeatedIdCounter) -> None:
         self._objects = objects
         self._bucket = bucket
         self._key = key
         self._day = day
         self._writer = DayArchiveWriter(day)
-        self._queue: ByteQueue[bytes] = ByteQueue(_WAITING_BYTES)
+        self._queue: ByteQueue[bytes] = ByteQueue(_MAX_WAITING_BYTES)
         self._sources: list[SourceSummary] = []
         self._versions: Counter[str] = Counter()
-        self._moments: list[int] = []  # of the earliest and the latest event
+        self._event_times_ms: list[int] = []  # of the earliest and the latest event
         self._in_member = False
-        self.unreadable_at: list[tuple[ObjectInfo, int]] = []
-        self.duplicates = duplicates
+        self.unreadable_lines: list[tuple[ObjectInfo, int]] = []
+        self.repeated_ids = repeated_ids
 
     async def upload(self) -> None:
-        """Upload what is added, until finish.
+        """Upload what is added, until `finish`.
 
         Raises:
             ExhaustError: S3 is away.
@@ -63,31 +65,31 @@ class ArchiveUpload:
         )
 
     async def add(self, source: ObjectInfo, member: str, deflated: bytes) -> None:
-        """Add bytes of the deflate stream of a source object's member; the first begin the member."""
+        """Add bytes of the deflate stream of a source object's member; the first bytes begin the member."""
         if not self._in_member:
-            await self._put(self._writer.begin_member(member, maybe_large=source.size >= _LARGE_SOURCE))
+            await self._put(self._writer.begin_member(member, maybe_large=source.size >= _LARGE_SOURCE_BYTES))
             self._in_member = True
         await self._put(self._writer.add(deflated))
 
-    async def end_source(self, source: ObjectInfo, scanned: Scanned) -> None:
-        """Note that a source object has given all it has, and what that was."""
-        if scanned.content is not None and self._in_member:
-            await self._put(self._writer.end_member(scanned.content))
+    async def end_source(self, source: ObjectInfo, result: ScanResult) -> None:
+        """End the member of a source object, if it has one, and count what the object gave."""
+        if result.content is not None and self._in_member:
+            await self._put(self._writer.end_member(result.content))
         self._in_member = False
-        tally = scanned.tally
-        room = MOST_UNREADABLE_LINES - len(self.unreadable_at)
-        self.unreadable_at += [(source, offset) for offset in tally.unreadable_at[:room]]
-        self._versions.update(tally.versions)
-        moments = [*self._moments, *(moment for moment in (tally.first, tally.last) if moment is not None)]
-        self._moments = [min(moments), max(moments)] if moments else []
+        stats = result.stats
+        left = MAX_UNREADABLE_LINES - len(self.unreadable_lines)
+        self.unreadable_lines += [(source, offset) for offset in stats.unreadable_offsets[:left]]
+        self._versions.update(stats.versions)
+        times = [*self._event_times_ms, *(ms for ms in (stats.first_event_ms, stats.last_event_ms) if ms is not None)]
+        self._event_times_ms = [min(times), max(times)] if times else []
         self._sources.append(
             SourceSummary(
                 object=source.key,
                 etag=source.etag,
                 size=source.size,
-                events=tally.events,
-                bytes=scanned.content.size if scanned.content else 0,
-                unreadable=tally.unreadable,
+                events=stats.events,
+                bytes=result.content.size if result.content else 0,
+                unreadable=stats.unreadable,
             )
         )
 
@@ -97,10 +99,10 @@ class ArchiveUpload:
         await self._queue.end()
 
     async def summary(self, numbers: LineNumbers) -> DaySummary:
-        """What the archive holds, once it is uploaded.
+        """Return the summary of the archive, once it is uploaded.
 
         Args:
-            numbers: of the lines at `unreadable_at`.
+            numbers: those of `unreadable_lines`.
         """
         first, last = received_span(source.object for source in self._sources if source.events)
         return DaySummary(
@@ -112,16 +114,16 @@ class ArchiveUpload:
             events=sum(source.events for source in self._sources),
             bytes=sum(source.bytes for source in self._sources),
             unreadable=sum(source.unreadable for source in self._sources),
-            duplicates=await self.duplicates.count(),
+            duplicates=await self.repeated_ids.count(),
             versions=dict(sorted(self._versions.items())),
             sources=tuple(self._sources),
             unreadable_lines=tuple(
-                UnreadableLine(source.key, numbers[source.key, offset]) for source, offset in self.unreadable_at
+                UnreadableLine(source.key, numbers[source.key, offset]) for source, offset in self.unreadable_lines
             ),
             first_received=first,
             last_received=last,
-            first_event=iso_ms(self._moments[0]) if self._moments else None,
-            last_event=iso_ms(self._moments[1]) if self._moments else None,
+            first_event=iso_ms(self._event_times_ms[0]) if self._event_times_ms else None,
+            last_event=iso_ms(self._event_times_ms[1]) if self._event_times_ms else None,
         )
 
     def _header(self) -> bytes:

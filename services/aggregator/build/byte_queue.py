@@ -1,4 +1,4 @@
-"""A queue that is full when what waits in it is too large, rather than too many."""
+"""A queue that is limited by the bytes of its items, not by their number."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ Item = TypeVar("Item")
 
 
 class ByteQueue(Generic[Item]):
-    """Hands items from one task to another, in order."""
+    """A first-in-first-out queue between two tasks.
+
+    Args:
+        limit: bytes that may wait; an item of any size fits when nothing waits.
+    """
 
     def __init__(self, limit: int) -> None:
-        """Prepare.
-
-        Args:
-            limit: bytes that may wait; an item of any size fits when nothing waits.
-        """
         self._limit = limit
         self._items: deque[tuple[Item, int]] = deque()
         self._waiting = 0
@@ -36,13 +35,13 @@ class ByteQueue(Generic[Item]):
             self._changed.notify_all()
 
     async def end(self) -> None:
-        """No more items will come."""
+        """End `items` behind the last item."""
         async with self._changed:
             self._ended = True
             self._changed.notify_all()
 
     async def items(self) -> AsyncGenerator[Item, None]:
-        """All items, until the end."""
+        """Yield the items in order, until `end` was called and none is left."""
         while True:
             async with self._changed:
                 await self._changed.wait_for(lambda: self._items or self._ended)

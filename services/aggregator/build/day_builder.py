@@ -1,4 +1,4 @@
-"""Build: the archive of one day of one resource, found or written."""
+"""The day builder finds the archive of one day of one resource, or has it built."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from exhaust.s3.store import ObjectMissingError
 from services.aggregator.archive.day_summary import DaySummary
 from services.aggregator.build.day_plan import DayPlan, plan_day
 from services.aggregator.build.day_scan import DayScanner
-from services.aggregator.build.lanes import open_lanes
+from services.aggregator.build.scan_workers import open_scan_workers
 from services.aggregator.build.shared_scans import SharedScans
 from telemetry.resource_ids import canonical_resource_id, resource_id
 
@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BuiltDay:
-    """A durable day archive; `reused` when it existed already."""
+    """A durable day archive.
+
+    Attributes:
+        reused: True when it existed, or somebody else had asked for it, before.
+    """
 
     summary: DaySummary
     reused: bool
@@ -46,30 +50,31 @@ class DayBuilder:
         self._scans = scans
         self._settings = settings
 
-    async def build(self, requested: DayRequested) -> BuiltDay:
-        """The archive of the day that is requested, durable.
+    async def build(self, request: DayRequested) -> BuiltDay:
+        """Return the archive of a day as soon as it is durable.
 
         Raises:
-            ExhaustError: SourceObjectError names the object that cannot be exported.
+            SourceObjectError: names the object that cannot be exported.
+            ExhaustError: SERVICE_UNAVAILABLE while something is away; INTERNAL_ERROR for an unknown dataset.
         """
-        dataset = self._catalogue.find(requested.datasetid)
+        dataset = self._catalogue.find(request.datasetid)
         if dataset is None:
             raise ExhaustError(
-                ErrorCode.INTERNAL_ERROR, f"dataset {requested.datasetid} is not in the aggregator's catalogue"
+                ErrorCode.INTERNAL_ERROR, f"dataset {request.datasetid} is not in the aggregator's catalogue"
             )
-        with self._scans.deciding(dataset.id, requested.day):
+        with self._scans.lookup_in_progress(dataset.id, request.day):
             sources = await list_sources(
-                self._objects, self._settings.s3_raw_bucket, dataset, requested.resourceid, requested.day
+                self._objects, self._settings.s3_raw_bucket, dataset, request.resourceid, request.day
             )
-            plan = plan_day(dataset, requested, sources, default_channel=self._settings.default_channel)
+            plan = plan_day(dataset, request, sources, default_channel=self._settings.default_channel)
             found = await self._find(plan)
             if found is not None:
                 return BuiltDay(found, reused=True)
-            promise = self._scans.promise(plan)
-        return BuiltDay(await promise.kept(), reused=promise.joined)
+            pending = self._scans.enqueue(plan)
+        return BuiltDay(await pending.result(), reused=pending.coalesced)
 
     async def _find(self, plan: DayPlan) -> DaySummary | None:
-        """The summary of the archive, if it was built before."""
+        """Return the summary of the archive if it was built before."""
         try:
             return DaySummary.from_json(await self._objects.get(self._settings.s3_exhaust_bucket, plan.summary_key))
         except ObjectMissingError:
@@ -77,9 +82,9 @@ class DayBuilder:
 
 
 async def list_sources(objects: Objects, bucket: str, dataset: Dataset, resource: str, day: date) -> list[ObjectInfo]:
-    """The raw objects that may hold events of a resource received on a day, in key order.
+    """List the raw objects that may hold events of a resource received on a day, in key order.
 
-    In a shared layout these are all objects of the day. In a resource layout they are those in the folders whose name
+    In a shared layout these are all objects of the day. In a resource layout they are the objects in folders whose name
     is the resource id, in any of its forms, or the id of the partner or channel that it stands for.
     """
     if dataset.layout is Layout.SHARED:
@@ -104,9 +109,9 @@ async def list_sources(objects: Objects, bucket: str, dataset: Dataset, resource
 async def open_day_builder(
     objects: Objects, catalogue: Catalogue, settings: AggregatorSettings
 ) -> AsyncIterator[DayBuilder]:
-    """A builder with its lanes; both end with the block."""
-    async with open_lanes(settings.cores) as lanes:
-        scans = SharedScans(DayScanner(objects, lanes, settings), at_once=settings.cores)
+    """Open a day builder with scan workers of its own; both end with the block."""
+    async with open_scan_workers(settings.cores) as workers:
+        scans = SharedScans(DayScanner(objects, workers, settings), at_once=settings.cores)
         try:
             yield DayBuilder(objects, catalogue, scans, settings)
         finally:

@@ -1,4 +1,4 @@
-"""The plan of one day: everything that its message and the listing of its objects decide, derived once."""
+"""The plan of one day: everything that follows from its message and from the listing of its objects."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from exhaust.domain.catalogue import Layout
 from exhaust.domain.object_keys import day_archive_key, day_summary_key
 from services.aggregator.archive.deflate import deflater_id
 from services.aggregator.archive.fingerprint import ArchiveBasis, day_fingerprint, listing_fingerprint
-from services.aggregator.scan.selecting import Selection
+from services.aggregator.scan.selector import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,21 +57,21 @@ class DayPlan:
 
 
 def plan_day(
-    dataset: Dataset, requested: DayRequested, sources: Sequence[ObjectInfo], *, default_channel: str
+    dataset: Dataset, request: DayRequested, sources: Sequence[ObjectInfo], *, default_channel: str
 ) -> DayPlan:
     """Derive the plan of a day.
 
     Args:
         dataset: the dataset that the message names.
-        requested: the message.
+        request: the message.
         sources: the day's raw objects, in key order.
         default_channel: the channel of events that name none.
     """
     shared = dataset.layout is Layout.SHARED
     selection = Selection(
-        resource=requested.resourceid if shared else None,
-        owner=requested.owner if shared else None,
-        tags=requested.tags,
+        resource=request.resourceid if shared else None,
+        owner=request.owner if shared else None,
+        tags=request.tags,
         event_kinds=dataset.event_kinds,
         default_channel=default_channel,
     )
@@ -79,22 +79,22 @@ def plan_day(
         dataset=dataset.id,
         layout=dataset.layout,
         event_kinds=dataset.event_kinds,
-        resource=requested.resourceid,
-        tags=requested.tags,
+        resource=request.resourceid,
+        tags=request.tags,
         default_channel=default_channel,
         deflater=deflater_id(),
     )
-    place = (dataset.id, requested.resourceid, requested.day, day_fingerprint(basis, sources))
+    place = (dataset.id, request.resourceid, request.day, day_fingerprint(basis, sources))
     archive_key = day_archive_key(*place)
     return DayPlan(
-        day=requested.day,
+        day=request.day,
         sources=sources,
         selection=selection,
         archive_key=archive_key,
         summary_key=day_summary_key(*place),
         scan_key=ScanKey(
             dataset=dataset.id,
-            day=requested.day,
+            day=request.day,
             listing=listing_fingerprint(sources),
             alone=archive_key if selection.takes_all else None,
         ),

@@ -1,7 +1,7 @@
-"""Scan: the objects of one day read once, and the archives of all who want it written side by side.
+"""One scan of a day: its objects are read once, and its archives are written side by side.
 
-Objects are scanned several at a time; what they give is written in the order of their keys, so an archive's bytes do
-not depend on which object was faster.
+Several objects are scanned at a time. Their output is written in the order of their keys, so that the bytes of an
+archive do not depend on which object was faster.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from exhaust.domain.member_names import member_names
 from exhaust.errors import ErrorCode, ExhaustError
 from services.aggregator.build.archive_upload import ArchiveUpload, LineNumbers
 from services.aggregator.build.byte_queue import ByteQueue
-from services.aggregator.build.duplicates import open_duplicates
-from services.aggregator.scan.numbering import NumberOrder
-from services.aggregator.scan.passing import SeveralMembersError
-from services.aggregator.scan.size_guard import Limits
-from services.aggregator.scan.source_scan import ScanOrder
+from services.aggregator.build.repeated_ids import open_repeated_ids
+from services.aggregator.scan.gzip_passthrough import SeveralMembersError
+from services.aggregator.scan.line_numbers import LineNumberJob
+from services.aggregator.scan.size_guard import SourceLimits
+from services.aggregator.scan.source_scan import ScanJob
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -30,36 +30,42 @@ if TYPE_CHECKING:
     from exhaust.s3.store import Objects
     from services.aggregator.archive.day_summary import DaySummary
     from services.aggregator.build.day_plan import DayPlan
-    from services.aggregator.build.lanes import Lanes
-    from services.aggregator.scan.source_scan import Ready, Scanned
+    from services.aggregator.build.scan_workers import ScanWorkerPool
+    from services.aggregator.scan.source_scan import ScanOutput, ScanResult
     from services.aggregator.settings import AggregatorSettings
 
-_AHEAD_BYTES: Final = 4 * 1024 * 1024  # that wait for their turn, for each object
-# One object more than there are lanes is opened, so that no lane waits for the store's first byte.
+_MAX_WAITING_BYTES: Final = 4 * 1024 * 1024  # of one object's output, until it is its turn to be written
+# One object more than there are scan workers is opened, so that no worker waits for the store's first byte.
 _OPENED_AHEAD: Final = 1
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True)
-class _Begun:
-    """An object whose scan has begun."""
+@dataclass(frozen=True, slots=True)
+class _ObjectScan:
+    """The scan of one object, which runs.
+
+    Attributes:
+        member: name of the object's member in the archives.
+        outputs: what its chunks gave, in their order.
+        results: what the whole object gave, for each archive.
+    """
 
     source: ObjectInfo
     member: str
-    given: ByteQueue[Ready]
-    scan: asyncio.Task[list[Scanned]]
+    outputs: ByteQueue[ScanOutput]
+    results: asyncio.Task[list[ScanResult]]
 
 
 class DayScanner:
-    """Writes the archives of days."""
+    """Scans the objects of a day and writes the archives that are wanted of it."""
 
-    def __init__(self, objects: Objects, lanes: Lanes, settings: AggregatorSettings) -> None:
+    def __init__(self, objects: Objects, workers: ScanWorkerPool, settings: AggregatorSettings) -> None:
         self._objects = objects
-        self._lanes = lanes
+        self._workers = workers
         self._raw_bucket = settings.s3_raw_bucket
         self._exhaust_bucket = settings.s3_exhaust_bucket
-        self._limits = Limits(
+        self._limits = SourceLimits(
             max_bytes=settings.max_object_bytes,
             max_ratio=settings.max_ratio,
             ratio_grace=settings.ratio_grace_bytes,
@@ -68,31 +74,32 @@ class DayScanner:
         )
 
     async def write(self, plans: Sequence[DayPlan]) -> list[DaySummary]:
-        """Write the archives of one day, and then their summaries.
+        """Write the archives of one scan, and then their summaries.
 
         Args:
             plans: at least one, all with the same scan key.
 
         Returns:
-            Their summaries, in the same order.
+            The summaries, in the same order.
 
         Raises:
             SourceObjectError: an object cannot be exported.
-            ExhaustError: S3 or a lane is away, or the folder for temporary files is full.
+            ExhaustError: SERVICE_UNAVAILABLE when S3 is away, a scan worker ended, or there is no room for temporary
+                files.
         """
-        deflate_anew: set[str] = set()
+        recompress: set[str] = set()
         while True:
             try:
-                return await self._attempt(plans, deflate_anew)
+                return await self._write(plans, recompress)
             except SeveralMembersError as error:
-                deflate_anew.add(error.object_key)
-            except OSError as error:  # the store's and the lanes' are ExhaustErrors by now
-                log.exception("files.cannot_be_kept")
+                recompress.add(error.object_key)
+            except OSError as error:  # those of the store and of the scan workers are ExhaustErrors by now
+                log.exception("temporary_files.failed")
                 raise ExhaustError(
                     ErrorCode.SERVICE_UNAVAILABLE, "the aggregator cannot keep its temporary files; try again later"
                 ) from error
 
-    async def _attempt(self, plans: Sequence[DayPlan], deflate_anew: set[str]) -> list[DaySummary]:
+    async def _write(self, plans: Sequence[DayPlan], recompress: set[str]) -> list[DaySummary]:
         with ExitStack() as stack:
             archives = [
                 ArchiveUpload(
@@ -100,7 +107,7 @@ class DayScanner:
                     self._exhaust_bucket,
                     plan.archive_key,
                     plan.day,
-                    stack.enter_context(open_duplicates()),
+                    stack.enter_context(open_repeated_ids()),
                 )
                 for plan in plans
             ]
@@ -108,16 +115,16 @@ class DayScanner:
                 async with asyncio.TaskGroup() as group:
                     for archive in archives:
                         group.create_task(archive.upload())
-                    group.create_task(self._scan(group, plans, archives, deflate_anew))
+                    group.create_task(self._scan(group, plans, archives, recompress))
             except BaseExceptionGroup as errors:
                 raise errors.exceptions[0] from errors
-            numbers = await self._line_numbers(archives)
+            numbers = await self._number_lines(archives)
             summaries = [await archive.summary(numbers) for archive in archives]
         # Last, because a summary is what says that its archive is there.
-        await asyncio.gather(*map(self._keep, plans, summaries))
+        await asyncio.gather(*map(self._put_summary, plans, summaries))
         return summaries
 
-    async def _keep(self, plan: DayPlan, summary: DaySummary) -> None:
+    async def _put_summary(self, plan: DayPlan, summary: DaySummary) -> None:
         await self._objects.put(
             self._exhaust_bucket, plan.summary_key, summary.to_json(), content_type="application/json"
         )
@@ -127,72 +134,73 @@ class DayScanner:
         group: asyncio.TaskGroup,
         plans: Sequence[DayPlan],
         archives: Sequence[ArchiveUpload],
-        deflate_anew: set[str],
+        recompress: set[str],
     ) -> None:
+        """Scan the objects of the day as tasks of the group, and write their output in order."""
         sources = plans[0].sources
         selections = [plan.selection for plan in plans]
-        begun: asyncio.Queue[_Begun] = asyncio.Queue(self._lanes.count + _OPENED_AHEAD)
-        # Objects get lanes in the order in which they are written; else those that wait to be written, their queues
-        # full, could hold every lane, and the object that all wait for would get none.
+        scans: asyncio.Queue[_ObjectScan] = asyncio.Queue(self._workers.count + _OPENED_AHEAD)
+        # Objects get workers in the order in which they are written. Otherwise objects whose queues are full, since
+        # they wait to be written, could hold every worker, and the object that all wait for would get none.
         in_order = asyncio.Lock()
 
-        async def begin() -> None:
+        async def start_scans() -> None:
             for source, member in zip(sources, member_names([source.key for source in sources]), strict=True):
-                order = ScanOrder(source.key, self._limits, selections, deflate_anew=source.key in deflate_anew)
-                given: ByteQueue[Ready] = ByteQueue(_AHEAD_BYTES)
-                scan = group.create_task(self._scan_object(source, order, given, in_order))
-                await begun.put(_Begun(source, member, given, scan))
+                job = ScanJob(source.key, self._limits, selections, recompress=source.key in recompress)
+                outputs: ByteQueue[ScanOutput] = ByteQueue(_MAX_WAITING_BYTES)
+                results = group.create_task(self._scan_object(source, job, outputs, in_order))
+                await scans.put(_ObjectScan(source, member, outputs, results))
 
-        group.create_task(begin())
+        group.create_task(start_scans())
         for _ in sources:
-            await self._write_object(await begun.get(), archives)
+            await self._write_object(await scans.get(), archives)
         for archive in archives:
             await archive.finish()
 
     async def _scan_object(
-        self, source: ObjectInfo, order: ScanOrder, given: ByteQueue[Ready], in_order: asyncio.Lock
-    ) -> list[Scanned]:
-        async def take(ready: Ready) -> None:
-            size = sum(map(len, ready.deflated))
-            if size or ready.mids:
-                await given.put(ready, size)
+        self, source: ObjectInfo, job: ScanJob, outputs: ByteQueue[ScanOutput], in_order: asyncio.Lock
+    ) -> list[ScanResult]:
+        async def enqueue(output: ScanOutput) -> None:
+            size = sum(map(len, output.deflated))
+            if size or output.id_hashes:
+                await outputs.put(output, size)
 
         try:
             async with AsyncExitStack() as stack:
-                chunks = await stack.enter_async_context(_opened(self._objects.stream(self._raw_bucket, source)))
+                chunks = await stack.enter_async_context(_prefetched(self._objects.stream(self._raw_bucket, source)))
                 async with in_order:
-                    lane = await stack.enter_async_context(self._lanes.lane())
-                return await lane.scan(order, chunks, take)
+                    worker = await stack.enter_async_context(self._workers.worker())
+                return await worker.scan(job, chunks, enqueue)
         finally:
-            await given.end()
+            await outputs.end()
 
-    async def _line_numbers(self, archives: Sequence[ArchiveUpload]) -> LineNumbers:
-        """The numbers of the lines that could not be read."""
-        places: dict[ObjectInfo, set[int]] = {}
-        for source, offset in (place for archive in archives for place in archive.unreadable_at):
-            places.setdefault(source, set()).add(offset)
+    async def _write_object(self, scan: _ObjectScan, archives: Sequence[ArchiveUpload]) -> None:
+        async for output in scan.outputs.items():
+            for archive, deflated in zip(archives, output.deflated, strict=True):
+                if deflated:
+                    await archive.add(scan.source, scan.member, deflated)
+            for archive, hashes in zip(archives, output.id_hashes, strict=False):
+                archive.repeated_ids.add(hashes)
+        for archive, result in zip(archives, await scan.results, strict=True):
+            await archive.end_source(scan.source, result)
+
+    async def _number_lines(self, archives: Sequence[ArchiveUpload]) -> LineNumbers:
+        """Return the numbers of the unreadable lines of all archives. Each object that has some is read once more."""
+        offsets_by_source: dict[ObjectInfo, set[int]] = {}
+        for source, offset in (line for archive in archives for line in archive.unreadable_lines):
+            offsets_by_source.setdefault(source, set()).add(offset)
         numbers: dict[tuple[str, int], int] = {}
-        for source, offsets in places.items():
-            order = NumberOrder(source.key, self._limits, sorted(offsets))
-            async with self._lanes.lane() as lane:
-                found = await lane.number(order, self._objects.stream(self._raw_bucket, source))
+        for source, offsets in offsets_by_source.items():
+            job = LineNumberJob(source.key, self._limits, sorted(offsets))
+            async with self._workers.worker() as worker:
+                found = await worker.number_lines(job, self._objects.stream(self._raw_bucket, source))
             numbers |= {(source.key, offset): number for offset, number in found.items()}
         return numbers
 
-    async def _write_object(self, begun: _Begun, archives: Sequence[ArchiveUpload]) -> None:
-        async for ready in begun.given.items():
-            for archive, data in zip(archives, ready.deflated, strict=True):
-                if data:
-                    await archive.add(begun.source, begun.member, data)
-            for archive, hashes in zip(archives, ready.mids, strict=False):
-                archive.duplicates.add(hashes)
-        for archive, scanned in zip(archives, await begun.scan, strict=True):
-            await archive.end_source(begun.source, scanned)
-
 
 @asynccontextmanager
-async def _opened(stream: AsyncGenerator[bytes, None]) -> AsyncIterator[AsyncGenerator[bytes, None]]:
-    """A stream whose first chunk is fetched already, whether or not somebody reads it yet."""
+async def _prefetched(stream: AsyncGenerator[bytes, None]) -> AsyncIterator[AsyncGenerator[bytes, None]]:
+    """Open a stream and fetch its first chunk, before anybody reads it; close it at the end of the block."""
 
     async def chunks() -> AsyncGenerator[bytes, None]:
         if chunk := await first:

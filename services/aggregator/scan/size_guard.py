@@ -1,4 +1,4 @@
-"""The limits of a raw object, and the count that refuses an object which exceeds them."""
+"""The limits of a source object, and the guard that refuses an object which exceeds them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from exhaust.errors import ErrorCode, SourceObjectError
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What an object may hold.
+class SourceLimits:
+    """The most that a source object may hold.
 
     Attributes:
-        max_bytes: inflated.
-        max_ratio: of inflated to stored bytes; counts once `ratio_grace` bytes are inflated, because small objects of
-            repeated lines compress very well.
+        max_bytes: inflated bytes.
+        max_ratio: of inflated to stored bytes. It counts once `ratio_grace` bytes are inflated, because small objects
+            of repeated lines compress very well.
         max_members: gzip members or zstd frames.
         max_line: bytes of one line, its newline included.
     """
@@ -26,18 +26,23 @@ class Limits:
     max_line: int
 
 
-class Gauge:
-    """Counts what an object holds, and refuses it when it holds too much."""
+class SizeGuard:
+    """The count of one object's bytes and members, held against its limits.
 
-    def __init__(self, name: str, limits: Limits) -> None:
+    Attributes:
+        stored: bytes of the object that have been read; the reader counts them.
+        inflated: bytes that were inflated of them.
+    """
+
+    def __init__(self, name: str, limits: SourceLimits) -> None:
         self._name = name
         self._limits = limits
         self._members = 0
         self.stored = 0
         self.inflated = 0
 
-    def member(self) -> None:
-        """One more member begins.
+    def check_member(self) -> None:
+        """Count a compressed member that begins.
 
         Raises:
             SourceObjectError: LIMIT_EXCEEDED.
@@ -46,8 +51,8 @@ class Gauge:
         if self._members > self._limits.max_members:
             raise self.exceeded(f"holds more than {self._limits.max_members} compressed members")
 
-    def piece(self, piece: bytes) -> bytes:
-        """Inflated bytes, counted.
+    def check(self, piece: bytes) -> bytes:
+        """Count inflated bytes, and return them.
 
         Raises:
             SourceObjectError: LIMIT_EXCEEDED.
@@ -60,11 +65,11 @@ class Gauge:
         return piece
 
     def exceeded(self, what: str) -> SourceObjectError:
-        """The error for a limit, with the place."""
+        """Return the error for a limit, which names the object and the place."""
         return self._error(ErrorCode.LIMIT_EXCEEDED, what)
 
     def unreadable(self, what: str) -> SourceObjectError:
-        """The error for a stream that cannot be read, with the place."""
+        """Return the error for a stream that cannot be read, which names the object and the place."""
         return self._error(ErrorCode.SOURCE_OBJECT_UNREADABLE, what)
 
     def _error(self, code: ErrorCode, what: str) -> SourceObjectError:

@@ -1,4 +1,9 @@
-"""One raw object on its way into day archives: inflate → lines → select → deflate. Pure work on bytes."""
+"""The scan of one source object: its chunks become the members of day archives. Pure work on bytes.
+
+Each chunk is inflated (inflater.py), cut into blocks of whole lines (lines.py), its events are selected (selector.py,
+with line_prefilter.py) and deflated (archive/deflate.py). An object that is selected whole is only counted
+(whole_object_counter.py); if it is gzip, its own deflate stream passes as it is (gzip_passthrough.py).
+"""
 
 from __future__ import annotations
 
@@ -6,159 +11,161 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from services.aggregator.archive.deflate import DeflatedMember
-from services.aggregator.scan.census import Census
-from services.aggregator.scan.inflating import GZIP_MAGIC, Inflater
+from services.aggregator.scan.gzip_passthrough import ChunkRange, GzipPassthrough
+from services.aggregator.scan.inflater import GZIP_MAGIC, Inflater
 from services.aggregator.scan.lines import LineBlocks
-from services.aggregator.scan.passing import GzipPassage, Passage
-from services.aggregator.scan.selecting import Selector
-from services.aggregator.scan.size_guard import Gauge
+from services.aggregator.scan.selector import Selector
+from services.aggregator.scan.size_guard import SizeGuard
+from services.aggregator.scan.whole_object_counter import WholeObjectCounter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from services.aggregator.archive.zip_format import Content
-    from services.aggregator.scan.selecting import Selection
-    from services.aggregator.scan.size_guard import Limits
-    from services.aggregator.scan.tally import Tally
+    from services.aggregator.scan.scan_stats import ScanStats
+    from services.aggregator.scan.selector import Selection
+    from services.aggregator.scan.size_guard import SourceLimits
 
-NOTHING: Final = Passage(0, 0)
-MOST_HELD: Final = 1024 * 1024
-MIDS_AT_ONCE: Final = 65_536
+_NOTHING: Final = ChunkRange(0, 0)
+_MAX_HELD_BYTES: Final = 1024 * 1024
+_ID_HASH_BATCH: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
-class ScanOrder:
-    """An object to be scanned.
+class ScanJob:
+    """One object to be scanned.
 
     Attributes:
-        name: its key, for errors.
-        selections: what is wanted of it; one that takes all is alone.
-        deflate_anew: never pass an object's own deflate stream on.
+        name: the object's key, for errors.
+        selections: the events to select; a selection that takes all is the only one.
+        recompress: deflate the object again, even if its own deflate stream could pass as it is.
     """
 
     name: str
-    limits: Limits
+    limits: SourceLimits
     selections: Sequence[Selection]
-    deflate_anew: bool = False
+    recompress: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
-    """What a chunk of the object gave.
+class ScanOutput:
+    """What one chunk of the object gave.
 
     Attributes:
         deflated: for each selection, the next bytes of its member's deflate stream.
-        passage: the part of the chunk itself that comes next in the only selection's stream.
-        mids: for each selection, hashes of ids of its events, by bucket; not with every chunk.
+        passthrough: the range of the chunk itself that comes next in the only selection's stream.
+        id_hashes: for each selection, hashes of event ids, see EventIdHashes.take; not with every chunk.
     """
 
     deflated: Sequence[bytes]
-    passage: Passage = NOTHING
-    mids: Sequence[Mapping[int, bytes]] = ()
+    passthrough: ChunkRange = _NOTHING
+    id_hashes: Sequence[Mapping[int, bytes]] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Scanned:
+class ScanResult:
     """What the whole object gave to one selection.
 
     Attributes:
-        content: of its member; None when nothing was selected, so that there is none.
+        content: checksum and sizes of its member; None when nothing was selected, so that there is no member.
     """
 
-    tally: Tally
+    stats: ScanStats
     content: Content | None
 
 
 class SourceScan:
-    """Turns an object's stored bytes into members of day archives. A member only begins with a line that leaves."""
+    """The scan of one object. A member begins with the first line that is selected for it."""
 
-    def __init__(self, order: ScanOrder) -> None:
-        self._order = order
-        self._gauge = Gauge(order.name, order.limits)
-        self._inflater = Inflater(order.name, self._gauge)
-        self._lines = LineBlocks(order.name, order.limits.max_line)
-        whole = order.selections[0].takes_all
-        self._selector = Census() if whole else Selector(order.selections)
-        self._members: list[DeflatedMember | None] = [None] * len(order.selections)
-        self._may_pass = whole and not order.deflate_anew
-        self._passage: GzipPassage | None = None
+    def __init__(self, job: ScanJob) -> None:
+        self._name = job.name
+        self._guard = SizeGuard(job.name, job.limits)
+        self._inflater = Inflater(job.name, self._guard)
+        self._lines = LineBlocks(job.name, job.limits.max_line)
+        whole = job.selections[0].takes_all
+        self._selector = WholeObjectCounter() if whole else Selector(job.selections)
+        self._members: list[DeflatedMember | None] = [None] * len(job.selections)
+        self._may_pass_through = whole and not job.recompress
+        self._passthrough: GzipPassthrough | None = None
         self._held = b""
 
-    def feed(self, chunk: bytes) -> Ready:
-        """What is ready after the next stored bytes.
+    def feed(self, chunk: bytes) -> ScanOutput:
+        """Scan the next chunk.
 
         Raises:
             SourceObjectError: the object is corrupt or exceeds a limit.
-            SeveralMembersError: it has to be scanned again with `deflate_anew`.
+            SeveralMembersError: it has to be scanned again with `recompress`.
         """
-        if self._may_pass:
-            self._may_pass = False
+        if self._may_pass_through:
+            self._may_pass_through = False
             if chunk.startswith(GZIP_MAGIC):
-                self._passage = GzipPassage(self._order.name, self._gauge)
-        if self._passage is not None:
-            held, passed = self._pass_on(self._passage, chunk)
-            return Ready([held], passed, self._mids(MIDS_AT_ONCE))
-        deflated = self._deflated(self._selected(self._inflater.feed(chunk)))
-        return Ready(deflated, mids=self._mids(MIDS_AT_ONCE))
+                self._passthrough = GzipPassthrough(self._name, self._guard)
+        if self._passthrough is not None:
+            held, passed = self._pass_through(self._passthrough, chunk)
+            return ScanOutput([held], passed, self._take_id_hashes(_ID_HASH_BATCH))
+        deflated = self._deflate(self._select(self._inflater.feed(chunk)))
+        return ScanOutput(deflated, id_hashes=self._take_id_hashes(_ID_HASH_BATCH))
 
-    def finish(self) -> tuple[Ready, list[Scanned]]:
-        """The rest, when the object has ended.
+    def finish(self) -> tuple[ScanOutput, list[ScanResult]]:
+        """End the scan when the object has ended; return the last output, and a result for each selection.
 
         Raises:
-            SourceObjectError: it ended too early, or exceeds a limit.
+            SourceObjectError: the object ended too early, or exceeds a limit.
         """
-        if self._passage is not None:
-            self._passage.finish()
+        if self._passthrough is not None:
+            self._passthrough.finish()
             self._selector.select(self._lines.finish())
-            content = self._passage.content
-            scanned = [Scanned(self._selector.tallies[0], content if content.size else None)]
-            return Ready([b""], mids=self._mids(1)), scanned
-        ready = self._deflated(self._last_selected())
+            content = self._passthrough.content
+            results = [ScanResult(self._selector.stats[0], content if content.size else None)]
+            return ScanOutput([b""], id_hashes=self._take_id_hashes(1)), results
+        last = self._deflate(self._select_last())
         ends = [member.finish() if member else b"" for member in self._members]
-        scanned = [
-            Scanned(tally, member.content if member else None)
-            for tally, member in zip(self._selector.tallies, self._members, strict=True)
+        results = [
+            ScanResult(stats, member.content if member else None)
+            for stats, member in zip(self._selector.stats, self._members, strict=True)
         ]
-        return Ready([begun + end for begun, end in zip(ready, ends, strict=True)], mids=self._mids(1)), scanned
+        deflated = [begun + end for begun, end in zip(last, ends, strict=True)]
+        return ScanOutput(deflated, id_hashes=self._take_id_hashes(1)), results
 
-    def _mids(self, at_least: int) -> list[Mapping[int, bytes]]:
-        """The hashes of ids that wait, when there are that many."""
-        tallies = self._selector.tallies
-        if sum(tally.mids.count for tally in tallies) < at_least:
+    def _take_id_hashes(self, at_least: int) -> list[Mapping[int, bytes]]:
+        """Take the hashes that wait, if they are that many."""
+        hashes = [stats.id_hashes for stats in self._selector.stats]
+        if sum(each.count for each in hashes) < at_least:
             return []
-        return [tally.mids.take() for tally in tallies]
+        return [each.take() for each in hashes]
 
-    def _selected(self, pieces: Iterable[bytes]) -> Iterator[Sequence[bytes]]:
+    def _select(self, pieces: Iterable[bytes]) -> Iterator[Sequence[bytes]]:
         for block in filter(None, map(self._lines.feed, pieces)):
             yield self._selector.select(block)
 
-    def _last_selected(self) -> Iterator[Sequence[bytes]]:
-        yield from self._selected(self._inflater.finish())
+    def _select_last(self) -> Iterator[Sequence[bytes]]:
+        yield from self._select(self._inflater.finish())
         if last := self._lines.finish():
             yield self._selector.select(last)
         yield self._selector.flush()
 
-    def _pass_on(self, passage: GzipPassage, chunk: bytes) -> tuple[bytes, Passage]:
-        passed = NOTHING
-        for found in passage.feed(chunk):
-            if isinstance(found, Passage):
+    def _pass_through(self, passthrough: GzipPassthrough, chunk: bytes) -> tuple[bytes, ChunkRange]:
+        """Count what a chunk holds; return bytes that were held back, and the range of the chunk that follows them."""
+        passed = _NOTHING
+        for found in passthrough.feed(chunk):
+            if isinstance(found, ChunkRange):
                 passed = found
             else:
                 self._selector.select(self._lines.feed(found))
-        if passage.content.size:
+        if passthrough.content.size:
             held, self._held = self._held, b""
             return held, passed
-        # Nothing has been inflated yet, and of an object that holds nothing there is no member.
+        # Nothing has been inflated yet, and an object that holds nothing has no member.
         self._held += chunk[passed.start : passed.end]
-        if len(self._held) > MOST_HELD:
-            raise self._gauge.unreadable("the gzip stream goes on without content")
-        return b"", NOTHING
+        if len(self._held) > _MAX_HELD_BYTES:
+            raise self._guard.unreadable("the gzip stream goes on without content")
+        return b"", _NOTHING
 
-    def _deflated(self, selected: Iterable[Sequence[bytes]]) -> list[bytes]:
-        ready: list[list[bytes]] = [[] for _ in self._members]
-        for leaving in selected:
-            for index, data in enumerate(leaving):
-                if data:
+    def _deflate(self, selected: Iterable[Sequence[bytes]]) -> list[bytes]:
+        deflated: list[list[bytes]] = [[] for _ in self._members]
+        for lines_by_selection in selected:
+            for index, lines in enumerate(lines_by_selection):
+                if lines:
                     member = self._members[index] = self._members[index] or DeflatedMember()
-                    ready[index].append(member.write(data))
-        return [b"".join(parts) for parts in ready]
+                    deflated[index].append(member.write(lines))
+        return [b"".join(parts) for parts in deflated]

@@ -1,4 +1,4 @@
-"""An archive is found or built again by what it is made of."""
+"""An archive is found by its content: the same inputs find it, other inputs build another."""
 
 from __future__ import annotations
 

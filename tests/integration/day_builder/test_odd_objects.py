@@ -1,4 +1,4 @@
-"""Objects that are odd, and still read."""
+"""Odd objects that can be read all the same."""
 
 from __future__ import annotations
 

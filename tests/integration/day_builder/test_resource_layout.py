@@ -1,4 +1,4 @@
-"""The resource layout: whole objects out of the resource's own folders."""
+"""The resource layout, in which whole objects of the resource's own folders are taken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shared layout: of everybody's objects, the resource's own lines leave."""
+"""The shared layout, in which the lines of a resource are selected from objects of all partners."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-async def test_of_all_partners_objects_the_resources_lines_leave_byte_for_byte(shared: RawDataset) -> None:
+async def test_the_lines_of_a_resource_are_selected_byte_for_byte(shared: RawDataset) -> None:
     odd = b'  {"eid" : "X", "context":{ "channel":"in.channel.mine" }}\t\r\n'
     await shared.put(f"{LATER}.gz", packed(event(3), event(4, channel="other")))
     await shared.put(f"{NAME}.gz", packed(event(1), event(2, channel="other"), b"junk\n", odd))

@@ -31,7 +31,7 @@ def plan(
     sources: list[ObjectInfo] = SOURCES,
     default_channel: str = "in.ekstep",
 ) -> DayPlan:
-    requested = DayRequested(
+    request = DayRequested(
         requestid=uuid4(),
         attempt=1,
         datasetid=(*dataset.aliases, dataset.id)[0],
@@ -42,7 +42,7 @@ def plan(
         tags=tags,
         day=day,
     )
-    return plan_day(dataset, requested, sources, default_channel=default_channel)
+    return plan_day(dataset, request, sources, default_channel=default_channel)
 
 
 def test_two_requests_for_the_same_day_have_the_same_plan() -> None:

@@ -26,7 +26,7 @@ def test_blocks_hold_whole_lines_however_the_bytes_arrive(data: bytes, cuts: lis
 
 
 @given(st.lists(st.sampled_from([b"\n", b"a", b"\r\n", b"{}"])).map(b"".join))
-def test_lines_are_told_with_their_places_and_empty_ones_left_out(block: bytes) -> None:
+def test_lines_come_with_their_offsets_and_empty_ones_are_left_out(block: bytes) -> None:
     found = list(lines_of(block))
     assert [line for _, line in found] == [line for line in re.findall(rb"[^\n]*\n|[^\n]+", block) if line != b"\n"]
     assert all(block.startswith(line, start) for start, line in found)
@@ -34,7 +34,7 @@ def test_lines_are_told_with_their_places_and_empty_ones_left_out(block: bytes) 
 
 
 @pytest.mark.parametrize("data", [b"a" * 11, b"ok\n" + b"a" * 11 + b"\n", b"ok\n" + b"a" * 40])
-def test_a_line_that_is_too_long_is_refused_with_its_place(data: bytes) -> None:
+def test_a_line_that_is_too_long_is_refused_with_its_offset(data: bytes) -> None:
     with pytest.raises(SourceObjectError, match=r"raw/x: the line at inflated byte [03] ") as refused:
         joined(data, [5], longest=10)
     assert refused.value.code is ErrorCode.LIMIT_EXCEEDED

@@ -1,4 +1,4 @@
-"""One object scanned: what leaves, what is counted, and that no chunking and no shortcut changes it."""
+"""The scan of one object gives the same lines and counts however it is cut, and whichever shortcut is taken."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from hypothesis import strategies as st
 
 from deploy.local.independent_count import Wanted, count_object
 from services.aggregator.archive.day_archive import DayArchiveWriter
-from services.aggregator.scan.census import Census
-from services.aggregator.scan.numbering import LineNumbering, NumberOrder
-from services.aggregator.scan.passing import SeveralMembersError
-from services.aggregator.scan.selecting import Selection, Selector
-from services.aggregator.scan.size_guard import Limits
-from services.aggregator.scan.source_scan import ScanOrder, SourceScan
+from services.aggregator.scan.gzip_passthrough import SeveralMembersError
+from services.aggregator.scan.line_numbers import LineNumberFinder, LineNumberJob
+from services.aggregator.scan.selector import Selection, Selector
+from services.aggregator.scan.size_guard import SourceLimits
+from services.aggregator.scan.source_scan import ScanJob, SourceScan
+from services.aggregator.scan.whole_object_counter import WholeObjectCounter
 from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from services.aggregator.scan.source_scan import Scanned
-    from services.aggregator.scan.tally import Tally
+    from services.aggregator.scan.scan_stats import ScanStats
+    from services.aggregator.scan.source_scan import ScanResult
 
-LIMITS = Limits(max_bytes=2**30, max_ratio=1000, ratio_grace=2**20, max_members=100, max_line=2**20)
+LIMITS = SourceLimits(max_bytes=2**30, max_ratio=1000, ratio_grace=2**20, max_members=100, max_line=2**20)
 CHANNEL = "in.example"
 DEFAULT = "in.ekstep"
 WHOLE = Selection(None, None, (), frozenset(), DEFAULT)
@@ -49,16 +49,16 @@ def event(channel: str = CHANNEL, **more: object) -> bytes:
 
 
 def scan(
-    stored: bytes, selections: Sequence[Selection], *, cuts: Sequence[int] = (), deflate_anew: bool = False
-) -> tuple[list[bytes | None], list[Scanned]]:
+    stored: bytes, selections: Sequence[Selection], *, cuts: Sequence[int] = (), recompress: bool = False
+) -> tuple[list[bytes | None], list[ScanResult]]:
     """For each selection what its member inflates to (None: no member), and what was counted."""
-    scanning = SourceScan(ScanOrder("x.json.gz", LIMITS, selections, deflate_anew=deflate_anew))
+    scanning = SourceScan(ScanJob("x.json.gz", LIMITS, selections, recompress=recompress))
     streams = [b"" for _ in selections]
     edges = [0, *sorted(cut % (len(stored) + 1) for cut in cuts), len(stored)]
     chunks = [stored[start:end] for start, end in pairwise(edges) if start < end]
     for chunk in chunks:
         ready = scanning.feed(chunk)
-        passed = chunk[ready.passage.start : ready.passage.end]
+        passed = chunk[ready.passthrough.start : ready.passthrough.end]
         streams = [
             stream + more + (passed if not index else b"")
             for index, (stream, more) in enumerate(zip(streams, ready.deflated, strict=True))
@@ -68,7 +68,7 @@ def scan(
     return [unzipped(stream, each) for stream, each in zip(streams, scanned, strict=True)], scanned
 
 
-def unzipped(stream: bytes, scanned: Scanned) -> bytes | None:
+def unzipped(stream: bytes, scanned: ScanResult) -> bytes | None:
     """A member as an unzipper gives it, which checks it."""
     if scanned.content is None:
         assert stream == b""
@@ -81,7 +81,7 @@ def unzipped(stream: bytes, scanned: Scanned) -> bytes | None:
 
 def numbers(stored: bytes, offsets: Sequence[int], cut: int = 7) -> list[int]:
     """The numbers of the lines at these inflated offsets."""
-    numbering = LineNumbering(NumberOrder("x.json.gz", LIMITS, offsets))
+    numbering = LineNumberFinder(LineNumberJob("x.json.gz", LIMITS, offsets))
     for start in range(0, len(stored), cut):
         numbering.feed(stored[start : start + cut])
     found = numbering.finish()[1]
@@ -91,11 +91,11 @@ def numbers(stored: bytes, offsets: Sequence[int], cut: int = 7) -> list[int]:
 def select(lines: bytes, wanted: Selection) -> tuple[bytes | None, int, int]:
     """What leaves, how many events, how many unreadable lines."""
     [data], [scanned] = scan(gzip.compress(lines), [wanted])
-    return data, scanned.tally.events, scanned.tally.unreadable
+    return data, scanned.stats.events, scanned.stats.unreadable
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_only_the_resources_lines_leave_and_byte_for_byte(*, known: bool) -> None:
+def test_only_lines_of_the_resource_are_selected_byte_for_byte(*, known: bool) -> None:
     odd = b'  {"ver" : "3.0","context":{"channel":"in.ex\\u0061mple"}, "eid":"X", "n":1.0e2}\r\n'
     lines = event() + event("other") + odd + event("other") + event().rstrip(b"\n")
     assert select(lines, selection(known=known)) == (event() + odd + event().rstrip(b"\n"), 3, 0)
@@ -110,13 +110,13 @@ def test_unreadable_lines_are_counted_and_blank_ones_are_not() -> None:
     assert select(lines, selection(known=False)) == (event(), 1, 3)
 
 
-def test_of_a_known_owner_only_unreadable_lines_that_mention_it_count() -> None:
+def test_for_a_known_owner_only_unreadable_lines_that_hold_its_id_count() -> None:
     lines = (
         b'junk\n{"context":{"channel":"in.example"}}\n' + event() + b'{"eid":"X","context":{"channel":"in.example"\n'
     )
     [data], [scanned] = scan(gzip.compress(lines), [selection()])
-    assert (data, scanned.tally.unreadable) == (event(), 2)
-    assert numbers(gzip.compress(lines), scanned.tally.unreadable_at) == [2, 4]
+    assert (data, scanned.stats.unreadable) == (event(), 2)
+    assert numbers(gzip.compress(lines), scanned.stats.unreadable_offsets) == [2, 4]
 
 
 def test_an_object_that_belongs_to_the_resource_passes_whole() -> None:
@@ -136,20 +136,21 @@ def test_a_dataset_may_allow_only_some_event_kinds() -> None:
     assert select(lines, selection(kinds=frozenset({"END"}))) == (event(eid="END"), 1, 0)
 
 
-def test_what_events_say_of_themselves_is_counted() -> None:
+def test_times_and_versions_of_events_are_counted() -> None:
     lines = event(mid="a", ets=2000) + event(mid="b", ets=1000.7, ver="2.1") + event(mid="a") + event(mid="")
     [_], [scanned] = scan(gzip.compress(lines), [WHOLE])
-    tally: Tally = scanned.tally
-    assert (tally.events, tally.first, tally.last, tally.versions) == (4, 1000, 2000, {"3.0": 3, "2.1": 1})
+    stats: ScanStats = scanned.stats
+    assert (stats.events, stats.versions) == (4, {"3.0": 3, "2.1": 1})
+    assert (stats.first_event_ms, stats.last_event_ms) == (1000, 2000)
 
 
 @given(st.lists(st.sampled_from([b"\n", b"a\n", b"bb\n"]), min_size=1), st.integers(1, 50))
-def test_lines_are_numbered_by_their_places(lines: list[bytes], cut: int) -> None:
+def test_lines_are_numbered_by_their_offsets(lines: list[bytes], cut: int) -> None:
     offsets = [len(b"".join(lines[:number])) for number in range(len(lines))]
     assert numbers(gzip.compress(b"".join(lines)), offsets, cut) == list(range(1, len(lines) + 1))
 
 
-# Passing whole.
+# Passthrough.
 
 
 @pytest.mark.parametrize("level", [0, 1, 6, 9])
@@ -160,7 +161,7 @@ def test_a_gzip_object_passes_as_the_stream_it_is(level: int, cuts: Sequence[int
     [data], [scanned] = scan(stored, [WHOLE], cuts=[*cuts, 2] if 1 in cuts else cuts)
     assert data == lines
     assert scanned.content is not None
-    assert scanned.tally.events == 100
+    assert scanned.stats.events == 100
     if 1 not in cuts:  # a first chunk of one byte does not show that it is gzip
         assert scanned.content.compressed_size == len(stored) - 3 - 10 - 8
 
@@ -172,23 +173,23 @@ def test_header_fields_of_other_writers_are_not_passed_on() -> None:
         assert scan(extra, [WHOLE], cuts=cuts)[0] == [event()]
 
 
-def test_several_gzip_members_have_to_be_deflated_anew() -> None:
+def test_several_gzip_members_have_to_be_recompressed() -> None:
     stored = gzip.compress(event()) + gzip.compress(event("other"))
     with pytest.raises(SeveralMembersError):
         scan(stored, [WHOLE])
-    assert scan(stored, [WHOLE], deflate_anew=True)[0] == [event() + event("other")]
+    assert scan(stored, [WHOLE], recompress=True)[0] == [event() + event("other")]
 
 
 @pytest.mark.parametrize("stored", [event() * 3, zstd.compress(event() * 3)], ids=["plain", "zstd"])
-def test_what_is_no_gzip_passes_whole_too(stored: bytes) -> None:
-    scanning = SourceScan(ScanOrder("x.json", LIMITS, [WHOLE]))
+def test_objects_that_are_no_gzip_are_selected_whole_too(stored: bytes) -> None:
+    scanning = SourceScan(ScanJob("x.json", LIMITS, [WHOLE]))
     deflated = scanning.feed(stored).deflated[0]
     last, [scanned] = scanning.finish()
     assert unzipped(deflated + last.deflated[0], scanned) == event() * 3
 
 
 @pytest.mark.parametrize("stored", [b"", gzip.compress(b"")])
-def test_of_an_object_that_holds_nothing_there_is_no_member(stored: bytes) -> None:
+def test_an_object_that_holds_nothing_makes_no_member(stored: bytes) -> None:
     assert scan(stored, [WHOLE])[0] == [None]
 
 
@@ -213,17 +214,21 @@ ODD = [
 @given(st.lists(st.sampled_from(ODD), max_size=12).map(b"".join))
 def test_a_whole_object_is_counted_as_if_every_line_were_decoded(lines: bytes) -> None:
     everything = Selection(None, None, (), frozenset(), DEFAULT)
-    decoding, counting = Selector([everything]), Census()
+    decoding, counting = Selector([everything]), WholeObjectCounter()
     decoding.select(lines)
     decoding.flush()
     counting.select(lines)
-    [expected], [found] = decoding.tallies, counting.tallies
-    assert (found.events, found.unreadable_at, found.versions) == (
+    [expected], [found] = decoding.stats, counting.stats
+    assert (found.events, found.unreadable_offsets, found.versions) == (
         expected.events,
-        expected.unreadable_at,
+        expected.unreadable_offsets,
         expected.versions,
     )
-    assert (found.first, found.last, found.mids.take()) == (expected.first, expected.last, expected.mids.take())
+    assert (found.first_event_ms, found.last_event_ms, found.id_hashes.take()) == (
+        expected.first_event_ms,
+        expected.last_event_ms,
+        expected.id_hashes.take(),
+    )
 
 
 # Against an independent reading.
@@ -274,9 +279,9 @@ def test_whatever_the_lines_and_chunks_the_independent_count_agrees(
     for known in (True, False):
         [data], [scanned] = scan(stored, [selection(owner, tags, known=known)], cuts=cuts)
         assert hashlib.sha256(data or b"").hexdigest() == expected.sha256
-        assert scanned.tally.events == expected.events
+        assert scanned.stats.events == expected.events
         if not known:
-            assert scanned.tally.unreadable == expected.unreadable
+            assert scanned.stats.unreadable == expected.unreadable
 
 
 @settings(max_examples=100, deadline=None)
@@ -288,5 +293,5 @@ def test_a_shared_scan_gives_each_what_a_scan_alone_gives(lines: bytes, wanted: 
     for each, data, scanned in zip(selections, together, counted, strict=True):
         [alone], [counted_alone] = scan(stored, [each])
         assert data == alone
-        assert scanned.tally.events == counted_alone.tally.events
-        assert scanned.tally.unreadable_at == counted_alone.tally.unreadable_at
+        assert scanned.stats.events == counted_alone.stats.events
+        assert scanned.stats.unreadable_offsets == counted_alone.stats.unreadable_offsets

@@ -40,7 +40,7 @@ def test_the_text_holds_medians_ratios_bars_and_the_machine() -> None:
     assert "| one channel | ours | 0.25 | 1.50 | 0.05 | 1.8 |" in text
     stages = "| stage, in ms | one | all |", "| inflate | 40 | 41 |", "| decode | 10 | 0 |", "| all | 50 | 71 |"
     assert all(line in text for line in stages)
-    assert "| tally |" not in text
+    assert "| stats |" not in text
 
 
 def test_a_pipe_gets_lines_with_tabs_and_the_verdict_last(capsys: pytest.CaptureFixture[str]) -> None:

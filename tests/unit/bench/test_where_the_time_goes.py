@@ -26,16 +26,16 @@ def test_the_time_of_a_process_that_has_ended_is_the_contenders() -> None:
     assert (processor_time(os.getpid(), os.getpid()) - before).contender >= 0.09
 
 
-def test_the_time_of_a_child_that_still_runs_is_that_of_a_lane() -> None:
+def test_the_time_of_a_child_that_still_runs_is_that_of_a_scan_worker() -> None:
     code = f"{BURN}\nprint(flush=True)\ninput()"
-    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as lane:
-        assert lane.stdout is not None
-        lane.stdout.readline()
-        assert lane.pid in children(os.getpid())
-        assert processor_time(os.getpid(), lane.pid).lanes >= 0.09
-        assert processor_time(os.getpid(), lane.pid).store >= 0.09
-        lane.communicate(b"\n")
-    assert lane.pid not in children(os.getpid())
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        assert child.pid in children(os.getpid())
+        assert processor_time(os.getpid(), child.pid).scan_workers >= 0.09
+        assert processor_time(os.getpid(), child.pid).store >= 0.09
+        child.communicate(b"\n")
+    assert child.pid not in children(os.getpid())
 
 
 def test_what_was_taken_since_then_is_the_difference() -> None:

@@ -48,7 +48,7 @@ def test_the_parts_are_the_segments_and_none_but_the_last_is_small(segments: lis
 
 
 @given(SEGMENTS)
-def test_of_a_large_object_only_one_part_is_read(segments: list[Segment]) -> None:
+def test_only_one_part_of_a_large_object_is_read(segments: list[Segment]) -> None:
     read: dict[str, int] = {}
     for part in plan_parts(segments, min_part=MIN):
         for piece in part.pieces if isinstance(part, ReadPart) else ():

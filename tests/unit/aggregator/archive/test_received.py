@@ -16,7 +16,7 @@ from services.aggregator.archive.received import received_at, received_span
         "2019-12-04-1575399627832-7.json",
     ],
 )
-def test_the_moment_is_in_the_name(key: str) -> None:
+def test_the_time_is_in_the_name(key: str) -> None:
     assert received_at(key) == datetime(2019, 12, 3, 19, 0, 27, 832_000, tzinfo=UTC)
 
 
@@ -32,7 +32,7 @@ def test_the_moment_is_in_the_name(key: str) -> None:
         "2019-12-04-१५७५३९९६२७८३२.json",
     ],
 )
-def test_other_names_tell_no_moment(key: str) -> None:
+def test_other_names_hold_no_time(key: str) -> None:
     assert received_at(key) is None
 
 
@@ -43,11 +43,11 @@ def test_every_millisecond_is_kept() -> None:
         assert moment.microsecond == last * 1000
 
 
-def test_the_span_is_from_the_first_to_the_last_moment() -> None:
+def test_the_span_is_from_the_first_to_the_last_time() -> None:
     keys = ["2019-12-04-1575399627832.json", "other.json", "2019-12-04-1575399627000.json"]
     assert received_span(keys) == ("2019-12-03T19:00:27.000Z", "2019-12-03T19:00:27.832Z")
 
 
-def test_without_moments_there_is_no_span() -> None:
+def test_without_times_there_is_no_span() -> None:
     assert received_span(["other.json"]) == (None, None)
     assert received_span([]) == (None, None)

@@ -1,7 +1,7 @@
-"""Pass: a gzip object that leaves whole, as the deflate stream that it already is.
+"""The passthrough of a gzip object that is selected whole: its deflate stream becomes the zip member as it is.
 
 A gzip member is a header, a raw deflate stream, and the stream's CRC-32 and length (RFC 1952, 2.3): all that a zip
-member needs. The stream is inflated on the way, to check both and to count; but nothing is deflated again.
+member needs. The stream is inflated on the way, to check both and to count events; but nothing is deflated again.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, Final
 from isal import isal_zlib
 
 from services.aggregator.archive.zip_format import Content
-from services.aggregator.scan.inflating import PIECE, CorruptStreamError
+from services.aggregator.scan.inflater import MAX_PIECE_BYTES, CorruptStreamError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from services.aggregator.scan.size_guard import Gauge
+    from services.aggregator.scan.size_guard import SizeGuard
 
-_FIXED_HEADER: Final = 10
+_FIXED_HEADER_BYTES: Final = 10
 _FLAG_CHECKSUM, _FLAG_EXTRA, _FLAG_NAME, _FLAG_COMMENT = 2, 4, 8, 16  # FHCRC, FEXTRA, FNAME, FCOMMENT
 _TRAILER: Final = struct.Struct("<2L")
-_RAW: Final = -15
-_LONGEST_HEADER: Final = 1 << 20
+_RAW_WBITS: Final = -15  # of zlib: a stream without header and trailer
+_MAX_HEADER_BYTES: Final = 1 << 20
 
 
 class SeveralMembersError(Exception):
-    """Another gzip member follows. Two deflate streams are not one, so the object has to be deflated anew."""
+    """Another gzip member follows. Two deflate streams cannot pass as one, so the object has to be recompressed."""
 
     def __init__(self, object_key: str) -> None:
         super().__init__(object_key)
@@ -36,46 +36,42 @@ class SeveralMembersError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
-    """What a chunk is for the archive.
-
-    Attributes:
-        start, end: the part of the chunk that belongs to the deflate stream.
-    """
+class ChunkRange:
+    """The part of a chunk that belongs to the deflate stream: its bytes from `start` up to, not including, `end`."""
 
     start: int
     end: int
 
 
-class GzipPassage:
-    """Follows one gzip member through the chunks of an object.
+class GzipPassthrough:
+    """The gzip member of one object.
 
     Attributes:
-        content: checksum and sizes of the member; checked once it has ended.
-        ended: whether the whole member has come and was right.
+        content: checksum and sizes of what has come so far.
+        ended: True when the whole member has come, and agrees with its checksum and length.
     """
 
-    def __init__(self, name: str, gauge: Gauge) -> None:
+    def __init__(self, name: str, guard: SizeGuard) -> None:
         self._name = name
-        self._gauge = gauge
+        self._guard = guard
         self._head = bytearray()
         self._in_stream = False
-        self._stream = isal_zlib.decompressobj(wbits=_RAW)
+        self._stream = isal_zlib.decompressobj(wbits=_RAW_WBITS)
         self._tail = bytearray()
         self.content = Content(0, 0, 0)
         self.ended = False
 
-    def feed(self, chunk: bytes) -> Iterator[bytes | Passage]:
-        """Inflated pieces of at most PIECE bytes; last, which part of the chunk passes.
+    def feed(self, chunk: bytes) -> Iterator[bytes | ChunkRange]:
+        """Yield the inflated pieces of a chunk, and at last the range of the chunk that passes.
 
         Raises:
-            SourceObjectError: it is corrupt, or exceeds a limit.
-            SeveralMembersError: see there.
+            SourceObjectError: the object is corrupt, or exceeds a limit.
+            SeveralMembersError: another member follows.
         """
-        self._gauge.stored += len(chunk)
+        self._guard.stored += len(chunk)
         start = 0 if self._in_stream else self._after_header(chunk)
         if not self._in_stream:
-            yield Passage(0, 0)
+            yield ChunkRange(0, 0)
             return
         end = start
         if not self._stream.eof:
@@ -85,52 +81,52 @@ class GzipPassage:
         self._check_tail()
         known = self.content
         self.content = Content(known.crc32, known.compressed_size + end - start, known.size)
-        yield Passage(start, end)
+        yield ChunkRange(start, end)
 
     def finish(self) -> None:
-        """The object has ended.
+        """Check that the object has ended with the member.
 
         Raises:
-            SourceObjectError: in the middle of the member.
+            SourceObjectError: it ended in the middle.
         """
         if not self.ended:
-            raise self._gauge.unreadable("the compressed stream ends in the middle")
+            raise self._guard.unreadable("the compressed stream ends in the middle")
 
     def _inflate(self, data: bytes) -> Iterator[bytes]:
         while not self._stream.eof:
             try:
-                piece = self._stream.decompress(data, PIECE)
+                piece = self._stream.decompress(data, MAX_PIECE_BYTES)
             except CorruptStreamError as error:
-                raise self._gauge.unreadable(f"the gzip stream is corrupt: {error}") from error
+                raise self._guard.unreadable(f"the gzip stream is corrupt: {error}") from error
             data = self._stream.unconsumed_tail
             if not piece:
                 return
             known = self.content
             self.content = Content(isal_zlib.crc32(piece, known.crc32), known.compressed_size, known.size + len(piece))
-            yield self._gauge.piece(piece)
-            if not data and len(piece) < PIECE:
+            yield self._guard.check(piece)
+            if not data and len(piece) < MAX_PIECE_BYTES:
                 return
 
     def _check_tail(self) -> None:
-        """What stands behind the stream: checksum, length, and at most padding."""
+        """Check what stands behind the stream: checksum, length, and at most padding."""
         if not self._stream.eof or len(self._tail) < _TRAILER.size:
             return
         if not self.ended:
             if _TRAILER.unpack_from(self._tail) != (self.content.crc32, self.content.size & 0xFFFF_FFFF):
-                raise self._gauge.unreadable("the gzip stream is corrupt: its checksum or length is wrong")
+                raise self._guard.unreadable("the gzip stream is corrupt: its checksum or length is wrong")
             self.ended = True
         if self._tail[_TRAILER.size :].strip(b"\0"):
             raise SeveralMembersError(self._name)
         del self._tail[_TRAILER.size :]
 
     def _after_header(self, chunk: bytes) -> int:
-        """Where the stream starts in the chunk, once the whole header has come."""
+        """Return where the stream starts in the chunk; 0 while the header has not come whole."""
         before = len(self._head)
         self._head += chunk
         length = _header_length(self._head)
         if length is None:
-            if len(self._head) > _LONGEST_HEADER:
-                raise self._gauge.unreadable("the gzip stream is corrupt: its header does not end")
+            if len(self._head) > _MAX_HEADER_BYTES:
+                raise self._guard.unreadable("the gzip stream is corrupt: its header does not end")
             return 0
         self._in_stream = True
         self._head = bytearray()
@@ -138,10 +134,10 @@ class GzipPassage:
 
 
 def _header_length(head: bytearray) -> int | None:
-    """Bytes of a gzip header (RFC 1952, 2.3); None while it has not come whole."""
-    if len(head) < _FIXED_HEADER:
+    """Return the bytes of a gzip header (RFC 1952, 2.3); None while it has not come whole."""
+    if len(head) < _FIXED_HEADER_BYTES:
         return None
-    flags, at = head[3], _FIXED_HEADER
+    flags, at = head[3], _FIXED_HEADER_BYTES
     if flags & _FLAG_EXTRA:
         if len(head) < at + 2:
             return None

@@ -1,4 +1,4 @@
-"""Inflate: the bytes of a raw object, plain, gzip or zstd, in pieces of bounded size."""
+"""The inflater turns the stored bytes of an object, plain, gzip or zstd, into pieces of bounded size."""
 
 from __future__ import annotations
 
@@ -16,45 +16,45 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from services.aggregator.scan.size_guard import Gauge
+    from services.aggregator.scan.size_guard import SizeGuard
 
-PIECE: Final = 512 * 1024
-# What a decompressor is given at once. What lies behind the end of a member is copied, so that with larger slices an
-# object of very many tiny members would cost the square of its size.
-_SLICE: Final = 64 * 1024
+MAX_PIECE_BYTES: Final = 512 * 1024
+# A decompressor is fed at most this much at once. It copies what lies behind the end of a member, so that larger slices
+# would make an object of very many tiny members cost the square of its size.
+_SLICE_BYTES: Final = 64 * 1024
 GZIP_MAGIC: Final = b"\x1f\x8b"  # RFC 1952, 2.3.1
-# A frame, or one of 16 kinds of frames to be skipped (RFC 8878, 3.1.1 and 3.1.2).
+# Of a frame, or of one of 16 kinds of skippable frames (RFC 8878, 3.1.1 and 3.1.2).
 _ZSTD_MAGICS: Final = (b"\x28\xb5\x2f\xfd", *(bytes((kind,)) + b"\x2a\x4d\x18" for kind in range(0x50, 0x60)))
 _ZSTD_WINDOW_LOG: Final = 24  # 16 MiB; RFC 8878 asks for 8 MiB at least, and only zstd --ultra makes more
-_GZIP_WINDOW: Final = 31  # wbits of zlib: a gzip header and trailer around the largest window
+_GZIP_WBITS: Final = 31  # of zlib: a gzip header and trailer around the largest window
 CorruptStreamError: Final[type[Exception]] = isal_zlib.IsalError  # type: ignore[assignment]  # stub: an instance
 
 
 class _Decompressor(Protocol):
-    """What the decompressors of one member share."""
+    """The decompressor of one compressed member."""
 
     @property
     def eof(self) -> bool:
-        """Whether the member has ended."""
+        """True when the member has ended."""
 
     @property
     def unused_data(self) -> bytes:
-        """Once it has ended, what stands behind it."""
+        """Bytes behind the end of the member."""
 
     @property
-    def hungry(self) -> bool:
-        """Whether it needs input for more output."""
+    def needs_input(self) -> bool:
+        """True when more output needs more input."""
 
-    def step(self, data: bytes) -> bytes:
-        """At most PIECE bytes more."""
+    def decompress(self, data: bytes) -> bytes:
+        """Return at most MAX_PIECE_BYTES bytes more."""
 
 
 class _Gzip:
-    """One gzip member; checksum and length are checked by the library at its end."""
+    """One gzip member. The library checks checksum and length at its end."""
 
     def __init__(self) -> None:
-        self._stream = isal_zlib.decompressobj(wbits=_GZIP_WINDOW)
-        self.hungry = True
+        self._stream = isal_zlib.decompressobj(wbits=_GZIP_WBITS)
+        self.needs_input = True
 
     @property
     def eof(self) -> bool:
@@ -64,10 +64,10 @@ class _Gzip:
     def unused_data(self) -> bytes:
         return self._stream.unused_data
 
-    def step(self, data: bytes) -> bytes:
-        piece: bytes = self._stream.decompress(self._stream.unconsumed_tail + data, PIECE)
+    def decompress(self, data: bytes) -> bytes:
+        piece: bytes = self._stream.decompress(self._stream.unconsumed_tail + data, MAX_PIECE_BYTES)
         # A full piece may leave output behind in the library although all input went in.
-        self.hungry = not self._stream.unconsumed_tail and len(piece) < PIECE
+        self.needs_input = not self._stream.unconsumed_tail and len(piece) < MAX_PIECE_BYTES
         return piece
 
 
@@ -86,11 +86,11 @@ class _Zstd:
         return self._stream.unused_data
 
     @property
-    def hungry(self) -> bool:
+    def needs_input(self) -> bool:
         return self._stream.needs_input
 
-    def step(self, data: bytes) -> bytes:
-        return self._stream.decompress(data, PIECE)
+    def decompress(self, data: bytes) -> bytes:
+        return self._stream.decompress(data, MAX_PIECE_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class _Format:
     """A compressed format.
 
     Attributes:
-        padding: may stand behind a member.
+        padding: bytes that may stand behind a member.
     """
 
     name: str
@@ -108,11 +108,11 @@ class _Format:
     open: Callable[[], _Decompressor]
 
     def fits(self, name: str, start: bytes) -> bool:
-        """Whether an object of this name that starts like this is of the format."""
+        """Return True for an object of this name that starts like this."""
         return name.endswith(self.suffixes) or start.startswith(self.magics)
 
     def may_begin(self, start: bytes) -> bool:
-        """Whether a member can start like this; only a few of its bytes may be here."""
+        """Return True when a member can start with these bytes, however few they are."""
         return any(magic.startswith(start[: len(magic)]) for magic in self.magics)
 
 
@@ -120,41 +120,41 @@ _FORMATS: Final = (
     _Format("gzip", (GZIP_MAGIC,), (".gz",), b"\0", _Gzip),
     _Format("zstd", _ZSTD_MAGICS, (".zst", ".zstd"), b"", _Zstd),
 )
-_LONGEST_MAGIC: Final = max(len(magic) for each in _FORMATS for magic in each.magics)
+_MAX_MAGIC_BYTES: Final = max(len(magic) for each in _FORMATS for magic in each.magics)
 
 
 class Inflater:
-    """Inflates one object that arrives in chunks.
+    """The inflater of one object.
 
-    An object is compressed when it begins like a compressed one or its name says so; several members in a row are one
+    An object is compressed when it begins like a compressed one or its name says so. Several members in a row are one
     stream (RFC 1952, 2.2; RFC 8878, 3), and zero bytes behind the last gzip member are padding.
     """
 
-    def __init__(self, name: str, gauge: Gauge) -> None:
+    def __init__(self, name: str, guard: SizeGuard) -> None:
         self._name = name
-        self._gauge = gauge
-        self._begun = False
-        self._pending = b""  # what has come of a magic number
+        self._guard = guard
+        self._started = False
+        self._pending = b""  # the first bytes, until a magic number is whole
         self._format: _Format | None = None
         self._member: _Decompressor | None = None
         self._members = 0
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """The next pieces, each of at most PIECE bytes.
+        """Yield the pieces of a chunk, each of at most MAX_PIECE_BYTES.
 
         Raises:
             SourceObjectError: the stream is corrupt, or exceeds a limit.
         """
-        self._gauge.stored += len(chunk)
+        self._guard.stored += len(chunk)
         data = self._pending + chunk if self._pending else chunk
         self._pending = b""
-        if not self._begun and len(data) < _LONGEST_MAGIC:
+        if not self._started and len(data) < _MAX_MAGIC_BYTES:
             self._pending = data
             return
         yield from self._pieces(data)
 
     def finish(self) -> Iterator[bytes]:
-        """What is left when the object has ended.
+        """Yield the pieces that are left when the object has ended.
 
         Raises:
             SourceObjectError: it ended in the middle of a compressed stream.
@@ -163,18 +163,18 @@ class Inflater:
         if data:
             yield from self._pieces(data)
         if self._member is not None:
-            raise self._gauge.unreadable("the compressed stream ends in the middle")
+            raise self._guard.unreadable("the compressed stream ends in the middle")
 
     def _pieces(self, data: bytes) -> Iterator[bytes]:
-        if not self._begun:
-            self._begun = True
+        if not self._started:
+            self._started = True
             self._format = next((each for each in _FORMATS if each.fits(self._name, data)), None)
         known = self._format
-        size = PIECE if known is None else _SLICE
+        size = MAX_PIECE_BYTES if known is None else _SLICE_BYTES
         for start in range(0, len(data), size):
             part = data[start : start + size]
             if known is None:
-                yield self._gauge.piece(part)
+                yield self._guard.check(part)
             else:
                 yield from self._inflate(known, part)
 
@@ -185,18 +185,18 @@ class Inflater:
                 if not data:
                     return
                 if not known.may_begin(data):
-                    raise self._gauge.unreadable(f"the {known.name} stream is corrupt: no member begins")
-                self._gauge.member()
+                    raise self._guard.unreadable(f"the {known.name} stream is corrupt: no member begins")
+                self._guard.check_member()
                 self._member = known.open()
                 self._members += 1
             member = self._member
             try:
-                piece = member.step(data)
+                piece = member.decompress(data)
                 while piece:
-                    yield self._gauge.piece(piece)
-                    piece = b"" if member.hungry or member.eof else member.step(b"")
+                    yield self._guard.check(piece)
+                    piece = b"" if member.needs_input or member.eof else member.decompress(b"")
             except (CorruptStreamError, ZstdError) as error:
-                raise self._gauge.unreadable(f"the {known.name} stream is corrupt: {error}") from error
+                raise self._guard.unreadable(f"the {known.name} stream is corrupt: {error}") from error
             data = member.unused_data
             if member.eof:
                 self._member = None

@@ -9,21 +9,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exhaust.errors import ErrorCode, SourceObjectError
-from services.aggregator.scan.inflating import PIECE, Inflater
-from services.aggregator.scan.size_guard import Gauge, Limits
+from services.aggregator.scan.inflater import MAX_PIECE_BYTES, Inflater
+from services.aggregator.scan.size_guard import SizeGuard, SourceLimits
 
-LIMITS = Limits(max_bytes=64 * PIECE, max_ratio=1000, ratio_grace=PIECE, max_members=100, max_line=PIECE)
-NOISE = hashlib.shake_128(b"noise").digest(PIECE + 7)
+LIMITS = SourceLimits(
+    max_bytes=64 * MAX_PIECE_BYTES,
+    max_ratio=1000,
+    ratio_grace=MAX_PIECE_BYTES,
+    max_members=100,
+    max_line=MAX_PIECE_BYTES,
+)
+NOISE = hashlib.shake_128(b"noise").digest(MAX_PIECE_BYTES + 7)
 TEXT = b'{"eid":"START"}\n' * 1000
 
 
-def inflate(name: str, data: bytes, *, cut: int = 1000, limits: Limits = LIMITS) -> bytes:
-    inflater = Inflater(name, Gauge(name, limits))
+def inflate(name: str, data: bytes, *, cut: int = 1000, limits: SourceLimits = LIMITS) -> bytes:
+    inflater = Inflater(name, SizeGuard(name, limits))
     pieces: list[bytes] = []
     for start in range(0, len(data), cut):
         pieces += inflater.feed(data[start : start + cut])
     pieces += inflater.finish()
-    assert all(len(piece) <= PIECE for piece in pieces)
+    assert all(len(piece) <= MAX_PIECE_BYTES for piece in pieces)
     return b"".join(pieces)
 
 
@@ -40,8 +46,8 @@ def test_plain_objects_pass(data: bytes, cut: int) -> None:
     assert inflate("x.json", data, cut=cut) == data
 
 
-@pytest.mark.parametrize("size", [PIECE - 1, PIECE, PIECE + 1, 3 * PIECE])
-@pytest.mark.parametrize("cut", [7919, 10 * PIECE])
+@pytest.mark.parametrize("size", [MAX_PIECE_BYTES - 1, MAX_PIECE_BYTES, MAX_PIECE_BYTES + 1, 3 * MAX_PIECE_BYTES])
+@pytest.mark.parametrize("cut", [7919, 10 * MAX_PIECE_BYTES])
 def test_sizes_around_a_piece_lose_nothing(size: int, cut: int) -> None:
     data = (TEXT * (size // len(TEXT) + 1))[:size]
     assert inflate("x.gz", gzip.compress(data), cut=cut) == data
@@ -95,7 +101,7 @@ def test_an_object_over_the_size_limit_is_refused() -> None:
 def test_a_bomb_is_refused_before_it_fills_memory() -> None:
     limits = replace(LIMITS, max_bytes=2**40, max_ratio=400)
     with pytest.raises(SourceObjectError, match="400 times") as refused:
-        inflate("x.gz", gzip.compress(b"\0" * 32 * PIECE), cut=PIECE, limits=limits)
+        inflate("x.gz", gzip.compress(b"\0" * 32 * MAX_PIECE_BYTES), cut=MAX_PIECE_BYTES, limits=limits)
     assert refused.value.code is ErrorCode.LIMIT_EXCEEDED
 
 
@@ -106,9 +112,9 @@ def test_an_object_of_too_many_members_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["x.json.zst", "x.json.zstd", "x.json"])
-@pytest.mark.parametrize("cut", [1, 700, 10 * PIECE])
+@pytest.mark.parametrize("cut", [1, 700, 10 * MAX_PIECE_BYTES])
 def test_zstd_is_known_by_its_name_or_its_content(name: str, cut: int) -> None:
-    noise = NOISE[: PIECE // 64] if cut == 1 else NOISE  # a call a byte takes its time
+    noise = NOISE[: MAX_PIECE_BYTES // 64] if cut == 1 else NOISE  # a call a byte takes its time
     data = zstd.compress(noise) + zstd.compress(TEXT)
     assert inflate(name, data, cut=cut) == noise + TEXT
 
@@ -128,4 +134,4 @@ def test_damaged_zstd_names_the_object(data: bytes) -> None:
 def test_a_zstd_window_beyond_the_limit_is_refused() -> None:
     options = {int(zstd.CompressionParameter.window_log): 27, int(zstd.CompressionParameter.content_size_flag): 0}
     with pytest.raises(SourceObjectError, match="corrupt"):
-        inflate("x.zst", zstd.compress(TEXT * 20_000, options=options), cut=PIECE)
+        inflate("x.zst", zstd.compress(TEXT * 20_000, options=options), cut=MAX_PIECE_BYTES)
