@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
+from exhaust.domain.text import is_storable_text
 from exhaust.errors import ErrorCode, ExhaustError
 from schemas.operations import REQUEST_ID
 from telemetry.resource_ids import canonical_resource_id
@@ -148,7 +149,7 @@ def parse_tags(tags: Iterable[str]) -> tuple[str, ...]:
             ErrorCode.INVALID_DATA_ERROR, f"tags[]: {len(distinct)} tags were given, at most {MAX_TAGS} are allowed"
         )
     for tag in distinct:
-        if not 1 <= len(tag) <= MAX_TAG_LENGTH or "\x00" in tag:
+        if not 1 <= len(tag) <= MAX_TAG_LENGTH or not is_storable_text(tag):
             raise ExhaustError(
                 ErrorCode.INVALID_DATA_ERROR,
                 f"tags[]: a tag must have 1 to {MAX_TAG_LENGTH} characters and no NUL",

@@ -10,6 +10,7 @@ from uuid import uuid4
 import orjson
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
 
+from exhaust.domain.text import is_storable_text
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.violations import violations
 from schemas.bodies import Body
@@ -78,7 +79,7 @@ def required(value: str | None, code: ErrorCode, name: str) -> str:
     """
     if value is None or not value.strip():
         raise ExhaustError(code, f"request/{name} is mandatory and must not be blank")
-    if "\x00" in value or value.encode(errors="replace").decode() != value:
+    if not is_storable_text(value):
         raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, f"request/{name} holds a character that is not allowed")
     return value
 

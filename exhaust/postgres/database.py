@@ -22,8 +22,6 @@ CONNECT_TIMEOUT_S: Final = 5.0
 SESSION: Final = {"plan_cache_mode": "force_generic_plan"}
 PLAN_FOR_VALUES: Final = "SET LOCAL plan_cache_mode = force_custom_plan"
 
-Row = "Mapping[str, Any]"
-
 
 class UniqueConflictError(Exception):
     """A row with these unique values exists already."""

@@ -143,7 +143,7 @@ def _owner(resource: str, claimed: str | None) -> str:
     if (
         claimed is not None
         and len(claimed) <= LONGEST_OWNER
-        and claimed.isprintable()  # no NUL and no lone surrogate, which PostgreSQL refuses
+        and claimed.isprintable()  # narrower than is_storable_text: a name that operators can read
         and resource_id(claimed) == resource
     ):
         return claimed

@@ -66,7 +66,7 @@ def test_tags_are_a_set() -> None:
     assert parse_tags(["b", "a", "b"]) == ("a", "b")
 
 
-@pytest.mark.parametrize("tags", [[""], ["x" * 65], [str(number) for number in range(21)], ["a\0b"]])
+@pytest.mark.parametrize("tags", [[""], ["x" * 65], [str(number) for number in range(21)], ["a\0b"], ["a\ud800"]])
 def test_tags_have_limits(tags: list[str]) -> None:
     with pytest.raises(ExhaustError) as refused:
         parse_tags(tags)
