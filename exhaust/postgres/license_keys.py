@@ -11,12 +11,11 @@ import hmac
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
-from exhaust.errors import ErrorCode, ExhaustError, token_refused
+from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.postgres.audit import Action, record_action
-from exhaust.postgres.database import UniqueConflictError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,10 +35,6 @@ WHERE license_key_hash = ANY($1::bytea[])
 """
 _RESTORE: Final = """
 UPDATE license_keys SET license_key_hash = $2, pepper_version = $3 WHERE id = $1 AND pepper_version < $3 RETURNING id
-"""
-_BY_SUBJECT: Final = """
-SELECT k.user_id, k.client_name, k.license_key_name FROM token_subjects s JOIN valid_license_keys k USING (user_id)
-WHERE s.issuer = $1 AND s.subject = $2 LIMIT 1
 """
 _FIND_USER: Final = "SELECT id FROM data_exhaust_users WHERE client_name = $1 AND license_key_name = $2"
 _FIND_HOLDER: Final = "SELECT user_id FROM valid_license_keys WHERE client_name = $1 AND license_key_name = $2 LIMIT 1"
@@ -151,61 +146,34 @@ class KeyStore:
         """Make a key for a client. It is shown this once.
 
         Raises:
-            ExhaustError: INVALID_DATA_ERROR when the client has a key of that name.
+            UniqueConflictError: the client has a key of that name.
         """
-        try:
-            async with self._database.transaction() as connection:
-                row = await connection.fetch_one(_NEW_USER, client_name, license_key_name)
-                user_id = row["id"] if row else None
-                license_key = await self._new_key(connection, user_id)
-                await record_action(
-                    connection,
-                    actor="public",
-                    action=Action.REGISTER,
-                    subject=f"user/{user_id}",
-                    detail={"client": client_name, "key": license_key_name},
-                )
-        except UniqueConflictError as error:
-            raise ExhaustError(
-                ErrorCode.INVALID_DATA_ERROR,
-                f"client {client_name!r} already has a license key named {license_key_name!r}; choose another"
-                " licenseKeyName",
-            ) from error
+        async with self._database.transaction() as connection:
+            row = await connection.fetch_one(_NEW_USER, client_name, license_key_name)
+            user_id = row["id"] if row else None
+            license_key = await self._new_key(connection, user_id)
+            await record_action(
+                connection,
+                actor="public",
+                action=Action.REGISTER,
+                subject=f"user/{user_id}",
+                detail={"client": client_name, "key": license_key_name},
+            )
         return license_key
 
-    async def authenticate(self, license_key: str) -> Client:
-        """Recognise a key. Right and wrong keys take the same path.
+    async def authenticate(self, license_key: str) -> Client | None:
+        """Return the holder of a key, or None for an unknown, expired or revoked key. Both take the same path.
 
         A key that an older pepper hashed is stored again under the newest, which only the key itself allows.
-
-        Raises:
-            ExhaustError: LOGIN_FAILED for an unknown, expired or revoked key.
         """
         hashes = {version: self._hash(license_key, version) for version in self._peppers}
         row = await self._database.fetch_one(AUTHENTICATE, list(hashes.values()))
         if row is None:
-            raise ExhaustError(ErrorCode.LOGIN_FAILED, "the license key is invalid")
+            return None
         newest = max(hashes)
         if row["pepper_version"] < newest:
             await self._database.fetch_one(_RESTORE, row["id"], hashes[newest], newest)
-        return _client(row)
-
-    async def by_subject(self, issuer: str, subject: str) -> Client:
-        """The user to whom a token's subject is bound.
-
-        Args:
-            issuer: the token's `iss`, after its signature was checked.
-            subject: its `sub`.
-
-        Raises:
-            ExhaustError: LOGIN_FAILED when it is bound to nobody, or to a user without a valid key.
-        """
-        row = None
-        if _is_storable(issuer) and _is_storable(subject):
-            row = await self._database.fetch_one(_BY_SUBJECT, issuer, subject)
-        if row is None:
-            raise token_refused()
-        return _client(row)
+        return Client(row["user_id"], row["client_name"], row["license_key_name"])
 
     async def find(self, client_name: str, license_key_name: str) -> Client:
         """The user of these names.
@@ -292,12 +260,3 @@ class KeyStore:
     def _hash(self, license_key: str, version: int) -> bytes:
         # surrogatepass: a JSON string may hold what UTF-8 cannot; such a key is simply a wrong one.
         return hmac.digest(self._peppers[version], license_key.encode("utf-8", "surrogatepass"), sha256)
-
-
-def _client(row: Mapping[str, Any]) -> Client:
-    return Client(row["user_id"], row["client_name"], row["license_key_name"])
-
-
-def _is_storable(text: str) -> bool:
-    """Whether PostgreSQL can hold a text: no NUL, no lone surrogate."""
-    return "\x00" not in text and text.encode(errors="replace").decode() == text

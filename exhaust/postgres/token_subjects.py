@@ -1,12 +1,13 @@
-"""Which user the subject of a token stands for."""
+"""The table of token subjects: the user that the bearer of a token acts as."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from exhaust.domain.text import is_storable_text
 from exhaust.postgres.audit import Action, record_action
-from exhaust.postgres.license_keys import find_holder
+from exhaust.postgres.license_keys import Client, find_holder
 
 if TYPE_CHECKING:
     from exhaust.postgres.database import Database
@@ -16,6 +17,10 @@ INSERT INTO token_subjects (issuer, subject, user_id) VALUES ($1, $2, $3)
 ON CONFLICT (issuer, subject) DO UPDATE SET user_id = EXCLUDED.user_id
 """
 _UNBIND: Final = "DELETE FROM token_subjects WHERE issuer = $1 AND subject = $2 RETURNING user_id"
+_FIND_CLIENT: Final = """
+SELECT k.user_id, k.client_name, k.license_key_name FROM token_subjects s JOIN valid_license_keys k USING (user_id)
+WHERE s.issuer = $1 AND s.subject = $2 LIMIT 1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +32,18 @@ class TokenSubject:
 
 
 class TokenSubjects:
-    """The bindings in PostgreSQL. KeyStore.by_subject reads them."""
+    """The bindings of token subjects to users in PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
-        """Prepare; the database is the owner's, for no service writes bindings."""
+        """Prepare; only the owner of the database may write bindings, the runtime role reads them."""
         self._database = database
+
+    async def find_client(self, token: TokenSubject) -> Client | None:
+        """Return the user whom a subject is bound to; None when there is none, or one without a valid key."""
+        if not (is_storable_text(token.issuer) and is_storable_text(token.subject)):
+            return None
+        row = await self._database.fetch_one(_FIND_CLIENT, token.issuer, token.subject)
+        return Client(row["user_id"], row["client_name"], row["license_key_name"]) if row else None
 
     async def bind(self, token: TokenSubject, client_name: str, license_key_name: str, *, actor: str) -> None:
         """Let a subject act as a user; one that is bound already is bound anew.

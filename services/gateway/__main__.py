@@ -17,6 +17,7 @@ from exhaust.logs import configure_logging
 from exhaust.postgres.database import open_database
 from exhaust.postgres.grants import GrantStore
 from exhaust.postgres.license_keys import KeyStore
+from exhaust.postgres.token_subjects import TokenSubjects
 from exhaust.process.health import STALL_LIMIT, Health
 from exhaust.process.run import run_process, run_until_stopped
 from exhaust.s3.store import open_objects
@@ -58,9 +59,8 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         session = await stack.enter_async_context(aiohttp.ClientSession())
         tokens = await stack.enter_async_context(open_token_verifier(settings.token_issuers))
         limits = RateLimits(settings, time.monotonic)
-        access = Access(
-            KeyStore(database, settings.license_key_peppers), GrantStore(database), catalogue, tokens, limits
-        )
+        keys = KeyStore(database, settings.license_key_peppers)
+        access = Access(keys, TokenSubjects(database), GrantStore(database), catalogue, tokens, limits)
         publish = RequestPublisher(producer).publish
         relay = Relay(database, publish, health.registry, max_in_flight_per_partner=settings.max_in_flight_per_partner)
         objects = await stack.enter_async_context(open_objects(settings))

@@ -1,4 +1,4 @@
-"""Who may register."""
+"""Registration: who may register, and the license key of a new client."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import hmac
 from typing import TYPE_CHECKING
 
 from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.postgres.database import UniqueConflictError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from exhaust.postgres.license_keys import KeyStore
     from services.gateway.settings import LimitSettings
 
 
@@ -32,3 +34,19 @@ def check_registration(settings: LimitSettings, headers: Mapping[str, str]) -> N
             raise ExhaustError(
                 ErrorCode.LOGIN_FAILED, "registration needs the operator's registration token as a bearer token"
             )
+
+
+async def register_client(keys: KeyStore, client_name: str, license_key_name: str) -> str:
+    """Register a client and return its license key, which is shown this once.
+
+    Raises:
+        ExhaustError: INVALID_DATA_ERROR when the client has a key of that name.
+    """
+    try:
+        return await keys.register(client_name, license_key_name)
+    except UniqueConflictError as error:
+        raise ExhaustError(
+            ErrorCode.INVALID_DATA_ERROR,
+            f"client {client_name!r} already has a license key named {license_key_name!r}; choose another"
+            " licenseKeyName",
+        ) from error

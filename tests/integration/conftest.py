@@ -30,6 +30,7 @@ from exhaust.postgres.database import Database, open_database
 from exhaust.postgres.grants import GrantStore
 from exhaust.postgres.license_keys import KeyStore
 from exhaust.postgres.migrate import migrate
+from exhaust.postgres.token_subjects import TokenSubjects
 from exhaust.process.health import Health
 from exhaust.s3.store import Objects, open_objects
 from exhaust.settings import RawObjectSettings
@@ -317,7 +318,14 @@ async def open_gateway(
     limits = RateLimits(limited, time.monotonic)
     requests = RequestService(database, max_open_per_partner=1000, on_created=lambda: None)
     async with aiohttp.ClientSession() as session, open_token_verifier(None) as tokens:
-        access = Access(KeyStore(database, PEPPERS), GrantStore(database), load_catalogue(None), tokens, limits)
+        access = Access(
+            KeyStore(database, PEPPERS),
+            TokenSubjects(database),
+            GrantStore(database),
+            load_catalogue(None),
+            tokens,
+            limits,
+        )
         downloads = SynchronousDownloads(
             database,
             objects,

@@ -17,7 +17,6 @@ from pydantic import SecretStr
 from admin.command import main
 from deploy.local.stack import Stack
 from exhaust.domain.catalogue import load_catalogue
-from exhaust.errors import ExhaustError
 from exhaust.http.app import envelope_errors, service_token_check
 from exhaust.http.endpoint import HttpMetrics
 from exhaust.http.listener import listening
@@ -25,6 +24,7 @@ from exhaust.postgres.audit import Action, AuditFilter, find_acts, record_action
 from exhaust.postgres.database import Database
 from exhaust.postgres.grants import GrantStore
 from exhaust.postgres.license_keys import KeyStore
+from exhaust.postgres.token_subjects import TokenSubject, TokenSubjects
 from services.gateway.auth.access import Access
 from services.gateway.auth.tokens.verifier import TokenVerifier
 from services.gateway.handlers.admin import Administration
@@ -74,17 +74,20 @@ class Internal(Listener):
         return result
 
     async def is_valid(self, license_key: str) -> bool:
-        try:
-            await self.access.keys.authenticate(license_key)
-        except ExhaustError:
-            return False
-        return True
+        return await self.access.keys.authenticate(license_key) is not None
 
 
 @pytest.fixture
 async def internal(database: Database) -> AsyncIterator[Internal]:
     limits = RateLimits(LimitSettings(), time.monotonic)
-    access = Access(KeyStore(database, PEPPERS), GrantStore(database), load_catalogue(None), TokenVerifier(()), limits)
+    access = Access(
+        KeyStore(database, PEPPERS),
+        TokenSubjects(database),
+        GrantStore(database),
+        load_catalogue(None),
+        TokenVerifier(()),
+        limits,
+    )
     app = web.Application(middlewares=[envelope_errors, service_token_check(SecretStr(TOKEN))])
     app.add_routes(Administration(access, database).routes(HttpMetrics(CollectorRegistry())))
     license_key = await access.keys.register("client", "dashboard")
@@ -331,7 +334,9 @@ async def test_grants_from_the_command_line(internal: Internal, command: Command
 async def test_the_audit_and_subjects_from_the_command_line(internal: Internal, command: Command) -> None:
     subject = ("--issuer", "https://issuer.example", "--subject", "somebody")
     await command.good("bind-subject", *subject, *WHO)
-    assert (await internal.access.keys.by_subject("https://issuer.example", "somebody")).client_name == "client"
+    bound = await internal.access.subjects.find_client(TokenSubject("https://issuer.example", "somebody"))
+    assert bound is not None
+    assert bound.client_name == "client"
     await command.good("unbind-subject", *subject)
     assert (await command.run("unbind-subject", *subject)).code == 1
     rows = (await command.good("audit", "--since", "2026-01-01")).rows

@@ -241,7 +241,10 @@ async def test_another_method_is_refused(gateway: Gateway, path: str) -> None:
 async def test_a_revoked_key_is_a_wrong_key(gateway: Gateway, owner_database: Database) -> None:
     async with owner_database.transaction() as connection:
         await connection.execute("UPDATE data_exhaust_users SET revoked_at = now()")
-    assert_refused(await gateway.ask(Ask()), 401, "LOGIN_FAILED")
+    for key in (gateway.license_key, *WRONG_KEYS):
+        reply = await gateway.ask(Ask(request={"licenseKey": key}))
+        assert_refused(reply, 401, "LOGIN_FAILED")
+        assert reply.body["params"]["errmsg"] == "the license key is invalid"
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,8 @@ async def granted(database: Database, peppers: str) -> tuple[str, int]:
     keys = KeyStore(database, {int(number): SecretStr(pepper) for number, pepper in json.loads(peppers).items()})
     license_key = await keys.register("client", "dashboard")
     await GrantStore(database).add(Grant("client", "dashboard", RESOURCE, None, None), actor="test")
-    return license_key, (await keys.authenticate(license_key)).user_id
+    client = await keys.find("client", "dashboard")
+    return license_key, client.user_id
 
 
 async def ended(database: Database) -> str:

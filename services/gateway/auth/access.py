@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.errors import ErrorCode, ExhaustError, token_refused
 from exhaust.postgres.grants import Wanted
+from exhaust.postgres.token_subjects import TokenSubject
 from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from exhaust.http.endpoint import Call
     from exhaust.postgres.grants import GrantStore
     from exhaust.postgres.license_keys import Client, KeyStore
+    from exhaust.postgres.token_subjects import TokenSubjects
     from schemas.bodies import Body, KeyBody
     from services.gateway.auth.tokens.verifier import TokenVerifier
     from services.gateway.rate_limits import RateLimits
@@ -26,6 +28,7 @@ class Access:
     """The authentication and authorization of callers."""
 
     keys: KeyStore
+    subjects: TokenSubjects
     grants: GrantStore
     catalogue: Catalogue
     token_verifier: TokenVerifier
@@ -60,9 +63,8 @@ class Access:
         """
         license_key = call.http.headers.get("X-API-Key")
         if license_key is not None and "X-Channel-ID" in call.http.headers:
-            return self._throttle(call, await self.keys.authenticate(license_key))
-        token = await self.token_verifier.verify(_bearer_token(call.http.headers))
-        return self._throttle(call, await self.keys.by_subject(token.issuer, token.subject))
+            return self._throttle(call, await self._find_holder(license_key))
+        return self._throttle(call, await self._find_bearer(_bearer_token(call.http.headers)))
 
     async def authenticate(self, body: KeyBody) -> Client:
         """Return the holder of the license key in the body.
@@ -75,7 +77,20 @@ class Access:
     async def _authenticate_key(self, license_key: str | None) -> Client:
         if license_key is None or not license_key.strip():
             raise ExhaustError(ErrorCode.LOGIN_FAILED, "request/licenseKey is mandatory and must not be blank")
-        return await self.keys.authenticate(license_key)
+        return await self._find_holder(license_key)
+
+    async def _find_holder(self, license_key: str) -> Client:
+        client = await self.keys.authenticate(license_key)
+        if client is None:
+            raise ExhaustError(ErrorCode.LOGIN_FAILED, "the license key is invalid")
+        return client
+
+    async def _find_bearer(self, text: str) -> Client:
+        token = await self.token_verifier.verify(text)
+        client = await self.subjects.find_client(TokenSubject(token.issuer, token.subject))
+        if client is None:
+            raise token_refused()
+        return client
 
     def _throttle(self, call: Call[Body], client: Client) -> Client:
         self.rate_limits.check_holder(call.http, client.user_id)

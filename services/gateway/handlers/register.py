@@ -11,7 +11,7 @@ from exhaust.http.endpoint import Answer
 from exhaust.http.envelope import required
 from schemas.bodies import Body, ShortText
 from schemas.operations import Operation
-from services.gateway.registration import check_registration
+from services.gateway.registration import check_registration, register_client
 
 if TYPE_CHECKING:
     from exhaust.http.endpoint import Call
@@ -40,5 +40,5 @@ class Registration:
         check_registration(self._limits, call.http.headers)
         client_name = required(call.body.client_name, ErrorCode.INVALID_DATA_ERROR, "clientName")
         key_name = required(call.body.license_key_name, ErrorCode.INVALID_DATA_ERROR, "licenseKeyName")
-        license_key = await self._keys.register(client_name, key_name)
+        license_key = await register_client(self._keys, client_name, key_name)
         return Answer({"licenseKey": license_key}, headers={"Cache-Control": "no-store"})
