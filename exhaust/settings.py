@@ -66,7 +66,6 @@ class ProcessSettings(SettingsGroup):
     host: Annotated[str, Field(min_length=1, max_length=253)] = "127.0.0.1"
     port: Port
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    drain_timeout: Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(hours=1))] = timedelta(seconds=20)
 
 
 class PostgresSettings(SettingsGroup):
@@ -97,6 +96,7 @@ class ConsumerSettings(KafkaSettings):
     kafka_session_timeout: Annotated[timedelta, Field(ge=timedelta(seconds=2), le=timedelta(minutes=30))] = timedelta(
         seconds=45
     )
+    drain_timeout: Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(hours=1))] = timedelta(seconds=20)
 
 
 class TopicSettings(KafkaSettings):
