@@ -5,11 +5,17 @@ OPTIONS ?=
 
 VENV := .venv
 RUN := $(VENV)/bin/python -m
+PIP := $(RUN) pip install --quiet --disable-pip-version-check --no-input
 INSTALLED := $(VENV)/.installed
 BENCH_INSTALLED := $(VENV)/.installed-bench
 
 # Without bytecode every run compiles, and pytest rewrites, each module anew.
 unexport PYTHONDONTWRITEBYTECODE
+
+# One line for a step of installing: what it does, then how long it took. Usage: $(call step,What it does,command)
+define step
+	printf '%s ... ' "$(1)"; started=$$(date +%s); $(2) && echo "$$(( $$(date +%s) - started )) s"
+endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -65,13 +71,13 @@ $(INSTALLED): requirements.lock pyproject.toml
 	  { echo "Python 3.11 or newer is needed: apt-get install -y python3, or make PYTHON=/path/to/python3" >&2; exit 1; }
 	$(PYTHON) -c 'import ensurepip, venv' || \
 	  { echo "$(PYTHON) cannot make virtual environments: apt-get install -y python3-venv" >&2; exit 1; }
-	test -x $(VENV)/bin/pip || $(PYTHON) -m venv --clear $(VENV)
-	$(RUN) pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements.lock
-	$(RUN) pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation -e .
+	test -x $(VENV)/bin/pip || { $(call step,Make a virtual environment in $(VENV),$(PYTHON) -m venv --clear $(VENV)); }
+	$(call step,Install the $$(grep -c == requirements.lock) packages of requirements.lock,$(PIP) --require-hashes -r requirements.lock)
+	$(call step,Install this project into it,$(PIP) --no-deps --no-build-isolation -e .)
 	touch $@
 
 $(BENCH_INSTALLED): $(INSTALLED) requirements-bench.lock
-	$(RUN) pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements-bench.lock
+	$(call step,Install what it is measured against,$(PIP) --require-hashes -r requirements-bench.lock)
 	touch $@
 
 lock: ## pin again what pyproject.toml asks for (needs uv)

@@ -6,6 +6,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -108,11 +109,13 @@ async def _install(processes: Processes, jars: Path) -> None:
         unfinished = jars.with_name(f".{jars.name}")
         shutil.rmtree(unfinished, ignore_errors=True)
         program = ("mvn", "-B", "-ntp", "--strict-checksums", "-f", str(_POM), _COPY, f"-DoutputDirectory={unfinished}")
-        print("kafka: downloads its jars, once (45 MB)", file=sys.stderr)
+        print("Download Kafka's jars with Maven, once (45 MB) ... ", end="", file=sys.stderr, flush=True)
+        began = time.monotonic()
         await processes.finish(Command("maven", program, os.environ, jars.parent), _DOWNLOAD_LIMIT)
         shutil.copy(_POM, unfinished)
         shutil.rmtree(jars, ignore_errors=True)
         unfinished.rename(jars)
+        print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
 
 
 async def _format(data: Path, processes: Processes, ports: dict[str, int], base: tuple[str, ...]) -> None:
