@@ -1,6 +1,7 @@
 """The command behind `make up`, `make down`, `make logs`: `python -m deploy.local up|down|logs|status`."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -68,6 +69,9 @@ def main() -> int:
     except StackError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # Whoever read the output has had enough, such as `head`. Python must not try to flush it once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         return 0 if chosen.command == "logs" else _INTERRUPTED  # the only way to end the logs
     return 0
