@@ -1,4 +1,4 @@
-"""Where the command finds the database and the peppers, and as whom it acts."""
+"""Where the command finds the servers and the peppers, and as whom it acts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 from pydantic import SecretStr, ValidationError
 
 from exhaust.postgres.database import open_database
-from exhaust.settings import LicenseKeySettings, OwnerSettings
+from exhaust.settings import LicenseKeySettings, OwnerSettings, RawObjectSettings, TopicSettings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -51,6 +51,28 @@ def peppers() -> Mapping[int, SecretStr]:
     # The stack's folder keeps what must survive a restart, its one pepper too, beside the file of its addresses.
     kept = _read(STACK_FILE.resolve().with_name("settings.json"))
     return {1: SecretStr(kept["secrets"]["pepper"])}
+
+
+def topic_settings() -> TopicSettings:
+    """Kafka: from the environment, else of the local stack that runs in this folder.
+
+    Raises:
+        pydantic.ValidationError: neither says where it is.
+    """
+    if "EXHAUST_KAFKA_BOOTSTRAP" in os.environ or not STACK_FILE.exists():
+        return TopicSettings()
+    return TopicSettings(kafka_bootstrap=_read(STACK_FILE)["kafka"])
+
+
+def bucket_settings() -> RawObjectSettings:
+    """The S3 store: from the environment, else of the local stack that runs in this folder.
+
+    Raises:
+        pydantic.ValidationError: neither says where it is.
+    """
+    if "EXHAUST_S3_ENDPOINT" in os.environ or not STACK_FILE.exists():
+        return RawObjectSettings()
+    return RawObjectSettings.model_validate({f"s3_{name}": value for name, value in _read(STACK_FILE)["s3"].items()})
 
 
 def operator() -> str:

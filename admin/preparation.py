@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from admin.connection import on_database
+from admin.connection import bucket_settings, on_database, topic_settings
 from exhaust.domain.catalogue import load_catalogue
 from exhaust.domain.object_keys import expiry_by_prefix
 from exhaust.kafka.topics import create_topics
 from exhaust.postgres.migrate import migrate as migrate_database
 from exhaust.s3.store import open_objects
-from exhaust.settings import CatalogueSettings, RawObjectSettings, TopicSettings
+from exhaust.settings import CatalogueSettings
 
 
 def migrate(
@@ -25,13 +25,13 @@ def migrate(
 
 def topics() -> None:
     """Create the Kafka topics that are missing."""
-    created = asyncio.run(create_topics(TopicSettings()))
+    created = asyncio.run(create_topics(topic_settings()))
     typer.echo(f"Created {', '.join(created)}." if created else "All topics exist.")
 
 
 def buckets() -> None:
     """Create the S3 buckets that are missing, and have finished downloads expire."""
-    settings = RawObjectSettings()
+    settings = bucket_settings()
     catalogue = load_catalogue(CatalogueSettings().catalogue)
     retention = timedelta(days=max(dataset.retention_days for dataset in catalogue.by_name.values()))
 
