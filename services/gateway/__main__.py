@@ -25,7 +25,7 @@ from services.gateway.apps import Operations, internal_app, public_app
 from services.gateway.auth.access import Access
 from services.gateway.auth.tokens.verifier import open_token_verifier
 from services.gateway.cors import Cors
-from services.gateway.handlers.admin import Administration
+from services.gateway.handlers.admin.routes import AdminHandlers
 from services.gateway.handlers.download import DownloadHandler
 from services.gateway.handlers.register import Registration
 from services.gateway.handlers.status import StatusHandler
@@ -79,7 +79,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
             Submission(requests, access, zone=settings.day_zone),
             DownloadHandler(downloads, objects, access, bucket=settings.s3_exhaust_bucket, zone=settings.day_zone),
             StatusHandler(StatusServiceClient(session, settings.status_url, settings.service_token), access),
-            Administration(access, database),
+            AdminHandlers.build(access, database),
         )
         # Not Kafka: while it is away, requests are accepted and wait in the outbox.
         health.checks["postgres"] = database.ping

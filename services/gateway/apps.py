@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from exhaust.process.health import Health
     from services.gateway.cors import Cors
-    from services.gateway.handlers.admin import Administration
+    from services.gateway.handlers.admin.routes import AdminHandlers
     from services.gateway.handlers.download import DownloadHandler
     from services.gateway.handlers.register import Registration
     from services.gateway.handlers.status import StatusHandler
@@ -44,7 +44,7 @@ class Operations:
     submission: Submission
     downloads: DownloadHandler
     status: StatusHandler
-    administration: Administration
+    admin: AdminHandlers
 
 
 def public_app(
@@ -85,7 +85,7 @@ def internal_app(health: Health, operations: Operations, token: SecretStr, metri
         [
             *health_routes(health),
             metrics_route(health),
-            *operations.administration.routes(metrics),
+            *operations.admin.routes(metrics),
             web.post(UPDATE_PATH, update),
         ]
     )

@@ -38,7 +38,7 @@ from services.gateway.apps import Operations, internal_app, public_app
 from services.gateway.auth.access import Access
 from services.gateway.auth.tokens.verifier import open_token_verifier
 from services.gateway.cors import Cors
-from services.gateway.handlers.admin import Administration
+from services.gateway.handlers.admin.routes import AdminHandlers
 from services.gateway.handlers.download import DownloadHandler
 from services.gateway.handlers.register import Registration
 from services.gateway.handlers.status import StatusHandler
@@ -339,7 +339,7 @@ async def open_gateway(
             Submission(requests, access, zone=ZoneInfo("UTC")),
             DownloadHandler(downloads, objects, access, bucket="exhaust", zone=ZoneInfo("UTC")),
             StatusHandler(StatusServiceClient(session, away, SecretStr(SERVICE_TOKEN)), access),
-            Administration(access, database),
+            AdminHandlers.build(access, database),
         )
         metrics = HttpMetrics(health.registry)
         async with AsyncExitStack() as stack:

@@ -27,7 +27,7 @@ from exhaust.postgres.license_keys import KeyStore
 from exhaust.postgres.token_subjects import TokenSubject, TokenSubjects
 from services.gateway.auth.access import Access
 from services.gateway.auth.tokens.verifier import TokenVerifier
-from services.gateway.handlers.admin import Administration
+from services.gateway.handlers.admin.routes import AdminHandlers
 from services.gateway.rate_limits import RateLimits
 from services.gateway.settings import LimitSettings
 from tests.integration.conftest import (
@@ -89,7 +89,7 @@ async def internal(database: Database) -> AsyncIterator[Internal]:
         limits,
     )
     app = web.Application(middlewares=[envelope_errors, service_token_check(SecretStr(TOKEN))])
-    app.add_routes(Administration(access, database).routes(HttpMetrics(CollectorRegistry())))
+    app.add_routes(AdminHandlers.build(access, database).routes(HttpMetrics(CollectorRegistry())))
     license_key = await access.keys.register("client", "dashboard")
     port = closed_port()
     async with aiohttp.ClientSession() as session, listening(app, "127.0.0.1", port):

@@ -13,7 +13,11 @@ from exhaust.http.endpoint import Endpoint, HttpMetrics
 from exhaust.process.health import Health
 from services.gateway.apps import Operations, internal_app, public_app
 from services.gateway.cors import Cors
-from services.gateway.handlers.admin import Administration
+from services.gateway.handlers.admin.audit import AuditHandler
+from services.gateway.handlers.admin.clients import ClientHandler
+from services.gateway.handlers.admin.grants import GrantHandler
+from services.gateway.handlers.admin.keys import KeyHandler
+from services.gateway.handlers.admin.routes import AdminHandlers
 from services.gateway.handlers.download import DownloadHandler
 from services.gateway.handlers.register import Registration
 from services.gateway.handlers.status import StatusHandler
@@ -44,7 +48,7 @@ def listener_app(listener: str) -> web.Application:
         _hollow(Submission),
         _hollow(DownloadHandler),
         _hollow(StatusHandler),
-        _hollow(Administration),
+        AdminHandlers(_hollow(ClientHandler), _hollow(KeyHandler), _hollow(GrantHandler), _hollow(AuditHandler)),
     )
     health, metrics = Health(), HttpMetrics(CollectorRegistry())
     if listener == "internal":

@@ -1,0 +1,58 @@
+"""POST /v1/client/authenticate, /v1/client/authorize and /v1/associate: what v1 documents for services of our own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from exhaust.domain.requests import parse_resource
+from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.http.endpoint import Answer
+from exhaust.postgres.grants import Grant
+from exhaust.postgres.license_keys import UnknownClientError
+from schemas.bodies import KeyBody
+from services.gateway.handlers.admin.fields import OperatorBody, ResourceBody, UserBody, actor, resource, user_names
+
+if TYPE_CHECKING:
+    from exhaust.http.endpoint import Call
+    from services.gateway.auth.access import Access
+
+
+class AuthorizeBody(UserBody, ResourceBody):
+    """A user, and the resource that it wants to read."""
+
+
+class AssociateBody(KeyBody, OperatorBody):
+    """A key whose holder gets a resource."""
+
+
+class ClientHandler:
+    """Answers for the keys and rights of clients, from the same Access as the public operations."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def authenticate(self, call: Call[KeyBody]) -> Answer:
+        """Answer whose license key it is."""
+        client = await self._access.authenticate(call.body)
+        return Answer({"clientName": client.client_name, "licenseKeyName": client.license_key_name})
+
+    async def authorize(self, call: Call[AuthorizeBody]) -> Answer:
+        """Answer when a user may read a resource, in a dataset when one is named; refuse otherwise."""
+        names, wanted = user_names(call.body), resource(call.body)
+        refusal = ExhaustError(ErrorCode.AUTHORIZATION_FAILED, "this client has no access to this resource")
+        try:
+            client = await self._access.keys.find(*names)
+        except UnknownClientError as error:
+            raise refusal from error
+        if call.body.dataset_id:
+            await self._access.authorize(client, call.body.dataset_id, wanted)
+        elif not await self._access.grants.holds(client.user_id, wanted, None):
+            raise refusal
+        return Answer()
+
+    async def associate(self, call: Call[AssociateBody]) -> Answer:
+        """Grant a resource to the holder of a license key."""
+        client = await self._access.authenticate(call.body)
+        grant = Grant(client.client_name, client.license_key_name, parse_resource(call.path("resourceId")))
+        await self._access.grants.add(grant, actor=actor(call.body))
+        return Answer()

@@ -1,0 +1,105 @@
+"""Fields that bodies of several internal operations have, and how they are checked."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from pydantic import Field
+
+from exhaust.domain.requests import parse_resource
+from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.http.envelope import required
+from schemas.bodies import Body, ShortText
+
+
+class OperatorBody(Body):
+    """The person who acts, for the audit."""
+
+    operator: ShortText = None
+
+
+class ClientBody(Body):
+    """A client."""
+
+    client_name: ShortText = Field(None, validation_alias="clientName")
+
+
+class UserBody(ClientBody):
+    """A user: a client, and which of its keys."""
+
+    license_key_name: ShortText = Field(None, validation_alias="licenseKeyName")
+
+
+class ResourceBody(Body):
+    """A resource, in one dataset or in all."""
+
+    resource_id: ShortText = Field(None, validation_alias="resourceId")
+    dataset_id: ShortText = Field(None, validation_alias="datasetId")
+
+
+def client_name(body: ClientBody) -> str:
+    """Return the client's name.
+
+    Raises:
+        ExhaustError: INVALID_DATA_ERROR when it is missing.
+    """
+    return required(body.client_name, ErrorCode.INVALID_DATA_ERROR, "clientName")
+
+
+def user_names(body: UserBody) -> tuple[str, str]:
+    """Return the names of the client and of its key.
+
+    Raises:
+        ExhaustError: INVALID_DATA_ERROR when one is missing.
+    """
+    key_name = required(body.license_key_name, ErrorCode.INVALID_DATA_ERROR, "licenseKeyName")
+    return client_name(body), key_name
+
+
+def resource(body: ResourceBody) -> str:
+    """Return the resource in canonical form.
+
+    Raises:
+        ExhaustError: INVALID_DATA_ERROR when it is missing or none.
+    """
+    return parse_resource(required(body.resource_id, ErrorCode.INVALID_DATA_ERROR, "resourceId"))
+
+
+def actor(body: OperatorBody) -> str:
+    """Return the name under which the audit shows the caller.
+
+    Raises:
+        ExhaustError: INVALID_DATA_ERROR when it is a text that cannot be stored.
+    """
+    return f"service/{optional_text(body.operator, 'operator') or 'internal'}"
+
+
+def optional_text(text: str | None, name: str) -> str | None:
+    """Return a text; None when it is missing.
+
+    Raises:
+        ExhaustError: INVALID_DATA_ERROR when it is blank or cannot be stored.
+    """
+    return required(text, ErrorCode.INVALID_DATA_ERROR, name) if text else None
+
+
+def optional_time(text: str | None, name: str) -> datetime | None:
+    """Return a time of ISO 8601, taken for UTC when it has no offset; None when it is missing.
+
+    Raises:
+        ExhaustError: INVALID_DATA_ERROR when it is no such time.
+    """
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise ExhaustError(
+            ErrorCode.INVALID_DATA_ERROR, f"request/{name} must be an ISO 8601 time, such as 2026-11-01T00:00:00Z"
+        ) from error
+
+
+def written(moment: datetime | None) -> str | None:
+    """Return a time as answers show it."""
+    return moment.isoformat() if moment else None

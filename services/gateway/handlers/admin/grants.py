@@ -1,0 +1,87 @@
+"""POST /v1/admin/grants/…: an operator grants resources, withdraws grants and looks them up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.http.endpoint import Answer
+from exhaust.postgres.grants import Grant
+from schemas.bodies import ShortText
+from services.gateway.handlers.admin.fields import (
+    OperatorBody,
+    ResourceBody,
+    UserBody,
+    actor,
+    client_name,
+    optional_text,
+    optional_time,
+    resource,
+    user_names,
+    written,
+)
+
+if TYPE_CHECKING:
+    from exhaust.domain.catalogue import Catalogue
+    from exhaust.http.endpoint import Call
+    from exhaust.postgres.grants import GrantStore
+
+
+class GrantBody(UserBody, ResourceBody, OperatorBody):
+    """A grant."""
+
+    expires_at: ShortText = Field(None, validation_alias="expiresAt")
+
+
+class GrantHandler:
+    """Shows and changes grants."""
+
+    def __init__(self, grants: GrantStore, catalogue: Catalogue) -> None:
+        self._grants = grants
+        self._catalogue = catalogue
+
+    async def add(self, call: Call[GrantBody]) -> Answer:
+        """Grant a resource."""
+        grant = self._grant(call.body)
+        await self._grants.add(grant, actor=actor(call.body))
+        return Answer({"grant": _described(grant)})
+
+    async def remove(self, call: Call[GrantBody]) -> Answer:
+        """Withdraw the grant for a dataset, or without one every grant on the resource."""
+        removed = await self._grants.remove(self._grant(call.body), actor=actor(call.body))
+        return Answer({"removed": removed})
+
+    async def list_grants(self, call: Call[UserBody]) -> Answer:
+        """Answer the grants of a client, or of one of its keys."""
+        key_name = optional_text(call.body.license_key_name, "licenseKeyName")
+        grants = await self._grants.of_client(client_name(call.body), key_name)
+        return Answer({"grants": [_described(grant) for grant in grants]})
+
+    async def who(self, call: Call[ResourceBody]) -> Answer:
+        """Answer the grants by which somebody may read a resource now."""
+        grants = await self._grants.who(resource(call.body), self._dataset(call.body))
+        return Answer({"grants": [_described(grant) for grant in grants]})
+
+    def _grant(self, body: GrantBody) -> Grant:
+        expires_at = optional_time(body.expires_at, "expiresAt")
+        return Grant(*user_names(body), resource(body), self._dataset(body), expires_at)
+
+    def _dataset(self, body: ResourceBody) -> str | None:
+        if not body.dataset_id:
+            return None
+        dataset = self._catalogue.find(body.dataset_id)
+        if dataset is None:
+            raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "request/datasetId is not in the catalogue")
+        return dataset.id
+
+
+def _described(grant: Grant) -> dict[str, object]:
+    return {
+        "clientName": grant.client_name,
+        "licenseKeyName": grant.license_key_name,
+        "resourceId": grant.resource,
+        "datasetId": grant.dataset,
+        "expiresAt": written(grant.expires_at),
+    }
