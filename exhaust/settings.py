@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIN_PEPPER_LENGTH: Final = 32
@@ -50,6 +50,7 @@ def _header_text(token: SecretStr) -> SecretStr:
 Port = Annotated[int, Field(ge=1, le=65535)]
 Dsn = Annotated[SecretStr, AfterValidator(_postgres_address)]
 BearerToken = Annotated[SecretStr, Field(min_length=16, max_length=1024), AfterValidator(_header_text)]
+StoreKey = Annotated[SecretStr, Field(min_length=1, max_length=1024)]
 Bucket = Annotated[str, Field(min_length=3, max_length=255, pattern=r"^[A-Za-z0-9._-]*$")]
 
 
@@ -107,13 +108,22 @@ class TopicSettings(KafkaSettings):
 
 
 class ObjectSettings(SettingsGroup):
-    """The S3 store, and the bucket of archives."""
+    """The S3 store, and the bucket of archives.
+
+    Without keys, those of the platform count: of a profile, a web identity or the role of the machine.
+    """
 
     s3_endpoint: Annotated[str, AfterValidator(_store_address)]
-    s3_access_key: Annotated[SecretStr, Field(min_length=1, max_length=1024)]
-    s3_secret_key: Annotated[SecretStr, Field(min_length=1, max_length=1024)]
+    s3_access_key: StoreKey | None = None
+    s3_secret_key: StoreKey | None = None
     s3_region: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9-]*$")] = "us-east-1"
     s3_exhaust_bucket: Bucket
+
+    @model_validator(mode="after")
+    def _both_keys_or_none(self) -> Self:
+        if (self.s3_access_key is None) != (self.s3_secret_key is None):
+            raise ValueError("set both EXHAUST_S3_ACCESS_KEY and EXHAUST_S3_SECRET_KEY, or neither of them")
+        return self
 
 
 class RawObjectSettings(ObjectSettings):

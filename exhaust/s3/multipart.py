@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import structlog
 
 from exhaust.errors import ExhaustError
+from exhaust.s3.driver import store_call
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from types_aiobotocore_s3 import S3Client
+    from types_aiobotocore_s3.type_defs import CompletedPartTypeDef
 
     from exhaust.s3.object_info import ObjectInfo
 
@@ -25,30 +30,24 @@ COPIES_AT_ONCE: Final = 4  # parts that the store copies by itself; eight cost S
 log = structlog.get_logger(__name__)
 
 
-class StoreCall(Protocol):
-    """One call of the store, by the driver's name for it; raises our errors."""
-
-    async def __call__(self, operation: str, /, **arguments: object) -> dict[str, Any]:
-        """Call, and return the answer."""
-
-
 class MultipartUpload:
     """A multipart upload. It begins with its first part, and is aborted unless it was completed."""
 
-    def __init__(self, call: StoreCall, room: asyncio.Semaphore, bucket: str, key: str, content_type: str) -> None:
+    def __init__(self, client: S3Client, room: asyncio.Semaphore, bucket: str, key: str, content_type: str) -> None:
         """Prepare.
 
         Args:
-            call: calls the store.
+            client: that the upload is written with.
             room: for parts whose bytes are held here; all uploads of a process may share it.
             bucket: where the object shall lie.
             key: its name.
             content_type: its type.
         """
-        self._call = call
-        self._target = {"Bucket": bucket, "Key": key}
+        self._client = client
+        self._bucket = bucket
+        self._key = key
         self._content_type = content_type
-        self._upload: dict[str, str] = {}
+        self._upload_id = ""
         self._parts: dict[int, asyncio.Future[str]] = {}
         self._next = 1
         self._data = room
@@ -67,7 +66,7 @@ class MultipartUpload:
     @property
     def begun(self) -> bool:
         """Whether the store knows of the upload."""
-        return bool(self._upload)
+        return bool(self._upload_id)
 
     @property
     def part_size(self) -> int:
@@ -110,14 +109,17 @@ class MultipartUpload:
         """
 
         async def send(number: int) -> str:
-            answer = await self._part(
-                "upload_part_copy",
-                PartNumber=number,
-                CopySource={"Bucket": self._target["Bucket"], "Key": source.key},
-                CopySourceRange=f"bytes={start}-{end - 1}",
-                CopySourceIfMatch=source.etag,
-            )
-            return str(answer["CopyPartResult"]["ETag"])
+            async with self._call():
+                answer = await self._client.upload_part_copy(
+                    Bucket=self._bucket,
+                    Key=self._key,
+                    UploadId=self._upload_id,
+                    PartNumber=number,
+                    CopySource={"Bucket": self._bucket, "Key": source.key},
+                    CopySourceRange=f"bytes={start}-{end - 1}",
+                    CopySourceIfMatch=source.etag,
+                )
+            return answer["CopyPartResult"]["ETag"]
 
         await self._ready(self._copies)
         self._start(send, self._copies)
@@ -130,13 +132,21 @@ class MultipartUpload:
         """
         numbers = sorted(self._parts)
         etags = await asyncio.gather(*(self._parts[number] for number in numbers))
-        parts = [{"PartNumber": number, "ETag": etag} for number, etag in zip(numbers, etags, strict=True)]
-        await self._part("complete_multipart_upload", MultipartUpload={"Parts": parts})
-        self._upload = {}
+        parts: list[CompletedPartTypeDef] = [
+            {"PartNumber": number, "ETag": etag} for number, etag in zip(numbers, etags, strict=True)
+        ]
+        async with self._call():
+            await self._client.complete_multipart_upload(
+                Bucket=self._bucket, Key=self._key, UploadId=self._upload_id, MultipartUpload={"Parts": parts}
+            )
+        self._upload_id = ""
 
     async def _send(self, number: int, data: bytes) -> str:
-        answer = await self._part("upload_part", PartNumber=number, Body=data)
-        return str(answer["ETag"])
+        async with self._call():
+            answer = await self._client.upload_part(
+                Bucket=self._bucket, Key=self._key, UploadId=self._upload_id, PartNumber=number, Body=data
+            )
+        return answer["ETag"]
 
     async def _ready(self, room: asyncio.Semaphore) -> None:
         """Begin, and wait for a place in the room."""
@@ -154,20 +164,28 @@ class MultipartUpload:
         self._parts[number] = part
 
     async def _begin(self) -> None:
-        creating = asyncio.ensure_future(self._part("create_multipart_upload", ContentType=self._content_type))
+        creating = asyncio.ensure_future(self._create())
         try:
-            self._upload = {"UploadId": (await asyncio.shield(creating))["UploadId"]}
+            self._upload_id = await asyncio.shield(creating)
         except asyncio.CancelledError:
             # The store begins the upload all the same; only with its id can it be aborted.
             with contextlib.suppress(ExhaustError):
-                self._upload = {"UploadId": (await creating)["UploadId"]}
+                self._upload_id = await creating
             raise
+
+    async def _create(self) -> str:
+        async with self._call():
+            answer = await self._client.create_multipart_upload(
+                Bucket=self._bucket, Key=self._key, ContentType=self._content_type
+            )
+        return answer["UploadId"]
 
     async def _abort(self) -> None:
         try:
-            await self._part("abort_multipart_upload")
+            async with self._call():
+                await self._client.abort_multipart_upload(Bucket=self._bucket, Key=self._key, UploadId=self._upload_id)
         except ExhaustError as error:
-            log.warning("s3.abort_failed", key=self._target["Key"], error=str(error))
+            log.warning("s3.abort_failed", key=self._key, error=str(error))
 
-    async def _part(self, operation: str, **arguments: object) -> dict[str, Any]:
-        return await self._call(operation, **self._target, **self._upload, **arguments)
+    def _call(self) -> AbstractAsyncContextManager[None]:
+        return store_call(self._bucket, self._key)

@@ -13,8 +13,8 @@ import structlog
 from exhaust.domain.days import DayRange
 from exhaust.domain.object_keys import attempt_prefix, day_marker_key, day_markers_prefix, outer_archive_key
 from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.s3.errors import ObjectExistsError, ObjectMissingError
 from exhaust.s3.multipart import MIN_PART
-from exhaust.s3.store import ObjectExistsError, ObjectMissingError
 from schemas.events import FinishedArchive
 from services.aggregator.archive.day_summary import DaySummary
 from services.aggregator.archive.manifest import manifest_json

@@ -11,7 +11,7 @@ from exhaust.domain.requests import State
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.postgres.audit import Action, record_action
 from exhaust.postgres.requests import find_recent_outcome, find_request_state
-from exhaust.s3.store import ObjectMissingError
+from exhaust.s3.errors import ObjectMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

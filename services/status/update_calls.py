@@ -9,7 +9,7 @@ from exhaust.domain.object_keys import request_prefix
 from exhaust.domain.requests import State, parse_request_id, unknown_request
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http.endpoint import Answer
-from exhaust.s3.store import ObjectMissingError
+from exhaust.s3.errors import ObjectMissingError
 from services.status.request_states import RefusedCompletionError
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ import pytest
 from exhaust.domain.catalogue import Layout
 from exhaust.domain.object_keys import attempt_prefix, day_markers_prefix
 from exhaust.errors import ErrorCode, ExhaustError
-from exhaust.s3.store import ObjectMissingError
+from exhaust.s3.errors import ObjectMissingError
 from services.aggregator.assemble import Assembler
 from tests.support.raw_dataset import DAY, MINE, RawDataset, event, packed
 

@@ -113,6 +113,7 @@ def test_what_no_browser_sends_is_no_origin(gateway: pytest.MonkeyPatch, origin:
         ("CORS_ORIGINS", CANARY, "EXHAUST_CORS_ORIGINS: this is no JSON; set it in the environment"),
         ("LICENSE_KEY_PEPPERS", CANARY, "EXHAUST_LICENSE_KEY_PEPPERS: this is no JSON; set it in the environment"),
         ("LICENSE_KEY_PEPPERS", f'{{"1": "{CANARY}"}}', "EXHAUST_LICENSE_KEY_PEPPERS: Value error, pepper 1 must have"),
+        ("S3_SECRET_KEY", "", "EXHAUST_S3_SECRET_KEY: Value should have at least 1 item"),
         ("REGISTRATION", "token", "Value error, EXHAUST_REGISTRATION is token, so"),
     ],
 )
@@ -128,3 +129,21 @@ def test_a_wrong_setting_is_named_in_one_sentence(
         pytest.fail("it was accepted")
     assert told.startswith(sentence)
     assert CANARY not in told
+
+
+@pytest.mark.parametrize("name", ["S3_ACCESS_KEY", "S3_SECRET_KEY"])
+def test_one_key_of_the_store_without_the_other_is_refused(gateway: pytest.MonkeyPatch, name: str) -> None:
+    gateway.delenv(f"EXHAUST_{name}")
+    with pytest.raises(ValidationError) as refused:
+        GatewaySettings()
+    assert list(settings_errors(refused.value)) == [
+        "Value error, set both EXHAUST_S3_ACCESS_KEY and EXHAUST_S3_SECRET_KEY, or neither of them"
+    ]
+
+
+def test_the_keys_of_the_store_may_be_the_platforms(gateway: pytest.MonkeyPatch) -> None:
+    for name in ("S3_ACCESS_KEY", "S3_SECRET_KEY"):
+        gateway.delenv(f"EXHAUST_{name}")
+    settings = GatewaySettings()
+    assert settings.s3_access_key is None
+    assert settings.s3_secret_key is None

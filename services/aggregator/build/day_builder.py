@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from exhaust.domain.catalogue import Layout
 from exhaust.errors import ErrorCode, ExhaustError
-from exhaust.s3.store import ObjectMissingError
+from exhaust.s3.errors import ObjectMissingError
 from services.aggregator.archive.day_summary import DaySummary
 from services.aggregator.build.day_plan import DayPlan, plan_day
 from services.aggregator.build.day_scan import DayScanner

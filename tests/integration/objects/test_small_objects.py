@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from exhaust.errors import ErrorCode, ExhaustError
-from exhaust.s3.store import ObjectExistsError, ObjectMissingError
+from exhaust.s3.errors import ObjectExistsError, ObjectMissingError
 from tests.support.signed_s3 import lifetimes
 
 if TYPE_CHECKING:
