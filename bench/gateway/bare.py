@@ -30,6 +30,8 @@ from telemetry.resource_ids import resource_id
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from asyncpg.pool import PoolConnectionProxy
+
 MOST_OPEN: Final = 10_000
 NOT_SYNCHRONOUS: Final = False
 
@@ -79,22 +81,24 @@ class Bare:
         async with self._pool.acquire() as connection:
             user_id = (await self._authenticate(connection, part))["user_id"]
             row = await connection.fetchrow(BY_ID, [UUID(http.match_info["request_id"])])
+            if row is None:
+                raise web.HTTPNotFound
             await self._check_grants(connection, user_id, row["partner_id"], row["resource"], row["dataset_id"])
         return _answer({"status": row["state"], "daysdone": row["days_done"], "events": row["day_events"]}, 200)
 
-    async def _authenticate(self, connection: asyncpg.Connection, part: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def _authenticate(self, connection: PoolConnectionProxy, part: Mapping[str, Any]) -> asyncpg.Record:
         key = part["licenseKey"].encode()
         hashes = [hmac.digest(pepper, key, sha256) for pepper in self._peppers]
-        row: Mapping[str, Any] | None = await connection.fetchrow(AUTHENTICATE, hashes)
+        row = await connection.fetchrow(AUTHENTICATE, hashes)
         if row is None:
             raise web.HTTPUnauthorized
         return row
 
     async def _check_grants(
-        self, connection: asyncpg.Connection, user_id: int, partner_id: str, resource: str, dataset: str
+        self, connection: PoolConnectionProxy, user_id: int, partner_id: str, resource: str, dataset: str
     ) -> None:
         row = await connection.fetchrow(RIGHTS, [user_id], [resource_id(partner_id)], [resource], [dataset])
-        if not (row["acts_for_partner"] and row["may_read"]):
+        if row is None or not (row["acts_for_partner"] and row["may_read"]):
             raise web.HTTPForbidden
 
 

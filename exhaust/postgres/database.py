@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import asyncpg
 import orjson
@@ -11,8 +11,9 @@ import orjson
 from exhaust.errors import unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator
 
+    from asyncpg.pool import PoolConnectionProxy
     from pydantic import SecretStr
 
 COMMAND_TIMEOUT_S: Final = 10.0
@@ -22,6 +23,8 @@ CONNECT_TIMEOUT_S: Final = 5.0
 SESSION: Final = {"plan_cache_mode": "force_generic_plan"}
 PLAN_FOR_VALUES: Final = "SET LOCAL plan_cache_mode = force_custom_plan"
 
+Row = asyncpg.Record
+
 
 class UniqueConflictError(Exception):
     """A row with these unique values exists already."""
@@ -30,29 +33,27 @@ class UniqueConflictError(Exception):
 class Connection:
     """A connection that is lent for a block."""
 
-    def __init__(self, raw: asyncpg.Connection) -> None:
+    def __init__(self, raw: PoolConnectionProxy) -> None:
         self._raw = raw
 
-    async def fetch(self, sql: str, *args: object) -> Sequence[Mapping[str, Any]]:
+    async def fetch(self, sql: str, *args: object) -> list[Row]:
         """All rows."""
-        rows: Sequence[Mapping[str, Any]] = await self._raw.fetch(sql, *args)
-        return rows
+        return await self._raw.fetch(sql, *args)
 
-    async def fetch_one(self, sql: str, *args: object) -> Mapping[str, Any] | None:
+    async def fetch_one(self, sql: str, *args: object) -> Row | None:
         """The first row, or None.
 
         Raises:
             UniqueConflictError: an INSERT met an existing row.
         """
         try:
-            row: Mapping[str, Any] | None = await self._raw.fetchrow(sql, *args)
+            return await self._raw.fetchrow(sql, *args)
         except asyncpg.UniqueViolationError as error:
             raise UniqueConflictError from error
-        return row
 
     async def execute(self, sql: str, *args: object) -> int:
         """Run a statement; the number of rows it touched."""
-        tag: str = await self._raw.execute(sql, *args)
+        tag = await self._raw.execute(sql, *args)
         count = tag.rpartition(" ")[2]
         return int(count) if count.isdigit() else 0
 
@@ -73,18 +74,18 @@ class Database:
         async with self._lent() as raw, raw.transaction():
             yield Connection(raw)
 
-    async def fetch(self, sql: str, *args: object) -> Sequence[Mapping[str, Any]]:
+    async def fetch(self, sql: str, *args: object) -> list[Row]:
         """All rows of one statement, which is a transaction of its own."""
         async with self._lent() as raw:
             return await Connection(raw).fetch(sql, *args)
 
-    async def fetch_one(self, sql: str, *args: object) -> Mapping[str, Any] | None:
+    async def fetch_one(self, sql: str, *args: object) -> Row | None:
         """The first row of one statement, which is a transaction of its own; or None."""
         async with self._lent() as raw:
             return await Connection(raw).fetch_one(sql, *args)
 
     @asynccontextmanager
-    async def _lent(self) -> AsyncIterator[asyncpg.Connection]:
+    async def _lent(self) -> AsyncIterator[PoolConnectionProxy]:
         try:
             async with self._pool.acquire(timeout=CONNECT_TIMEOUT_S) as raw:
                 yield raw

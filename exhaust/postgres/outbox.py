@@ -7,16 +7,15 @@ are first-in first-out, so whoever is in one has to be waited for: fairness betw
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from exhaust.domain.days import DayRange
 from exhaust.domain.requests import DatasetRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from uuid import UUID
 
-    from exhaust.postgres.database import Connection
+    from exhaust.postgres.database import Connection, Row
 
 RELEASE_LOCK: Final = 7_203_002  # any constant; relays of several gateways take turns at it
 
@@ -93,7 +92,7 @@ async def mark_released(connection: Connection, entry: OutboxEntry) -> None:
     await connection.execute(_MARK_RELEASED, entry.request.request_id, entry.attempt)
 
 
-def _entry(row: Mapping[str, Any]) -> OutboxEntry:
+def _entry(row: Row) -> OutboxEntry:
     request = DatasetRequest(
         request_id=row["request_id"],
         dataset=row["dataset_id"],

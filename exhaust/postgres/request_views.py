@@ -14,7 +14,7 @@ from exhaust.postgres.grants import USER_MAY_READ
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from exhaust.postgres.database import Database
+    from exhaust.postgres.database import Database, Row
 
 _COLUMNS: Final = """
 SELECT r.*, d.days_done, d.day_events, d.day_bytes
@@ -101,7 +101,7 @@ async def find_page(
     return views, PageCursor(views[-1].created_at, views[-1].request_id) if more else None
 
 
-def _view(row: Mapping[str, Any]) -> RequestView:
+def _view(row: Row) -> RequestView:
     return RequestView(
         request_id=row["request_id"],
         user_id=row["user_id"],
