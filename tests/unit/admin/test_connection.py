@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import SecretStr
 
 from admin.connection import STACK_FILE, bucket_settings, topic_settings
 from deploy.local.addresses import S3Access, Stack, save
@@ -53,7 +54,7 @@ def test_the_servers_of_the_local_stack_are_found() -> None:
     assert topic_settings().kafka_bootstrap == "here:2"
     found = bucket_settings()
     assert (found.s3_endpoint, found.s3_raw_bucket, found.s3_exhaust_bucket) == ("http://here:1", "raw", "zips")
-    assert (found.s3_access_key.get_secret_value(), found.s3_secret_key.get_secret_value()) == ("access", "secret")
+    assert (found.s3_access_key, found.s3_secret_key) == (SecretStr("access"), SecretStr("secret"))
 
 
 @pytest.mark.usefixtures("local_stack")
