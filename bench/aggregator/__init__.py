@@ -1,1 +1,1 @@
-"""How fast, and in how much memory, the aggregator turns a day of raw telemetry into a zip: `make bench`."""
+"""The benchmark of the aggregator, `make bench`: time and memory to turn a day of raw telemetry into a zip."""

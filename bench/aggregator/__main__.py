@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from bench.aggregator import filtering, growing, latency, moving
-from bench.aggregator.findings import Findings
-from bench.aggregator.report import markdown, show_findings
+from bench.aggregator import filtering, latency, scaling, unfiltered
+from bench.aggregator.report import markdown, show_results
+from bench.aggregator.results import Results
 from bench.aggregator.stages import measure_stages
+from bench.aggregator.testbed import DEFAULT_FOLDER, open_testbed
 from bench.aggregator.versions import versions
-from bench.aggregator.workplace import DEFAULT_FOLDER, opened
 from bench.errors import BenchError
 from bench.machine import machine
 from bench.progress import tell
@@ -27,27 +27,27 @@ GB: Final = 10**9
 INTERRUPTED: Final = 130
 
 
-def measure(folder: Path, findings: Findings, *, quick: bool, keep: bool) -> None:
-    """Measures everything, or all but the large sizes."""
-    with opened(folder, QUICK_ROUNDS if quick else ROUNDS, keep=keep) as place:
-        filtering.measure(place, findings)
-        moving.measure_whole(place, findings)
-        moving.measure_assembling(place, findings)
-        growing.measure_partners(place, findings)
+def measure(folder: Path, results: Results, *, quick: bool, keep: bool) -> None:
+    """Measure everything, or everything but the large sizes."""
+    with open_testbed(folder, QUICK_ROUNDS if quick else ROUNDS, keep=keep) as testbed:
+        filtering.measure(testbed, results)
+        unfiltered.measure_whole(testbed, results)
+        unfiltered.measure_assembling(testbed, results)
+        scaling.measure_partners(testbed, results)
         if not quick:
-            growing.measure_amounts(place, findings)
-            growing.measure_sizes(place, findings)
-        growing.judge_memory(findings)
+            scaling.measure_amounts(testbed, results)
+            scaling.measure_sizes(testbed, results)
+        scaling.judge_memory(results)
         tell("where the time of a scan worker goes")
-        findings.stages = measure_stages(place.blocks[0].path)
-        latency.measure(place, findings, folder / "blocks")
+        results.stages = measure_stages(testbed.blocks[0].path)
+        latency.measure(testbed, results, folder / "blocks")
 
 
 def main() -> int:
-    """Measures, shows, and writes docs/benchmarks.md.
+    """Measure, show the results, and write docs/benchmarks.md.
 
     Returns:
-        The exit code: 0 when every bar holds, 1 when one does not or it could not be measured, 130 after Ctrl-C.
+        The exit code: 0 when every bar holds, 1 when one does not or something could not be measured, 130 after Ctrl-C.
     """
     parser = argparse.ArgumentParser(prog="python -m bench.aggregator", description=__doc__)
     parser.add_argument("--quick", action="store_true", help=f"the small size only, in {QUICK_ROUNDS} rounds")
@@ -55,20 +55,20 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=DEFAULT_FOLDER, help="where all of that lies")
     parser.add_argument("--output", type=Path, default=PROJECT / "docs" / "benchmarks.md", help="where the text goes")
     chosen = parser.parse_args()
-    findings = Findings()
+    results = Results()
     try:
         _check_room(chosen.folder, QUICK_NEEDED_GB if chosen.quick else NEEDED_GB)
         facts = machine(), versions()
-        measure(chosen.folder, findings, quick=chosen.quick, keep=chosen.keep)
+        measure(chosen.folder, results, quick=chosen.quick, keep=chosen.keep)
     except (BenchError, StackError) as error:
-        show_findings(findings)
+        show_results(results)
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
-    chosen.output.write_text(markdown(findings, QUICK_ROUNDS if chosen.quick else ROUNDS, *facts))
-    show_findings(findings)
-    return 0 if all(bar.holds for bar in findings.bars) else 1
+    chosen.output.write_text(markdown(results, QUICK_ROUNDS if chosen.quick else ROUNDS, *facts))
+    show_results(results)
+    return 0 if all(bar.holds for bar in results.bars) else 1
 
 
 def _check_room(folder: Path, needed_gb: int) -> None:

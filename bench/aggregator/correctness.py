@@ -1,4 +1,4 @@
-"""Whether the contenders did the same job: gzip, json and zipfile say what a day must hold, line by line."""
+"""The check that all contenders did the same job, line by line, against a reading by gzip, json and zipfile."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a day's zip must hold: the lines of each member, by its name.
+    """The expected content of a day's zip: the lines of each member, by its name.
 
     Lines are told apart by their bytes, since each event has an id of its own; `members` says whose a line is.
     """
@@ -26,14 +26,14 @@ class Expected:
 
 
 def expect(files: Sequence[Path], channel: str) -> Expected:
-    """Reads a day's raw objects for one channel; slow."""
+    """Read a day's raw objects for one channel; slow."""
     wanted = Wanted(resource_of(channel))
     lines = {member_name(file.name): list(expected_lines(file.read_bytes(), wanted)) for file in files}
     return Expected(lines, {line: name for name, found in lines.items() for line in found})
 
 
 def difference(archive: Path, expected: Expected) -> str:
-    """How a zip differs from what is expected; empty when it does not.
+    """Say how a zip differs from what is expected; empty when it does not.
 
     The lines of each object must all be there, in order, and no others. In which member they are does not matter here:
     not every peer can write one for each object.
@@ -53,13 +53,13 @@ def difference(archive: Path, expected: Expected) -> str:
 
 
 def has_member_per_object(archive: Path, expected: Expected) -> bool:
-    """Whether each object has a member with its name, in order, as our archives have it."""
+    """Return True when each object has a member with its name, in order, as in our archives."""
     with zipfile.ZipFile(archive) as zipped:
         return zipped.namelist() == sorted(name for name, lines in expected.lines.items() if lines)
 
 
 def whole_difference(archive: Path, files: Sequence[Path]) -> str:
-    """How a zip differs from the whole contents of gzip files; empty when it does not."""
+    """Say how a zip differs from the whole contents of gzip files; empty when it does not."""
     with zipfile.ZipFile(archive) as zipped:
         if zipped.namelist() != [member_name(file.name) for file in files]:
             return f"members are {zipped.namelist()[:3]} ..."

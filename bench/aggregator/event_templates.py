@@ -1,4 +1,4 @@
-"""Lines of raw telemetry, fast: the events of the standard workflows as templates, filled in for each line.
+"""Templates of raw telemetry, made of the standard workflows, so that many lines can be generated fast.
 
 A line is about 1 KB: an event of telemetry/workflows, with the fields that a platform's pipeline adds behind it.
 """
@@ -43,7 +43,7 @@ _PIPELINE: Final = (
 
 
 def scripts() -> list[list[Template]]:
-    """The lines of some sessions, in the order of each, with bytes % mapping to be filled in."""
+    """Return the lines of some sessions, in order, to be filled in by `bytes % mapping`."""
     made = []
     started = datetime(2026, 1, 1, tzinfo=UTC)
     for number in range(_SCRIPTS):
@@ -56,7 +56,7 @@ def scripts() -> list[list[Template]]:
 def lines(
     scripts: Sequence[Sequence[Template]], channels: Sequence[str], *, seed: str, start_ms: int
 ) -> Iterator[bytes]:
-    """Lines for ever, each with its line feed; the same arguments give the same lines.
+    """Yield lines without end, each with its line feed; equal arguments give equal lines.
 
     Args:
         scripts: as of `scripts()`.
@@ -84,7 +84,7 @@ def lines(
 def _session(
     random: Random, scripts: Sequence[Sequence[Template]], channels: Sequence[str], now_ms: int
 ) -> Iterator[tuple[Template, dict[bytes, object]]]:
-    """The templates of one session in order, each with what it has in common with the others."""
+    """Yield the templates of one session in order, each with the values that all of them share."""
     script = random.choice(scripts)
     channel = random.choice(channels)
     origin = random.choice(channels) if random.random() < _FOREIGN_SHARE else channel
@@ -103,7 +103,7 @@ def _session(
 
 
 def _template(event: Event, session: str) -> Template:
-    """The JSON of an event of a session, with names in brackets where one event differs from the next."""
+    """Return the JSON of an event, with names in brackets where one event differs from the next."""
     text = orjson.dumps(event).replace(b"%", b"%%")
     text = text.replace(session.encode(), b"%(session)s")
     text = text.replace(b'{"type":"partner","id":"%s"}' % _PARTNER.encode(), b"%(about)s")

@@ -1,4 +1,4 @@
-"""The raw telemetry that is measured: a few blocks that are made once, and objects that are put together from them.
+"""The raw telemetry of the benchmark: a few blocks that are generated once, and objects that are composed of them.
 
 A block is a sound gzip file of about 55 MB of JSON lines, at zlib's level 6 as uploaders write it. Larger amounts are
 more objects of one block, or objects of many blocks: several gzip members in a row are a gzip file too (RFC 1952, 2.2).
@@ -35,7 +35,7 @@ _BATCH: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What a block is made of: how many events, and whose they are."""
+    """The contents of a block: how many events, and of which channels."""
 
     events: int = EVENTS_PER_BLOCK
     channels: tuple[str, ...] = CHANNELS
@@ -57,7 +57,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class GeneratedObject:
-    """One raw object: its name as the bucket has it, its day, and the blocks that it is made of."""
+    """One raw object: its name in the bucket, its day, and its blocks."""
 
     name: str
     day: date
@@ -74,12 +74,12 @@ class GeneratedObject:
         return sum(block.raw for block in self.blocks)
 
     def chunks(self) -> Iterator[bytes]:
-        """The object's bytes, one block in memory at a time."""
+        """Yield the object's bytes, one block in memory at a time."""
         return (block.path.read_bytes() for block in self.blocks)
 
 
 def gzip_block(number: int, recipe: Recipe) -> tuple[bytes, int]:
-    """Makes a block; the same arguments give the same bytes, for one version of zlib.
+    """Generate a block; equal arguments give equal bytes, for one version of zlib.
 
     Returns:
         The gzip file, and the bytes of the JSON lines in it.
@@ -97,7 +97,7 @@ def gzip_block(number: int, recipe: Recipe) -> tuple[bytes, int]:
 
 
 def blocks(cache: Path, count: int = BLOCKS, recipe: Recipe | None = None) -> list[Block]:
-    """The first blocks of a recipe, made on all cores where the cache does not have them.
+    """Return the first blocks of a recipe, generated on all cores unless the cache has them.
 
     Args:
         cache: a folder; blocks lie in it below the key of all that decides their bytes.
@@ -112,7 +112,7 @@ def blocks(cache: Path, count: int = BLOCKS, recipe: Recipe | None = None) -> li
 
 
 def content_key(recipe: Recipe) -> str:
-    """What decides the bytes of a recipe's blocks, in 16 hex digits: the code, the recipe and zlib's version."""
+    """Return a hash of all that decides the bytes of a recipe's blocks: the code, the recipe and zlib's version."""
     sources = [Path(__file__), Path(event_templates.__file__)]
     sources += sorted(path for folder in telemetry.workflows.__path__ for path in Path(folder).glob("*.py"))
     digest = hashlib.sha256(repr((recipe, zlib.ZLIB_RUNTIME_VERSION)).encode())
@@ -122,7 +122,7 @@ def content_key(recipe: Recipe) -> str:
 
 
 def day_objects(day: date, made: list[Block], count: int, blocks_each: int = 1) -> list[GeneratedObject]:
-    """The objects of one day, spread over it, from the blocks in turn.
+    """Return the objects of one day, spread over it, from the blocks in turn.
 
     Args:
         day: the UTC day on which they are received.
@@ -139,7 +139,7 @@ def day_objects(day: date, made: list[Block], count: int, blocks_each: int = 1) 
 
 
 def days_from(first: date, count: int) -> list[date]:
-    """Days in a row."""
+    """Return days in a row."""
     return [first + timedelta(days=number) for number in range(count)]
 
 

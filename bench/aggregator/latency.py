@@ -1,4 +1,4 @@
-"""How long a partner waits: from the submit of a one-day request of 10,000 events to its `complete`."""
+"""The measurement of latency: from the submit of a one-day request of 10,000 events to its `complete`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from bench.aggregator.findings import Row
 from bench.aggregator.generated_data import Recipe, blocks, day_objects, days_from
-from bench.aggregator.workplace import CHANNEL, RESOURCE, SHARED, SHARED_PREFIX
+from bench.aggregator.results import Row
+from bench.aggregator.testbed import CHANNEL, RESOURCE, SHARED, SHARED_PREFIX
 from bench.bars import at_most
 from bench.errors import BenchError
 from bench.progress import tell
@@ -24,8 +24,8 @@ from deploy.local.stack import start_stack
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bench.aggregator.findings import Findings
-    from bench.aggregator.workplace import Workplace
+    from bench.aggregator.results import Results
+    from bench.aggregator.testbed import Testbed
 
 FIRST: Final = date(2024, 5, 1)
 OBJECTS: Final = 2
@@ -37,31 +37,31 @@ _TIMEOUT_S: Final = 60
 _ERRORS_FROM: Final = 400
 
 
-def measure(place: Workplace, findings: Findings, cache: Path) -> None:
-    """Each round asks for a day that was never asked for, and then for the same day once more.
+def measure(testbed: Testbed, results: Results, cache: Path) -> None:
+    """Measure requests for days that are not built yet, and each of them again.
 
     Args:
-        place: where.
-        findings: takes the result.
-        cache: for the blocks of these days, all of whose events are the partner's.
+        testbed: the servers, the data and our worker.
+        results: gets the result.
+        cache: folder for the blocks of these days, all of whose events are the partner's.
     """
     tell("starts the services")
-    stack = start_stack(place.folder / "stack", services=True, leash=True)
+    stack = start_stack(testbed.folder / "stack", services=True, leash=True)
     made = blocks(cache, OBJECTS, Recipe(EVENTS // OBJECTS, (CHANNEL,)))
     days = days_from(FIRST, 1 + ROUNDS)
     for day in days:
-        place.upload(SHARED_PREFIX, day_objects(day, made, OBJECTS))
+        testbed.upload(SHARED_PREFIX, day_objects(day, made, OBJECTS))
     tell(f"submit to complete, {EVENTS:,} events, {ROUNDS} times")
     partner = _Partner(stack.gateway, stack.postgres)
     taken = [(partner.wait_for(day), partner.wait_for(day)) for day in days][1:]
     fresh, built = tuple(first for first, _ in taken), tuple(second for _, second in taken)
     raw = sum(block.raw for block in made)
     task = f"request of a day of {EVENTS:,} events"
-    findings.rows += [
+    results.rows += [
         Row(task, "ours, day not built", "submit → complete", fresh, raw),
         Row(task, "ours, day built", "submit → complete", built, raw),
     ]
-    findings.bars += [
+    results.bars += [
         at_most(f"one-day request of {EVENTS:,} events", 1000 * median(fresh), FRESH_MS, "ms"),
         at_most("the same, day already built", 1000 * median(built), BUILT_MS, "ms"),
     ]
@@ -79,7 +79,7 @@ class _Partner:
         subprocess.run([*command, "--channel", CHANNEL], env=environment, check=True, stdout=subprocess.DEVNULL)
 
     def wait_for(self, day: date) -> float:
-        """Submits a request for a day and returns the seconds until its status is complete."""
+        """Submit a request for a day; return the seconds until its status is complete."""
         started = time.perf_counter()
         request = self._post(f"/v2/datasets/{SHARED}/{RESOURCE}/{day}/{day}", self._who)["requestid"]
         while True:

@@ -1,4 +1,4 @@
-"""How much memory a process and its children take while they work."""
+"""The peak memory of a process and its children."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _PSS: Final = re.compile(r"^Pss:\s+(\d+) kB", re.MULTILINE)
 
 
 class PeakMemory:
-    """Looks at a process and all below it again and again, as long as the `with` block lasts.
+    """A sampler of the memory of a process and all its descendants, while the `with` block lasts.
 
-    What counts is PSS: shared pages are divided among those who share them, so that the sum is what is really taken.
+    It adds up PSS, which divides shared pages among the processes that share them.
 
     Attributes:
         peak: the highest sum that was seen, in bytes.
@@ -56,7 +56,7 @@ def _family(pid: int) -> Iterator[int]:
 
 
 def _pss(pid: int) -> int:
-    """Bytes of one process; none when it has ended."""
+    """Return the PSS of one process in bytes; 0 when it has ended."""
     with suppress(FileNotFoundError, ProcessLookupError):
         found = _PSS.search(Path(f"/proc/{pid}/smaps_rollup").read_text())
         return int(found[1]) * 1024 if found else 0

@@ -1,4 +1,4 @@
-"""How much processor time a turn takes, and who takes it: the contender, our scan workers, or the store."""
+"""The processor time of a turn, parted into contender, scan workers and store."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _USER, _SYSTEM = 11, 12  # places in /proc/<pid>/stat behind the name, from 0; s
 
 @dataclass(frozen=True, slots=True)
 class ProcessorTime:
-    """Seconds of processors.
+    """Seconds of processor time.
 
     Attributes:
         contender: our worker's own process, or a peer's processes.
@@ -31,21 +31,21 @@ class ProcessorTime:
     store: float
 
     def __sub__(self, before: ProcessorTime) -> ProcessorTime:
-        """What was taken since then."""
+        """Return the time that was taken since then."""
         return ProcessorTime(
             self.contender - before.contender, self.scan_workers - before.scan_workers, self.store - before.store
         )
 
 
 def processor_time(worker: int, store: int) -> ProcessorTime:
-    """What has been taken so far, by processes of these ids and by peers that have ended."""
+    """Return the time that processes of these ids, and peers that have ended, have taken so far."""
     peers = resource.getrusage(resource.RUSAGE_CHILDREN)
     own = _seconds(worker) + peers.ru_utime + peers.ru_stime
     return ProcessorTime(own, sum(map(_seconds, children(worker))), _seconds(store))
 
 
 def children(pid: int) -> Iterator[int]:
-    """The processes that a process has started; none when it has ended."""
+    """Yield the children of a process; none when it has ended."""
     with suppress(FileNotFoundError, ProcessLookupError):
         for listing in Path(f"/proc/{pid}/task").glob("*/children"):
             yield from map(int, listing.read_text().split())

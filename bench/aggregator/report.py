@@ -1,18 +1,18 @@
-"""What is shown at the end, and docs/benchmarks.md."""
+"""The report of the benchmark, on the terminal and as docs/benchmarks.md."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from admin.tables import show
-from bench.aggregator.findings import COLUMNS, MEMORY_COLUMNS, PROCESSOR_COLUMNS
+from bench.aggregator.results import COLUMNS, MEMORY_COLUMNS, PROCESSOR_COLUMNS
 from bench.aggregator.stages import STAGES
 from bench.report import bars_section, circumstances, show_bars, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bench.aggregator.findings import Findings
+    from bench.aggregator.results import Results
 
 _HOW: Final = """\
 Made by `make bench`; do not edit. Seconds are medians; ratios are medians over rounds in which both took turns.
@@ -30,44 +30,44 @@ Made by `make bench`; do not edit. Seconds are medians; ratios are medians over 
 """
 
 
-def show_findings(findings: Findings) -> None:
-    """Tables on a terminal, lines with tabs in a pipe; the verdict is last."""
-    show(COLUMNS, [row.cells for row in findings.rows])
+def show_results(results: Results) -> None:
+    """Print tables on a terminal, or lines with tabs in a pipe; the verdict is last."""
+    show(COLUMNS, [row.cells for row in results.rows])
     print()
-    show(MEMORY_COLUMNS, [seen.cells for seen in findings.memory])
+    show(MEMORY_COLUMNS, [seen.cells for seen in results.memory])
     print()
-    show(PROCESSOR_COLUMNS, _processor_rows(findings))
+    show(PROCESSOR_COLUMNS, _processor_rows(results))
     print()
-    show(*_stage_table(findings))
+    show(*_stage_table(results))
     print()
-    show_bars(findings.bars)
+    show_bars(results.bars)
 
 
-def markdown(findings: Findings, rounds: int, machine: Mapping[str, str], versions: Mapping[str, str]) -> str:
-    """The text of docs/benchmarks.md."""
+def markdown(results: Results, rounds: int, machine: Mapping[str, str], versions: Mapping[str, str]) -> str:
+    """Return the text of docs/benchmarks.md."""
     parts = [
         "# Benchmarks\n",
         _HOW,
         circumstances(rounds, machine, versions),
-        bars_section(findings.bars),
+        bars_section(results.bars),
         "## Contenders\n",
-        table(COLUMNS, [row.cells for row in findings.rows]),
+        table(COLUMNS, [row.cells for row in results.rows]),
         "## Memory of our worker\n",
-        table(MEMORY_COLUMNS, [seen.cells for seen in findings.memory]),
+        table(MEMORY_COLUMNS, [seen.cells for seen in results.memory]),
         "## Where the time goes\n",
-        table(PROCESSOR_COLUMNS, _processor_rows(findings)),
-        table(*_stage_table(findings)),
+        table(PROCESSOR_COLUMNS, _processor_rows(results)),
+        table(*_stage_table(results)),
     ]
     return "\n".join(parts)
 
 
-def _processor_rows(findings: Findings) -> list[tuple[str, ...]]:
-    return [row.processor_cells for row in findings.rows if row.processors]
+def _processor_rows(results: Results) -> list[tuple[str, ...]]:
+    return [row.processor_cells for row in results.rows if row.processors]
 
 
-def _stage_table(findings: Findings) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Columns and rows: a stage a row, a kind of selection a column."""
-    stages = [stage for stage in STAGES if any(stage in taken for taken in findings.stages.values())]
-    rows = [(stage, *(f"{taken.get(stage, 0):.0f}" for taken in findings.stages.values())) for stage in stages]
-    total = ("all", *(f"{sum(taken.values()):.0f}" for taken in findings.stages.values()))
-    return ("stage, in ms", *findings.stages), [*rows, total]
+def _stage_table(results: Results) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return columns and rows: a row for each stage, a column for each kind of selection."""
+    stages = [stage for stage in STAGES if any(stage in taken for taken in results.stages.values())]
+    rows = [(stage, *(f"{taken.get(stage, 0):.0f}" for taken in results.stages.values())) for stage in stages]
+    total = ("all", *(f"{sum(taken.values()):.0f}" for taken in results.stages.values()))
+    return ("stage, in ms", *results.stages), [*rows, total]

@@ -1,7 +1,7 @@
-"""Where the time of a scan goes: `python -m bench.aggregator.stages BLOCK` scans one object and samples it.
+"""The stages of a scan and their times: `python -m bench.aggregator.stages BLOCK` scans one object and samples it.
 
-About every millisecond it is noted which module of ours is at work, also inside the libraries that it calls. So nothing
-of the engine is changed or left out to be measured.
+About every millisecond the module of ours that is at work is noted, also when it has called a library. So nothing of
+the engine is changed or left out to be measured.
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ _SCAN: Final = "services.aggregator.scan."
 _STAGES: Final = {
     "inflate": (f"{_SCAN}inflater", f"{_SCAN}gzip_passthrough", f"{_SCAN}size_guard"),
     "lines": (f"{_SCAN}lines",),
-    "search": (f"{_SCAN}line_prefilter",),
+    "prefilter": (f"{_SCAN}line_prefilter",),
     "decode": ("telemetry.line",),
-    "owners": ("telemetry.ownership", "telemetry.resource_ids"),
+    "ownership": ("telemetry.ownership", "telemetry.resource_ids"),
     "select": (f"{_SCAN}selector",),
-    "count": (f"{_SCAN}whole_object_counter",),
-    "stats": (f"{_SCAN}scan_stats", "telemetry.event_metadata"),
+    "count whole": (f"{_SCAN}whole_object_counter",),
+    "statistics": (f"{_SCAN}scan_stats", "telemetry.event_metadata"),
     "deflate": (
         "services.aggregator.archive.deflate",
         "services.aggregator.archive.zip_format",
     ),
 }
 _STAGE_OF: Final = {module: stage for stage, modules in _STAGES.items() for module in modules}
-_HAND_OVER: Final = "hand over"
-STAGES: Final = (*_STAGES, _HAND_OVER)
+_PICKLE: Final = "pickle"
+STAGES: Final = (*_STAGES, _PICKLE)
 
 
 def measure_stages(block: Path) -> dict[str, dict[str, float]]:
-    """For each kind of selection, the milliseconds that each stage takes of one object.
+    """Return the milliseconds that each stage of a scan takes of one object, for each kind of selection.
 
     Raises:
         BenchError: the process that measures failed.
@@ -68,7 +68,7 @@ def measure_stages(block: Path) -> dict[str, dict[str, float]]:
 
 
 def selections() -> Mapping[str, Sequence[Selection]]:
-    """The kinds of selections, by name."""
+    """Return the kinds of selections, by name."""
 
     def wanting(resource: str | None, owner: str | None) -> Selection:
         return Selection(resource, owner, (), frozenset(), "in.ekstep")
@@ -83,7 +83,7 @@ def selections() -> Mapping[str, Sequence[Selection]]:
 
 
 def sampled(block: bytes, wanted: Sequence[Selection], passes: int) -> dict[str, float]:
-    """Milliseconds of one pass, by stage."""
+    """Return the milliseconds of one pass, by stage."""
     taken: defaultdict[str, float] = defaultdict(float)
     last = time.perf_counter()
 
@@ -117,11 +117,11 @@ def _stage(frame: FrameType | None) -> str:
         if stage := _STAGE_OF.get(frame.f_globals["__name__"]):
             return stage
         frame = frame.f_back
-    return _HAND_OVER
+    return _PICKLE
 
 
 def main() -> None:
-    """The process that measures: its answer is JSON."""
+    """Run the process that measures, and print its answer as JSON."""
     block = Path(sys.argv[1]).read_bytes()
     gc.set_threshold(100_000)  # as a scan worker does
     found = {}

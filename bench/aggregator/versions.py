@@ -1,4 +1,4 @@
-"""What was measured, in which versions."""
+"""The versions of all that is measured."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PACKAGES: Final = ("isal", "aioboto3", "duckdb", "polars", "pyspark", "seaweedf
 
 
 def versions() -> dict[str, str]:
-    """What was measured, by name."""
+    """Return the versions, by name."""
     rg, zip_ = tools()
     return {
         "Python": platform.python_version(),

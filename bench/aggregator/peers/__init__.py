@@ -1,1 +1,1 @@
-"""The peers and the ceilings, each a process that does one job: `python -m bench.aggregator.peers.<name>`."""
+"""The peers and the ceilings. Each is a process that does one job: `python -m bench.aggregator.peers.<name>`."""

@@ -1,4 +1,4 @@
-"""DuckDB: one query over the files of the day; it writes no zip, so zipfile packs what the query gives."""
+"""The peer DuckDB: one query over the files of the day, whose rows zipfile packs."""
 
 import zipfile
 from itertools import groupby
@@ -14,7 +14,7 @@ _QUERY = (
 
 
 def main() -> None:
-    """Selects by SQL. Rows come in the order of the files and of their lines, which DuckDB keeps unless told not to."""
+    """Select by SQL. Rows come in the order of the files and of their lines, which DuckDB keeps unless told not to."""
     job = read_job()
     with timed():
         rows = duckdb.execute(_QUERY, [list(job.files), job.channel]).fetchall()

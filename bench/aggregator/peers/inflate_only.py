@@ -1,4 +1,4 @@
-"""The ceiling of whatever reads gzip: isal inflates every object of the day on all cores and forgets the bytes."""
+"""The ceiling of reading gzip: isal inflates every object of the day on all cores and drops the bytes."""
 
 import multiprocessing
 import os
@@ -14,7 +14,7 @@ _GZIP_WBITS = 31
 
 
 def main() -> None:
-    """Inflates from the page cache; the processes are started before the clock."""
+    """Inflate from the page cache; the processes are started before the clock."""
     job = read_job()
     with multiprocessing.get_context("fork").Pool(os.cpu_count()) as pool:
         pool.map(zlib.crc32, [b""] * 64)

@@ -1,4 +1,4 @@
-"""What a peer is asked for on its standard input, and how it answers on its standard output."""
+"""The job that a peer reads from its standard input, and the answer that it writes to its standard output."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Job:
     target: str
 
     def to_json(self) -> str:
-        """The job as it travels."""
+        """Return the job as JSON."""
         return json.dumps(asdict(self))
 
 
 def read_job() -> Job:
-    """The job that this process was started for."""
+    """Read the job of this process."""
     facts = json.load(sys.stdin)
     return Job(
         **facts | {"store": Store(**facts["store"]), "files": tuple(facts["files"]), "keys": tuple(facts["keys"])}
@@ -54,7 +54,7 @@ def read_job() -> Job:
 
 @contextmanager
 def timed() -> Iterator[None]:
-    """Tells how long the work took that is done inside: without what the process needed to start."""
+    """Write how long the block took, which excludes the start of the process."""
     started = time.perf_counter()
     yield
     print(json.dumps({"seconds": time.perf_counter() - started}))

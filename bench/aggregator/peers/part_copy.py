@@ -1,4 +1,4 @@
-"""The ceiling of assembling: the objects become one by UploadPartCopy, nothing else, some calls at once."""
+"""The ceiling of assembling: UploadPartCopy joins the objects, several calls at once, and nothing else."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,7 +9,7 @@ _AT_ONCE = 4
 
 
 def main() -> None:
-    """Copies within the target bucket; each object is a part."""
+    """Copy within the target bucket; each object is a part."""
     job = read_job()
     with timed():
         client = S3Client(job.store)

@@ -1,4 +1,4 @@
-"""The ceiling of whatever moves objects: S3 to S3 through this process, as many objects at once as there are cores."""
+"""The ceiling of moving objects: S3 to S3 through this process, as many objects at once as there are cores."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +12,7 @@ _PART = 8 * 1024 * 1024
 
 
 def main() -> None:
-    """Streams each object into a multipart upload, or into one PUT when it is no larger than a part."""
+    """Stream each object into a multipart upload, or into one PUT when it is no larger than a part."""
     job = read_job()
     with timed(), ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(partial(_copy, job), job.keys))

@@ -1,4 +1,4 @@
-"""Plain Python: gzip, json and zipfile, from S3 to S3."""
+"""The peer plain Python: gzip, json and zipfile, from S3 to S3."""
 
 import gzip
 import json
@@ -10,7 +10,7 @@ from bench.s3_client import S3Client
 
 
 def main() -> None:
-    """Selects line by line."""
+    """Select line by line."""
     job = read_job()
     with timed():
         client = S3Client(job.store)

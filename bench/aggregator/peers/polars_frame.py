@@ -1,4 +1,4 @@
-"""polars: a lazy frame over the lines of the day's files; zipfile packs what it gives."""
+"""The peer polars: a lazy frame over the lines of the day's files; zipfile packs what it gives."""
 
 import zipfile
 from pathlib import Path
@@ -9,7 +9,7 @@ from bench.aggregator.peers.job import read_job, timed
 
 
 def main() -> None:
-    """Selects by JSON path, over lines that stay text so that they can leave as they came."""
+    """Select by JSON path, over lines that stay text so that they can leave as they came."""
     job = read_job()
     with timed():
         lines = pl.scan_lines(list(job.files), include_file_paths="path")

@@ -1,4 +1,4 @@
-"""`rg -z … | zip`: a search for text, not for a channel, on all cores; all objects go into one member."""
+"""The peer `rg -z … | zip`: a search for text, not for a channel, on all cores, into one member."""
 
 import shutil
 import subprocess
@@ -10,14 +10,14 @@ from bench.errors import BenchError
 
 
 def main() -> None:
-    """Selects the lines that hold the channel as compact JSON has it, whatever it stands in."""
+    """Select the lines that hold the channel as compact JSON writes it, wherever it stands."""
     job = read_job()
     with timed():
         _select(job)
 
 
 def tools() -> tuple[str, str]:
-    """Where rg and zip are.
+    """Return the paths of rg and zip.
 
     Raises:
         BenchError: one is not installed.

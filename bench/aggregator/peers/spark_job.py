@@ -1,4 +1,4 @@
-"""PySpark, local[2]: text files in, text files out, one folder for each source; zipfile packs them."""
+"""The peer PySpark, local[2]: text files in, text files out, one folder for each source, which zipfile packs."""
 
 import shutil
 import zipfile
@@ -11,7 +11,7 @@ from bench.aggregator.peers.job import Job, read_job, timed
 
 
 def main() -> None:
-    """Selects with get_json_object. The session is started before the clock."""
+    """Select with get_json_object. The session is started before the clock."""
     job = read_job()
     spark = (
         SparkSession.builder.master("local[2]")

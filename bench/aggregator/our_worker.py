@@ -1,7 +1,7 @@
-"""Our own engine as a contender: a worker that is started once and then does one job after another.
+"""Our own worker as a contender: a process that is started once and then does one job after another.
 
-`Worker` is the narrow side that the benchmark uses. The other side is this module run as a process, which asks
-services/aggregator for what a record of dataset.days would: days to be built, and days to be assembled.
+The benchmark uses `Worker`. The process is this module, run with `-m`; it builds and assembles days as the records of
+dataset.days would have it.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class ExistingDay:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """A finished job: the worker's own time, the keys of what it wrote, and its most memory in bytes, if watched."""
+class JobResult:
+    """The result of a job: the worker's time, the keys that it wrote, and its peak memory in bytes, if watched."""
 
     seconds: float
     keys: tuple[str, ...]
@@ -60,17 +60,17 @@ class Done:
 
 
 class Worker:
-    """The worker's process. Raises BenchError when it fails; its log says why.
+    """The worker's process. Its methods raise BenchError when it fails; its log says why.
 
     Attributes:
         pid: the process's id.
-        watched: whether its memory is looked at while it works, which takes a tenth of its time.
+        watched: True while its memory is sampled, which takes a tenth of its time.
     """
 
     def __init__(self, environment: Mapping[str, str], log: IO[bytes]) -> None:
         self.watched = False
         self._process = subprocess.Popen(
-            (sys.executable, "-m", "bench.aggregator.ours"),
+            (sys.executable, "-m", "bench.aggregator.our_worker"),
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -86,16 +86,16 @@ class Worker:
         self._process.terminate()
         self._process.wait(_STOP_LIMIT_S)
 
-    def build(self, dataset: str, owners: Sequence[str], days: Sequence[date]) -> Done:
-        """Builds every one of the days for every one of the owners, as many at once as the worker may."""
+    def build(self, dataset: str, owners: Sequence[str], days: Sequence[date]) -> JobResult:
+        """Build each of the days for each of the owners, as many at once as the worker may."""
         return self._do({"dataset": dataset, "owners": owners, "days": [day.isoformat() for day in days]})
 
-    def assemble(self, dataset: str, owner: str, existing: Sequence[ExistingDay]) -> Done:
-        """Assembles the download of a new request for days in a row, all of which exist."""
+    def assemble(self, dataset: str, owner: str, existing: Sequence[ExistingDay]) -> JobResult:
+        """Assemble the download of a new request for days in a row, all of which exist."""
         days = [asdict(day) for day in existing]
         return self._do({"dataset": dataset, "owners": [owner], "existing": days})
 
-    def _do(self, job: Mapping[str, object]) -> Done:
+    def _do(self, job: Mapping[str, object]) -> JobResult:
         if self._process.stdin is None or self._process.stdout is None:
             raise BenchError("the worker has no pipes")
         with PeakMemory(self.pid) if self.watched else nullcontext() as memory:
@@ -105,18 +105,18 @@ class Worker:
         if not answer:
             raise BenchError(f"our worker ended with {self._process.wait(_STOP_LIMIT_S)} instead of doing its job")
         facts = json.loads(answer)
-        return Done(facts["seconds"], tuple(facts["keys"]), memory.peak if memory else None)
+        return JobResult(facts["seconds"], tuple(facts["keys"]), memory.peak if memory else None)
 
 
 class _Engine:
-    """What the process does."""
+    """The jobs of the process."""
 
     def __init__(self, builder: DayBuilder, assembler: Assembler) -> None:
         self._builder = builder
         self._assembler = assembler
 
     async def do(self, job: dict[str, Any]) -> dict[str, object]:
-        """One job, timed."""
+        """Do one job, and time it."""
         if "existing" in job:
             return await self._assemble(job)
         pairs = product(job["owners"], map(date.fromisoformat, job["days"]))
@@ -184,7 +184,7 @@ async def _serve(answers: IO[str]) -> None:
 
 
 def main() -> None:
-    """The process: a job a line on standard input, an answer a line on standard output."""
+    """Run the process: it reads a job a line from standard input, and writes an answer a line to standard output."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what else is printed goes to the log
     run_process(lambda: _serve(answers))

@@ -1,4 +1,4 @@
-"""Where it is measured: a local stack of its own, the data in it, our worker, and the peers' processes."""
+"""The testbed of the benchmark: a local stack of its own, the data in it, our worker, and the peers' processes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bench.aggregator.generated_data import CHANNELS, Block, GeneratedObject, blocks
-from bench.aggregator.ours import Done, Worker
+from bench.aggregator.our_worker import JobResult, Worker
 from bench.aggregator.peers.job import Job
 from bench.aggregator.processor_time import ProcessorTime, processor_time
 from bench.bars import Pairs
@@ -41,8 +41,8 @@ _UNCOUNTED_ROUNDS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
-    """How long a peer's process took: for its work, and with its start and end."""
+class PeerRun:
+    """The seconds that a peer's process took: for its work, and with its start and end."""
 
     seconds: float
     whole: float
@@ -57,11 +57,11 @@ class Turns(Pairs):
 
 
 @dataclass(frozen=True, slots=True)
-class Workplace:
-    """All that a measurement needs. Progress is told on standard error.
+class Testbed:
+    """All that a measurement needs.
 
     Attributes:
-        rounds: of turns that are measured, after one that is not.
+        rounds: number of rounds that count.
     """
 
     folder: Path
@@ -73,12 +73,12 @@ class Workplace:
     rounds: int
 
     def upload(self, prefix: str, objects: Sequence[GeneratedObject]) -> None:
-        """Puts raw objects into their bucket."""
+        """Put raw objects into their bucket."""
         for made in objects:
             self.client.put(self.stack.s3.raw_bucket, prefix + made.name, made.chunks(), made.stored)
 
     def files(self, objects: Sequence[GeneratedObject]) -> list[Path]:
-        """Raw objects of one block as files, in a folder of their own day."""
+        """Return raw objects of one block each as files, in a folder of their own day."""
         paths = []
         for made in objects:
             path = self.folder / "files" / made.day.isoformat() / made.name
@@ -89,7 +89,7 @@ class Workplace:
         return paths
 
     def job(self, name: str, prefix: str, objects: Sequence[GeneratedObject]) -> Job:
-        """What a peer of that name is asked for."""
+        """Return the job of a peer."""
         return Job(
             channel=CHANNEL,
             files=tuple(map(str, self.files(objects))),
@@ -101,8 +101,8 @@ class Workplace:
             target=f"peers/{name}/",
         )
 
-    def run(self, module: str, job: Job) -> Ran:
-        """Runs a peer's process to its end.
+    def run(self, module: str, job: Job) -> PeerRun:
+        """Run a peer's process to its end.
 
         Raises:
             BenchError: it failed.
@@ -115,28 +115,28 @@ class Workplace:
         whole = time.perf_counter() - started
         if done.returncode:
             raise BenchError(f"{module} ended with {done.returncode}: {done.stderr[-1000:]}")
-        return Ran(json.loads(done.stdout)["seconds"], whole)
+        return PeerRun(json.loads(done.stdout)["seconds"], whole)
 
-    def build(self, dataset: str, days: Sequence[date], owners: Sequence[str] = (CHANNEL,)) -> Done:
-        """Has our worker build days that do not exist yet."""
-        self.forget()
+    def build(self, dataset: str, days: Sequence[date], owners: Sequence[str] = (CHANNEL,)) -> JobResult:
+        """Have our worker build days, none of which exists yet."""
+        self.delete_built()
         return self.worker.build(dataset, owners, days)
 
     def fetch(self, key: str) -> Path:
-        """An object of the exhaust bucket as a file."""
+        """Fetch an object of the exhaust bucket into a file."""
         path = self.folder / "fetched.zip"
         with path.open("wb") as file:
             for chunk in chunks(self.client.get(self.stack.s3.exhaust_bucket, key)):
                 file.write(chunk)
         return path
 
-    def forget(self) -> None:
-        """Removes all that was built, by whomever."""
+    def delete_built(self) -> None:
+        """Delete all that our worker and the peers have built."""
         for prefix in _BUILT:
             self.client.delete_below(self.stack.s3.exhaust_bucket, prefix)
 
-    def in_turns(self, ours: Callable[[], float], theirs: Callable[[], float]) -> Turns:
-        """Both in turns: twice without counting, with an eye on our memory, then as many rounds as are asked for."""
+    def alternate(self, ours: Callable[[], float], theirs: Callable[[], float]) -> Turns:
+        """Run both, alternating: two rounds that only sample our memory, then the rounds that count."""
         with self.watched():
             for contender in (ours, theirs) * _UNCOUNTED_ROUNDS:
                 self._turn(contender)
@@ -146,8 +146,8 @@ class Workplace:
         return Turns(our_seconds, their_seconds, our_time, their_time)
 
     def _turn(self, contender: Callable[[], float]) -> tuple[float, ProcessorTime]:
-        """A turn, which begins when nothing is built and nothing waits for the disk."""
-        self.forget()
+        """Run a contender once, when nothing is built and nothing waits for the disk."""
+        self.delete_built()
         os.sync()
         before = self._processor_time()
         seconds = contender()
@@ -158,20 +158,20 @@ class Workplace:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Our worker's memory is looked at as long as the block lasts."""
+        """Sample our worker's memory while the block lasts."""
         self.worker.watched = True
         yield
         self.worker.watched = False
 
 
 @contextmanager
-def opened(folder: Path, rounds: int, *, keep: bool) -> Iterator[Workplace]:
-    """Starts the servers and our worker, and stops them at the end.
+def open_testbed(folder: Path, rounds: int, *, keep: bool) -> Iterator[Testbed]:
+    """Start the servers and our worker; stop them at the end of the block.
 
     Args:
         folder: keeps the blocks for the next time; all else in it goes at the end.
-        rounds: as of Workplace.
-        keep: whether all else stays.
+        rounds: as of Testbed.
+        keep: True to keep all else.
     """
     tell("makes the data, once")
     made = blocks(folder / "blocks")
@@ -184,7 +184,7 @@ def opened(folder: Path, rounds: int, *, keep: bool) -> Iterator[Workplace]:
         environment = service_environment(scratch / "stack", "aggregator")
         log = scratch / "ours.log"
         with log.open("wb") as written, Worker(environment, written) as worker:
-            yield Workplace(scratch, stack, S3Client(store), store, worker, made, rounds)
+            yield Testbed(scratch, stack, S3Client(store), store, worker, made, rounds)
     finally:
         if (scratch / "stack").exists():
             stop_stack(scratch / "stack")

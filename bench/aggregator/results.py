@@ -1,4 +1,4 @@
-"""What the measurements give: rows for the tables, bars for the verdict."""
+"""The results of the measurements: rows for the tables, bars for the verdict."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bench.aggregator.ours import Done
+    from bench.aggregator.our_worker import JobResult
     from bench.aggregator.processor_time import ProcessorTime
     from bench.bars import Bar
 
@@ -19,17 +19,17 @@ MB: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A contender's line in the table.
+    """A contender's row in the table.
 
     Attributes:
-        task: what was asked for.
-        name: who did it.
-        way: from where to where.
+        task: the job.
+        name: the contender.
+        way: from where to where the data went.
         seconds: of each round, without the start of the process.
         amount: bytes that went in: of JSON lines, or of objects where nothing is inflated.
         whole: seconds of each round with the start; empty for a worker that runs already.
         times: how many times faster ours was; None for ours.
-        note: whether the output is right, and what it does less.
+        note: verdict on the output, and what the contender leaves out.
         processors: time of processors in each round; empty where it was not looked at.
     """
 
@@ -45,7 +45,7 @@ class Row:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """For a table with COLUMNS."""
+        """The cells of a table with COLUMNS."""
         middle = median(self.seconds)
         return (
             self.task,
@@ -60,7 +60,7 @@ class Row:
 
     @property
     def processor_cells(self) -> tuple[str, ...]:
-        """For a table with PROCESSOR_COLUMNS."""
+        """The cells of a table with PROCESSOR_COLUMNS."""
         own, scan_workers, store = (
             median(getattr(spent, name) for spent in self.processors) for name in ("contender", "scan_workers", "store")
         )
@@ -76,7 +76,7 @@ PROCESSOR_COLUMNS: Final = ("task", "contender", "own s", "scan workers s", "sto
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """The most memory that our worker took for a job, and how long that took."""
+    """The peak memory of our worker during a job, and the time of the job."""
 
     job: str
     peak: int
@@ -84,7 +84,7 @@ class Memory:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """For a table with MEMORY_COLUMNS."""
+        """The cells of a table with MEMORY_COLUMNS."""
         return self.job, f"{self.peak / MIB:.0f}", f"{self.seconds:.1f}"
 
 
@@ -92,8 +92,8 @@ MEMORY_COLUMNS: Final = ("job", "peak MiB", "s")
 
 
 @dataclass(slots=True)
-class Findings:
-    """All of it, in the order measured.
+class Results:
+    """All results, in the order measured.
 
     Attributes:
         stages: for each kind of selection, the ms that each stage of a scan takes of one object.
@@ -104,8 +104,8 @@ class Findings:
     bars: list[Bar] = field(default_factory=list)
     stages: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
-    def remember(self, job: str, done: Done) -> float:
-        """Notes a job's peak, if it was watched, the highest when the job comes again; returns its seconds."""
+    def add_memory(self, job: str, done: JobResult) -> float:
+        """Add the peak memory of a job if it was watched, or keep its higher one; return the job's seconds."""
         if done.peak is None:
             return done.seconds
         before = next((seen for seen in self.memory if seen.job == job), None)

@@ -1,4 +1,4 @@
-"""Where nothing is filtered: whole objects of a resource, and the assembling of days that exist."""
+"""The measurement without filtering: whole objects of a resource, and the assembling of days that exist."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from bench.aggregator.correctness import whole_difference
-from bench.aggregator.findings import MIB, Row
 from bench.aggregator.generated_data import day_objects, days_from
-from bench.aggregator.ours import ExistingDay
-from bench.aggregator.workplace import CHANNEL, WHOLE, WHOLE_PREFIX
+from bench.aggregator.our_worker import ExistingDay
+from bench.aggregator.results import MIB, Row
+from bench.aggregator.testbed import CHANNEL, WHOLE, WHOLE_PREFIX
 from bench.bars import at_least
 from bench.errors import BenchError
 from bench.progress import tell
 
 if TYPE_CHECKING:
-    from bench.aggregator.findings import Findings
-    from bench.aggregator.workplace import Workplace
+    from bench.aggregator.results import Results
+    from bench.aggregator.testbed import Testbed
 
 DAY: Final = date(2024, 1, 5)
 OBJECTS: Final = 32
@@ -32,21 +32,21 @@ _EXISTING: Final = "existing/"
 _CENTRAL_HEADER: Final = b"PK\1\2"
 
 
-def measure_whole(place: Workplace, findings: Findings) -> None:
-    """Whole objects, in turns with a plain copy of them through a process."""
-    objects = day_objects(DAY, place.blocks, OBJECTS)
-    place.upload(WHOLE_PREFIX, objects)
+def measure_whole(testbed: Testbed, results: Results) -> None:
+    """Measure whole objects, alternating with a plain copy of them through a process."""
+    objects = day_objects(DAY, testbed.blocks, OBJECTS)
+    testbed.upload(WHOLE_PREFIX, objects)
     task, size = f"{OBJECTS} whole objects", sum(made.stored for made in objects)
     tell(f"{task}, in turns with a plain copy")
-    job = place.job("plain_copy", WHOLE_PREFIX, objects)
-    turns = place.in_turns(
-        lambda: findings.remember(f"{task} of a resource", place.build(WHOLE, [DAY])),
-        lambda: place.run("plain_copy", job).seconds,
+    job = testbed.job("plain_copy", WHOLE_PREFIX, objects)
+    turns = testbed.alternate(
+        lambda: results.add_memory(f"{task} of a resource", testbed.build(WHOLE, [DAY])),
+        lambda: testbed.run("plain_copy", job).seconds,
     )
-    archive = place.fetch(place.build(WHOLE, [DAY]).keys[0])
-    if found := whole_difference(archive, place.files(objects)):
+    archive = testbed.fetch(testbed.build(WHOLE, [DAY]).keys[0])
+    if found := whole_difference(archive, testbed.files(objects)):
         raise BenchError(f"our archive of whole objects is wrong: {found}")
-    findings.rows += [
+    results.rows += [
         Row(task, "ours", "S3 → S3", turns.ours, size, note="right", processors=turns.our_time),
         Row(
             task,
@@ -59,22 +59,24 @@ def measure_whole(place: Workplace, findings: Findings) -> None:
         ),
     ]
     share = 100 * turns.times_faster
-    findings.bars.append(at_least("unfiltered, share of the speed of a plain S3 copy", share, 60, "%"))
+    results.bars.append(at_least("unfiltered, share of the speed of a plain S3 copy", share, 60, "%"))
 
 
-def measure_assembling(place: Workplace, findings: Findings) -> None:
-    """Assembling 31 days that exist, in turns with bare UploadPartCopy."""
+def measure_assembling(testbed: Testbed, results: Results) -> None:
+    """Measure the assembling of 31 days that exist, alternating with bare UploadPartCopy."""
     task, size = f"assemble {ASSEMBLED_DAYS} days of 64 MiB", ASSEMBLED_DAYS * ASSEMBLED_SIZE
     tell(f"{task}, in turns with bare UploadPartCopy")
-    days = _existing(place)
-    copied = replace(place.job("part_copy", "", ()), keys=tuple(day.key for day in days), target="peers/assembled.zip")
-    turns = place.in_turns(
-        lambda: findings.remember(task, place.worker.assemble(WHOLE, CHANNEL, days)),
-        lambda: place.run("part_copy", copied).seconds,
+    days = _existing(testbed)
+    copied = replace(
+        testbed.job("part_copy", "", ()), keys=tuple(day.key for day in days), target="peers/assembled.zip"
     )
-    place.forget()
-    _check_assembled(place, days)
-    findings.rows += [
+    turns = testbed.alternate(
+        lambda: results.add_memory(task, testbed.worker.assemble(WHOLE, CHANNEL, days)),
+        lambda: testbed.run("part_copy", copied).seconds,
+    )
+    testbed.delete_built()
+    _check_assembled(testbed, days)
+    results.rows += [
         Row(task, "ours", "S3 → S3", turns.ours, size, note="right", processors=turns.our_time),
         Row(
             task,
@@ -87,12 +89,12 @@ def measure_assembling(place: Workplace, findings: Findings) -> None:
         ),
     ]
     share = 100 * turns.times_faster
-    findings.bars.append(at_least("assembling, share of the speed of bare UploadPartCopy", share, 80, "%"))
-    place.client.delete_below(place.stack.s3.exhaust_bucket, _EXISTING)
+    results.bars.append(at_least("assembling, share of the speed of bare UploadPartCopy", share, 80, "%"))
+    testbed.client.delete_below(testbed.stack.s3.exhaust_bucket, _EXISTING)
 
 
-def _existing(place: Workplace) -> list[ExistingDay]:
-    """Day archives in the bucket: sound zips of exactly the size, all with the same bytes, as members of a download."""
+def _existing(testbed: Testbed) -> list[ExistingDay]:
+    """Put day archives into the bucket: sound zips of exactly the same size and bytes, as members of a download."""
     data = _zip_of_size(ASSEMBLED_SIZE)
     crc32, sha256 = zlib.crc32(data), hashlib.sha256(data).hexdigest()
     days = []
@@ -100,7 +102,7 @@ def _existing(place: Workplace) -> list[ExistingDay]:
         key = f"{_EXISTING}{day.isoformat()}.zip"
         download = _packed(f"{day.isoformat()}.zip", data)
         member = download[: download.rindex(_CENTRAL_HEADER)]
-        place.client.put(place.stack.s3.exhaust_bucket, key, member, len(member))
+        testbed.client.put(testbed.stack.s3.exhaust_bucket, key, member, len(member))
         days.append(ExistingDay(day.isoformat(), key, len(data), crc32, sha256))
     return days
 
@@ -117,8 +119,8 @@ def _packed(name: str, content: bytes) -> bytes:
     return written.getvalue()
 
 
-def _check_assembled(place: Workplace, days: list[ExistingDay]) -> None:
-    archive = place.fetch(place.worker.assemble(WHOLE, CHANNEL, days).keys[0])
+def _check_assembled(testbed: Testbed, days: list[ExistingDay]) -> None:
+    archive = testbed.fetch(testbed.worker.assemble(WHOLE, CHANNEL, days).keys[0])
     with zipfile.ZipFile(archive) as zipped:
         names = [f"{day.day}.zip" for day in days]
         if zipped.namelist() != [*names, "manifest.json"] or zipped.testzip() is not None:
