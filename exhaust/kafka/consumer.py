@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -18,23 +17,26 @@ from aiokafka.errors import KafkaError
 from prometheus_client import Gauge
 
 from exhaust.kafka.offsets import OffsetLedger
-from exhaust.kafka.producer import CLOSE_TIMEOUT_S
+from exhaust.kafka.producer import CLOSE_TIMEOUT
 from exhaust.kafka.records import Record, RejectedRecordError, dead_letter_headers
 from exhaust.process.periodic import BEAT_INTERVAL, wait_for_event, wait_for_first
 from schemas.events import TOPIC_DEAD_LETTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection
 
+    from aiokafka import ConsumerRecord
     from prometheus_client import CollectorRegistry
 
     from exhaust.kafka.producer import Producer
     from exhaust.process.health import Heartbeat
     from exhaust.settings import ConsumerSettings
 
+REBALANCE_TIMEOUT: Final = timedelta(seconds=60)
 RECONNECT_INTERVAL: Final = timedelta(seconds=1)
-COMMIT_TIMEOUT_S: Final = 10.0
-POLL_MS: Final = 200  # how late a pause, a commit or a stop is noticed while nothing arrives
+COMMIT_TIMEOUT: Final = timedelta(seconds=10)
+# How late a pause, a commit or a stop is noticed while nothing arrives.
+POLL_INTERVAL: Final = timedelta(milliseconds=200)
 
 log = structlog.get_logger(__name__)
 
@@ -75,15 +77,15 @@ class Consumption:
         self._ledgers: dict[TopicPartition, OffsetLedger] = {}
         self._tasks: dict[tuple[TopicPartition, int], asyncio.Task[None]] = {}
         self.topic: Final = topic
-        self.partitions = 0  # how many of the topic's this member has
+        self._partitions = 0
 
-    async def run(self, stop: asyncio.Event, heartbeat: Heartbeat, drain_s: float) -> None:
+    async def run(self, stop: asyncio.Event, heartbeat: Heartbeat, drain_timeout: timedelta) -> None:
         """Consume until `stop` is set; then finish what is short, give up what is long without committing it.
 
         Args:
             stop: set by SIGTERM.
             heartbeat: called at every turn.
-            drain_s: how long work in progress may still take after the stop.
+            drain_timeout: how long work in progress may still take after the stop.
         """
         consumer = await self._joined(stop, heartbeat)
         if consumer is None:
@@ -92,7 +94,7 @@ class Consumption:
             while not stop.is_set():
                 heartbeat()
                 await self._turn(consumer, stop, heartbeat)
-            await self._drain(consumer, drain_s)
+            await self._drain(consumer, drain_timeout)
         finally:
             for task in self._tasks.values():
                 task.cancel()
@@ -123,15 +125,15 @@ class Consumption:
         return None
 
     def _consumer(self) -> AIOKafkaConsumer:
-        session_ms = int(self._settings.kafka_session_timeout.total_seconds() * 1000)
+        session = self._settings.kafka_session_timeout
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka_bootstrap,
             group_id=self._group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            session_timeout_ms=session_ms,
-            heartbeat_interval_ms=session_ms // 10,
-            rebalance_timeout_ms=60_000,
+            session_timeout_ms=_milliseconds(session),
+            heartbeat_interval_ms=_milliseconds(session / 10),
+            rebalance_timeout_ms=_milliseconds(REBALANCE_TIMEOUT),
             # A class of its own: the driver keeps the last assignment on the class, for all groups of a process.
             partition_assignment_strategy=(type("StickyAssignor", (StickyPartitionAssignor,), {}),),
         )
@@ -142,9 +144,8 @@ class Consumption:
         """Poll once, start work, commit."""
         free = self._concurrency - len(self._tasks)
         self._pause(consumer, paused=free <= 0)
-        polling = asyncio.ensure_future(
-            consumer.getmany(timeout_ms=POLL_MS if free > 0 else POLL_MS // 10, max_records=max(free, 1))
-        )
+        timeout = POLL_INTERVAL if free > 0 else POLL_INTERVAL / 10
+        polling = asyncio.ensure_future(consumer.getmany(timeout_ms=_milliseconds(timeout), max_records=max(free, 1)))
         # A poll waits for a rebalance however long that takes. It is not cancelled: that would switch off the driver's
         # watchdog. A stop leaves it to the closing of the consumer.
         while not polling.done() and not stop.is_set():
@@ -217,7 +218,7 @@ class Consumption:
         if not offsets:
             return
         try:
-            async with asyncio.timeout(COMMIT_TIMEOUT_S):
+            async with asyncio.timeout(COMMIT_TIMEOUT.total_seconds()):
                 await consumer.commit(offsets)
             for partition, behind in offsets.items():
                 if partition in self._ledgers:
@@ -226,17 +227,25 @@ class Consumption:
             # The records may come again; their effects are idempotent.
             log.warning("kafka.commit_failed", group=self._group, error=type(error).__name__)
 
-    async def _drain(self, consumer: AIOKafkaConsumer, drain_s: float) -> None:
+    async def _drain(self, consumer: AIOKafkaConsumer, drain_timeout: timedelta) -> None:
         if self._tasks:
-            await asyncio.wait(self._tasks.values(), timeout=drain_s)
+            await asyncio.wait(self._tasks.values(), timeout=drain_timeout.total_seconds())
         await self._commit(consumer)
+
+    def partition_count(self) -> int:
+        """Return how many of the topic's partitions this member reads at the moment."""
+        return self._partitions
+
+    def enter(self, assigned: Collection[TopicPartition]) -> None:
+        """Count the partitions that a rebalance gave; every poll pauses or resumes what is assigned then."""
+        self._partitions = len(assigned)
 
     async def leave(self, consumer: AIOKafkaConsumer) -> None:
         """A rebalance takes the partitions away: commit what is finished; what still runs goes on and commits nothing.
 
         The driver calls this before it joins the new generation, when the old one may still commit.
         """
-        self.partitions = 0
+        self._partitions = 0
         await self._commit(consumer)
         self._ledgers.clear()
 
@@ -250,22 +259,26 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # the driver 
         await self._consumption.leave(self._consumer)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Only counts: every turn of the loop pauses or resumes what is assigned then."""
-        self._consumption.partitions = len(assigned)
+        self._consumption.enter(assigned)
 
 
 async def _close(consumer: AIOKafkaConsumer) -> None:
     with contextlib.suppress(KafkaError, OSError, TimeoutError):
-        await asyncio.wait_for(consumer.stop(), CLOSE_TIMEOUT_S)
+        await asyncio.wait_for(consumer.stop(), CLOSE_TIMEOUT.total_seconds())
 
 
-def _record(message: object) -> Record:
-    get = message.__getattribute__
-    return Record(get("topic"), get("partition"), get("offset"), get("key"), get("value") or b"", tuple(get("headers")))
+def _record(message: ConsumerRecord) -> Record:
+    return Record(
+        message.topic, message.partition, message.offset, message.key, message.value or b"", tuple(message.headers)
+    )
+
+
+def _milliseconds(duration: timedelta) -> int:
+    return duration // timedelta(milliseconds=1)
 
 
 def count_partitions(registry: CollectorRegistry, *consumptions: Consumption) -> None:
     """Publish `exhaust_partitions{topic}`: how many partitions this process reads at the moment."""
     gauge = Gauge("exhaust_partitions", "Partitions that this process reads.", ["topic"], registry=registry)
     for consumption in consumptions:
-        gauge.labels(consumption.topic).set_function(partial(getattr, consumption, "partitions"))
+        gauge.labels(consumption.topic).set_function(consumption.partition_count)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from aiokafka import AIOKafkaProducer
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from exhaust.settings import KafkaSettings
     from schemas.events import CloudEvent
 
-SEND_TIMEOUT_S: Final = 15.0
-CLOSE_TIMEOUT_S: Final = 5.0
+SEND_TIMEOUT: Final = timedelta(seconds=15)
+CLOSE_TIMEOUT: Final = timedelta(seconds=5)
 # A dead letter is the largest record that Kafka takes by default (1 MiB) and our headers.
 MAX_RECORD_BYTES: Final = 2 * 1024 * 1024
 
@@ -51,7 +52,7 @@ class Producer:
         """As send, for bytes that are no event of ours."""
         raw = None
         try:
-            async with asyncio.timeout(SEND_TIMEOUT_S):
+            async with asyncio.timeout(SEND_TIMEOUT.total_seconds()):
                 raw = await self._started()
                 await raw.send_and_wait(topic, value, key=key, headers=headers)
         except (KafkaError, OSError, TimeoutError) as error:
@@ -62,7 +63,7 @@ class Producer:
     async def ping(self) -> None:
         """Raises ExhaustError when Kafka does not answer."""
         try:
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            async with asyncio.timeout(CLOSE_TIMEOUT.total_seconds()):
                 await (await self._started()).partitions_for(TOPIC_DEAD_LETTERS)
         except (KafkaError, OSError, TimeoutError) as error:
             raise unavailable("Kafka") from error
@@ -80,7 +81,7 @@ class Producer:
                     acks="all",
                     enable_idempotence=True,
                     linger_ms=2,  # lets concurrent senders share a batch
-                    request_timeout_ms=int(SEND_TIMEOUT_S * 1000),
+                    request_timeout_ms=SEND_TIMEOUT // timedelta(milliseconds=1),
                     max_request_size=MAX_RECORD_BYTES,
                 )
                 try:
@@ -95,7 +96,7 @@ class Producer:
         if self._raw is raw:
             self._raw = None
         with contextlib.suppress(KafkaError, OSError, TimeoutError):
-            await asyncio.wait_for(raw.stop(), CLOSE_TIMEOUT_S)
+            await asyncio.wait_for(raw.stop(), CLOSE_TIMEOUT.total_seconds())
 
 
 @asynccontextmanager

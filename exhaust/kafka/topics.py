@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from exhaust.settings import TopicSettings
 
+CREATE_TIMEOUT: Final = timedelta(seconds=30)
 TOPIC_EXISTS: Final = 36  # TOPIC_ALREADY_EXISTS in Kafka's protocol errors
 
 
@@ -34,7 +36,7 @@ async def create_topics(settings: TopicSettings, names: Sequence[str] = TOPICS) 
         ExhaustError: SERVICE_UNAVAILABLE.
     """
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(CREATE_TIMEOUT.total_seconds()):
             admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
             try:
                 await admin.start()

@@ -81,11 +81,10 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
 
         health.checks |= {"kafka": producer.ping, "s3": s3_answers}
         await stack.enter_async_context(health_listener(health, settings.host, settings.port))
-        drain_s = settings.drain_timeout.total_seconds()
         await run_until_stopped(
             health,
-            plans.run(health.stop, health.heartbeat("plan"), drain_s),
-            days.run(health.stop, health.heartbeat("build"), drain_s),
+            plans.run(health.stop, health.heartbeat("plan"), settings.drain_timeout),
+            days.run(health.stop, health.heartbeat("build"), settings.drain_timeout),
             reap_uploads(health, objects, settings.s3_exhaust_bucket, settings.abandoned_after),
         )
 

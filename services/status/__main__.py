@@ -105,10 +105,9 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         health.checks["postgres"] = database.ping
         app = internal_app(health, settings, calls, updates)
         await stack.enter_async_context(listening(app, settings.host, settings.port))
-        drain_s = settings.drain_timeout.total_seconds()
         await run_until_stopped(
             health,
-            consumption.run(health.stop, health.heartbeat("completions"), drain_s),
+            consumption.run(health.stop, health.heartbeat("completions"), settings.drain_timeout),
             Reaper(states, settings, health.registry).run(health),
         )
 

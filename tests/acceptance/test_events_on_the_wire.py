@@ -37,7 +37,7 @@ async def collect(stack: Stack, topic: str, request_id: str) -> list[Record]:
         consumption = Consumption(
             settings, group=f"test-{uuid4()}", topic=topic, handle=handle, producer=producer, concurrency=50
         )
-        await consumption.run(stop, lambda: None, 1.0)
+        await consumption.run(stop, lambda: None, timedelta(seconds=1))
     return list(found.values())
 
 

@@ -45,7 +45,7 @@ async def test_an_undecodable_record_becomes_a_dead_letter_and_stops_nothing(
                 handle=handle,
                 producer=producer,
                 concurrency=50,
-            ).run(stop, lambda: None, 1.0)
+            ).run(stop, lambda: None, timedelta(seconds=1))
     headers = dict(letters[0].headers)
     assert headers["odd"] == b"\x00\xff"
     assert headers["dl_topic"] == topic.encode()

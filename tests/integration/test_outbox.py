@@ -271,7 +271,8 @@ async def test_the_relay_hands_requests_to_kafka(
     )
     async with asyncio.timeout(DEADLINE_S):
         await asyncio.gather(
-            relay.run(health, timedelta(milliseconds=100)), consumption.run(health.stop, lambda: None, 1)
+            relay.run(health, timedelta(milliseconds=100)),
+            consumption.run(health.stop, lambda: None, timedelta(seconds=1)),
         )
     assert await waiting(database) == set()
     event = DatasetRequested.model_validate_json(received[0].value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 PATIENCE_S = 45.0
-DRAIN_S = 10.0
+DRAIN, AT_ONCE = timedelta(seconds=10), timedelta(milliseconds=50)
 LAST = "last"
 KEYS = tuple(f"key-{number}" for number in range(12))  # they fall on all of three partitions
 
@@ -80,12 +81,12 @@ class Scene:
 
     @asynccontextmanager
     async def member(
-        self, handle: Callable[[Record], Awaitable[None]], *, concurrency: int = 8, drain_s: float = DRAIN_S
+        self, handle: Callable[[Record], Awaitable[None]], *, concurrency: int = 8, drain: timedelta = DRAIN
     ) -> AsyncIterator[asyncio.Event]:
         """Runs a member of the group; stops it at the end. Its failure ends the block."""
         stop = asyncio.Event()
         async with asyncio.timeout(PATIENCE_S * 2), asyncio.TaskGroup() as running:
-            running.create_task(self.consumption(handle, concurrency).run(stop, lambda: None, drain_s))
+            running.create_task(self.consumption(handle, concurrency).run(stop, lambda: None, drain))
             yield stop
             stop.set()
 

@@ -10,7 +10,7 @@ import pytest
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.kafka.producer import open_producer
 from exhaust.kafka.topics import create_topics
-from tests.integration.kafka.conftest import DRAIN_S, PATIENCE_S, Handled, Scene
+from tests.integration.kafka.conftest import DRAIN, PATIENCE_S, Handled, Scene
 from tests.support.s3_proxy import closed_port, proxy
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ async def test_a_kafka_that_comes_up_later_is_waited_for(scene: Scene) -> None:
     handled, stop = Handled(), asyncio.Event()
     await scene.send("patient")
     async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as running:
-        running.create_task(early.consumption(handled.note).run(stop, lambda: turns.put_nowait(None), DRAIN_S))
+        running.create_task(early.consumption(handled.note).run(stop, lambda: turns.put_nowait(None), DRAIN))
         for _ in range(2):
             await turns.get()
         async with proxy(scene.settings.kafka_bootstrap, port=port):
@@ -40,7 +40,7 @@ async def test_waiting_for_a_kafka_that_is_away_ends_with_a_stop(scene: Scene) -
     )
     handled, stop = Handled(), asyncio.Event()
     turns = asyncio.Queue[None]()
-    running = asyncio.create_task(away.consumption(handled.note).run(stop, lambda: turns.put_nowait(None), DRAIN_S))
+    running = asyncio.create_task(away.consumption(handled.note).run(stop, lambda: turns.put_nowait(None), DRAIN))
     for _ in range(2):
         await asyncio.wait_for(turns.get(), PATIENCE_S)
     stop.set()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from exhaust.kafka.records import Record, RejectedRecordError
 from schemas.events import TOPIC_DEAD_LETTERS
-from tests.integration.kafka.conftest import Handled, Scene, new_scene
+from tests.integration.kafka.conftest import AT_ONCE, Handled, Scene, new_scene
 
 if TYPE_CHECKING:
     from exhaust.kafka.producer import Producer
@@ -49,7 +50,7 @@ async def test_only_the_contiguous_finished_prefix_is_committed(scene: Scene) ->
         await finished.note(record)
 
     await scene.send("0", "1", "2", "3", "4")
-    async with scene.member(work, drain_s=0.05):
+    async with scene.member(work, drain=AT_ONCE):
         await finished.until_all(["0", "1", "3", "4"])
     assert await scene.uncommitted() == ["2", "3", "4"]
     assert await scene.uncommitted() == []
@@ -106,7 +107,7 @@ async def test_the_largest_record_that_kafka_takes_can_become_a_dead_letter(scen
 
     await scene.producer.send_raw(scene.topic, None, largest, [])
     dead_letters = Scene(scene.settings, scene.producer, TOPIC_DEAD_LETTERS)
-    async with dead_letters.member(note), scene.member(refuse, drain_s=0.05), asyncio.timeout(8):
+    async with dead_letters.member(note), scene.member(refuse, drain=AT_ONCE), asyncio.timeout(8):
         await buried.until(bool)
     assert buried.records[0].value == largest
     assert await scene.uncommitted() == []
@@ -128,7 +129,7 @@ async def test_a_stop_finishes_what_is_short_and_leaves_what_is_long(scene: Scen
         ended[record.value] = "finished"
 
     await scene.send("short", "long")
-    async with scene.member(work, drain_s=1.0) as stop:
+    async with scene.member(work, drain=timedelta(seconds=1)) as stop:
         await begun.until_all(["short", "long"])
         stop.set()
         stopping.set()

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from exhaust.kafka.producer import Producer, open_producer
-from tests.integration.kafka.conftest import PATIENCE_S, Handled, Scene, new_scene
+from tests.integration.kafka.conftest import AT_ONCE, PATIENCE_S, Handled, Scene, new_scene
 
 if TYPE_CHECKING:
     from exhaust.kafka.records import Record
@@ -84,7 +84,7 @@ async def test_work_from_before_a_rebalance_does_not_hide_what_is_unfinished(sce
     neighbour = replace(await new_scene(scene.settings, scene.producer, partitions=1), group=scene.group)
     await neighbour.send("joined")
     await scene.send("0", "1", "2", "3")
-    async with scene.member(work, concurrency=4, drain_s=0.05):
+    async with scene.member(work, concurrency=4, drain=AT_ONCE):
         await begun.until_all(["0", "1", "2", "3"])
         # A member that reads another topic: everything is revoked and comes back to the same member.
         async with neighbour.member(joined.note):
@@ -114,7 +114,7 @@ async def test_a_member_waits_its_turn_behind_one_that_went_away_without_a_word(
         stop = asyncio.Event()
         async with open_producer(slow.settings) as own, asyncio.TaskGroup() as running:
             consumption = Scene(slow.settings, own, slow.topic, slow.group).consumption(freeze)
-            running.create_task(consumption.run(stop, lambda: stop.set() if thaw.is_set() else None, 0.0))
+            running.create_task(consumption.run(stop, lambda: stop.set() if thaw.is_set() else None, timedelta(0)))
 
     await slow.send("first")
     frozen_thread = asyncio.create_task(asyncio.to_thread(asyncio.run, frozen_member()))
