@@ -1,1 +1,1 @@
-"""Producing, consuming and creating topics: the only folder that imports Kafka's driver."""
+"""Producing to topics, consuming them and creating them: the only folder that imports the Kafka driver."""

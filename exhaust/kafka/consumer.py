@@ -1,6 +1,6 @@
-"""Consuming a topic as a member of a group.
+"""Consuming a topic as a member of a consumer group.
 
-At-least-once with idempotent effects: an offset is committed only behind finished work.
+Delivery is at least once and effects are idempotent: an offset is committed after the work on its record has finished.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitio
 from aiokafka.errors import KafkaError
 from prometheus_client import Gauge
 
-from exhaust.kafka.offsets import OffsetLedger
+from exhaust.kafka.offsets import OffsetTracker
 from exhaust.kafka.producer import CLOSE_TIMEOUT
 from exhaust.kafka.records import Record, RejectedRecordError, dead_letter_headers
 from exhaust.process.periodic import BEAT_INTERVAL, wait_for_event, wait_for_first
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 REBALANCE_TIMEOUT: Final = timedelta(seconds=60)
 RECONNECT_INTERVAL: Final = timedelta(seconds=1)
+DEAD_LETTER_INTERVAL: Final = timedelta(seconds=1)
 COMMIT_TIMEOUT: Final = timedelta(seconds=10)
 # How late a pause, a commit or a stop is noticed while nothing arrives.
 POLL_INTERVAL: Final = timedelta(milliseconds=200)
@@ -41,11 +42,10 @@ POLL_INTERVAL: Final = timedelta(milliseconds=200)
 log = structlog.get_logger(__name__)
 
 
-class Consumption:
+class ConsumerLoop:
     """A member of a consumer group that works on several records at once.
 
-    The poll loop never waits for work: a rebalance is answered in time however long a record takes. Offsets are
-    committed as OffsetLedger allows.
+    The loop never waits for work, so it answers a rebalance in time however long a record takes.
     """
 
     def __init__(
@@ -64,48 +64,48 @@ class Consumption:
             settings: the cluster.
             group: consumer group.
             topic: the topic to read.
-            handle: does all that a record asks for before it returns. It retries what can be retried itself; what it
-                raises sends the record to the dead-letter topic.
+            handle: does all that a record asks for before it returns, and retries what can be retried. A record for
+                which it raises goes to the dead-letter topic.
             producer: for dead letters.
-            concurrency: records worked on at once.
+            concurrency: how many records are worked on at once.
         """
         self._settings = settings
         self._group = group
         self._handle = handle
         self._producer = producer
         self._concurrency = concurrency
-        self._ledgers: dict[TopicPartition, OffsetLedger] = {}
+        self._trackers: dict[TopicPartition, OffsetTracker] = {}
         self._tasks: dict[tuple[TopicPartition, int], asyncio.Task[None]] = {}
         self.topic: Final = topic
         self._partitions = 0
 
     async def run(self, stop: asyncio.Event, heartbeat: Heartbeat, drain_timeout: timedelta) -> None:
-        """Consume until `stop` is set; then finish what is short, give up what is long without committing it.
+        """Consume until `stop` is set, then drain.
 
         Args:
             stop: set by SIGTERM.
-            heartbeat: called at every turn.
-            drain_timeout: how long work in progress may still take after the stop.
+            heartbeat: called at every turn of the loop.
+            drain_timeout: how long work in progress may take after the stop; then it is cancelled without a commit.
         """
-        consumer = await self._joined(stop, heartbeat)
+        consumer = await self._join(stop, heartbeat)
         if consumer is None:
             return
         try:
             while not stop.is_set():
                 heartbeat()
-                await self._turn(consumer, stop, heartbeat)
+                await self._poll_once(consumer, stop, heartbeat)
             await self._drain(consumer, drain_timeout)
         finally:
             for task in self._tasks.values():
                 task.cancel()
             await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-            await _close(consumer)
+            await _stop(consumer)
 
-    async def _joined(self, stop: asyncio.Event, heartbeat: Heartbeat) -> AIOKafkaConsumer | None:
-        """A consumer that has its partitions; None after a stop. Kafka may come up after us."""
+    async def _join(self, stop: asyncio.Event, heartbeat: Heartbeat) -> AIOKafkaConsumer | None:
+        """Return a consumer that has joined the group, or None after a stop. Try again while Kafka is away."""
         while not stop.is_set():
-            consumer = self._consumer()
-            # Joining waits for members that died without a word, up to the session timeout.
+            consumer = self._new_consumer()
+            # Joining waits for members that died without leaving, up to the session timeout.
             joining = asyncio.ensure_future(consumer.start())
             stopping = asyncio.ensure_future(stop.wait())
             try:
@@ -117,14 +117,14 @@ class Consumption:
                 joining.cancel()
             outcomes: list[BaseException | None] = await asyncio.gather(joining, return_exceptions=True)
             failure = outcomes[0]
-            await _close(consumer)
+            await _stop(consumer)
             if failure is not None and not isinstance(failure, KafkaError | OSError | asyncio.CancelledError):
                 raise failure
             log.warning("kafka.connect_failed", group=self._group, error=type(failure).__name__)
             await wait_for_event(stop, heartbeat=heartbeat, limit=RECONNECT_INTERVAL)
         return None
 
-    def _consumer(self) -> AIOKafkaConsumer:
+    def _new_consumer(self) -> AIOKafkaConsumer:
         session = self._settings.kafka_session_timeout
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka_bootstrap,
@@ -137,27 +137,27 @@ class Consumption:
             # A class of its own: the driver keeps the last assignment on the class, for all groups of a process.
             partition_assignment_strategy=(type("StickyAssignor", (StickyPartitionAssignor,), {}),),
         )
-        consumer.subscribe([self.topic], listener=_Listener(self, consumer))
+        consumer.subscribe([self.topic], listener=_RebalanceListener(self, consumer))
         return consumer
 
-    async def _turn(self, consumer: AIOKafkaConsumer, stop: asyncio.Event, heartbeat: Heartbeat) -> None:
-        """Poll once, start work, commit."""
+    async def _poll_once(self, consumer: AIOKafkaConsumer, stop: asyncio.Event, heartbeat: Heartbeat) -> None:
+        """Poll once, start work on what came, and commit what has finished."""
         free = self._concurrency - len(self._tasks)
         self._pause(consumer, paused=free <= 0)
         timeout = POLL_INTERVAL if free > 0 else POLL_INTERVAL / 10
         polling = asyncio.ensure_future(consumer.getmany(timeout_ms=_milliseconds(timeout), max_records=max(free, 1)))
-        # A poll waits for a rebalance however long that takes. It is not cancelled: that would switch off the driver's
-        # watchdog. A stop leaves it to the closing of the consumer.
+        # A poll lasts as long as a rebalance. It is not cancelled, since that would switch off the driver's watchdog:
+        # after a stop it ends when the consumer is stopped.
         while not polling.done() and not stop.is_set():
             await wait_for_first({polling}, heartbeat=heartbeat, limit=BEAT_INTERVAL)
         if not polling.done():
             polling.add_done_callback(lambda left: left.cancelled() or left.exception())
             return
         for partition, messages in polling.result().items():
-            ledger = self._ledgers.setdefault(partition, OffsetLedger())
+            tracker = self._trackers.setdefault(partition, OffsetTracker())
             for message in messages:
-                ledger.take(message.offset)
-                self._begin(partition, message.offset, _record(message))
+                tracker.start(message.offset)
+                self._start_work(partition, message.offset, _to_record(message))
         await self._commit(consumer)
 
     def _pause(self, consumer: AIOKafkaConsumer, *, paused: bool) -> None:
@@ -168,29 +168,29 @@ class Consumption:
         else:
             consumer.resume(*already)
 
-    def _begin(self, partition: TopicPartition, offset: int, record: Record) -> None:
-        """Start work on a record, unless a rebalance delivered it again while its work still runs."""
+    def _start_work(self, partition: TopicPartition, offset: int, record: Record) -> None:
+        """Start a task for a record, unless one is running: a rebalance delivers unfinished records again."""
         if (partition, offset) in self._tasks:
             return
         task = asyncio.create_task(self._work(record), name=f"{record.topic}/{record.partition}/{offset}")
         self._tasks[partition, offset] = task
-        task.add_done_callback(lambda done: self._end(partition, offset, done))
+        task.add_done_callback(lambda done: self._finish_work(partition, offset, done))
 
-    def _end(self, partition: TopicPartition, offset: int, task: asyncio.Task[None]) -> None:
+    def _finish_work(self, partition: TopicPartition, offset: int, task: asyncio.Task[None]) -> None:
         self._tasks.pop((partition, offset), None)
-        # Work of a partition that was lost meanwhile has no ledger: its new owner repeats it, harmlessly.
-        ledger = self._ledgers.get(partition)
-        if ledger is not None and not task.cancelled() and task.exception() is None:
-            ledger.finish(offset)
+        # Work on a partition that was lost meanwhile has no tracker: the new owner repeats it, which does no harm.
+        tracker = self._trackers.get(partition)
+        if tracker is not None and not task.cancelled() and task.exception() is None:
+            tracker.finish(offset)
 
     async def _work(self, record: Record) -> None:
         try:
             await self._handle(record)
         except Exception as error:  # noqa: BLE001 -- whatever a handler lets out must not stop the partition
-            await self._bury(record, error)
+            await self._dead_letter(record, error)
 
-    async def _bury(self, record: Record, error: Exception) -> None:
-        """Publish to the dead-letter topic; the record is not finished before Kafka has it there."""
+    async def _dead_letter(self, record: Record, error: Exception) -> None:
+        """Send a record to the dead-letter topic, again and again until Kafka has it."""
         log.error(
             "kafka.dead_letter",
             topic=record.topic,
@@ -205,24 +205,24 @@ class Consumption:
                 await self._producer.send_raw(TOPIC_DEAD_LETTERS, record.key, record.value, headers)
             except Exception as failure:  # noqa: BLE001 -- the record must not be lost, whatever is wrong with Kafka
                 log.warning("kafka.dead_letter_retry", error=str(failure))
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(DEAD_LETTER_INTERVAL.total_seconds())
             else:
                 return
 
     async def _commit(self, consumer: AIOKafkaConsumer) -> None:
         offsets = {
             partition: offset
-            for partition, ledger in self._ledgers.items()
-            if (offset := ledger.committable()) is not None
+            for partition, tracker in self._trackers.items()
+            if (offset := tracker.next_offset()) is not None
         }
         if not offsets:
             return
         try:
             async with asyncio.timeout(COMMIT_TIMEOUT.total_seconds()):
                 await consumer.commit(offsets)
-            for partition, behind in offsets.items():
-                if partition in self._ledgers:
-                    self._ledgers[partition].committed(behind)
+            for partition, offset in offsets.items():
+                if partition in self._trackers:
+                    self._trackers[partition].forget_before(offset)
         except (KafkaError, TimeoutError, OSError) as error:
             # The records may come again; their effects are idempotent.
             log.warning("kafka.commit_failed", group=self._group, error=type(error).__name__)
@@ -236,38 +236,38 @@ class Consumption:
         """Return how many of the topic's partitions this member reads at the moment."""
         return self._partitions
 
-    def enter(self, assigned: Collection[TopicPartition]) -> None:
-        """Count the partitions that a rebalance gave; every poll pauses or resumes what is assigned then."""
+    def on_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """Count the partitions that a rebalance gave. The next poll pauses or resumes them."""
         self._partitions = len(assigned)
 
-    async def leave(self, consumer: AIOKafkaConsumer) -> None:
-        """A rebalance takes the partitions away: commit what is finished; what still runs goes on and commits nothing.
+    async def on_revoked(self, consumer: AIOKafkaConsumer) -> None:
+        """Commit finished work before a rebalance takes the partitions away. Running tasks go on and commit nothing.
 
-        The driver calls this before it joins the new generation, when the old one may still commit.
+        The driver calls this before it joins the new generation, while the old one may still commit.
         """
         self._partitions = 0
         await self._commit(consumer)
-        self._ledgers.clear()
+        self._trackers.clear()
 
 
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # the driver is untyped
-    def __init__(self, consumption: Consumption, consumer: AIOKafkaConsumer) -> None:
-        self._consumption = consumption
+class _RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc]  # the driver is untyped
+    def __init__(self, loop: ConsumerLoop, consumer: AIOKafkaConsumer) -> None:
+        self._loop = loop
         self._consumer = consumer
 
     async def on_partitions_revoked(self, _revoked: set[TopicPartition]) -> None:
-        await self._consumption.leave(self._consumer)
+        await self._loop.on_revoked(self._consumer)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        self._consumption.enter(assigned)
+        self._loop.on_assigned(assigned)
 
 
-async def _close(consumer: AIOKafkaConsumer) -> None:
+async def _stop(consumer: AIOKafkaConsumer) -> None:
     with contextlib.suppress(KafkaError, OSError, TimeoutError):
         await asyncio.wait_for(consumer.stop(), CLOSE_TIMEOUT.total_seconds())
 
 
-def _record(message: ConsumerRecord) -> Record:
+def _to_record(message: ConsumerRecord) -> Record:
     return Record(
         message.topic, message.partition, message.offset, message.key, message.value or b"", tuple(message.headers)
     )
@@ -277,8 +277,8 @@ def _milliseconds(duration: timedelta) -> int:
     return duration // timedelta(milliseconds=1)
 
 
-def count_partitions(registry: CollectorRegistry, *consumptions: Consumption) -> None:
-    """Publish `exhaust_partitions{topic}`: how many partitions this process reads at the moment."""
+def publish_partition_counts(registry: CollectorRegistry, *loops: ConsumerLoop) -> None:
+    """Add the metric `exhaust_partitions{topic}`, the partitions that this process reads at the moment."""
     gauge = Gauge("exhaust_partitions", "Partitions that this process reads.", ["topic"], registry=registry)
-    for consumption in consumptions:
-        gauge.labels(consumption.topic).set_function(consumption.partition_count)
+    for loop in loops:
+        gauge.labels(loop.topic).set_function(loop.partition_count)

@@ -1,37 +1,37 @@
-"""Which records of a partition are finished, and so how far the group may commit."""
+"""How far a group may commit in a partition whose records finish in any order."""
 
 from __future__ import annotations
 
 
-class OffsetLedger:
-    """The records of one partition that were taken and not yet committed.
+class OffsetTracker:
+    """The records of one partition that were started and are not committed yet.
 
-    Records finish in any order. What may be committed is the offset behind the longest run of finished records from
-    the oldest on: a crash then repeats some finished records, and never loses an unfinished one.
+    The group may commit up to the first unfinished record. So a crash repeats some finished records, and never loses
+    an unfinished one.
     """
 
     def __init__(self) -> None:
-        self._finished: dict[int, bool] = {}  # in the order taken, which is offset order
+        self._finished: dict[int, bool] = {}  # in the order of their start, which is offset order
 
-    def take(self, offset: int) -> None:
-        """Note a record that begins to be worked on. Offsets must grow."""
+    def start(self, offset: int) -> None:
+        """Track a record whose work begins. Offsets must grow."""
         self._finished[offset] = False
 
     def finish(self, offset: int) -> None:
-        """Note that a record needs no more work; one that was not taken here, but before a rebalance, is ignored."""
+        """Mark a record as finished. One that is not tracked, because it began before a rebalance, is ignored."""
         if offset in self._finished:
             self._finished[offset] = True
 
-    def committable(self) -> int | None:
-        """The offset to commit (the next to be read), or None when nothing new is finished."""
-        behind = None
+    def next_offset(self) -> int | None:
+        """Return the offset to commit, which is the next one to read; None when there is nothing new to commit."""
+        following = None
         for offset, finished in self._finished.items():
             if not finished:
                 break
-            behind = offset + 1
-        return behind
+            following = offset + 1
+        return following
 
-    def committed(self, behind: int) -> None:
-        """Forget what a successful commit of this offset covers."""
-        for offset in [offset for offset in self._finished if offset < behind]:
+    def forget_before(self, committed: int) -> None:
+        """Stop tracking the records before an offset that has been committed."""
+        for offset in [offset for offset in self._finished if offset < committed]:
             del self._finished[offset]

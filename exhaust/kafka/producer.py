@@ -1,6 +1,6 @@
 """Sending events to Kafka.
 
-A send is acknowledged by all replicas, or its outcome is unknown and it is sent again.
+A send returns when all replicas in sync have the event. One that fails has an unknown outcome; callers send it again.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ MAX_RECORD_BYTES: Final = 2 * 1024 * 1024
 
 
 class Producer:
-    """Sends events, each with a deadline.
+    """A producer whose sends have a deadline.
 
-    A driver's producer can wedge after an unexpected sequence number, so every failure rebuilds it.
+    The driver's producer can hang for ever after an unexpected sequence number, so every failure replaces it.
     """
 
     def __init__(self, bootstrap: str) -> None:
@@ -49,7 +49,7 @@ class Producer:
         await self.send_raw(topic, key.encode(), event.data, event.headers())
 
     async def send_raw(self, topic: str, key: bytes | None, value: bytes, headers: list[tuple[str, bytes]]) -> None:
-        """As send, for bytes that are no event of ours."""
+        """Send bytes and headers as they are, as send does an event."""
         raw = None
         try:
             async with asyncio.timeout(SEND_TIMEOUT.total_seconds()):
@@ -61,7 +61,7 @@ class Producer:
             raise unavailable("Kafka") from error
 
     async def ping(self) -> None:
-        """Raises ExhaustError when Kafka does not answer."""
+        """Raise ExhaustError SERVICE_UNAVAILABLE when Kafka does not answer."""
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT.total_seconds()):
                 await (await self._started()).partitions_for(TOPIC_DEAD_LETTERS)
@@ -69,7 +69,7 @@ class Producer:
             raise unavailable("Kafka") from error
 
     async def close(self) -> None:
-        """Stop, after what was sent has been flushed or its deadline has passed."""
+        """Stop after everything sent is flushed, or after CLOSE_TIMEOUT."""
         if self._raw is not None:
             await self._discard(self._raw)
 
@@ -101,7 +101,7 @@ class Producer:
 
 @asynccontextmanager
 async def open_producer(settings: KafkaSettings) -> AsyncIterator[Producer]:
-    """A producer that connects at its first use and is flushed at the end."""
+    """Open a producer that connects when it is first used, and flush it at the end of the block."""
     producer = Producer(settings.kafka_bootstrap)
     try:
         yield producer

@@ -1,4 +1,4 @@
-"""Records of a topic, and what a dead letter says of one."""
+"""Records of a topic, and the headers of dead letters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAX_REASON: Final = 1000  # characters
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record as it lies on the topic."""
+    """A record of a topic, undecoded."""
 
     topic: str
     partition: int
@@ -20,17 +20,17 @@ class Record:
     headers: tuple[tuple[str, bytes], ...]
 
     def header(self, name: str) -> str:
-        """The last header of that name as text, or the empty string."""
+        """Return the last header of a name as text, or the empty string."""
         values = [value for header, value in self.headers if header == name and value is not None]
         return values[-1].decode(errors="replace") if values else ""
 
 
 class RejectedRecordError(Exception):
-    """A handler's verdict: this record cannot be worked on, now or later; it belongs on the dead-letter topic."""
+    """A record that no retry can help; raised by a handler, it sends the record to the dead-letter topic."""
 
 
 def dead_letter_headers(record: Record, group: str, error: Exception) -> list[tuple[str, bytes]]:
-    """The record's own headers, and dl_… ones: where from, for whom, and why."""
+    """Return the headers of a dead letter: the record's own, and dl_… ones with its place, its reader and the error."""
     return [
         *record.headers,
         ("dl_topic", record.topic.encode()),

@@ -1,4 +1,4 @@
-"""Creating the topics that are missing."""
+"""Creation of missing topics."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def create_topics(settings: TopicSettings, names: Sequence[str] = TOPICS) 
         names: the topics.
 
     Returns:
-        Names of those created now.
+        The names of the topics that were created.
 
     Raises:
         ExhaustError: SERVICE_UNAVAILABLE.

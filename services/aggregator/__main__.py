@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from exhaust.domain.catalogue import load_catalogue
 from exhaust.http.health import health_listener
-from exhaust.kafka.consumer import Consumption, count_partitions
+from exhaust.kafka.consumer import ConsumerLoop, publish_partition_counts
 from exhaust.kafka.producer import Producer, open_producer
 from exhaust.logs import configure_logging
 from exhaust.process.health import STALL_LIMIT, Health
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 PLAN_CONCURRENCY = 4
 
 
-def _consumptions(
+def _consumer_loops(
     settings: AggregatorSettings, producer: Producer, planner: Planner, worker: DayWorker
-) -> tuple[Consumption, Consumption]:
+) -> tuple[ConsumerLoop, ConsumerLoop]:
     """Of requests, and of the days that they want."""
-    plans = Consumption(
+    plans = ConsumerLoop(
         settings,
         group="aggregator-plan",
         topic=TOPIC_REQUESTS,
@@ -40,7 +40,7 @@ def _consumptions(
         producer=producer,
         concurrency=PLAN_CONCURRENCY,
     )
-    days = Consumption(
+    days = ConsumerLoop(
         settings,
         group="aggregator-build",
         topic=TOPIC_DAYS,
@@ -73,8 +73,8 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
             DayMetrics(health.registry),
             retry_for=settings.retry_for,
         )
-        plans, days = _consumptions(settings, producer, planner, worker)
-        count_partitions(health.registry, plans, days)
+        plans, days = _consumer_loops(settings, producer, planner, worker)
+        publish_partition_counts(health.registry, plans, days)
 
         async def s3_answers() -> None:
             await objects.ping(settings.s3_exhaust_bucket)

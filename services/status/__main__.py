@@ -12,7 +12,7 @@ from exhaust.http.app import edge_app, service_token_check
 from exhaust.http.endpoint import HttpMetrics, endpoint
 from exhaust.http.health import health_routes, metrics_route
 from exhaust.http.listener import listening
-from exhaust.kafka.consumer import Consumption, count_partitions
+from exhaust.kafka.consumer import ConsumerLoop, publish_partition_counts
 from exhaust.kafka.producer import open_producer
 from exhaust.logs import configure_logging
 from exhaust.postgres.database import open_database
@@ -92,7 +92,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         )
         calls = StatusCalls(RequestReader(database, GrantStore(database), changes), answers)
         updates = UpdateCalls(states, objects, changes, bucket=settings.s3_exhaust_bucket)
-        consumption = Consumption(
+        consumer_loop = ConsumerLoop(
             settings,
             group="status",
             topic=TOPIC_COMPLETIONS,
@@ -100,14 +100,14 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
             producer=producer,
             concurrency=CONCURRENCY,
         )
-        count_partitions(health.registry, consumption)
+        publish_partition_counts(health.registry, consumer_loop)
         # Not Kafka: while it is away, what is known can still be asked for.
         health.checks["postgres"] = database.ping
         app = internal_app(health, settings, calls, updates)
         await stack.enter_async_context(listening(app, settings.host, settings.port))
         await run_until_stopped(
             health,
-            consumption.run(health.stop, health.heartbeat("completions"), settings.drain_timeout),
+            consumer_loop.run(health.stop, health.heartbeat("completions"), settings.drain_timeout),
             Reaper(states, settings, health.registry).run(health),
         )
 

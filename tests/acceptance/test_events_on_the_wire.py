@@ -9,7 +9,7 @@ from uuid import uuid4
 import jsonschema_rs
 
 from deploy.local.stack import Stack
-from exhaust.kafka.consumer import Consumption
+from exhaust.kafka.consumer import ConsumerLoop
 from exhaust.kafka.producer import open_producer
 from exhaust.kafka.records import Record
 from exhaust.settings import ConsumerSettings
@@ -34,17 +34,17 @@ async def collect(stack: Stack, topic: str, request_id: str) -> list[Record]:
                 stop.set()
 
     async with asyncio.timeout(60), open_producer(settings) as producer:
-        consumption = Consumption(
+        consumer_loop = ConsumerLoop(
             settings, group=f"test-{uuid4()}", topic=topic, handle=handle, producer=producer, concurrency=50
         )
-        await consumption.run(stop, lambda: None, timedelta(seconds=1))
+        await consumer_loop.run(stop, lambda: None, timedelta(seconds=1))
     return list(found.values())
 
 
 async def test_every_event_follows_its_schema(partner: Partner, stack: Stack) -> None:
     await partner.grant(OWNER)
     reply = await partner.submit(
-        f"eks-consumption-metrics/{resource_of(OWNER)}/{FIRST}/{FIRST + timedelta(days=1)}", partner_id=OWNER
+        f"eks-consumer_loop-metrics/{resource_of(OWNER)}/{FIRST}/{FIRST + timedelta(days=1)}", partner_id=OWNER
     )
     request_id = reply.result["requestid"]
     assert (await partner.finished(request_id))["status"] == "complete"

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from deploy.local.stack import Stack
-from exhaust.kafka.consumer import Consumption
+from exhaust.kafka.consumer import ConsumerLoop
 from exhaust.kafka.producer import open_producer
 from exhaust.kafka.records import Record
 from exhaust.settings import ConsumerSettings
@@ -38,7 +38,7 @@ async def test_an_undecodable_record_becomes_a_dead_letter_and_stops_nothing(
         for number in range(40):
             await producer.send_raw(topic, str(number).encode(), value, [("odd", b"\x00\xff")])
         async with asyncio.timeout(60):
-            await Consumption(
+            await ConsumerLoop(
                 settings,
                 group=f"test-{uuid4()}",
                 topic=TOPIC_DEAD_LETTERS,

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from exhaust.domain.requests import State
 from exhaust.errors import ErrorCode, ExhaustError, unavailable
-from exhaust.kafka.consumer import Consumption
+from exhaust.kafka.consumer import ConsumerLoop
 from exhaust.kafka.producer import Producer
 from exhaust.kafka.records import Record
 from exhaust.postgres.database import Database
@@ -87,7 +87,7 @@ async def test_what_is_handed_over_is_what_was_filed(database: Database, filing:
     request = handed[0].request
     assert (request.request_id, request.dataset, request.tags) == (
         request_id,
-        "eks-consumption-raw",
+        "eks-consumer_loop-raw",
         (str(request_id),),
     )
     assert (request.days.first, request.days.last) == (LONG_AGO, LONG_AGO + timedelta(days=2))
@@ -261,7 +261,7 @@ async def test_the_relay_hands_requests_to_kafka(
             health.stop.set()
 
     relay = Relay(database, RequestPublisher(producer).publish, CollectorRegistry(), max_in_flight_per_partner=1)
-    consumption = Consumption(
+    consumer_loop = ConsumerLoop(
         kafka_settings,
         group=f"test-{uuid4()}",
         topic=TOPIC_REQUESTS,
@@ -272,7 +272,7 @@ async def test_the_relay_hands_requests_to_kafka(
     async with asyncio.timeout(DEADLINE_S):
         await asyncio.gather(
             relay.run(health, timedelta(milliseconds=100)),
-            consumption.run(health.stop, lambda: None, timedelta(seconds=1)),
+            consumer_loop.run(health.stop, lambda: None, timedelta(seconds=1)),
         )
     assert await waiting(database) == set()
     event = DatasetRequested.model_validate_json(received[0].value)

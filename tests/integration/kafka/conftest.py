@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from exhaust.kafka.consumer import Consumption
+from exhaust.kafka.consumer import ConsumerLoop
 from exhaust.kafka.topics import create_topics
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ class Scene:
         await asyncio.gather(*(self.send(value, key=key) for value, key in zip(values, KEYS, strict=True)))
         return values
 
-    def consumption(self, handle: Callable[[Record], Awaitable[None]], concurrency: int = 8) -> Consumption:
-        return Consumption(
+    def consumer_loop(self, handle: Callable[[Record], Awaitable[None]], concurrency: int = 8) -> ConsumerLoop:
+        return ConsumerLoop(
             self.settings,
             group=self.group,
             topic=self.topic,
@@ -86,7 +86,7 @@ class Scene:
         """Runs a member of the group; stops it at the end. Its failure ends the block."""
         stop = asyncio.Event()
         async with asyncio.timeout(PATIENCE_S * 2), asyncio.TaskGroup() as running:
-            running.create_task(self.consumption(handle, concurrency).run(stop, lambda: None, drain))
+            running.create_task(self.consumer_loop(handle, concurrency).run(stop, lambda: None, drain))
             yield stop
             stop.set()
 

@@ -26,7 +26,7 @@ async def test_a_kafka_that_comes_up_later_is_waited_for(scene: Scene) -> None:
     handled, stop = Handled(), asyncio.Event()
     await scene.send("patient")
     async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as running:
-        running.create_task(early.consumption(handled.note).run(stop, lambda: turns.put_nowait(None), DRAIN))
+        running.create_task(early.consumer_loop(handled.note).run(stop, lambda: turns.put_nowait(None), DRAIN))
         for _ in range(2):
             await turns.get()
         async with proxy(scene.settings.kafka_bootstrap, port=port):
@@ -40,7 +40,7 @@ async def test_waiting_for_a_kafka_that_is_away_ends_with_a_stop(scene: Scene) -
     )
     handled, stop = Handled(), asyncio.Event()
     turns = asyncio.Queue[None]()
-    running = asyncio.create_task(away.consumption(handled.note).run(stop, lambda: turns.put_nowait(None), DRAIN))
+    running = asyncio.create_task(away.consumer_loop(handled.note).run(stop, lambda: turns.put_nowait(None), DRAIN))
     for _ in range(2):
         await asyncio.wait_for(turns.get(), PATIENCE_S)
     stop.set()

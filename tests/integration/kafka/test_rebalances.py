@@ -113,8 +113,8 @@ async def test_a_member_waits_its_turn_behind_one_that_went_away_without_a_word(
     async def frozen_member() -> None:
         stop = asyncio.Event()
         async with open_producer(slow.settings) as own, asyncio.TaskGroup() as running:
-            consumption = Scene(slow.settings, own, slow.topic, slow.group).consumption(freeze)
-            running.create_task(consumption.run(stop, lambda: stop.set() if thaw.is_set() else None, timedelta(0)))
+            consumer_loop = Scene(slow.settings, own, slow.topic, slow.group).consumer_loop(freeze)
+            running.create_task(consumer_loop.run(stop, lambda: stop.set() if thaw.is_set() else None, timedelta(0)))
 
     await slow.send("first")
     frozen_thread = asyncio.create_task(asyncio.to_thread(asyncio.run, frozen_member()))

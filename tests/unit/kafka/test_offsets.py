@@ -1,45 +1,45 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exhaust.kafka.offsets import OffsetLedger
+from exhaust.kafka.offsets import OffsetTracker
 
 
-def test_only_a_finished_run_from_the_oldest_on_may_be_committed() -> None:
-    ledger = OffsetLedger()
+def test_records_are_committed_up_to_the_first_unfinished_one() -> None:
+    tracker = OffsetTracker()
     for offset in (5, 6, 9):
-        ledger.take(offset)
-    ledger.finish(6)
-    assert ledger.committable() is None
-    ledger.finish(5)
-    assert ledger.committable() == 7
-    assert ledger.committable() == 7  # until a commit has succeeded
-    ledger.committed(7)
-    assert ledger.committable() is None
-    ledger.finish(9)
-    assert ledger.committable() == 10
+        tracker.start(offset)
+    tracker.finish(6)
+    assert tracker.next_offset() is None
+    tracker.finish(5)
+    assert tracker.next_offset() == 7
+    assert tracker.next_offset() == 7  # until a commit has succeeded
+    tracker.forget_before(7)
+    assert tracker.next_offset() is None
+    tracker.finish(9)
+    assert tracker.next_offset() == 10
 
 
 @given(st.lists(st.integers(0, 50), unique=True, min_size=1), st.data())
-def test_no_unfinished_record_is_ever_covered(offsets: list[int], data: st.DataObject) -> None:
-    ledger = OffsetLedger()
+def test_no_commit_covers_an_unfinished_record(offsets: list[int], data: st.DataObject) -> None:
+    tracker = OffsetTracker()
     for offset in sorted(offsets):
-        ledger.take(offset)
+        tracker.start(offset)
     unfinished = set(offsets)
     for offset in data.draw(st.permutations(offsets)):
-        ledger.finish(offset)
+        tracker.finish(offset)
         unfinished.discard(offset)
-        committed = ledger.committable()
+        committed = tracker.next_offset()
         assert committed is None or all(committed <= left for left in unfinished)
         if committed is not None and data.draw(st.booleans()):
-            ledger.committed(committed)
+            tracker.forget_before(committed)
     assert not unfinished
 
 
-def test_work_from_before_a_rebalance_covers_nothing() -> None:
-    ledger = OffsetLedger()
-    ledger.take(0)
-    ledger.finish(2)
-    ledger.take(1)
-    ledger.take(2)
-    ledger.finish(0)
-    assert ledger.committable() == 1
+def test_work_from_before_a_rebalance_commits_nothing() -> None:
+    tracker = OffsetTracker()
+    tracker.start(0)
+    tracker.finish(2)
+    tracker.start(1)
+    tracker.start(2)
+    tracker.finish(0)
+    assert tracker.next_offset() == 1
