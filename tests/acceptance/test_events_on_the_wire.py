@@ -44,7 +44,7 @@ async def collect(stack: Stack, topic: str, request_id: str) -> list[Record]:
 async def test_every_event_follows_its_schema(partner: Partner, stack: Stack) -> None:
     await partner.grant(OWNER)
     reply = await partner.submit(
-        f"eks-consumer_loop-metrics/{resource_of(OWNER)}/{FIRST}/{FIRST + timedelta(days=1)}", partner_id=OWNER
+        f"eks-consumption-metrics/{resource_of(OWNER)}/{FIRST}/{FIRST + timedelta(days=1)}", partner_id=OWNER
     )
     request_id = reply.result["requestid"]
     assert (await partner.finished(request_id))["status"] == "complete"

@@ -87,7 +87,7 @@ async def test_what_is_handed_over_is_what_was_filed(database: Database, filing:
     request = handed[0].request
     assert (request.request_id, request.dataset, request.tags) == (
         request_id,
-        "eks-consumer_loop-raw",
+        "eks-consumption-raw",
         (str(request_id),),
     )
     assert (request.days.first, request.days.last) == (LONG_AGO, LONG_AGO + timedelta(days=2))
