@@ -19,8 +19,8 @@ from itertools import product
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 from uuid import uuid4
 
-from bench.aggregator.memory import PeakMemory
 from bench.errors import BenchError
+from bench.memory import MemoryWatch, family_memory
 from exhaust.domain.catalogue import load_catalogue
 from exhaust.process.run import run_process
 from exhaust.s3.store import open_objects
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from services.aggregator.build.day_builder import DayBuilder
 
 _STOP_LIMIT_S: Final = 30
+_MEASURE_EVERY: Final = timedelta(milliseconds=50)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ class Worker:
     def _do(self, job: Mapping[str, object]) -> JobResult:
         if self._process.stdin is None or self._process.stdout is None:
             raise BenchError("the worker has no pipes")
-        with PeakMemory(self.pid) if self.watched else nullcontext() as memory:
+        with MemoryWatch(lambda: family_memory(self.pid), _MEASURE_EVERY) if self.watched else nullcontext() as memory:
             self._process.stdin.write(json.dumps(job) + "\n")
             self._process.stdin.flush()
             answer = self._process.stdout.readline()

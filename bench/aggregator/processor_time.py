@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import resource
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from bench.processes import children
 
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _USER, _SYSTEM = 11, 12  # places in /proc/<pid>/stat behind the name, from 0; see proc(5)
@@ -42,13 +40,6 @@ def processor_time(worker: int, store: int) -> ProcessorTime:
     peers = resource.getrusage(resource.RUSAGE_CHILDREN)
     own = _seconds(worker) + peers.ru_utime + peers.ru_stime
     return ProcessorTime(own, sum(map(_seconds, children(worker))), _seconds(store))
-
-
-def children(pid: int) -> Iterator[int]:
-    """Yield the children of a process; none when it has ended."""
-    with suppress(FileNotFoundError, ProcessLookupError):
-        for listing in Path(f"/proc/{pid}/task").glob("*/children"):
-            yield from map(int, listing.read_text().split())
 
 
 def _seconds(pid: int) -> float:

@@ -21,7 +21,7 @@ from bench.progress import tell
 
 if TYPE_CHECKING:
     from bench.aggregator.results import Results
-    from bench.aggregator.testbed import Testbed
+    from bench.aggregator.testbed import Testbed, Turns
 
 DAY: Final = date(2024, 1, 5)
 OBJECTS: Final = 32
@@ -46,18 +46,7 @@ def measure_whole(testbed: Testbed, results: Results) -> None:
     archive = testbed.fetch(testbed.build(WHOLE, [DAY]).keys[0])
     if found := whole_difference(archive, testbed.files(objects)):
         raise BenchError(f"our archive of whole objects is wrong: {found}")
-    results.rows += [
-        Row(task, "ours", "S3 → S3", turns.ours, size, note="right", processors=turns.our_time),
-        Row(
-            task,
-            "ceiling: copy through a process",
-            "S3 → S3",
-            turns.theirs,
-            size,
-            times=turns.times_faster,
-            processors=turns.their_time,
-        ),
-    ]
+    results.rows += _rows(task, size, turns, "ceiling: copy through a process", "S3 → S3")
     share = 100 * turns.times_faster
     results.bars.append(at_least("unfiltered, share of the speed of a plain S3 copy", share, 60, "%"))
 
@@ -76,21 +65,17 @@ def measure_assembling(testbed: Testbed, results: Results) -> None:
     )
     testbed.delete_built()
     _check_assembled(testbed, days)
-    results.rows += [
-        Row(task, "ours", "S3 → S3", turns.ours, size, note="right", processors=turns.our_time),
-        Row(
-            task,
-            "ceiling: bare UploadPartCopy",
-            "within S3",
-            turns.theirs,
-            size,
-            times=turns.times_faster,
-            processors=turns.their_time,
-        ),
-    ]
+    results.rows += _rows(task, size, turns, "ceiling: bare UploadPartCopy", "within S3")
     share = 100 * turns.times_faster
     results.bars.append(at_least("assembling, share of the speed of bare UploadPartCopy", share, 80, "%"))
     testbed.client.delete_below(testbed.stack.s3.exhaust_bucket, _EXISTING)
+
+
+def _rows(task: str, size: int, turns: Turns, ceiling: str, way: str) -> list[Row]:
+    return [
+        Row(task, "ours", "S3 → S3", turns.ours, size, note="right", processors=turns.our_time),
+        Row(task, ceiling, way, turns.theirs, size, times=turns.times_faster, processors=turns.their_time),
+    ]
 
 
 def _existing(testbed: Testbed) -> list[ExistingDay]:

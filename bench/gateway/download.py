@@ -16,8 +16,8 @@ from uuid import uuid4
 from bench.bars import Pairs
 from bench.errors import BenchError
 from bench.gateway.load import LIMIT_S
-from bench.gateway.memory import AddedMemory
 from bench.gateway.place import DATASET, PARTNERS, days
+from bench.memory import MemoryWatch, resident
 from bench.s3_client import CHUNK, S3Client, Store
 from telemetry.resource_ids import resource_id
 
@@ -61,7 +61,8 @@ async def put_download(place: Place) -> None:
 
 def compare_downloads(place: Place) -> Downloaded:
     """Once each without counting, then in turns. Blocks for some seconds."""
-    with AddedMemory(place.stack.processes["gateway"]) as memory:
+    gateway = place.stack.processes["gateway"]
+    with MemoryWatch(lambda: resident(gateway)) as memory:
         turns = [(_through_gateway(place), _straight(place)) for _ in range(1 + ROUNDS)][1:]
     return Downloaded(Pairs(tuple(ours for ours, _ in turns), tuple(theirs for _, theirs in turns)), memory.added)
 

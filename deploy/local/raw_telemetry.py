@@ -7,11 +7,9 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from pydantic import SecretStr
-
+from deploy.local.object_settings import object_settings
 from deploy.local.raw_files import read_folder
 from exhaust.s3.store import open_objects
-from exhaust.settings import RawObjectSettings
 from telemetry.generator import GeneratorPlan, RawObject, generate
 
 if TYPE_CHECKING:
@@ -120,15 +118,8 @@ async def load(stack: Stack, telemetry: RawTelemetry) -> int:
         ExhaustError: If the bucket cannot be used.
     """
     bucket = stack.s3.raw_bucket
-    settings = RawObjectSettings(
-        s3_endpoint=stack.s3.endpoint,
-        s3_access_key=SecretStr(stack.s3.access_key),
-        s3_secret_key=SecretStr(stack.s3.secret_key),
-        s3_raw_bucket=bucket,
-        s3_exhaust_bucket=stack.s3.exhaust_bucket,
-    )
     size = 0
-    async with open_objects(settings) as objects:
+    async with open_objects(object_settings(stack.s3)) as objects:
         ours = {RAW_PREFIX + source.name for source in telemetry.objects}
         if others := [found.key async for found in objects.list(bucket, RAW_PREFIX) if found.key not in ours]:
             raise ForeignTelemetryError(f"bucket {bucket} holds other telemetry, such as {others[0]}: use an empty one")

@@ -9,10 +9,10 @@ import pytest
 from pydantic import SecretStr
 
 from admin.test_issuer import Algorithm, LocalIssuer, make_issuer
+from deploy.local.object_settings import object_settings
 from deploy.local.stack import Stack, start_stack, stop_stack
 from exhaust.postgres.database import Database, open_database
 from exhaust.s3.store import Objects, open_objects
-from exhaust.settings import RawObjectSettings
 from telemetry.generator import GeneratorPlan, generate
 from tests.conftest import ROOT
 from tests.support.partner import Partner
@@ -55,19 +55,8 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture(scope="session")
-def object_settings(stack: Stack) -> RawObjectSettings:
-    return RawObjectSettings(
-        s3_endpoint=stack.s3.endpoint,
-        s3_access_key=SecretStr(stack.s3.access_key),
-        s3_secret_key=SecretStr(stack.s3.secret_key),
-        s3_raw_bucket=stack.s3.raw_bucket,
-        s3_exhaust_bucket=stack.s3.exhaust_bucket,
-    )
-
-
-@pytest.fixture(scope="session")
-async def objects(object_settings: RawObjectSettings) -> AsyncIterator[Objects]:
-    async with open_objects(object_settings) as opened:
+async def objects(stack: Stack) -> AsyncIterator[Objects]:
+    async with open_objects(object_settings(stack.s3)) as opened:
         yield opened
 
 

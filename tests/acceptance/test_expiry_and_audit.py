@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from deploy.local.object_settings import object_settings
 from deploy.local.stack import Stack
 from exhaust.postgres.database import Database
 from exhaust.s3.store import Objects
-from exhaust.settings import RawObjectSettings
 from tests.acceptance.conftest import FIRST, PLAN
 from tests.support.partner import Partner, resource_of
 from tests.support.signed_s3 import delete_object
@@ -22,7 +22,6 @@ async def test_a_download_expires_and_a_new_submit_builds_it_again(
     stack: Stack,
     raw_days: dict[str, object],
     objects: Objects,
-    object_settings: RawObjectSettings,
     owner_database: Database,
 ) -> None:
     assert raw_days
@@ -46,7 +45,7 @@ async def test_a_download_expires_and_a_new_submit_builds_it_again(
         gone = [found.key async for found in objects.list(stack.s3.exhaust_bucket, prefix)]
         assert gone
         for key in gone:
-            await delete_object(object_settings, stack.s3.exhaust_bucket, key)
+            await delete_object(object_settings(stack.s3), stack.s3.exhaust_bucket, key)
 
     late = (await partner.status(request_id)).result
     assert (late["status"], late["expired"], "downloadurl" in late) == ("complete", True, False)

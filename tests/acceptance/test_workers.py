@@ -16,7 +16,7 @@ from uuid import uuid4
 import pytest
 
 from deploy.local.independent_count import Wanted, compare_download
-from exhaust.settings import RawObjectSettings
+from deploy.local.object_settings import object_settings
 from tests.acceptance.conftest import FOLDER
 from tests.support.partner import Partner, resource_of
 from tests.support.raw_dataset import event, packed
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from deploy.local.stack import Stack
     from exhaust.s3.store import Objects
+    from exhaust.settings import RawObjectSettings
     from tests.support.workers import Worker
 
 # Every kill costs some five seconds, so few are enough each time; EXHAUST_KILLS=20 looks closer.
@@ -123,19 +124,7 @@ async def new_export(
             *(objects.put(stack.s3.raw_bucket, f"raw/{name}", data) for name, data in raw[day].items())
         )
     await partner.grant(owner)
-    return Export(partner, objects, settings_of(stack), owner, first, raw)
-
-
-def settings_of(stack: Stack) -> RawObjectSettings:
-    return RawObjectSettings.model_validate(
-        {
-            "s3_endpoint": stack.s3.endpoint,
-            "s3_access_key": stack.s3.access_key,
-            "s3_secret_key": stack.s3.secret_key,
-            "s3_raw_bucket": stack.s3.raw_bucket,
-            "s3_exhaust_bucket": stack.s3.exhaust_bucket,
-        }
-    )
+    return Export(partner, objects, object_settings(stack.s3), owner, first, raw)
 
 
 @pytest.fixture

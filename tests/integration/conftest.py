@@ -17,7 +17,9 @@ import pytest
 from pydantic import HttpUrl, SecretStr
 from yarl import URL
 
+from deploy.local.addresses import S3Access
 from deploy.local.folder import Folder
+from deploy.local.object_settings import object_settings as settings_of_store
 from deploy.local.servers import choose
 from deploy.local.stack import Stack, start_stack, stop_stack
 from exhaust.domain.catalogue import load_catalogue
@@ -186,13 +188,8 @@ async def producer(kafka_settings: KafkaTestSettings) -> AsyncIterator[Producer]
 
 @pytest.fixture(scope="session")
 def object_settings(servers: Stack) -> RawObjectSettings:
-    return RawObjectSettings(
-        s3_endpoint=servers.s3.endpoint,
-        s3_access_key=SecretStr(servers.s3.access_key),
-        s3_secret_key=SecretStr(servers.s3.secret_key),
-        s3_raw_bucket=f"raw-{uuid4().hex[:8]}",
-        s3_exhaust_bucket=f"exhaust-{uuid4().hex[:8]}",
-    )
+    own = replace(servers.s3, raw_bucket=f"raw-{uuid4().hex[:8]}", exhaust_bucket=f"exhaust-{uuid4().hex[:8]}")
+    return settings_of_store(own)
 
 
 @pytest.fixture(scope="session")
@@ -297,14 +294,8 @@ def assert_refused(reply: Reply, status: int, code: str, *, ver: str = "2.0") ->
 @pytest.fixture(scope="session")
 async def away_objects() -> AsyncIterator[Objects]:
     """A store that is away. One for all tests: the driver takes a second of work to make its clients."""
-    no_store = RawObjectSettings(
-        s3_endpoint=f"http://127.0.0.1:{closed_port()}",
-        s3_access_key=SecretStr("nobody"),
-        s3_secret_key=SecretStr("nothing"),
-        s3_raw_bucket="raw",
-        s3_exhaust_bucket="exhaust",
-    )
-    async with open_objects(no_store) as opened:
+    nowhere = S3Access(f"http://127.0.0.1:{closed_port()}", "nobody", "nothing", "raw", "exhaust")
+    async with open_objects(settings_of_store(nowhere)) as opened:
         yield opened
 
 

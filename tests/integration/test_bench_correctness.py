@@ -11,7 +11,7 @@ import pytest
 
 from bench.aggregator.correctness import difference, expect, has_member_per_object, whole_difference
 from bench.aggregator.generated_data import CHANNELS, FIRST_DAY, Recipe, blocks, day_objects
-from bench.aggregator.memory import PeakMemory
+from bench.memory import MemoryWatch, family_memory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,7 +77,7 @@ def test_memory_counts_the_children_of_a_process() -> None:
         assert process.stdin
         assert process.stdout
         process.stdout.readline()
-        with PeakMemory(process.pid) as memory:
+        with MemoryWatch(lambda: family_memory(process.pid)) as memory:
             pass
         process.stdin.close()
     assert 64_000_000 < memory.peak < 200_000_000

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.aggregator.generated_data import CHANNELS
-from bench.aggregator.processor_time import ProcessorTime, children, processor_time
+from bench.aggregator.processor_time import ProcessorTime, processor_time
 from bench.aggregator.stages import STAGES, measure_stages, selections
 from bench.errors import BenchError
+from bench.processes import children
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,17 @@
+"""The kit's settings of a store, for the store that a stack uses."""
+
+from pydantic import SecretStr
+
+from deploy.local.addresses import S3Access
+from exhaust.settings import RawObjectSettings
+
+
+def object_settings(access: S3Access) -> RawObjectSettings:
+    """Where the store is, its credentials and both buckets."""
+    return RawObjectSettings(
+        s3_endpoint=access.endpoint,
+        s3_access_key=SecretStr(access.access_key),
+        s3_secret_key=SecretStr(access.secret_key),
+        s3_raw_bucket=access.raw_bucket,
+        s3_exhaust_bucket=access.exhaust_bucket,
+    )
