@@ -36,10 +36,10 @@ def edge_app(*middlewares: Middleware) -> web.Application:
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     if call_id := request.get(CALL_ID):
         response.headers["X-Request-ID"] = call_id
-    add_guards(response)
+    add_security_headers(response)
 
 
-def add_guards(response: web.StreamResponse) -> None:
+def add_security_headers(response: web.StreamResponse) -> None:
     """Add the headers that every answer has, where they are not set."""
     response.headers["Server"] = "telemetry-exhaust"  # not which libraries, in which versions
     for name, value in SECURITY_HEADERS.items():

@@ -1,4 +1,4 @@
-"""How many connections a listener keeps, and which one goes when another comes."""
+"""The limits on a listener's connections, and the eviction of idle ones when another comes."""
 
 from __future__ import annotations
 
@@ -17,121 +17,124 @@ from exhaust.errors import ErrorCode, ExhaustError
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-WANTED_FILES: Final = 65_536
+MAX_OPEN_FILES: Final = 65_536
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """What a listener bears.
+    """The limits of one listener.
 
     Attributes:
-        most: connections at once.
-        per_address: of them from one address; None where one address stands for many callers.
-        head: from connecting, or from the first byte of a later request, to the end of its headers.
-        keep_alive: between two requests.
-        standstill: while an answer waits for a caller who does not read it.
+        max_connections: open connections in all.
+        max_per_address: open connections from one address; None where one address stands for many callers.
+        header_timeout: from connecting, or from the first byte of a later request, to the end of its headers.
+        keep_alive_timeout: between two requests of a connection.
+        send_timeout: how long an answer may wait for a caller who does not read it.
     """
 
-    most: int = 1000
-    per_address: int | None = None
-    head: timedelta = timedelta(seconds=10)
-    keep_alive: timedelta = timedelta(seconds=30)
-    standstill: timedelta = timedelta(seconds=60)
+    max_connections: int = 1000
+    max_per_address: int | None = None
+    header_timeout: timedelta = timedelta(seconds=10)
+    keep_alive_timeout: timedelta = timedelta(seconds=30)
+    send_timeout: timedelta = timedelta(seconds=60)
 
 
 class Connection(Protocol):
-    """What is counted."""
+    """A connection that the limiter counts."""
 
-    def give_way(self) -> None:
-        """Close, since another caller needs the place; only asked of a connection that waits."""
+    def evict(self) -> None:
+        """Close, since another caller needs the place; called on idle connections only."""
 
 
 @dataclass(slots=True)
-class _Caller:
+class _Address:
     connections: int = 0
-    waiting: dict[Connection, None] = field(default_factory=dict)  # longest first, as dicts keep their order
+    idle: dict[Connection, None] = field(default_factory=dict)  # the longest idle first, as dicts keep their order
 
 
-class Connections:
-    """The connections of one listener.
+class ConnectionLimiter:
+    """Counts the connections of one listener, and evicts the one that has been idle longest when there are too many.
 
-    A connection waits while it is the caller's turn: just opened, slow with its headers or its body, not reading its
-    answer, or kept alive. When there are too many, the one that has waited longest gives way to the new one, of the
-    same address when that has too many. So whoever opens connections and lets them wait stops nobody, not even others
-    of the same address.
+    A connection is idle while the listener waits for its caller: just opened, sending headers or a body, not reading
+    its answer, or kept alive. It is busy while its request is being answered, and busy ones are never evicted. When
+    one address has too many, one of the same address is evicted. So whoever opens connections and leaves them idle
+    shuts nobody out, not even others of the same address.
     """
 
     def __init__(self, limits: ConnectionLimits, registry: CollectorRegistry | None = None) -> None:
         self.limits = limits
-        self._addresses: dict[Connection, str] = {}
-        self._waiting: dict[Connection, None] = {}  # longest first
-        self._callers: dict[str, _Caller] = {}
-        self._open = Gauge("exhaust_http_connections", "Open connections of callers.", registry=registry)
-        self._cut = Counter(
-            "exhaust_http_connections_cut", "Connections of callers that were cut, by why.", ["why"], registry=registry
+        self._open: dict[Connection, str] = {}
+        self._idle: dict[Connection, None] = {}  # the longest idle first
+        self._addresses: dict[str, _Address] = {}
+        self._open_gauge = Gauge("exhaust_http_connections", "Open connections of callers.", registry=registry)
+        self._closed = Counter(
+            "exhaust_http_connections_cut",
+            "Connections that the listener closed before their time, by reason.",
+            ["why"],
+            registry=registry,
         )
 
-    def enter(self, connection: Connection, address: str) -> None:
-        """Count a new connection; it waits.
+    def add(self, connection: Connection, address: str) -> None:
+        """Count a new connection; it is idle.
 
         Raises:
-            ExhaustError: RATE_LIMITED when its address has too many and all are at work, SERVICE_UNAVAILABLE when the
+            ExhaustError: RATE_LIMITED when its address has too many and all are busy, SERVICE_UNAVAILABLE when the
                 listener has.
         """
         limits = self.limits
-        caller = self._callers.get(address)
-        if caller is not None and limits.per_address is not None and caller.connections >= limits.per_address:
-            what = f"this address has {limits.per_address} calls at work, which is the most allowed"
-            self._make_room(caller.waiting, ErrorCode.RATE_LIMITED, what)
-        elif len(self._addresses) >= limits.most:
-            self._make_room(self._waiting, ErrorCode.SERVICE_UNAVAILABLE, "too many calls are at work")
-        self._addresses[connection] = address
-        self._callers.setdefault(address, _Caller()).connections += 1
-        self._open.set(len(self._addresses))
-        self.waits(connection)
+        known = self._addresses.get(address)
+        if known is not None and limits.max_per_address is not None and known.connections >= limits.max_per_address:
+            what = f"this address has {limits.max_per_address} calls at work, which is the most allowed"
+            self._evict_longest(known.idle, ErrorCode.RATE_LIMITED, what)
+        elif len(self._open) >= limits.max_connections:
+            self._evict_longest(self._idle, ErrorCode.SERVICE_UNAVAILABLE, "too many calls are at work")
+        self._open[connection] = address
+        self._addresses.setdefault(address, _Address()).connections += 1
+        self._open_gauge.set(len(self._open))
+        self.mark_idle(connection)
 
-    def works(self, connection: Connection) -> None:
-        """It is our turn: its request is complete and is being answered. It does not give way."""
-        if connection in self._waiting:
-            del self._waiting[connection]
-            del self._callers[self._addresses[connection]].waiting[connection]
+    def mark_busy(self, connection: Connection) -> None:
+        """Protect a connection from eviction: its request is complete and is being answered."""
+        if connection in self._idle:
+            del self._idle[connection]
+            del self._addresses[self._open[connection]].idle[connection]
 
-    def waits(self, connection: Connection) -> None:
-        """It is the caller's turn, from now on if it was ours."""
-        if connection in self._addresses:
-            self._waiting[connection] = self._callers[self._addresses[connection]].waiting[connection] = None
+    def mark_idle(self, connection: Connection) -> None:
+        """Let a connection be evicted: the listener waits for its caller, from now on if it was busy."""
+        if connection in self._open:
+            self._idle[connection] = self._addresses[self._open[connection]].idle[connection] = None
 
-    def leave(self, connection: Connection) -> None:
-        """It is closed. Telling it twice does no harm."""
-        self.works(connection)
-        address = self._addresses.pop(connection, None)
+    def remove(self, connection: Connection) -> None:
+        """Stop counting a connection that is closed; doing it twice does no harm."""
+        self.mark_busy(connection)
+        address = self._open.pop(connection, None)
         if address is None:
             return
-        caller = self._callers[address]
-        caller.connections -= 1
-        if not caller.connections:
-            del self._callers[address]
-        self._open.set(len(self._addresses))
+        known = self._addresses[address]
+        known.connections -= 1
+        if not known.connections:
+            del self._addresses[address]
+        self._open_gauge.set(len(self._open))
 
-    def cut(self, why: str) -> None:
-        """Count a connection that was cut, in a few words that are always the same."""
-        self._cut.labels(why).inc()
+    def count_closed(self, reason: str) -> None:
+        """Count a connection that the listener closes, by one of a few fixed reasons."""
+        self._closed.labels(reason).inc()
 
-    def _make_room(self, waiting: dict[Connection, None], code: ErrorCode, what: str) -> None:
-        longest = next(iter(waiting), None)
+    def _evict_longest(self, idle: dict[Connection, None], code: ErrorCode, what: str) -> None:
+        longest = next(iter(idle), None)
         if longest is None:
-            self.cut("refused")
+            self.count_closed("refused")
             raise ExhaustError(code, f"{what}; try again in a few seconds")
-        self.leave(longest)
-        self.cut("gave way")
-        longest.give_way()
+        self.remove(longest)
+        self.count_closed("gave way")
+        longest.evict()
 
 
 @lru_cache(maxsize=4096)
-def subscriber(address: str) -> str | None:
-    """What one subscriber has: the address, of IPv6 its /64 network; None when it is no address."""
+def client_network(address: str) -> str | None:
+    """Return the network that one subscriber has: the address, of IPv6 its /64; None when it is no address."""
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -141,17 +144,17 @@ def subscriber(address: str) -> str | None:
     return str(parsed.ipv4_mapped or IPv6Network((parsed, 64), strict=False))
 
 
-def within_file_limit(limits: ConnectionLimits) -> ConnectionLimits:
-    """The limits, with no more connections than half of the files that this process may open.
+def cap_by_open_files(limits: ConnectionLimits) -> ConnectionLimits:
+    """Limit connections to half of the files that this process may open.
 
-    That number is raised as far as it may be, up to WANTED_FILES.
+    That number is raised first as far as the system allows, up to MAX_OPEN_FILES.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     unlimited = resource.RLIM_INFINITY
-    files = WANTED_FILES if hard == unlimited else min(hard, WANTED_FILES)
+    files = MAX_OPEN_FILES if hard == unlimited else min(hard, MAX_OPEN_FILES)
     if soft != unlimited and soft < files:
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
-    most = min(limits.most, max(1, files // 2))
-    if most < limits.most:
-        log.warning("connections.fewer", wanted=limits.most, most=most, open_files=files)
-    return replace(limits, most=most)
+    most = min(limits.max_connections, max(1, files // 2))
+    if most < limits.max_connections:
+        log.warning("connections.fewer", wanted=limits.max_connections, most=most, open_files=files)
+    return replace(limits, max_connections=most)

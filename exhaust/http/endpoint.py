@@ -16,8 +16,8 @@ from prometheus_client import Counter, Histogram
 
 from exhaust.errors import ExhaustError, unavailable
 from exhaust.http.envelope import envelope_of, message_id, parse_request, success
-from exhaust.http.error_responses import JSON, error_response, internal_fault
-from exhaust.http.request import check_headers, read_body
+from exhaust.http.error_responses import JSON, error_response, internal_error
+from exhaust.http.request import read_body, refuse_repeated_headers
 from exhaust.logs import bind_trace, traceparent_from
 from schemas.bodies import Body
 
@@ -44,7 +44,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class StreamedAnswer:
     """An answer that is streamed, without the deadline of ordinary answers."""
 
     stream: Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -72,7 +72,7 @@ class Call(Generic[BodyT_co]):
         return self.http.match_info.get(name)
 
 
-Handler = Callable[[Call[BodyT]], Awaitable[Answer | Delivery | web.Response]]
+Handler = Callable[[Call[BodyT]], Awaitable[Answer | StreamedAnswer | web.Response]]
 
 
 class HttpMetrics:
@@ -135,11 +135,11 @@ class Endpoint(Generic[BodyT]):
         try:
             value = await read_body(request, needed=self._needs_body)
             msgid = message_id(value)
-            check_headers(request.headers)
+            refuse_repeated_headers(request.headers)
             call = Call(request, parse_request(value, self._envelope), msgid, traceparent)
             async with asyncio.timeout(HANDLER_TIMEOUT.total_seconds()):
                 answer = await self._handle(call)
-            if isinstance(answer, Delivery):
+            if isinstance(answer, StreamedAnswer):
                 return await answer.stream(request)
         except ExhaustError as error:
             return error_response(request, self.operation, msgid, error)
@@ -150,7 +150,7 @@ class Endpoint(Generic[BodyT]):
             raise  # the caller went away, or must be cut off in the middle of a stream
         except Exception:
             log.exception("http.failed")
-            return error_response(request, self.operation, msgid, internal_fault())
+            return error_response(request, self.operation, msgid, internal_error())
         if isinstance(answer, web.Response):
             return answer
         data = success(self.operation, msgid, answer.result)

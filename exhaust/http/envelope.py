@@ -70,7 +70,7 @@ def parse_request(value: object, envelope: TypeAdapter[RequestEnvelope[B]]) -> B
         raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, message, violations=found) from error
 
 
-def required(value: str | None, code: ErrorCode, name: str) -> str:
+def require_text(value: str | None, code: ErrorCode, name: str) -> str:
     """A mandatory text of the `request` part.
 
     Raises:

@@ -16,12 +16,12 @@ RETRY_AFTER: Final = timedelta(seconds=5)
 UNKNOWN_OPERATION: Final = Operation("ekstep.data_exhaust", "1.0")
 JSON: Final = "application/json"
 PROBLEM_JSON: Final = "application/problem+json"
-COME_BACK: Final = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.SERVICE_UNAVAILABLE})  # told when
+CODES_WITH_RETRY_AFTER: Final = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.SERVICE_UNAVAILABLE})  # told when
 
 log = structlog.get_logger(__name__)
 
 
-def internal_fault() -> ExhaustError:
+def internal_error() -> ExhaustError:
     """The error for a defect of ours."""
     return ExhaustError(ErrorCode.INTERNAL_ERROR, "something went wrong here; try again, then tell the operators")
 
@@ -34,7 +34,7 @@ def error_response(request: web.BaseRequest, operation: Operation, msgid: str, e
 def failure_response(operation: Operation, msgid: str, error: ExhaustError, *, wants_problem: bool) -> web.Response:
     """A failure with its status, as the envelope or as problem details."""
     log.info("http.refused", code=error.code, status=error.status)
-    headers = {"Retry-After": str(RETRY_AFTER.seconds)} if error.code in COME_BACK else {}
+    headers = {"Retry-After": str(RETRY_AFTER.seconds)} if error.code in CODES_WITH_RETRY_AFTER else {}
     headers |= error.headers
     return web.Response(
         body=problem(error) if wants_problem else failure(operation, msgid, error),

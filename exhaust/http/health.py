@@ -41,7 +41,7 @@ def metrics_route(health: Health) -> web.RouteDef:
 
 
 @asynccontextmanager
-async def health_listener(health: Health, host: str, port: int) -> AsyncIterator[None]:
+async def open_health_listener(health: Health, host: str, port: int) -> AsyncIterator[None]:
     """Serve health and metrics at a port of their own until the block ends.
 
     This is aiohttp's own server, without the edge's deadlines and limits: only callers of ours may reach the port.

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 from aiohttp import web
 
-from exhaust.http.connections import ConnectionLimits, Connections
-from exhaust.http.server import EdgeProtocol, announcing
+from exhaust.http.connections import ConnectionLimiter, ConnectionLimits
+from exhaust.http.edge_protocol import EdgeProtocol, notify_protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -19,8 +19,8 @@ BACKLOG: Final = 4096  # connections that the kernel has made and nobody has tak
 
 
 @asynccontextmanager
-async def listening(
-    app: web.Application, host: str, port: int, connections: Connections | None = None
+async def open_listener(
+    app: web.Application, host: str, port: int, limiter: ConnectionLimiter | None = None
 ) -> AsyncIterator[None]:
     """Serve an application until the block ends; requests in progress are then finished.
 
@@ -28,14 +28,14 @@ async def listening(
         app: what is served.
         host: to listen at.
         port: to listen at.
-        connections: where they are counted and bounded; the default is for callers of our own.
+        limiter: where they are counted and bounded; the default is for callers of our own.
     """
     runner = web.AppRunner(app, shutdown_timeout=10)
     await runner.setup()
     server = cast("web.Server", runner.server)  # setup() has made it
-    server.request_factory = announcing(server.request_factory)
+    server.request_factory = notify_protocol(server.request_factory)
     try:
-        connected = partial(EdgeProtocol, server, connections or Connections(ConnectionLimits()))
+        connected = partial(EdgeProtocol, server, limiter or ConnectionLimiter(ConnectionLimits()))
         listener = await asyncio.get_running_loop().create_server(connected, host, port, backlog=BACKLOG)
         try:
             yield

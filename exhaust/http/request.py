@@ -92,7 +92,7 @@ def body_too_large() -> ExhaustError:
     return ExhaustError(ErrorCode.INVALID_DATA_ERROR, f"the body must be at most {MAX_BODY_BYTES} bytes", status=413)
 
 
-def check_headers(headers: CIMultiDictProxy[str]) -> None:
+def refuse_repeated_headers(headers: CIMultiDictProxy[str]) -> None:
     """Refuse headers that somebody before us may have read otherwise, such as a proxy that takes the last of two.
 
     Raises:

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from exhaust.domain.catalogue import load_catalogue
-from exhaust.http.health import health_listener
+from exhaust.http.health import open_health_listener
 from exhaust.kafka.consumer import ConsumerLoop, publish_partition_counts
 from exhaust.kafka.producer import Producer, open_producer
 from exhaust.logs import configure_logging
@@ -80,7 +80,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
             await objects.ping(settings.s3_exhaust_bucket)
 
         health.checks |= {"kafka": producer.ping, "s3": s3_answers}
-        await stack.enter_async_context(health_listener(health, settings.host, settings.port))
+        await stack.enter_async_context(open_health_listener(health, settings.host, settings.port))
         await run_until_stopped(
             health,
             plans.run(health.stop, health.heartbeat("plan"), settings.drain_timeout),

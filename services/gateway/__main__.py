@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from exhaust.domain.catalogue import load_catalogue
-from exhaust.http.connections import Connections, within_file_limit
+from exhaust.http.connections import ConnectionLimiter, cap_by_open_files
 from exhaust.http.endpoint import HttpMetrics
-from exhaust.http.listener import listening
+from exhaust.http.listener import open_listener
 from exhaust.kafka.producer import open_producer
 from exhaust.logs import configure_logging
 from exhaust.postgres.database import open_database
@@ -27,9 +27,9 @@ from services.gateway.auth.tokens.verifier import open_token_verifier
 from services.gateway.cors import Cors
 from services.gateway.handlers.admin.routes import AdminHandlers
 from services.gateway.handlers.download import DownloadHandler
-from services.gateway.handlers.register import Registration
+from services.gateway.handlers.register import RegisterHandler
 from services.gateway.handlers.status import StatusHandler
-from services.gateway.handlers.submit import Submission
+from services.gateway.handlers.submit import SubmitHandler
 from services.gateway.rate_limits import RateLimits
 from services.gateway.relay import Relay, RequestPublisher
 from services.gateway.request_service import RequestService
@@ -75,8 +75,8 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
             settings=SynchronousSettings(settings.sync_patience, settings.sync_fresh_for),
         )
         operations = Operations(
-            Registration(access.keys, settings),
-            Submission(requests, access, zone=settings.day_zone),
+            RegisterHandler(access.keys, settings),
+            SubmitHandler(requests, access, zone=settings.day_zone),
             DownloadHandler(downloads, objects, access, bucket=settings.s3_exhaust_bucket, zone=settings.day_zone),
             StatusHandler(StatusServiceClient(session, settings.status_url, settings.service_token), access),
             AdminHandlers.build(access, database),
@@ -86,9 +86,9 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         metrics = HttpMetrics(health.registry)
         internal = internal_app(health, operations, settings.service_token, metrics)
         public = public_app(health, operations, limits, Cors(settings.cors_origins), metrics)
-        await stack.enter_async_context(listening(internal, settings.host, settings.internal_port))
-        connections = Connections(within_file_limit(settings.connection_limits()), health.registry)
-        await stack.enter_async_context(listening(public, settings.host, settings.port, connections))
+        await stack.enter_async_context(open_listener(internal, settings.host, settings.internal_port))
+        limiter = ConnectionLimiter(cap_by_open_files(settings.connection_limits()), health.registry)
+        await stack.enter_async_context(open_listener(public, settings.host, settings.port, limiter))
         await run_until_stopped(health, relay.run(health, settings.relay_interval))
 
 

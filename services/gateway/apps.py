@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from services.gateway.cors import Cors
     from services.gateway.handlers.admin.routes import AdminHandlers
     from services.gateway.handlers.download import DownloadHandler
-    from services.gateway.handlers.register import Registration
+    from services.gateway.handlers.register import RegisterHandler
     from services.gateway.handlers.status import StatusHandler
-    from services.gateway.handlers.submit import Submission
+    from services.gateway.handlers.submit import SubmitHandler
     from services.gateway.rate_limits import RateLimits
 
 # "requests" is a reserved word: what is no dataset operation must not look like one.
@@ -40,9 +40,9 @@ RESOURCE_PATHS: Final = (RESOURCE, f"{RESOURCE}/{{fromDate}}", f"{RESOURCE}/{{fr
 class Operations:
     """All that the gateway can do for a caller."""
 
-    registration: Registration
-    submission: Submission
-    downloads: DownloadHandler
+    register: RegisterHandler
+    submit: SubmitHandler
+    download: DownloadHandler
     status: StatusHandler
     admin: AdminHandlers
 
@@ -51,10 +51,10 @@ def public_app(
     health: Health, operations: Operations, limits: RateLimits, cors: Cors, metrics: HttpMetrics
 ) -> web.Application:
     """The public listener: the only operations that the outside can reach."""
-    submit = endpoint(SUBMIT, SubmitBody, operations.submission.submit, metrics)
-    download_v1 = endpoint(DOWNLOAD_V1, DownloadBody, operations.downloads.v1, metrics)
-    get_v1 = endpoint(DOWNLOAD_V1, DownloadBody, operations.downloads.v1_by_get, metrics, needs_body=False)
-    download_v3 = endpoint(DOWNLOAD_V3, EmptyBody, operations.downloads.v3, metrics, needs_body=False)
+    submit = endpoint(SUBMIT, SubmitBody, operations.submit.submit, metrics)
+    download_v1 = endpoint(DOWNLOAD_V1, DownloadBody, operations.download.v1, metrics)
+    get_v1 = endpoint(DOWNLOAD_V1, DownloadBody, operations.download.v1_by_get, metrics, needs_body=False)
+    download_v3 = endpoint(DOWNLOAD_V3, EmptyBody, operations.download.v3, metrics, needs_body=False)
     app = edge_app()
     limits.install(app)
     cors.install(app)
@@ -62,7 +62,7 @@ def public_app(
     app.add_routes(
         [
             *health_routes(health),
-            web.post("/v1/client", endpoint(REGISTER, RegisterBody, operations.registration.register, metrics)),
+            web.post("/v1/client", endpoint(REGISTER, RegisterBody, operations.register.register, metrics)),
             web.post(STATUS_PATH, endpoint(STATUS, KeyBody, operations.status.status, metrics)),
             web.post(LIST_PATH, endpoint(LIST, KeyBody, operations.status.list_requests, metrics)),
             *(web.post(f"/v2/datasets{path}", submit) for path in RESOURCE_PATHS),

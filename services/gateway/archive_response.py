@@ -42,7 +42,7 @@ class UnsatisfiableRangeError(Exception):
     """The range lies behind the end."""
 
 
-def wanted_part(request: web.BaseRequest, download: Download) -> range | None:
+def requested_range(request: web.BaseRequest, download: Download) -> range | None:
     """The bytes that a caller asks for; None for the whole.
 
     A range of another form, several ranges, or one whose If-Range names other bytes is answered with the whole
@@ -76,11 +76,11 @@ async def send(request: web.Request, objects: Objects, bucket: str, download: Do
         "Cache-Control": "private, no-cache",
         "Content-Disposition": f'attachment; filename="{download.file_name}"',
     }
-    if is_known(request, download):
+    if is_not_modified(request, download):
         return web.Response(status=304, headers=headers)
     size = download.info.size
     try:
-        part = wanted_part(request, download)
+        part = requested_range(request, download)
     except UnsatisfiableRangeError as error:
         raise ExhaustError(
             ErrorCode.INVALID_DATA_ERROR,
@@ -106,6 +106,6 @@ async def send(request: web.Request, objects: Objects, bucket: str, download: Do
     return response
 
 
-def is_known(request: web.BaseRequest, download: Download) -> bool:
+def is_not_modified(request: web.BaseRequest, download: Download) -> bool:
     """Whether the caller says that it has these bytes; weak comparison, as RFC 9110, 13.1.2 asks for."""
     return any(tag.value in {ANY_TAG, download.digest} for tag in request.if_none_match or ())

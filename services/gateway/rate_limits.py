@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from exhaust.errors import ErrorCode, ExhaustError
-from exhaust.http.connections import subscriber
+from exhaust.http.connections import client_network
 from exhaust.http.error_responses import UNKNOWN_OPERATION, error_response
 from services.gateway.token_buckets import Allowance, TokenBuckets
 
@@ -72,7 +72,7 @@ def caller_address(request: web.BaseRequest, proxies: int) -> str:
     hops = [hop.strip() for line in request.headers.getall("X-Forwarded-For", ()) for hop in line.split(",")]
     # What stands further left was written by the caller, who may write anything.
     text = hops[-proxies] if 0 < proxies <= len(hops) else request.remote or ""
-    return subscriber(text) or request.remote or ""
+    return client_network(text) or request.remote or ""
 
 
 def _too_many(what: str, allowance: Allowance) -> ExhaustError:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, HttpUrl, model_validator
 
-from exhaust.http.connections import WANTED_FILES, ConnectionLimits
+from exhaust.http.connections import MAX_OPEN_FILES, ConnectionLimits
 from exhaust.http.endpoint import HANDLER_TIMEOUT
 from exhaust.settings import (
     BearerToken,
@@ -28,7 +28,7 @@ from services.gateway.cors import Origin
 # A call has this time for all but the wait: to find out who calls, to file the request, to look once more.
 _WITHOUT_THE_WAIT: Final = timedelta(seconds=5)
 MAX_SYNC_PATIENCE: Final = HANDLER_TIMEOUT - _WITHOUT_THE_WAIT
-MAX_CONNECTIONS: Final = WANTED_FILES // 2  # more than this the process never accepts
+MAX_CONNECTIONS: Final = MAX_OPEN_FILES // 2  # more than this the process never accepts
 
 
 class LimitSettings(SettingsGroup):

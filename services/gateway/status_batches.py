@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 # The second goes while the first is answered; more would only make them smaller.
-MOST_CALLS: Final = 2
+MAX_CALLS: Final = 2
 
 Result = Mapping[str, Any] | ExhaustError
 Ask = Callable[[Sequence[StatusRead]], Awaitable[Sequence[Result]]]
@@ -37,7 +37,7 @@ class StatusBatcher:
                 each, in their order.
         """
         self._ask = ask
-        self._turn = asyncio.Semaphore(MOST_CALLS)
+        self._turn = asyncio.Semaphore(MAX_CALLS)
         self._gathering: _Batch | None = None
 
     async def read(self, user_id: int, request_id: UUID) -> Mapping[str, Any]:

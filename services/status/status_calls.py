@@ -11,7 +11,7 @@ from uuid import UUID
 from exhaust.domain.requests import parse_request_id
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http.endpoint import Answer
-from exhaust.http.envelope import required
+from exhaust.http.envelope import require_text
 from exhaust.postgres.request_views import FIRST_PAGE, PageCursor
 from schemas.operations import MAX_WAIT, USER_HEADER, StatusRead, parse_user_id
 
@@ -56,7 +56,7 @@ class StatusCalls:
         """A partner's requests that the caller may read, newest first, in pages: `?limit=50&next=…`."""
         user_id = _caller(call)
         views, more = await self._reader.read_page(
-            required(call.path("partnerid"), ErrorCode.MISSING_PARTNERID, "partnerid"),
+            require_text(call.path("partnerid"), ErrorCode.MISSING_PARTNERID, "partnerid"),
             user_id=user_id,
             after=_page_cursor(call.http.query.get("next")),
             limit=_number(call, "limit", default=DEFAULT_LIMIT, least=1, most=MAX_LIMIT),

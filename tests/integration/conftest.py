@@ -24,7 +24,7 @@ from deploy.local.servers import choose
 from deploy.local.stack import Stack, start_stack, stop_stack
 from exhaust.domain.catalogue import load_catalogue
 from exhaust.http.endpoint import HttpMetrics
-from exhaust.http.listener import listening
+from exhaust.http.listener import open_listener
 from exhaust.kafka.producer import Producer, open_producer
 from exhaust.kafka.topics import create_topics
 from exhaust.postgres import outbox
@@ -42,9 +42,9 @@ from services.gateway.auth.tokens.verifier import open_token_verifier
 from services.gateway.cors import Cors
 from services.gateway.handlers.admin.routes import AdminHandlers
 from services.gateway.handlers.download import DownloadHandler
-from services.gateway.handlers.register import Registration
+from services.gateway.handlers.register import RegisterHandler
 from services.gateway.handlers.status import StatusHandler
-from services.gateway.handlers.submit import Submission
+from services.gateway.handlers.submit import SubmitHandler
 from services.gateway.rate_limits import RateLimits
 from services.gateway.request_service import RequestService
 from services.gateway.settings import LimitSettings
@@ -326,8 +326,8 @@ async def open_gateway(
         )
         away = HttpUrl(f"http://127.0.0.1:{closed_port()}")
         operations = Operations(
-            Registration(access.keys, limited),
-            Submission(requests, access, zone=ZoneInfo("UTC")),
+            RegisterHandler(access.keys, limited),
+            SubmitHandler(requests, access, zone=ZoneInfo("UTC")),
             DownloadHandler(downloads, objects, access, bucket="exhaust", zone=ZoneInfo("UTC")),
             StatusHandler(StatusServiceClient(session, away, SecretStr(SERVICE_TOKEN)), access),
             AdminHandlers.build(access, database),
@@ -340,7 +340,7 @@ async def open_gateway(
                 internal_app(health, operations, SecretStr(SERVICE_TOKEN), metrics),
             ):
                 port = closed_port()
-                await stack.enter_async_context(listening(app, "127.0.0.1", port))
+                await stack.enter_async_context(open_listener(app, "127.0.0.1", port))
                 bases.append(f"http://127.0.0.1:{port}")
             yield Gateway(session, bases[0], Listener(session, bases[1]))
 

@@ -19,7 +19,7 @@ from deploy.local.stack import Stack
 from exhaust.domain.catalogue import load_catalogue
 from exhaust.http.app import envelope_errors, service_token_check
 from exhaust.http.endpoint import HttpMetrics
-from exhaust.http.listener import listening
+from exhaust.http.listener import open_listener
 from exhaust.postgres.audit import Action, AuditFilter, find_acts, record_action
 from exhaust.postgres.database import Database
 from exhaust.postgres.grants import GrantStore
@@ -92,7 +92,7 @@ async def internal(database: Database) -> AsyncIterator[Internal]:
     app.add_routes(AdminHandlers.build(access, database).routes(HttpMetrics(CollectorRegistry())))
     license_key = await access.keys.register("client", "dashboard")
     port = closed_port()
-    async with aiohttp.ClientSession() as session, listening(app, "127.0.0.1", port):
+    async with aiohttp.ClientSession() as session, open_listener(app, "127.0.0.1", port):
         yield Internal(session, f"http://127.0.0.1:{port}", access, license_key)
 
 

@@ -14,11 +14,11 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from exhaust.http.app import edge_app
-from exhaust.http.connections import ConnectionLimits, Connections
-from exhaust.http.endpoint import Answer, Call, Delivery, HttpMetrics, endpoint
+from exhaust.http.connections import ConnectionLimiter, ConnectionLimits
+from exhaust.http.edge_protocol import MAX_HEAD_BYTES
+from exhaust.http.endpoint import Answer, Call, HttpMetrics, StreamedAnswer, endpoint
 from exhaust.http.health import health_routes
-from exhaust.http.listener import listening
-from exhaust.http.server import MAX_HEAD_BYTES
+from exhaust.http.listener import open_listener
 from exhaust.process.health import Health
 from schemas.bodies import EmptyBody
 from schemas.operations import Operation
@@ -73,7 +73,7 @@ class Listener:
         await self.go_on.wait()
         return Answer()
 
-    async def stream(self, _call: Call[EmptyBody]) -> Delivery:
+    async def stream(self, _call: Call[EmptyBody]) -> StreamedAnswer:
         async def send(request: web.Request) -> web.StreamResponse:
             response = web.StreamResponse(headers={"Content-Length": str(len(CHUNK) * CHUNKS)})
             await response.prepare(request)
@@ -84,7 +84,7 @@ class Listener:
                 self.stream_ended.set()
             return response
 
-        return Delivery(send)
+        return StreamedAnswer(send)
 
 
 @asynccontextmanager
@@ -99,7 +99,7 @@ async def listener(limits: ConnectionLimits) -> AsyncIterator[Listener]:
                 web.post("/stream", endpoint(Operation("stream", "2.0"), EmptyBody, opened.stream, metrics)),
             ]
         )
-        async with listening(app, "127.0.0.1", opened.port, Connections(limits, opened.registry)):
+        async with open_listener(app, "127.0.0.1", opened.port, ConnectionLimiter(limits, opened.registry)):
             yield opened
             opened.go_on.set()
 
@@ -133,7 +133,7 @@ async def at_once(line: Line) -> RawReply:
 async def test_headers_that_come_slowly_are_cut(
     send: Callable[[Line], Awaitable[RawReply]], requests_before: int
 ) -> None:
-    async with listener(ConnectionLimits(head=SHORT, keep_alive=LONG)) as opened:
+    async with listener(ConnectionLimits(header_timeout=SHORT, keep_alive_timeout=LONG)) as opened:
         line = await opened.open()
         for _ in range(requests_before):
             assert (await line.ask()).status == 200
@@ -145,12 +145,12 @@ async def test_headers_that_come_slowly_are_cut(
 
 
 async def test_who_says_nothing_is_cut_without_a_word() -> None:
-    async with listener(ConnectionLimits(head=SHORT, keep_alive=LONG)) as opened:
+    async with listener(ConnectionLimits(header_timeout=SHORT, keep_alive_timeout=LONG)) as opened:
         assert await (await opened.open()).closed() == b""
 
 
 async def test_a_connection_is_kept_for_its_time_and_no_longer() -> None:
-    async with listener(ConnectionLimits(head=SHORT, keep_alive=3 * SHORT)) as opened:
+    async with listener(ConnectionLimits(header_timeout=SHORT, keep_alive_timeout=3 * SHORT)) as opened:
         line = await opened.open()
         assert (await line.ask()).status == 200
         started = time.monotonic()
@@ -160,7 +160,7 @@ async def test_a_connection_is_kept_for_its_time_and_no_longer() -> None:
 
 
 async def test_the_deadline_of_headers_is_none_for_bodies_and_answers() -> None:
-    async with listener(ConnectionLimits(head=SHORT, keep_alive=LONG)) as opened:
+    async with listener(ConnectionLimits(header_timeout=SHORT, keep_alive_timeout=LONG)) as opened:
         line = await opened.open()
         line.writer.write(WAIT[:-2])
         silent = await opened.open()
@@ -173,7 +173,7 @@ async def test_the_deadline_of_headers_is_none_for_bodies_and_answers() -> None:
 
 
 async def test_many_headers_are_cut_before_they_fill_the_memory() -> None:
-    async with listener(ConnectionLimits(head=LONG)) as opened:
+    async with listener(ConnectionLimits(header_timeout=LONG)) as opened:
         line = await opened.open()
         line.writer.write(HALF_A_HEAD)
         for number in range(MAX_HEAD_BYTES // 4096):
@@ -183,7 +183,7 @@ async def test_many_headers_are_cut_before_they_fill_the_memory() -> None:
 
 
 async def test_a_full_listener_lets_the_slowest_go_and_serves() -> None:
-    async with listener(ConnectionLimits(most=4, head=LONG, keep_alive=LONG)) as opened:
+    async with listener(ConnectionLimits(max_connections=4, header_timeout=LONG, keep_alive_timeout=LONG)) as opened:
         busy = await opened.open()
         busy.writer.write(WAIT)
         await opened.at_work.acquire()
@@ -203,7 +203,7 @@ async def test_a_full_listener_lets_the_slowest_go_and_serves() -> None:
 
 
 async def test_slow_bodies_give_way_too() -> None:
-    async with listener(ConnectionLimits(most=3, keep_alive=LONG)) as opened:
+    async with listener(ConnectionLimits(max_connections=3, keep_alive_timeout=LONG)) as opened:
         busy = await opened.open()
         busy.writer.write(WAIT)
         await opened.at_work.acquire()
@@ -219,7 +219,7 @@ async def test_slow_bodies_give_way_too() -> None:
 
 
 async def test_a_body_that_is_there_at_last_does_not_give_way() -> None:
-    async with listener(ConnectionLimits(most=1)) as opened:
+    async with listener(ConnectionLimits(max_connections=1)) as opened:
         line = await opened.open()
         assert (await line.ask(EXPECTING)).status == 100
         line.writer.write(b"{}")
@@ -230,7 +230,7 @@ async def test_a_body_that_is_there_at_last_does_not_give_way() -> None:
 
 
 async def test_answers_that_nobody_reads_give_way_too() -> None:
-    async with listener(ConnectionLimits(most=1, standstill=LONG)) as opened:
+    async with listener(ConnectionLimits(max_connections=1, send_timeout=LONG)) as opened:
         line = await opened.open()
         line.writer.write(STREAM)
         async with asyncio.timeout(PATIENCE_S):
@@ -255,8 +255,8 @@ async def gauge_is(opened: Listener, number: int) -> None:
 @pytest.mark.parametrize(
     ("limits", "status", "code"),
     [
-        (ConnectionLimits(most=3), 503, "SERVICE_UNAVAILABLE"),
-        (ConnectionLimits(per_address=3), 429, "RATE_LIMITED"),
+        (ConnectionLimits(max_connections=3), 503, "SERVICE_UNAVAILABLE"),
+        (ConnectionLimits(max_per_address=3), 429, "RATE_LIMITED"),
     ],
 )
 async def test_a_listener_at_work_everywhere_says_so(limits: ConnectionLimits, status: int, code: str) -> None:
@@ -275,7 +275,7 @@ async def test_a_listener_at_work_everywhere_says_so(limits: ConnectionLimits, s
 
 
 async def test_an_address_takes_places_from_itself_alone() -> None:
-    async with listener(ConnectionLimits(per_address=3, head=LONG)) as opened:
+    async with listener(ConnectionLimits(max_per_address=3, header_timeout=LONG)) as opened:
         others = [await opened.open("127.0.0.3") for _ in range(2)]
         own = [await opened.open("127.0.0.2") for _ in range(3)]
         for line in (*others, *own):
@@ -290,7 +290,7 @@ async def test_an_address_takes_places_from_itself_alone() -> None:
 
 
 async def test_who_does_not_read_is_cut() -> None:
-    async with listener(ConnectionLimits(standstill=SHORT)) as opened:
+    async with listener(ConnectionLimits(send_timeout=SHORT)) as opened:
         line = await opened.open()
         line.writer.write(STREAM)
         async with asyncio.timeout(PATIENCE_S):
@@ -301,7 +301,7 @@ async def test_who_does_not_read_is_cut() -> None:
 
 
 async def test_who_reads_slowly_gets_everything() -> None:
-    async with listener(ConnectionLimits(standstill=SHORT)) as opened:
+    async with listener(ConnectionLimits(send_timeout=SHORT)) as opened:
         line = await opened.open()
         line.writer.write(STREAM)
         await line.reader.readuntil(b"\r\n\r\n")
@@ -317,10 +317,10 @@ async def test_who_reads_slowly_gets_everything() -> None:
 def test_a_process_opens_as_many_files_as_it_may_and_keeps_half_for_itself(soft: int, hard: int, most: int) -> None:
     code = f"""
 import resource
-from exhaust.http.connections import ConnectionLimits, within_file_limit
+from exhaust.http.connections import ConnectionLimits, cap_by_open_files
 resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
-assert within_file_limit(ConnectionLimits(most=10_000)).most == {most}
-assert within_file_limit(ConnectionLimits(most=7)).most == 7
+assert cap_by_open_files(ConnectionLimits(max_connections=10_000)).max_connections == {most}
+assert cap_by_open_files(ConnectionLimits(max_connections=7)).max_connections == 7
 assert resource.getrlimit(resource.RLIMIT_NOFILE) == ({hard}, {hard})
 """
     subprocess.run([sys.executable, "-c", code], check=True)

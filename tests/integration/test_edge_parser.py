@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from exhaust.http.app import SECURITY_HEADERS, edge_app
 from exhaust.http.endpoint import Answer, Call, HttpMetrics, endpoint
 from exhaust.http.health import health_routes
-from exhaust.http.listener import listening
+from exhaust.http.listener import open_listener
 from exhaust.process.health import Health
 from schemas.bodies import EmptyBody
 from schemas.operations import Operation
@@ -48,7 +48,7 @@ async def port(go_on: asyncio.Event) -> AsyncIterator[int]:
         ]
     )
     number = closed_port()
-    async with listening(app, "127.0.0.1", number):
+    async with open_listener(app, "127.0.0.1", number):
         yield number
 
 

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http.error_responses import UNKNOWN_OPERATION, error_response
-from exhaust.http.listener import listening
+from exhaust.http.listener import open_listener
 from services.gateway.rate_limits import RateLimits
 from services.gateway.settings import LimitSettings
 from tests.support.s3_proxy import closed_port
@@ -45,7 +45,7 @@ async def base() -> AsyncIterator[str]:
     limits.install(app)
     app.add_routes([web.get("/", operation), web.get("/busy", busy), web.get("/health/ready", busy)])
     port = closed_port()
-    async with listening(app, "127.0.0.1", port):
+    async with open_listener(app, "127.0.0.1", port):
         yield f"http://127.0.0.1:{port}"
 
 

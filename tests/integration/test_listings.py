@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from exhaust.domain.catalogue import Layout
-from exhaust.http.listener import listening
+from exhaust.http.listener import open_listener
 from exhaust.s3.store import open_objects
 from services.aggregator.build.day_builder import list_sources
 from tests.support.raw_dataset import DAY, MINE, RawDataset, event, packed
@@ -66,7 +66,7 @@ async def paged(settings: RawObjectSettings, keys: Sequence[str]) -> AsyncIterat
     app.router.add_get("/{bucket}", store.answer)
     port = closed_port()
     async with (
-        listening(app, "127.0.0.1", port),
+        open_listener(app, "127.0.0.1", port),
         open_objects(settings.model_copy(update={"s3_endpoint": f"http://127.0.0.1:{port}"})) as objects,
     ):
         yield objects, store

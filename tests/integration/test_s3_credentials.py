@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from exhaust.errors import ConfigurationError
-from exhaust.http.listener import listening
+from exhaust.http.listener import open_listener
 from exhaust.s3.store import open_objects
 from tests.support.s3_proxy import closed_port
 from tests.support.signed_s3 import keys_of
@@ -101,7 +101,7 @@ def in_an_hour() -> str:
 async def platform() -> AsyncIterator[Platform]:
     made_up = Platform()
     port = closed_port()
-    async with listening(made_up.app(), "127.0.0.1", port):
+    async with open_listener(made_up.app(), "127.0.0.1", port):
         made_up.url = f"http://127.0.0.1:{port}"
         yield made_up
 

@@ -19,9 +19,9 @@ from services.gateway.handlers.admin.grants import GrantHandler
 from services.gateway.handlers.admin.keys import KeyHandler
 from services.gateway.handlers.admin.routes import AdminHandlers
 from services.gateway.handlers.download import DownloadHandler
-from services.gateway.handlers.register import Registration
+from services.gateway.handlers.register import RegisterHandler
 from services.gateway.handlers.status import StatusHandler
-from services.gateway.handlers.submit import Submission
+from services.gateway.handlers.submit import SubmitHandler
 from services.gateway.rate_limits import RateLimits
 from services.gateway.settings import LimitSettings
 from services.status.settings import StatusSettings
@@ -44,8 +44,8 @@ def listener_app(listener: str) -> web.Application:
         settings = StatusSettings.model_construct(**token)
         return services.status.__main__.internal_app(Health(), settings, _hollow(StatusCalls), _hollow(UpdateCalls))
     operations = Operations(
-        _hollow(Registration),
-        _hollow(Submission),
+        _hollow(RegisterHandler),
+        _hollow(SubmitHandler),
         _hollow(DownloadHandler),
         _hollow(StatusHandler),
         AdminHandlers(_hollow(ClientHandler), _hollow(KeyHandler), _hollow(GrantHandler), _hollow(AuditHandler)),

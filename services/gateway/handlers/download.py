@@ -12,10 +12,10 @@ from exhaust.domain.days import requested_days, today_in
 from exhaust.domain.object_keys import outer_archive_name
 from exhaust.domain.requests import DatasetRequest, Submitter, parse_resource
 from exhaust.errors import ErrorCode, ExhaustError
-from exhaust.http.endpoint import Delivery
+from exhaust.http.endpoint import StreamedAnswer
 from schemas.bodies import EmptyBody, KeyBody, ShortText
 from schemas.operations import Operation
-from services.gateway.archive_response import Download, is_known, send
+from services.gateway.archive_response import Download, is_not_modified, send
 from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
@@ -77,15 +77,15 @@ class DownloadHandler:
         self._bucket = bucket
         self._zone = zone
 
-    async def v1(self, call: Call[DownloadBody]) -> Delivery:
+    async def v1(self, call: Call[DownloadBody]) -> StreamedAnswer:
         """POST /v1/datasets/{datasetId}/{resourceId}[/{fromDate}[/{toDate}]], the license key in the body."""
         return await self._download(call, self._access.authenticate_and_throttle, _wanted_v1)
 
-    async def v1_by_get(self, call: Call[DownloadBody]) -> Delivery:
+    async def v1_by_get(self, call: Call[DownloadBody]) -> StreamedAnswer:
         """GET and HEAD of the same, the license key in X-API-Key."""
         return await self._download(call, self._access.authenticate_api_key_and_throttle, _wanted_v1)
 
-    async def v3(self, call: Call[EmptyBody]) -> Delivery:
+    async def v3(self, call: Call[EmptyBody]) -> StreamedAnswer:
         """/data/v3/datasets/{datasetId}[/{resourceId}[/{fromDate}[/{toDate}]]], for holders of a token or a channel."""
         return await self._download(call, self._access.authenticate_token_and_throttle, _wanted_v3)
 
@@ -94,7 +94,7 @@ class DownloadHandler:
         call: Call[BodyT],
         admit: Callable[[Call[BodyT]], Awaitable[Client]],
         wanted: Callable[[Call[BodyT]], Wanted],
-    ) -> Delivery:
+    ) -> StreamedAnswer:
         client = await admit(call)
         what = wanted(call)
         days = requested_days(call.optional_path("fromDate"), call.optional_path("toDate"), today=today_in(self._zone))
@@ -104,14 +104,14 @@ class DownloadHandler:
         archive = await self._downloads.archive(request, submitter, call.traceparent)
         file_name = outer_archive_name(dataset.id, days.first, days.last)
         download = Download(archive.info, archive.digest, file_name)
-        if call.http.method != "HEAD" and not is_known(call.http, download):
+        if call.http.method != "HEAD" and not is_not_modified(call.http, download):
             # Before the first byte: whoever breaks off has read something too.
             await self._downloads.record_download(request, submitter)
 
         async def stream(http: web.Request) -> web.StreamResponse:
             return await send(http, self._objects, self._bucket, download)
 
-        return Delivery(stream)
+        return StreamedAnswer(stream)
 
 
 def _wanted_v1(call: Call[DownloadBody]) -> Wanted:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from exhaust.errors import ErrorCode
 from exhaust.http.endpoint import Answer
-from exhaust.http.envelope import required
+from exhaust.http.envelope import require_text
 from schemas.bodies import Body, ShortText
 from schemas.operations import Operation
 from services.gateway.registration import check_registration, register_client
@@ -28,7 +28,7 @@ class RegisterBody(Body):
     license_key_name: ShortText = Field(None, validation_alias="licenseKeyName")
 
 
-class Registration:
+class RegisterHandler:
     """Registers clients, where the settings allow it. Registering grants nothing."""
 
     def __init__(self, keys: KeyStore, limits: LimitSettings) -> None:
@@ -38,7 +38,7 @@ class Registration:
     async def register(self, call: Call[RegisterBody]) -> Answer:
         """Answers the license key, once."""
         check_registration(self._limits, call.http.headers)
-        client_name = required(call.body.client_name, ErrorCode.INVALID_DATA_ERROR, "clientName")
-        key_name = required(call.body.license_key_name, ErrorCode.INVALID_DATA_ERROR, "licenseKeyName")
+        client_name = require_text(call.body.client_name, ErrorCode.INVALID_DATA_ERROR, "clientName")
+        key_name = require_text(call.body.license_key_name, ErrorCode.INVALID_DATA_ERROR, "licenseKeyName")
         license_key = await register_client(self._keys, client_name, key_name)
         return Answer({"licenseKey": license_key}, headers={"Cache-Control": "no-store"})

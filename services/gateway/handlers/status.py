@@ -10,7 +10,7 @@ from aiohttp import web
 from exhaust.domain.requests import parse_request_id
 from exhaust.errors import ErrorCode
 from exhaust.http.endpoint import Answer
-from exhaust.http.envelope import required
+from exhaust.http.envelope import require_text
 from schemas.operations import LIST_PATH, STATUS_PATH, UPDATE_PATH, update_request
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class StatusHandler:
     async def list_requests(self, call: Call[KeyBody]) -> web.Response:
         """Answer POST /v2/datasets/requests/{partnerid}."""
         client = await self._access.authenticate_and_throttle(call)
-        partner_id = required(call.path("partnerid"), ErrorCode.MISSING_PARTNERID, "partnerid")
+        partner_id = require_text(call.path("partnerid"), ErrorCode.MISSING_PARTNERID, "partnerid")
         await self._access.authorize_partner(client, partner_id)
         return await self._forward(call, client.user_id, LIST_PATH.format(partnerid=quote(partner_id, safe="")))
 

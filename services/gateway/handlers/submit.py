@@ -11,7 +11,7 @@ from exhaust.domain.days import requested_days, today_in
 from exhaust.domain.requests import DatasetRequest, Submitter, parse_resource, parse_tags
 from exhaust.errors import ErrorCode
 from exhaust.http.endpoint import Answer
-from exhaust.http.envelope import required
+from exhaust.http.envelope import require_text
 from exhaust.http.error_responses import RETRY_AFTER
 from schemas.bodies import KeyBody, ShortText
 from schemas.operations import STATUS_PATH, Operation
@@ -34,7 +34,7 @@ class SubmitBody(KeyBody):
     username: ShortText = None
 
 
-class Submission:
+class SubmitHandler:
     """Checks requests, and files them."""
 
     def __init__(self, requests: RequestService, access: Access, *, zone: ZoneInfo) -> None:
@@ -55,8 +55,8 @@ class Submission:
         client = await self._access.authenticate_and_throttle(call)
         submitter = Submitter(
             client.user_id,
-            required(call.body.partner_id, ErrorCode.MISSING_PARTNERID, "partnerid"),
-            required(call.body.username, ErrorCode.MISSING_USERNAME, "username"),
+            require_text(call.body.partner_id, ErrorCode.MISSING_PARTNERID, "partnerid"),
+            require_text(call.body.username, ErrorCode.MISSING_USERNAME, "username"),
         )
         resource = parse_resource(call.path("resourceId"))
         days = requested_days(call.optional_path("fromDate"), call.optional_path("toDate"), today=today_in(self._zone))

@@ -14,7 +14,7 @@ from yarl import URL
 
 from exhaust.domain.catalogue import load_catalogue
 from exhaust.domain.object_keys import outer_archive_key
-from exhaust.http.listener import listening
+from exhaust.http.listener import open_listener
 from exhaust.postgres.database import Database
 from exhaust.postgres.grants import GrantStore
 from exhaust.process.health import Health
@@ -95,7 +95,7 @@ async def status(
     calls = StatusCalls(RequestReader(database, GrantStore(database), changes), answers)
     updates = UpdateCalls(states, objects, changes, bucket=bucket)
     app = internal_app(Health(checks={"postgres": database.ping}), settings, calls, updates)
-    async with aiohttp.ClientSession() as session, listening(app, settings.host, settings.port):
+    async with aiohttp.ClientSession() as session, open_listener(app, settings.host, settings.port):
         yield Status(session, f"http://{settings.host}:{settings.port}")
 
 

@@ -2,7 +2,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from exhaust.s3.object_info import ObjectInfo
-from services.gateway.archive_response import Download, UnsatisfiableRangeError, is_known, wanted_part
+from services.gateway.archive_response import Download, UnsatisfiableRangeError, is_not_modified, requested_range
 
 SIZE = 100
 DOWNLOAD = Download(ObjectInfo("requests/a.zip", "etag of the store", SIZE), "digest", "a.zip")
@@ -34,13 +34,13 @@ WHOLE = None
     ],
 )
 def test_the_part_that_a_range_asks_for(asked: str, part: range | None) -> None:
-    assert wanted_part(make_mocked_request("GET", "/", headers={"Range": asked}), DOWNLOAD) == part
+    assert requested_range(make_mocked_request("GET", "/", headers={"Range": asked}), DOWNLOAD) == part
 
 
 @pytest.mark.parametrize("asked", [f"bytes={SIZE}-", f"bytes={SIZE}-{SIZE}", "bytes=-0", "bytes=-00"])
 def test_a_range_behind_the_end_is_refused(asked: str) -> None:
     with pytest.raises(UnsatisfiableRangeError):
-        wanted_part(make_mocked_request("GET", "/", headers={"Range": asked}), DOWNLOAD)
+        requested_range(make_mocked_request("GET", "/", headers={"Range": asked}), DOWNLOAD)
 
 
 @pytest.mark.parametrize(
@@ -49,11 +49,11 @@ def test_a_range_behind_the_end_is_refused(asked: str) -> None:
 )
 def test_if_range_names_the_bytes_to_go_on_with(condition: str, part: range | None) -> None:
     headers = {"Range": "bytes=5-", "If-Range": condition}
-    assert wanted_part(make_mocked_request("GET", "/", headers=headers), DOWNLOAD) == part
+    assert requested_range(make_mocked_request("GET", "/", headers=headers), DOWNLOAD) == part
 
 
 def test_without_a_range_the_whole_is_answered() -> None:
-    assert wanted_part(make_mocked_request("GET", "/", headers={"If-Range": '"digest"'}), DOWNLOAD) is WHOLE
+    assert requested_range(make_mocked_request("GET", "/", headers={"If-Range": '"digest"'}), DOWNLOAD) is WHOLE
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,8 @@ def test_without_a_range_the_whole_is_answered() -> None:
     ],
 )
 def test_if_none_match_says_which_bytes_the_caller_has(tags: str, *, known: bool) -> None:
-    assert is_known(make_mocked_request("GET", "/", headers={"If-None-Match": tags}), DOWNLOAD) is known
+    assert is_not_modified(make_mocked_request("GET", "/", headers={"If-None-Match": tags}), DOWNLOAD) is known
 
 
 def test_without_if_none_match_nothing_is_known() -> None:
-    assert not is_known(make_mocked_request("GET", "/"), DOWNLOAD)
+    assert not is_not_modified(make_mocked_request("GET", "/"), DOWNLOAD)

@@ -7,7 +7,7 @@ import pytest
 
 from exhaust.errors import ErrorCode, ExhaustError, unavailable
 from schemas.operations import MAX_READS, StatusRead
-from services.gateway.status_batches import MOST_CALLS, Result, StatusBatcher
+from services.gateway.status_batches import MAX_CALLS, Result, StatusBatcher
 
 LIMIT_S = 10
 
@@ -41,7 +41,7 @@ async def busy(service: Service, reads: StatusBatcher) -> list[asyncio.Task[Any]
     """As many calls as there may be, which wait for their answers."""
     tasks = []
     async with asyncio.timeout(LIMIT_S):
-        for number in range(1, MOST_CALLS + 1):
+        for number in range(1, MAX_CALLS + 1):
             tasks += sent(reads, number)
             await service.begun.acquire()
     return tasks
@@ -55,8 +55,8 @@ async def test_a_read_goes_at_once_and_those_that_come_meanwhile_go_together() -
     service.allowed.set()
     async with asyncio.timeout(LIMIT_S):
         results = await asyncio.gather(*tasks)
-    assert [len(call) for call in service.calls] == [*[1] * MOST_CALLS, MAX_READS, 5]
-    assert [result["user"] for result in results] == [*range(1, MOST_CALLS + 1), *range(100, 100 + MAX_READS + 5)]
+    assert [len(call) for call in service.calls] == [*[1] * MAX_CALLS, MAX_READS, 5]
+    assert [result["user"] for result in results] == [*range(1, MAX_CALLS + 1), *range(100, 100 + MAX_READS + 5)]
 
 
 async def test_each_read_has_its_own_answer_or_error() -> None:

@@ -10,7 +10,7 @@ from exhaust.http.envelope import (
     failure,
     message_id,
     parse_request,
-    required,
+    require_text,
     success,
 )
 from exhaust.http.request import decode_body
@@ -135,14 +135,14 @@ def test_any_json_is_read_or_refused(value: object) -> None:
 @pytest.mark.parametrize("value", [None, "", "  "])
 def test_absent_null_and_blank_are_the_same(value: str | None) -> None:
     with pytest.raises(ExhaustError) as refused:
-        required(value, ErrorCode.MISSING_PARTNERID, "partnerid")
+        require_text(value, ErrorCode.MISSING_PARTNERID, "partnerid")
     assert refused.value.code is ErrorCode.MISSING_PARTNERID
 
 
 @pytest.mark.parametrize("value", ["a\0b", "a\ud800b"])
 def test_text_that_no_store_can_keep_is_refused(value: str) -> None:
     with pytest.raises(ExhaustError) as refused:
-        required(value, ErrorCode.MISSING_PARTNERID, "partnerid")
+        require_text(value, ErrorCode.MISSING_PARTNERID, "partnerid")
     assert refused.value.code is ErrorCode.INVALID_DATA_ERROR
 
 

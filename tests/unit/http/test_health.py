@@ -1,7 +1,7 @@
 import aiohttp
 import pytest
 
-from exhaust.http.health import health_listener
+from exhaust.http.health import open_health_listener
 from exhaust.process.health import Health
 from tests.support.s3_proxy import closed_port
 
@@ -10,7 +10,7 @@ async def test_a_port_of_its_own_answers_health_and_metrics_until_its_block_ends
     health, port = Health(), closed_port()
     base = f"http://127.0.0.1:{port}"
     async with aiohttp.ClientSession() as session:
-        async with health_listener(health, "127.0.0.1", port):
+        async with open_health_listener(health, "127.0.0.1", port):
             statuses = {}
             for path in ("/health/live", "/health/ready", "/metrics", "/v1/client"):
                 async with session.get(f"{base}{path}") as answer:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from exhaust.domain.requests import parse_resource
 from exhaust.errors import ErrorCode, ExhaustError
-from exhaust.http.envelope import required
+from exhaust.http.envelope import require_text
 from schemas.bodies import Body, ShortText
 
 
@@ -43,7 +43,7 @@ def client_name(body: ClientBody) -> str:
     Raises:
         ExhaustError: INVALID_DATA_ERROR when it is missing.
     """
-    return required(body.client_name, ErrorCode.INVALID_DATA_ERROR, "clientName")
+    return require_text(body.client_name, ErrorCode.INVALID_DATA_ERROR, "clientName")
 
 
 def user_names(body: UserBody) -> tuple[str, str]:
@@ -52,7 +52,7 @@ def user_names(body: UserBody) -> tuple[str, str]:
     Raises:
         ExhaustError: INVALID_DATA_ERROR when one is missing.
     """
-    key_name = required(body.license_key_name, ErrorCode.INVALID_DATA_ERROR, "licenseKeyName")
+    key_name = require_text(body.license_key_name, ErrorCode.INVALID_DATA_ERROR, "licenseKeyName")
     return client_name(body), key_name
 
 
@@ -62,7 +62,7 @@ def resource(body: ResourceBody) -> str:
     Raises:
         ExhaustError: INVALID_DATA_ERROR when it is missing or none.
     """
-    return parse_resource(required(body.resource_id, ErrorCode.INVALID_DATA_ERROR, "resourceId"))
+    return parse_resource(require_text(body.resource_id, ErrorCode.INVALID_DATA_ERROR, "resourceId"))
 
 
 def actor(body: OperatorBody) -> str:
@@ -80,7 +80,7 @@ def optional_text(text: str | None, name: str) -> str | None:
     Raises:
         ExhaustError: INVALID_DATA_ERROR when it is blank or cannot be stored.
     """
-    return required(text, ErrorCode.INVALID_DATA_ERROR, name) if text else None
+    return require_text(text, ErrorCode.INVALID_DATA_ERROR, name) if text else None
 
 
 def optional_time(text: str | None, name: str) -> datetime | None:
