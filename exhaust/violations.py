@@ -44,4 +44,5 @@ def settings_errors(error: ValidationError | SettingsError) -> Iterator[str]:
 
 
 def _variable(field: str) -> str:
-    return f"EXHAUST_{field.upper()}"
+    # A setting with a former name is placed by its variable.
+    return field if field.startswith("EXHAUST_") else f"EXHAUST_{field.upper()}"

@@ -72,7 +72,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
             objects,
             requests,
             bucket=settings.s3_exhaust_bucket,
-            settings=SynchronousSettings(settings.sync_patience, settings.sync_fresh_for),
+            settings=SynchronousSettings(settings.sync_timeout, settings.sync_fresh_for),
         )
         operations = Operations(
             RegisterHandler(access.keys, settings),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, HttpUrl, model_validator
+from pydantic import AliasChoices, Field, HttpUrl, model_validator
 
 from exhaust.http.connections import MAX_OPEN_FILES, ConnectionLimits
 from exhaust.http.endpoint import HANDLER_TIMEOUT
@@ -27,7 +27,7 @@ from services.gateway.cors import Origin
 
 # A call has this time for all but the wait: to find out who calls, to file the request, to look once more.
 _WITHOUT_THE_WAIT: Final = timedelta(seconds=5)
-MAX_SYNC_PATIENCE: Final = HANDLER_TIMEOUT - _WITHOUT_THE_WAIT
+MAX_SYNC_TIMEOUT: Final = HANDLER_TIMEOUT - _WITHOUT_THE_WAIT
 MAX_CONNECTIONS: Final = MAX_OPEN_FILES // 2  # more than this the process never accepts
 
 
@@ -77,7 +77,7 @@ class GatewaySettings(
 ):
     """`port` is the public listener, `internal_port` the one for operators and internal services.
 
-    sync_patience is how long a synchronous download may hold the line, sync_fresh_for how old a finished download may
+    sync_timeout is how long a synchronous download waits, sync_fresh_for how old a finished download may
     be that serves another call. token_issuers is the file of the issuers whose tokens are accepted; without it, none.
     cors_origins are those whose pages may call the public listener. day_zone is where "today" is.
     """
@@ -85,7 +85,14 @@ class GatewaySettings(
     internal_port: Port
     status_url: HttpUrl
     max_in_flight_per_partner: Annotated[int, Field(ge=1, le=10_000)] = 4
-    sync_patience: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=MAX_SYNC_PATIENCE)] = timedelta(seconds=40)
+    sync_timeout: Annotated[
+        timedelta,
+        Field(
+            ge=timedelta(seconds=1),
+            le=MAX_SYNC_TIMEOUT,
+            validation_alias=AliasChoices("EXHAUST_SYNC_TIMEOUT", "EXHAUST_SYNC_PATIENCE"),  # the second until 0.3.0
+        ),
+    ] = timedelta(seconds=40)
     # Longer than the Retry-After of a download that took too long: who comes back must find it.
     sync_fresh_for: Annotated[timedelta, Field(ge=timedelta(seconds=30), le=timedelta(days=1))] = timedelta(minutes=5)
     token_issuers: Path | None = None

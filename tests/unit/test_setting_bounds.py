@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 
 from exhaust.settings import OwnerSettings, SettingsGroup, TopicSettings
 from exhaust.violations import settings_errors
+from services.gateway.settings import GatewaySettings
 from tests.support.setting_bounds import PROCESSES, bounds_of, ends, variable, written
 
 GROUPS: dict[str, type[SettingsGroup]] = PROCESSES | {"topics": TopicSettings, "owner": OwnerSettings}
@@ -91,7 +92,7 @@ def test_what_lies_beyond_a_bound_is_refused_by_name(
     ("process", "name", "value", "sentence"),
     [
         # A wait above the handler's deadline was answered with the deadline's words, not with those of the wait.
-        ("gateway", "SYNC_PATIENCE", "PT41S", "Input should be less than or equal to 40 seconds"),
+        ("gateway", "SYNC_TIMEOUT", "PT41S", "Input should be less than or equal to 40 seconds"),
         # S3 refuses to sign a longer link, so that no status of a finished request could be read.
         ("status", "LINK_LIFETIME", "P7DT1S", "Input should be less than or equal to 7 days"),
         ("gateway", "POSTGRES_DSN", "mysql://h/d", "Value error, a database is written postgresql://"),
@@ -134,3 +135,10 @@ def test_two_listeners_need_two_ports(environment: pytest.MonkeyPatch) -> None:
 def test_one_broker_or_several_are_accepted(environment: pytest.MonkeyPatch, brokers: str) -> None:
     environment.setenv("EXHAUST_KAFKA_BOOTSTRAP", brokers)
     assert TopicSettings().kafka_bootstrap == brokers
+
+
+def test_the_former_name_of_a_setting_is_accepted(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("EXHAUST_SYNC_PATIENCE", "PT7S")
+    assert GatewaySettings().sync_timeout == timedelta(seconds=7)
+    environment.setenv("EXHAUST_SYNC_TIMEOUT", "PT8S")
+    assert GatewaySettings().sync_timeout == timedelta(seconds=8)
