@@ -1,49 +1,46 @@
-"""S3 over plain HTTP, signed by hand (AWS Signature Version 4): for the peers and the ceilings, and to load data.
+"""S3 over plain HTTP: for the peers and the ceilings, and to load data.
 
-It shares no code with the engine that is measured, and each call is one HTTP request on a connection of its own thread.
+It shares nothing with the engine that is measured but botocore's signer, and each call is one HTTP request on a
+connection of its own thread.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import timedelta
 from http.client import HTTPConnection, HTTPResponse
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
+
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import Credentials
 
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from bench.store import Store
+
 CHUNK: Final = 1024 * 1024
-TIMEOUT_S: Final = 300
+_TIMEOUT: Final = timedelta(minutes=5)
 _REGION: Final = "us-east-1"
-_UNSIGNED: Final = "UNSIGNED-PAYLOAD"
+_UNSIGNED_PAYLOAD: Final = Config(s3={"payload_signing_enabled": False})
 _ERRORS_FROM: Final = 300
 _ENTRY: Final = re.compile(r"<Contents>.*?<Key>([^<]+)</Key>.*?<Size>(\d+)</Size>.*?</Contents>", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class Store:
-    """An S3 server and who may use it."""
-
-    endpoint: str
-    access_key: str
-    secret_key: str = field(repr=False)
 
 
 class S3Client:
     """A client for one thread. Every call raises BenchError when the server answers with an error."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
-        self._host = urlsplit(store.endpoint).netloc
-        self._connection = HTTPConnection(self._host, timeout=TIMEOUT_S, blocksize=CHUNK)
+        self._endpoint = store.endpoint
+        self._signer = S3SigV4Auth(Credentials(store.access_key, store.secret_key), "s3", _REGION)
+        host = urlsplit(store.endpoint).netloc
+        self._connection = HTTPConnection(host, timeout=_TIMEOUT.total_seconds(), blocksize=CHUNK)
 
     def get(self, bucket: str, key: str) -> HTTPResponse:
         """An object's bytes, to be read to the end before the next call."""
@@ -123,8 +120,11 @@ class S3Client:
     ) -> HTTPResponse:
         path = quote(path)
         written = "&".join(f"{quote(name, '')}={quote(value, '')}" for name, value in sorted((query or {}).items()))
-        signed = _signature(self._store, self._host, f"{method}\n{path}\n{written}", headers or {})
-        self._connection.request(method, f"{path}?{written}" if written else path, body=body, headers=signed)
+        target = f"{path}?{written}" if written else path
+        signed = AWSRequest(method, self._endpoint + target, headers)
+        signed.context["client_config"] = _UNSIGNED_PAYLOAD
+        self._signer.add_auth(signed)
+        self._connection.request(method, target, body=body, headers=dict(signed.headers.items()))
         answer = self._connection.getresponse()
         if answer.status >= _ERRORS_FROM:
             raise BenchError(f"{method} {path} answered {answer.status}: {answer.read()[:300].decode()}")
@@ -141,22 +141,3 @@ def in_parts(pieces: Iterator[bytes], pieces_each: int) -> Iterator[bytes]:
     """Pieces joined, so many at a time."""
     while part := b"".join(islice(pieces, pieces_each)):
         yield part
-
-
-def _signature(store: Store, host: str, request: str, given: Mapping[str, str]) -> dict[str, str]:
-    """All headers of a request, signed: its method, path and query, a line each, and the headers given."""
-    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    own = {"host": host, "x-amz-content-sha256": _UNSIGNED, "x-amz-date": moment}
-    amazon = {name: value for name, value in given.items() if name.startswith("x-amz-")}
-    headers = dict(sorted((own | amazon).items()))
-    names = ";".join(headers)
-    lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
-    scope = f"{moment[:8]}/{_REGION}/s3/aws4_request"
-    digest = hashlib.sha256(f"{request}\n{lines}\n{names}\n{_UNSIGNED}".encode()).hexdigest()
-    key = b"AWS4" + store.secret_key.encode()
-    for part in scope.split("/"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    signature = hmac.digest(key, f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{digest}".encode(), "sha256").hex()
-    credential = f"Credential={store.access_key}/{scope}"
-    authorization = f"AWS4-HMAC-SHA256 {credential}, SignedHeaders={names}, Signature={signature}"
-    return headers | dict(given) | {"Authorization": authorization}

@@ -19,7 +19,8 @@ from bench.aggregator.processor_time import ProcessorTime, processor_time
 from bench.bars import Pairs
 from bench.errors import BenchError
 from bench.progress import tell
-from bench.s3_client import S3Client, Store, chunks
+from bench.s3_client import S3Client, chunks
+from bench.store import Store
 from deploy.local import seaweedfs
 from deploy.local.independent_count import resource_of
 from deploy.local.stack import PROJECT, Stack, service_environment, start_stack, stop_stack

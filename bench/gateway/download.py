@@ -18,7 +18,8 @@ from bench.errors import BenchError
 from bench.gateway.load import LIMIT_S
 from bench.gateway.place import DATASET, PARTNERS, days
 from bench.memory import MemoryWatch, resident
-from bench.s3_client import CHUNK, S3Client, Store
+from bench.s3_client import CHUNK, S3Client
+from bench.store import Store
 from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:

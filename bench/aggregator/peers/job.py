@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from bench.s3_client import Store
+from bench.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
