@@ -9,7 +9,7 @@ import typer
 from admin.connection import on_database
 from admin.options import utc
 from admin.tables import show
-from exhaust.postgres.audit import Action, AuditFilter, find_acts
+from exhaust.postgres.audit import Action, AuditFilter, find_audit_entries
 
 
 def audit(
@@ -23,7 +23,7 @@ def audit(
 ) -> None:
     """Show who did what, newest first."""
     wanted = AuditFilter(actor, action, subject, utc(since), utc(until), None, limit)
-    acts = on_database(lambda database: find_acts(database, wanted))
+    acts = on_database(lambda database: find_audit_entries(database, wanted))
     show(
         ("number", "at", "actor", "action", "subject", "detail"),
         [

@@ -52,7 +52,7 @@ def remove(
         removed = await store.remove(withdrawn, actor=operator())
         async with database.transaction() as connection:
             user_id = await find_user(connection, client, key_name)
-        return removed, await store.holds(user_id, withdrawn.resource, withdrawn.dataset)
+        return removed, await store.may_read(user_id, withdrawn.resource, withdrawn.dataset)
 
     removed, still = on_database(work)
     what = f"resource {withdrawn.resource}{_scope(withdrawn)}"
@@ -72,7 +72,7 @@ def list_grants(
     key_name: Annotated[str | None, typer.Option(help="Only of this licenseKeyName.")] = None,
 ) -> None:
     """Show what a client may read, with the grants that have ended."""
-    _show(on_database(lambda database: GrantStore(database).of_client(client, key_name)))
+    _show(on_database(lambda database: GrantStore(database).find_by_client(client, key_name)))
 
 
 def who_has_access(
@@ -83,7 +83,7 @@ def who_has_access(
 ) -> None:
     """Show who may read a resource now, and by which grant."""
     wanted, within = one_resource(resource, partner, channel), dataset_id(dataset)
-    _show(on_database(lambda database: GrantStore(database).who(wanted, within)))
+    _show(on_database(lambda database: GrantStore(database).find_by_resource(wanted, within)))
 
 
 def _show(grants: Sequence[Grant]) -> None:

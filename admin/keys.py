@@ -21,7 +21,7 @@ keys_app = typer.Typer(help="A client's license keys.", no_args_is_help=True)
 @keys_app.command("list")
 def list_keys(client: ClientName) -> None:
     """Show all keys that a client ever had. The keys themselves are stored nowhere."""
-    keys = on_database(lambda database: KeyStore(database, {}).of_client(client))
+    keys = on_database(lambda database: KeyStore(database, {}).find_by_client(client))
     now = datetime.now(UTC)
     show(
         ("number", "key name", "state", "created", "ends", "revoked", "pepper"),
@@ -83,7 +83,7 @@ def rotate_pepper() -> None:
     old pepper hashes no key, take it out of EXHAUST_LICENSE_KEY_PEPPERS.
     """
     known = peppers()
-    counts = on_database(lambda database: KeyStore(database, {}).versions())
+    counts = on_database(lambda database: KeyStore(database, {}).count_by_pepper())
     versions = sorted({*known, *counts}, reverse=True)
     show(
         ("pepper", "valid keys", "what to do"),

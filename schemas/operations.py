@@ -40,7 +40,7 @@ class Operation:
 STATUS: Final = Operation("ekstep.data_exhaust_dataset_request_status_service", "2.0")
 STATUSES: Final = Operation("ekstep.data_exhaust_dataset_request_statuses_service", "2.0")
 LIST: Final = Operation("ekstep.data_exhaust_dataset_requests_service", "2.0")
-UPDATE: Final = Operation("ekstep.data_exhaust_dataset_request_update_service", "2.0")
+UPDATE_STATUS: Final = Operation("ekstep.data_exhaust_dataset_request_update_service", "2.0")
 
 STATUS_PATH: Final = "/v2/datasets/requests/status/{requestid}"
 STATUSES_PATH: Final = "/v2/statuses"

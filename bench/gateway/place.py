@@ -135,7 +135,7 @@ async def _with_client(name: str, port: int, tables: Database, peppers: dict[str
     grants = GrantStore(tables)
     for partner in PARTNERS:
         await grants.add(Grant(*CLIENT, resource_id(partner)), actor="operator/bench")
-    client = await keys.find(*CLIENT)
+    client = await keys.find_client(*CLIENT)
     return Side(name, Address(port), tables, license_key, client.user_id)
 
 

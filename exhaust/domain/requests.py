@@ -1,8 +1,8 @@
 """Requests: what a partner asks for, and the states that a request goes through.
 
-Completion events come twice, late and in any order. A request therefore has a standing that only ever moves
-forward: by attempt first, by rank within an attempt second. The greatest standing that was ever reported is the
-state, so any order of the same events ends alike.
+Completion events come twice, late and in any order. The state of a request therefore has a version that only grows: by
+attempt first, by rank within an attempt second. A request keeps the greatest version that was ever reported, so any
+order of the same events ends in the same state.
 """
 
 from __future__ import annotations
@@ -54,23 +54,23 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How far a request has come.
+class StateVersion:
+    """A state of a request, comparable with all other states that it may reach.
 
     Attributes:
         attempt: 1, 2, …
         state: reached in that attempt.
-        detail: the outcome of a terminal state as canonical JSON, else empty. It only breaks ties, so that two
-            different outcomes of one attempt end alike in whatever order they are reported.
+        detail: the outcome of a terminal state as canonical JSON, else empty. It only breaks ties, so that one of two
+            different outcomes of an attempt wins in whatever order they are reported.
     """
 
     attempt: int
     state: State
     detail: str = ""
 
-    def advanced_by(self, reported: Standing) -> Standing:
-        """The standing after a report: the greater of the two, so old and repeated news change nothing."""
-        return max(self, reported, key=lambda standing: (standing.attempt, standing.state.rank, standing.detail))
+    def advanced_by(self, reported: StateVersion) -> StateVersion:
+        """Return the greater of the two versions, so that late and repeated reports change nothing."""
+        return max(self, reported, key=lambda version: (version.attempt, version.state.rank, version.detail))
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,13 +44,13 @@ class Action(StrEnum):
     BIND = "bind"
     UNBIND = "unbind"
     SUBMIT = "submit"
-    UPDATE = "update"
+    UPDATE_STATUS = "update"
     DOWNLOAD = "download"
     DOWNLOAD_LINK = "download-link"
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class AuditEntry:
     """One row of the audit.
 
     Attributes:
@@ -108,7 +108,7 @@ async def record_links(connection: Connection, links: Sequence[tuple[int, UUID]]
     await connection.execute(_LINKS, Action.DOWNLOAD_LINK, users, requests)
 
 
-async def find_acts(database: Database, wanted: AuditFilter) -> list[Act]:
+async def find_audit_entries(database: Database, wanted: AuditFilter) -> list[AuditEntry]:
     """The acts that match all of a filter, newest first."""
     async with database.transaction() as connection:
         await connection.execute(PLAN_FOR_VALUES)  # which index serves depends on what is not None
@@ -122,4 +122,6 @@ async def find_acts(database: Database, wanted: AuditFilter) -> list[Act]:
             wanted.before,
             wanted.limit,
         )
-    return [Act(row["id"], row["at"], row["actor"], row["action"], row["subject"], row["detail"]) for row in rows]
+    return [
+        AuditEntry(row["id"], row["at"], row["actor"], row["action"], row["subject"], row["detail"]) for row in rows
+    ]

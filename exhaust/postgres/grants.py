@@ -25,16 +25,16 @@ GRANT_IN_FORCE: Final = """
 USER_MAY_READ: Final = f"""EXISTS (
     SELECT FROM data_exhaust_users_resources g WHERE g.user_id = {{user}} AND {GRANT_IN_FORCE}
 )"""
-_HOLDS: Final = f"SELECT {USER_MAY_READ.format(user='$1', resource='$2', dataset='$3')} AS held"
-_OF_WANTED: Final = """
+_MAY_READ: Final = f"SELECT {USER_MAY_READ.format(user='$1', resource='$2', dataset='$3')} AS may_read"
+_OF_QUERIES: Final = """
 FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY
-    AS w (user_id, partner, resource, dataset, place)
-ORDER BY w.place
+    AS q (user_id, partner, resource, dataset, place)
+ORDER BY q.place
 """
 RIGHTS: Final = f"""
-SELECT {USER_MAY_READ.format(user="w.user_id", resource="w.partner", dataset="NULL")} AS acts_for_partner,
-       {USER_MAY_READ.format(user="w.user_id", resource="w.resource", dataset="w.dataset")} AS may_read
-{_OF_WANTED}
+SELECT {USER_MAY_READ.format(user="q.user_id", resource="q.partner", dataset="NULL")} AS acts_for_partner,
+       {USER_MAY_READ.format(user="q.user_id", resource="q.resource", dataset="q.dataset")} AS may_read
+{_OF_QUERIES}
 """
 _GRANT: Final = """
 INSERT INTO data_exhaust_users_resources (user_id, resource_id, dataset_id, expires_at) VALUES ($1, $2, $3, $4)
@@ -48,11 +48,11 @@ _GRANTS: Final = """
 SELECT u.client_name, u.license_key_name, g.resource, g.dataset_id, g.expires_at
 FROM data_exhaust_users_resources g JOIN data_exhaust_users u ON u.id = g.user_id
 """
-_OF_CLIENT: Final = f"""{_GRANTS}
+_FIND_BY_CLIENT: Final = f"""{_GRANTS}
 WHERE u.client_name = $1 AND ($2::text IS NULL OR u.license_key_name = $2)
 ORDER BY u.license_key_name, g.resource, g.dataset_id NULLS FIRST
 """
-_WHO: Final = f"""{_GRANTS}
+_FIND_BY_RESOURCE: Final = f"""{_GRANTS}
 WHERE {GRANT_IN_FORCE.format(resource="$1", dataset="$2")}
   AND EXISTS (SELECT FROM valid_license_keys k WHERE k.user_id = u.id)
 ORDER BY u.client_name, u.license_key_name, g.dataset_id NULLS FIRST
@@ -77,7 +77,7 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class AccessQuery:
     """What a user wants: to act for a partner, and to read a resource in a dataset.
 
     Attributes:
@@ -94,7 +94,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Rights:
+class AccessRights:
     """Whether it may."""
 
     acts_for_partner: bool
@@ -107,7 +107,7 @@ class GrantStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def holds(self, user_id: int, resource: str, dataset: str | None) -> bool:
+    async def may_read(self, user_id: int, resource: str, dataset: str | None) -> bool:
         """Whether a user may read a resource now.
 
         Args:
@@ -115,21 +115,21 @@ class GrantStore:
             resource: in canonical form.
             dataset: the dataset's own id; None asks whether any dataset of it may be read.
         """
-        row = await self._database.fetch_one(_HOLDS, user_id, resource, dataset)
-        return row is not None and bool(row["held"])
+        row = await self._database.fetch_one(_MAY_READ, user_id, resource, dataset)
+        return row is not None and bool(row["may_read"])
 
-    async def rights(self, wanted: Sequence[Wanted]) -> list[Rights]:
-        """What is granted now, in the order of what is wanted."""
-        if not wanted:
+    async def access_rights(self, queries: Sequence[AccessQuery]) -> list[AccessRights]:
+        """Return what is granted now, in the order of the queries."""
+        if not queries:
             return []
         rows = await self._database.fetch(
             RIGHTS,
-            [want.user_id for want in wanted],
-            [resource_id(want.partner_id) for want in wanted],
-            [want.resource for want in wanted],
-            [want.dataset for want in wanted],
+            [query.user_id for query in queries],
+            [resource_id(query.partner_id) for query in queries],
+            [query.resource for query in queries],
+            [query.dataset for query in queries],
         )
-        return [Rights(**row) for row in rows]
+        return [AccessRights(**row) for row in rows]
 
     async def add(self, grant: Grant, *, actor: str) -> None:
         """Grant; repeating a grant only moves its end.
@@ -171,19 +171,19 @@ class GrantStore:
                 )
         return removed
 
-    async def of_client(self, client_name: str, license_key_name: str | None = None) -> list[Grant]:
+    async def find_by_client(self, client_name: str, license_key_name: str | None = None) -> list[Grant]:
         """The grants of a client's keys, also those that have ended; of one key, when it is named."""
-        rows = await self._database.fetch(_OF_CLIENT, client_name, license_key_name)
+        rows = await self._database.fetch(_FIND_BY_CLIENT, client_name, license_key_name)
         return [Grant(*row.values()) for row in rows]
 
-    async def who(self, resource: str, dataset: str | None = None) -> list[Grant]:
+    async def find_by_resource(self, resource: str, dataset: str | None = None) -> list[Grant]:
         """The grants by which somebody may read a resource now.
 
         Args:
             resource: in canonical form.
             dataset: the dataset's own id; None for any.
         """
-        rows = await self._database.fetch(_WHO, resource, dataset)
+        rows = await self._database.fetch(_FIND_BY_RESOURCE, resource, dataset)
         return [Grant(*row.values()) for row in rows]
 
 

@@ -38,7 +38,7 @@ UPDATE license_keys SET license_key_hash = $2, pepper_version = $3 WHERE id = $1
 """
 _FIND_USER: Final = "SELECT id FROM data_exhaust_users WHERE client_name = $1 AND license_key_name = $2"
 _FIND_HOLDER: Final = "SELECT user_id FROM valid_license_keys WHERE client_name = $1 AND license_key_name = $2 LIMIT 1"
-_KEYS: Final = """
+_FIND_BY_CLIENT: Final = """
 SELECT k.id, u.client_name, u.license_key_name, k.pepper_version, k.created_at, k.expires_at,
        coalesce(k.revoked_at, u.revoked_at) AS revoked_at
 FROM license_keys k JOIN data_exhaust_users u ON u.id = k.user_id
@@ -52,7 +52,7 @@ _REVOKE: Final = """
 UPDATE license_keys SET revoked_at = now()
 WHERE user_id = $1 AND revoked_at IS NULL AND ($2::bigint IS NULL OR id = $2)
 """
-_VERSIONS: Final = """
+_COUNT_BY_PEPPER: Final = """
 SELECT pepper_version, count(*) AS keys FROM valid_license_keys GROUP BY pepper_version ORDER BY pepper_version
 """
 
@@ -175,7 +175,7 @@ class KeyStore:
             await self._database.fetch_one(_RESTORE, row["id"], hashes[newest], newest)
         return Client(row["user_id"], row["client_name"], row["license_key_name"])
 
-    async def find(self, client_name: str, license_key_name: str) -> Client:
+    async def find_client(self, client_name: str, license_key_name: str) -> Client:
         """The user of these names.
 
         Raises:
@@ -185,9 +185,9 @@ class KeyStore:
             user_id = await find_holder(connection, client_name, license_key_name)
         return Client(user_id, client_name, license_key_name)
 
-    async def of_client(self, client_name: str) -> list[LicenseKey]:
+    async def find_by_client(self, client_name: str) -> list[LicenseKey]:
         """All keys that a client ever had, by licenseKeyName and age."""
-        rows = await self._database.fetch(_KEYS, client_name)
+        rows = await self._database.fetch(_FIND_BY_CLIENT, client_name)
         return [LicenseKey(*row.values()) for row in rows]
 
     async def rotate(self, client_name: str, license_key_name: str, *, actor: str, overlap: timedelta = OVERLAP) -> str:
@@ -247,9 +247,9 @@ class KeyStore:
                 )
         return revoked
 
-    async def versions(self) -> dict[int, int]:
+    async def count_by_pepper(self) -> dict[int, int]:
         """How many valid keys each pepper version still hashes."""
-        return {row["pepper_version"]: row["keys"] for row in await self._database.fetch(_VERSIONS)}
+        return {row["pepper_version"]: row["keys"] for row in await self._database.fetch(_COUNT_BY_PEPPER)}
 
     async def _new_key(self, connection: Connection, user_id: int | None) -> str:
         license_key = str(uuid4())  # 122 random bits

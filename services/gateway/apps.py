@@ -11,7 +11,7 @@ from exhaust.http.app import edge_app, service_token_check
 from exhaust.http.endpoint import HttpMetrics, endpoint
 from exhaust.http.health import health_routes, metrics_route
 from schemas.bodies import EmptyBody, KeyBody
-from schemas.operations import LIST, LIST_PATH, STATUS, STATUS_PATH, UPDATE, UPDATE_PATH, UpdateBody
+from schemas.operations import LIST, LIST_PATH, STATUS, STATUS_PATH, UPDATE_PATH, UPDATE_STATUS, UpdateBody
 from services.gateway.api_document import listener_part, load_document
 from services.gateway.handlers.docs import docs_routes
 from services.gateway.handlers.download import DOWNLOAD_V1, DOWNLOAD_V3, DownloadBody
@@ -80,7 +80,7 @@ def internal_app(health: Health, operations: Operations, token: SecretStr, metri
     """The internal listener: operations need the service token, health and metrics do not."""
     app = edge_app(service_token_check(token))
     app.add_routes(docs_routes(listener_part(load_document(), "internal")))
-    update = endpoint(UPDATE, UpdateBody, operations.status.update, metrics)
+    update = endpoint(UPDATE_STATUS, UpdateBody, operations.status.update, metrics)
     app.add_routes(
         [
             *health_routes(health),

@@ -29,13 +29,13 @@ from schemas.operations import (
     STATUS_PATH,
     STATUSES,
     STATUSES_PATH,
-    UPDATE,
     UPDATE_PATH,
+    UPDATE_STATUS,
     StatusesBody,
     UpdateBody,
 )
-from services.status.answers import Answers
-from services.status.changes import Changes
+from services.status.answers import AnswerBuilder
+from services.status.change_notifier import ChangeNotifier
 from services.status.completions import CompletionConsumer
 from services.status.reaper import Reaper
 from services.status.request_reader import RequestReader
@@ -60,7 +60,7 @@ def internal_app(health: Health, settings: StatusSettings, calls: StatusCalls, u
             metrics_route(health),
             web.post(STATUS_PATH, endpoint(STATUS, EmptyBody, calls.status, metrics)),
             web.post(STATUSES_PATH, endpoint(STATUSES, StatusesBody, calls.statuses, metrics)),
-            web.post(UPDATE_PATH, endpoint(UPDATE, UpdateBody, updates.update, metrics)),
+            web.post(UPDATE_PATH, endpoint(UPDATE_STATUS, UpdateBody, updates.update, metrics)),
             web.post(LIST_PATH, endpoint(LIST, EmptyBody, calls.page, metrics)),
         ]
     )
@@ -83,8 +83,8 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         producer = await stack.enter_async_context(open_producer(settings))
         objects = await stack.enter_async_context(open_objects(settings))
         states = RequestStates(database)
-        changes = Changes()
-        answers = Answers(
+        changes = ChangeNotifier()
+        answers = AnswerBuilder(
             objects,
             load_catalogue(settings.catalogue),
             bucket=settings.s3_exhaust_bucket,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 DEFAULT_RETENTION_DAYS: Final = 7  # of a dataset that left the catalogue
 
 
-class Answers:
+class AnswerBuilder:
     """Describes requests; links are signed while they are described, and never kept."""
 
     def __init__(self, objects: Objects, catalogue: Catalogue, *, bucket: str, link_lifetime: timedelta) -> None:
@@ -25,7 +25,7 @@ class Answers:
         self._bucket = bucket
         self._link_lifetime = link_lifetime
 
-    async def status(self, view: RequestView) -> dict[str, object]:
+    async def build_status(self, view: RequestView) -> dict[str, object]:
         """The result of the status operation."""
         result: dict[str, object] = {
             "status": view.state.wire,
@@ -51,7 +51,7 @@ class Answers:
         """Whether a request's description holds a link to its download."""
         return view.state is State.COMPLETE and self._expires_at(view) > datetime.now(UTC)
 
-    async def entry(self, view: RequestView) -> dict[str, object]:
+    async def build_entry(self, view: RequestView) -> dict[str, object]:
         """One entry of the list operation."""
         return {
             "partnerid": view.partner_id,
@@ -63,7 +63,7 @@ class Answers:
             "todate": view.days.last.isoformat(),
             "tags": list(view.tags),
             "createdat": int(view.created_at.timestamp() * 1000),
-            "tracker": await self.status(view),
+            "tracker": await self.build_status(view),
         }
 
     def _expires_at(self, view: RequestView) -> datetime:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from exhaust.kafka.records import Record
-    from services.status.changes import Changes
+    from services.status.change_notifier import ChangeNotifier
     from services.status.request_states import RequestStates
 
 log = structlog.get_logger(__name__)
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 class CompletionConsumer:
     """Handles records of the topic, whoever sent them."""
 
-    def __init__(self, states: RequestStates, changes: Changes, registry: CollectorRegistry) -> None:
+    def __init__(self, states: RequestStates, changes: ChangeNotifier, registry: CollectorRegistry) -> None:
         self._states = states
         self._changes = changes
         self._taken = Counter("exhaust_completions", "Completion events taken in.", ["status"], registry=registry)
@@ -49,12 +49,12 @@ class CompletionConsumer:
         bind_trace(record.header("traceparent"), request_id=str(completion.requestid))
 
         async def take_in() -> None:
-            await self._states.take_in(record.header("ce_source"), event_id, completion)
+            await self._states.apply(record.header("ce_source"), event_id, completion)
 
         try:
             await retry_while_unavailable(take_in, give_up_after=None)
         except RefusedCompletionError as error:
             raise RejectedRecordError(str(error)) from error
-        self._changes.tell(completion.requestid)
+        self._changes.notify(completion.requestid)
         self._taken.labels(completion.status).inc()
         log.info("completion.taken_in", status=completion.status, attempt=completion.attempt)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from exhaust.domain.requests import State, unknown_request
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.postgres.audit import record_links
-from exhaust.postgres.grants import Wanted
+from exhaust.postgres.grants import AccessQuery
 from exhaust.postgres.request_views import find_page, find_requests
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from exhaust.postgres.database import Database
-    from exhaust.postgres.grants import GrantStore, Rights
+    from exhaust.postgres.grants import AccessRights, GrantStore
     from exhaust.postgres.request_views import PageCursor, RequestView
     from schemas.operations import StatusRead
-    from services.status.changes import Changes
+    from services.status.change_notifier import ChangeNotifier
 
 POLL_INTERVAL: Final = timedelta(seconds=1)  # another replica may have applied an event
 
@@ -29,7 +29,7 @@ POLL_INTERVAL: Final = timedelta(seconds=1)  # another replica may have applied 
 class RequestReader:
     """Reads requests, and decides who may see them."""
 
-    def __init__(self, database: Database, grants: GrantStore, changes: Changes) -> None:
+    def __init__(self, database: Database, grants: GrantStore, changes: ChangeNotifier) -> None:
         self._database = database
         self._grants = grants
         self._changes = changes
@@ -37,12 +37,12 @@ class RequestReader:
     async def read(self, reads: Sequence[StatusRead]) -> list[RequestView | ExhaustError]:
         """Return each request, or why its reader may not see it, in the order of the reads."""
         known = await self.find({read.request_id for read in reads})
-        wanted = {
-            read: Wanted(read.user_id, view.partner_id, view.resource, view.dataset)
+        queries = {
+            read: AccessQuery(read.user_id, view.partner_id, view.resource, view.dataset)
             for read in reads
             if (view := known.get(read.request_id))
         }
-        rights = dict(zip(wanted, await self._grants.rights(list(wanted.values())), strict=True))
+        rights = dict(zip(queries, await self._grants.access_rights(list(queries.values())), strict=True))
         return [_visible(read.user_id, known.get(read.request_id), rights.get(read)) for read in reads]
 
     async def read_when_ended(self, read: StatusRead, max_wait: timedelta) -> RequestView:
@@ -99,7 +99,7 @@ def _with_all_days(view: RequestView) -> RequestView:
     )
 
 
-def _visible(user_id: int, view: RequestView | None, rights: Rights | None) -> RequestView | ExhaustError:
+def _visible(user_id: int, view: RequestView | None, rights: AccessRights | None) -> RequestView | ExhaustError:
     """Show a request to a user who acts for its partner and may read its resource."""
     if view is None or rights is None:
         return unknown_request()

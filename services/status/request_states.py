@@ -1,4 +1,4 @@
-"""The only code that moves a request's state: completion events in, standing out."""
+"""Request states: applies completion events and updates. No other code moves a request's state."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from exhaust.domain.object_keys import attempt_prefix
-from exhaust.domain.requests import Standing, State
+from exhaust.domain.requests import State, StateVersion
 from exhaust.errors import ErrorCode
 from exhaust.postgres import outbox
 from exhaust.postgres.audit import Action, record_action
@@ -47,7 +47,7 @@ class RequestStates:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def take_in(self, source: str, event_id: str, completion: Completion) -> None:
+    async def apply(self, source: str, event_id: str, completion: Completion) -> None:
         """Let an event count, once.
 
         Raises:
@@ -75,12 +75,12 @@ class RequestStates:
         """
         async with self._database.transaction() as connection:
             request = await _locked(connection, request_id)
-            reported = Standing(request.attempt, state, _canonical(outcome))
+            reported = StateVersion(request.attempt, state, _canonical(outcome))
             await _advance(connection, request_id, request, reported)
             await record_action(
                 connection,
                 actor="service",
-                action=Action.UPDATE,
+                action=Action.UPDATE_STATUS,
                 subject=f"request/{request_id}",
                 detail={"status": state.wire},
             )
@@ -108,18 +108,20 @@ class RequestStates:
         return again, failed
 
 
-def _reported(completion: Completion) -> Standing:
+def _reported(completion: Completion) -> StateVersion:
     match completion:
         case Progress():
-            return Standing(completion.attempt, State.INPROGRESS)
+            return StateVersion(completion.attempt, State.INPROGRESS)
         case Completed():
             prefix = attempt_prefix(completion.requestid, completion.attempt)
             name = completion.archive.key.removeprefix(prefix)
             if name == completion.archive.key or not _PLAIN_NAME.fullmatch(name):
                 raise RefusedCompletionError(f"the archive of request {completion.requestid} lies outside its prefix")
-            return Standing(completion.attempt, State.COMPLETE, _canonical(completion.archive.model_dump(mode="json")))
+            return StateVersion(
+                completion.attempt, State.COMPLETE, _canonical(completion.archive.model_dump(mode="json"))
+            )
         case Failed():
-            return Standing(
+            return StateVersion(
                 completion.attempt,
                 State.FAILED,
                 _canonical(completion.error.model_dump(mode="json", exclude_none=True)),
@@ -148,12 +150,12 @@ async def _finish_day(
     )
 
 
-async def _advance(connection: Connection, request_id: UUID, request: LockedRequest, reported: Standing) -> None:
-    current = Standing(request.attempt, request.state, _canonical(request.outcome))
-    standing = current.advanced_by(reported)
-    if reported.attempt == standing.attempt:  # news of an earlier attempt are no sign of progress
-        outcome = orjson.loads(standing.detail) if standing.detail else None
-        await move_request(connection, request_id, standing.attempt, standing.state, outcome)
+async def _advance(connection: Connection, request_id: UUID, request: LockedRequest, reported: StateVersion) -> None:
+    current = StateVersion(request.attempt, request.state, _canonical(request.outcome))
+    version = current.advanced_by(reported)
+    if reported.attempt == version.attempt:  # a report of an earlier attempt is no sign of progress
+        outcome = orjson.loads(version.detail) if version.detail else None
+        await move_request(connection, request_id, version.attempt, version.state, outcome)
 
 
 def _canonical(outcome: Mapping[str, Any] | None) -> str:

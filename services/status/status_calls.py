@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from exhaust.postgres.request_views import RequestView
     from schemas.bodies import Body, EmptyBody
     from schemas.operations import ReadAnswer, ReadFailure, StatusesBody
-    from services.status.answers import Answers
+    from services.status.answers import AnswerBuilder
     from services.status.request_reader import RequestReader
 
 MAX_LIMIT: Final = 100
@@ -32,7 +32,7 @@ DEFAULT_LIMIT: Final = 50
 class StatusCalls:
     """Answers status and list calls."""
 
-    def __init__(self, reader: RequestReader, answers: Answers) -> None:
+    def __init__(self, reader: RequestReader, answers: AnswerBuilder) -> None:
         self._reader = reader
         self._answers = answers
 
@@ -42,7 +42,7 @@ class StatusCalls:
         wait = timedelta(seconds=_number(call, "wait", default=0, least=0, most=int(MAX_WAIT.total_seconds())))
         view = await self._reader.read_when_ended(read, wait)
         await self._record_links([(read.user_id, view)])
-        return Answer(await self._answers.status(view))
+        return Answer(await self._answers.build_status(view))
 
     async def statuses(self, call: Call[StatusesBody]) -> Answer:
         """Several requests as they stand, each for its own reader: a result or an error each, in the order asked."""
@@ -62,7 +62,7 @@ class StatusCalls:
             limit=_number(call, "limit", default=DEFAULT_LIMIT, least=1, most=MAX_LIMIT),
         )
         await self._record_links([(user_id, view) for view in views])
-        result: dict[str, object] = {"requests": [await self._answers.entry(view) for view in views]}
+        result: dict[str, object] = {"requests": [await self._answers.build_entry(view) for view in views]}
         if more is not None:
             result["next"] = _cursor_text(more)
         return Answer(result)
@@ -70,7 +70,7 @@ class StatusCalls:
     async def _answer(self, view: RequestView | ExhaustError) -> ReadAnswer | ReadFailure:
         if isinstance(view, ExhaustError):
             return {"err": view.code, "errmsg": view.message}
-        return {"result": await self._answers.status(view)}
+        return {"result": await self._answers.build_status(view)}
 
     async def _record_links(self, shown: Sequence[tuple[int, RequestView]]) -> None:
         linked = [(user_id, view.request_id) for user_id, view in shown if self._answers.has_link(view)]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from exhaust.http.endpoint import Call
     from exhaust.s3.store import Objects
     from schemas.operations import UpdateBody
-    from services.status.changes import Changes
+    from services.status.change_notifier import ChangeNotifier
     from services.status.request_states import RequestStates
 
 FAILED_ELSEWHERE: Final = {"code": ErrorCode.INTERNAL_ERROR, "message": "the job that aggregated it reported a failure"}
@@ -27,7 +27,7 @@ FAILED_ELSEWHERE: Final = {"code": ErrorCode.INTERNAL_ERROR, "message": "the job
 class UpdateCalls:
     """Takes updates in. The URL is never stored: it only says which object of the request's own is meant."""
 
-    def __init__(self, states: RequestStates, objects: Objects, changes: Changes, *, bucket: str) -> None:
+    def __init__(self, states: RequestStates, objects: Objects, changes: ChangeNotifier, *, bucket: str) -> None:
         self._states = states
         self._objects = objects
         self._changes = changes
@@ -51,7 +51,7 @@ class UpdateCalls:
             await self._states.update(request_id, state, outcome)
         except RefusedCompletionError as error:
             raise unknown_request() from error
-        self._changes.tell(request_id)
+        self._changes.notify(request_id)
         return Answer()
 
     async def _archive(self, request_id: UUID, url: str) -> dict[str, object]:

@@ -130,7 +130,7 @@ async def database(runtime_dsn: SecretStr, owner_database: Database) -> AsyncIte
 
 
 @dataclass(frozen=True, slots=True)
-class Filing:
+class RequestFactory:
     """Files requests as the gateway does, without a gateway."""
 
     database: Database
@@ -167,8 +167,8 @@ class Filing:
 
 
 @pytest.fixture
-def filing(database: Database) -> Filing:
-    return Filing(database)
+def request_factory(database: Database) -> RequestFactory:
+    return RequestFactory(database)
 
 
 @pytest.fixture(scope="session")

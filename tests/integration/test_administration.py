@@ -20,7 +20,7 @@ from exhaust.domain.catalogue import load_catalogue
 from exhaust.http.app import envelope_errors, service_token_check
 from exhaust.http.endpoint import HttpMetrics
 from exhaust.http.listener import open_listener
-from exhaust.postgres.audit import Action, AuditFilter, find_acts, record_action
+from exhaust.postgres.audit import Action, AuditFilter, find_audit_entries, record_action
 from exhaust.postgres.database import Database
 from exhaust.postgres.grants import GrantStore
 from exhaust.postgres.license_keys import KeyStore
@@ -101,7 +101,7 @@ async def test_without_the_service_token_there_is_nothing(internal: Internal, op
     body = envelope(NAMES | {"licenseKey": internal.license_key, "resourceId": RESOURCE})
     for headers in ({}, {"Authorization": f"Bearer {internal.license_key}"}):
         assert_refused(await internal.call(f"/v1/{operation}", body, headers=headers), 401, "LOGIN_FAILED", ver="1.0")
-    assert await internal.access.grants.of_client("client") == []
+    assert await internal.access.grants.find_by_client("client") == []
 
 
 async def test_authenticate_says_whose_key_it_is(internal: Internal) -> None:
@@ -135,7 +135,7 @@ async def test_associate_needs_a_key_and_a_resource(internal: Internal) -> None:
     assert_refused(await internal.ask(f"associate/{RESOURCE}", {"licenseKey": "wrong"}), 401, "LOGIN_FAILED", ver="1.0")
     odd = await internal.ask("associate/a%20b", {"licenseKey": internal.license_key})
     assert_refused(odd, 400, "INVALID_DATA_ERROR", ver="1.0")
-    assert await internal.access.grants.of_client("client") == []
+    assert await internal.access.grants.find_by_client("client") == []
 
 
 async def test_the_life_of_a_key(internal: Internal) -> None:
@@ -204,7 +204,7 @@ async def test_bad_input_is_refused(
     internal: Internal, database: Database, operation: str, request_part: dict[str, object]
 ) -> None:
     assert_refused(await internal.ask(operation, request_part), 400, "INVALID_DATA_ERROR", ver="1.0")
-    assert len(await find_acts(database, AuditFilter())) == 1
+    assert len(await find_audit_entries(database, AuditFilter())) == 1
     assert await internal.is_valid(internal.license_key)
 
 
@@ -308,11 +308,11 @@ async def test_keys_from_the_command_line(internal: Internal, command: Command) 
 
 
 async def test_grants_from_the_command_line(internal: Internal, command: Command) -> None:
-    client = await internal.access.keys.find("client", "dashboard")
+    client = await internal.access.keys.find_client("client", "dashboard")
     for first in (("grants", "add"), ("grant",)):
         await command.good(*first, *WHO, "--resource", FULL_SHA1, "--expires", "2999-01-01")
     await command.good("grants", "add", *WHO, "--resource", FULL_SHA1, "--dataset", "D002")
-    assert await internal.access.grants.holds(client.user_id, FULL_SHA1[:32], "D001")
+    assert await internal.access.grants.may_read(client.user_id, FULL_SHA1[:32], "D001")
     expected = [
         ["client", "key name", "resource", "dataset", "expires"],
         ["client", "dashboard", FULL_SHA1[:32], "every", "2999-01-01T00:00:00Z"],
@@ -324,7 +324,7 @@ async def test_grants_from_the_command_line(internal: Internal, command: Command
     narrow = await command.run("grants", "remove", *WHO, "--resource", FULL_SHA1, "--dataset", "D002")
     assert (narrow.code, "still may read" in narrow.err) == (1, True)
     await command.good("grants", "remove", *WHO, "--resource", FULL_SHA1)
-    assert not await internal.access.grants.holds(client.user_id, FULL_SHA1[:32], None)
+    assert not await internal.access.grants.may_read(client.user_id, FULL_SHA1[:32], None)
     nothing = await command.run("grants", "remove", *WHO, "--resource", FULL_SHA1)
     assert (nothing.code, "had no grant" in nothing.err) == (1, True)
     for wrong in (("--resource", "a b"), ("--dataset", "D001"), ("--resource", "a", "--dataset", "nope")):

@@ -10,7 +10,7 @@ from exhaust.postgres.database import Database
 from exhaust.postgres.grants import Grant, GrantStore
 from exhaust.postgres.license_keys import UnknownClientError
 from telemetry.resource_ids import canonical_resource_id, resource_id
-from tests.integration.conftest import Filing
+from tests.integration.conftest import RequestFactory
 
 FULL_SHA1 = "0474e1c817c08564614cd4ddebdd31b2e45c341a"  # of org.ekstep.partner.p3
 RESOURCE = resource_id("org.ekstep.partner.p3")
@@ -25,8 +25,8 @@ def grants(owner_database: Database) -> GrantStore:
 
 
 @pytest.fixture
-async def user_id(filing: Filing) -> int:
-    return await filing.user()
+async def user_id(request_factory: RequestFactory) -> int:
+    return await request_factory.user()
 
 
 async def names(database: Database, user_id: int) -> tuple[str, str]:
@@ -38,19 +38,19 @@ async def names(database: Database, user_id: int) -> tuple[str, str]:
 
 
 async def test_a_grant_on_a_resource_is_for_every_dataset(grants: GrantStore, database: Database, user_id: int) -> None:
-    assert not await grants.holds(user_id, RESOURCE, None)
+    assert not await grants.may_read(user_id, RESOURCE, None)
     await grants.add(Grant(*await names(database, user_id), RESOURCE), actor="operator/somebody")
-    assert await grants.holds(user_id, RESOURCE, None)
-    assert await grants.holds(user_id, RESOURCE, "D001")
-    assert not await grants.holds(user_id, resource_id("org.ekstep"), "D001")
-    assert not await grants.holds(user_id + 1, RESOURCE, "D001")
+    assert await grants.may_read(user_id, RESOURCE, None)
+    assert await grants.may_read(user_id, RESOURCE, "D001")
+    assert not await grants.may_read(user_id, resource_id("org.ekstep"), "D001")
+    assert not await grants.may_read(user_id + 1, RESOURCE, "D001")
 
 
 async def test_a_grant_can_be_for_one_dataset(grants: GrantStore, database: Database, user_id: int) -> None:
     await grants.add(Grant(*await names(database, user_id), RESOURCE, "D001"), actor="operator/somebody")
-    assert await grants.holds(user_id, RESOURCE, "D001")
-    assert await grants.holds(user_id, RESOURCE, None)
-    assert not await grants.holds(user_id, RESOURCE, "channel-raw")
+    assert await grants.may_read(user_id, RESOURCE, "D001")
+    assert await grants.may_read(user_id, RESOURCE, None)
+    assert not await grants.may_read(user_id, RESOURCE, "channel-raw")
 
 
 @pytest.mark.parametrize(("minutes", "held"), [(-1, False), (1, True)])
@@ -59,8 +59,8 @@ async def test_a_grant_can_end(
 ) -> None:
     end = datetime.now(UTC) + timedelta(minutes=minutes)
     await grants.add(Grant(*await names(database, user_id), RESOURCE, None, end), actor="operator/somebody")
-    assert await grants.holds(user_id, RESOURCE, "D001") is held
-    assert await grants.holds(user_id, RESOURCE, None) is held
+    assert await grants.may_read(user_id, RESOURCE, "D001") is held
+    assert await grants.may_read(user_id, RESOURCE, None) is held
 
 
 async def test_repeating_a_grant_moves_its_end(grants: GrantStore, database: Database, user_id: int) -> None:
@@ -68,7 +68,7 @@ async def test_repeating_a_grant_moves_its_end(grants: GrantStore, database: Dat
     over = datetime.now(UTC) - timedelta(minutes=1)
     for end, held in ((None, True), (over, False), (None, True)):
         await grants.add(Grant(*client, RESOURCE, None, end), actor="operator/somebody")
-        assert await grants.holds(user_id, RESOURCE, None) is held
+        assert await grants.may_read(user_id, RESOURCE, None) is held
     assert len(await database.fetch("SELECT 1 FROM data_exhaust_users_resources")) == 1
 
 
@@ -106,11 +106,11 @@ async def test_a_grant_is_withdrawn_at_once(grants: GrantStore, database: Databa
         await grants.add(Grant(*client, RESOURCE, dataset), actor="operator/somebody")
     await grants.add(Grant(*client, "another"), actor="operator/somebody")
     assert await grants.remove(Grant(*client, RESOURCE, "D001"), actor="operator/somebody") == 1
-    assert await grants.holds(user_id, RESOURCE, "D001")  # by the grant on every dataset
+    assert await grants.may_read(user_id, RESOURCE, "D001")  # by the grant on every dataset
     assert await grants.remove(Grant(*client, RESOURCE), actor="operator/somebody") == 2
-    assert not await grants.holds(user_id, RESOURCE, None)
+    assert not await grants.may_read(user_id, RESOURCE, None)
     assert await grants.remove(Grant(*client, RESOURCE), actor="operator/somebody") == 0
-    assert await grants.holds(user_id, "another", None)
+    assert await grants.may_read(user_id, "another", None)
     rows = await database.fetch("SELECT detail FROM audit WHERE action = 'ungrant' ORDER BY id")
     assert [row["detail"] for row in rows] == [
         {"resource": RESOURCE, "dataset": "D001", "grants": 1},
@@ -124,16 +124,16 @@ async def test_the_runtime_role_grants_and_withdraws(database: Database, user_id
     grants, client = GrantStore(database), await names(database, user_id)
     for _ in range(2):
         await grants.add(Grant(*client, RESOURCE), actor="service/somebody")
-    assert await grants.holds(user_id, RESOURCE, None)
+    assert await grants.may_read(user_id, RESOURCE, None)
     assert await grants.remove(Grant(*client, RESOURCE), actor="service/somebody") == 1
-    assert not await grants.holds(user_id, RESOURCE, None)
+    assert not await grants.may_read(user_id, RESOURCE, None)
 
 
 async def test_a_clients_grants_and_who_has_access(
-    grants: GrantStore, database: Database, owner_database: Database, filing: Filing, user_id: int
+    grants: GrantStore, database: Database, owner_database: Database, request_factory: RequestFactory, user_id: int
 ) -> None:
-    mine, others = await names(database, user_id), await names(database, await filing.user())
-    revoked = await names(database, await filing.user())
+    mine, others = await names(database, user_id), await names(database, await request_factory.user())
+    revoked = await names(database, await request_factory.user())
     over = datetime.now(UTC) - timedelta(minutes=1)
     narrow, ended = Grant(*mine, RESOURCE, "D001"), Grant(*mine, "another", None, over)
     wide, gone = Grant(*others, RESOURCE), Grant(*revoked, RESOURCE)
@@ -145,16 +145,18 @@ async def test_a_clients_grants_and_who_has_access(
             " WHERE user_id = (SELECT id FROM data_exhaust_users WHERE client_name = $1)",
             revoked[0],
         )
-    assert {(grant.resource, grant.expires_at) for grant in await grants.of_client(mine[0])} == {
+    assert {(grant.resource, grant.expires_at) for grant in await grants.find_by_client(mine[0])} == {
         (RESOURCE, None),
         ("another", over),
     }
-    assert await grants.of_client(mine[0], "no such key") == []
-    assert await grants.of_client(revoked[0]) == [gone]
-    assert await grants.who(RESOURCE) == sorted([narrow, wide], key=lambda grant: grant.client_name)
-    assert await grants.who(RESOURCE, "D001") == sorted([narrow, wide], key=lambda grant: grant.client_name)
-    assert await grants.who(RESOURCE, "channel-raw") == [wide]
-    assert await grants.who("another") == []
+    assert await grants.find_by_client(mine[0], "no such key") == []
+    assert await grants.find_by_client(revoked[0]) == [gone]
+    assert await grants.find_by_resource(RESOURCE) == sorted([narrow, wide], key=lambda grant: grant.client_name)
+    assert await grants.find_by_resource(RESOURCE, "D001") == sorted(
+        [narrow, wide], key=lambda grant: grant.client_name
+    )
+    assert await grants.find_by_resource(RESOURCE, "channel-raw") == [wide]
+    assert await grants.find_by_resource("another") == []
 
 
 @pytest.mark.parametrize(
@@ -167,7 +169,7 @@ async def test_a_row_written_by_hand_grants(
 ) -> None:
     async with owner_database.transaction() as connection:
         await connection.execute(INSERT, user_id, written)
-    assert await grants.holds(user_id, RESOURCE, "D001")
+    assert await grants.may_read(user_id, RESOURCE, "D001")
 
 
 @pytest.mark.parametrize("written", ["", "a b", "a/b", "ü", "a\n", "x" * 129])

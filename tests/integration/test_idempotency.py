@@ -15,7 +15,7 @@ from exhaust.postgres.database import Connection, Database
 from exhaust.postgres.idempotency_keys import IdempotencyKey
 from services.gateway.idempotency import HEADER, SWEEP_LIMIT, create_once, fingerprint_of, key_from
 from services.gateway.request_service import RequestService, check_open_requests
-from tests.integration.conftest import PARTNER, RESOURCE, Filing
+from tests.integration.conftest import PARTNER, RESOURCE, RequestFactory
 
 DAYS = DayRange(date(2026, 1, 1), date(2026, 1, 3))
 ASKED = DatasetRequest(uuid4(), "eks-consumption-raw", RESOURCE, DAYS, ("a", "b"))
@@ -34,8 +34,8 @@ class Intent:
 
 
 @pytest.fixture
-async def user_id(filing: Filing) -> int:
-    return await filing.user()
+async def user_id(request_factory: RequestFactory) -> int:
+    return await request_factory.user()
 
 
 async def submit(database: Database, intent: Intent | None, user_id: int) -> UUID:
@@ -82,9 +82,9 @@ async def test_a_key_stands_for_its_first_request(database: Database, user_id: i
 
 
 async def test_without_a_key_or_with_another_every_submit_is_filed(
-    database: Database, filing: Filing, user_id: int
+    database: Database, request_factory: RequestFactory, user_id: int
 ) -> None:
-    somebody = await filing.user()
+    somebody = await request_factory.user()
     intents = [None, None, Intent(user_id, "a", PRINT), Intent(user_id, "A", PRINT), Intent(somebody, "a", PRINT)]
     ids = [await submit(database, intent, user_id) for intent in intents]
     assert sorted(await filed(database)) == sorted(set(ids))
@@ -133,9 +133,9 @@ async def test_a_submit_that_fails_leaves_its_key_free(database: Database, user_
 
 
 async def test_a_key_stands_for_the_identical_request_that_was_open(
-    database: Database, filing: Filing, user_id: int
+    database: Database, request_factory: RequestFactory, user_id: int
 ) -> None:
-    identical = await filing.request(user_id=user_id)
+    identical = await request_factory.request(user_id=user_id)
     intent = Intent(user_id, "key", PRINT)
 
     async def find() -> UUID:
@@ -208,14 +208,14 @@ def test_no_key_is_no_key() -> None:
 
 
 async def test_a_partner_has_no_more_open_requests_than_allowed(
-    database: Database, owner_database: Database, filing: Filing
+    database: Database, owner_database: Database, request_factory: RequestFactory
 ) -> None:
     async def check(partner: str, maximum: int) -> None:
         async with database.transaction() as connection:
             await check_open_requests(connection, partner, maximum)
 
-    first, *_ = [await filing.request() for _ in range(3)]
-    await filing.request(partner="another")
+    first, *_ = [await request_factory.request() for _ in range(3)]
+    await request_factory.request(partner="another")
     await check(PARTNER, 3)
     await check("nobody", 1)
     with pytest.raises(ExhaustError) as refused:

@@ -20,7 +20,7 @@ from exhaust.process.health import Health
 from schemas.events import TOPIC_REQUESTS, TYPE_REQUESTED, DatasetRequested
 from services.gateway.relay import BATCH, Relay, ReleasedBatch, RequestPublisher, release_batch
 from services.status.request_states import RequestStates
-from tests.integration.conftest import LONG_AGO, Filing
+from tests.integration.conftest import LONG_AGO, RequestFactory
 from tests.support.kafka_cluster import KafkaTestSettings
 
 A, B = "org.example.a", "org.example.b"
@@ -61,23 +61,25 @@ async def finish(database: Database, request_id: UUID, state: State) -> None:
         await connection.execute("UPDATE requests SET state = $2 WHERE request_id = $1", request_id, state)
 
 
-async def test_partners_take_turns_and_short_requests_go_first(database: Database, filing: Filing) -> None:
-    a_long = await filing.request(partner=A, days=31)
-    a_middle = await filing.request(partner=A, days=7)
-    a_short = await filing.request(partner=A, days=2)
-    b_long = await filing.request(partner=B, days=5)
-    b_short = await filing.request(partner=B, days=1)
+async def test_partners_take_turns_and_short_requests_go_first(
+    database: Database, request_factory: RequestFactory
+) -> None:
+    a_long = await request_factory.request(partner=A, days=31)
+    a_middle = await request_factory.request(partner=A, days=7)
+    a_short = await request_factory.request(partner=A, days=2)
+    b_long = await request_factory.request(partner=B, days=5)
+    b_short = await request_factory.request(partner=B, days=1)
     assert await release(database, Topic()) == [b_short, a_short, b_long, a_middle, a_long]
     assert await waiting(database) == set()
 
 
-async def test_of_equal_requests_the_oldest_goes_first(database: Database, filing: Filing) -> None:
-    filed = [await filing.request(partner=A, days=3) for _ in range(3)]
+async def test_of_equal_requests_the_oldest_goes_first(database: Database, request_factory: RequestFactory) -> None:
+    filed = [await request_factory.request(partner=A, days=3) for _ in range(3)]
     assert await release(database, Topic()) == filed
 
 
-async def test_what_is_handed_over_is_what_was_filed(database: Database, filing: Filing) -> None:
-    request_id = await filing.request(partner=A, days=3)
+async def test_what_is_handed_over_is_what_was_filed(database: Database, request_factory: RequestFactory) -> None:
+    request_id = await request_factory.request(partner=A, days=3)
     handed: list[OutboxEntry] = []
 
     async def publish(one: OutboxEntry) -> None:
@@ -96,10 +98,10 @@ async def test_what_is_handed_over_is_what_was_filed(database: Database, filing:
 
 @pytest.mark.parametrize("end", [State.COMPLETE, State.FAILED])
 async def test_a_partner_has_a_limit_of_released_and_unfinished_requests(
-    database: Database, filing: Filing, end: State
+    database: Database, request_factory: RequestFactory, end: State
 ) -> None:
-    of_a = [await filing.request(partner=A) for _ in range(4)]
-    of_b = [await filing.request(partner=B) for _ in range(1)]
+    of_a = [await request_factory.request(partner=A) for _ in range(4)]
+    of_b = [await request_factory.request(partner=B) for _ in range(1)]
     topic = Topic()
     assert await release(database, topic, limit=2) == [of_a[0], of_b[0], of_a[1]]
     assert await release(database, topic, limit=2) == []
@@ -110,17 +112,17 @@ async def test_a_partner_has_a_limit_of_released_and_unfinished_requests(
     assert await waiting(database) == {of_a[3]}
 
 
-async def test_more_than_a_batch_takes_more_than_one_round(database: Database, filing: Filing) -> None:
-    user_id = await filing.user()
-    filed = {await filing.request(user_id=user_id, partner=A) for _ in range(BATCH + 2)}
+async def test_more_than_a_batch_takes_more_than_one_round(database: Database, request_factory: RequestFactory) -> None:
+    user_id = await request_factory.user()
+    filed = {await request_factory.request(user_id=user_id, partner=A) for _ in range(BATCH + 2)}
     topic = Topic()
     assert len(await release(database, topic, limit=1000)) == BATCH
     assert len(await release(database, topic, limit=1000)) == 2
     assert set(topic.taken) == filed
 
 
-async def test_what_cannot_be_published_waits(database: Database, filing: Filing) -> None:
-    filed = [await filing.request(partner=A) for _ in range(3)]
+async def test_what_cannot_be_published_waits(database: Database, request_factory: RequestFactory) -> None:
+    filed = [await request_factory.request(partner=A) for _ in range(3)]
     topic = Topic(fails_at=0)
     batch = await release_batch(database, topic.publish, max_in_flight_per_partner=100)
     assert batch.released == 0
@@ -130,8 +132,10 @@ async def test_what_cannot_be_published_waits(database: Database, filing: Filing
     assert await release(database, topic) == filed
 
 
-async def test_what_could_not_be_published_beside_others_is_not_lost(database: Database, filing: Filing) -> None:
-    filed = {await filing.request(partner=A) for _ in range(3)}
+async def test_what_could_not_be_published_beside_others_is_not_lost(
+    database: Database, request_factory: RequestFactory
+) -> None:
+    filed = {await request_factory.request(partner=A) for _ in range(3)}
     topic = Topic(fails_at=2)
     batch = await release_batch(database, topic.publish, max_in_flight_per_partner=100)
     assert (batch.released, len(topic.taken)) == (2, 2)
@@ -142,9 +146,11 @@ async def test_what_could_not_be_published_beside_others_is_not_lost(database: D
     assert await waiting(database) == set()
 
 
-async def test_the_relay_counts_what_was_released_beside_a_failure(database: Database, filing: Filing) -> None:
+async def test_the_relay_counts_what_was_released_beside_a_failure(
+    database: Database, request_factory: RequestFactory
+) -> None:
     for _ in range(3):
-        await filing.request(partner=A)
+        await request_factory.request(partner=A)
     topic, registry = Topic(fails_at=2), CollectorRegistry()
     relay = Relay(database, topic.publish, registry, max_in_flight_per_partner=100)
     assert await relay.release() == 2
@@ -155,9 +161,9 @@ async def test_the_relay_counts_what_was_released_beside_a_failure(database: Dat
 
 
 async def test_the_relay_raises_a_fault_of_ours_after_what_was_released_is_counted(
-    database: Database, filing: Filing
+    database: Database, request_factory: RequestFactory
 ) -> None:
-    filed = [await filing.request(partner=A) for _ in range(3)]
+    filed = [await request_factory.request(partner=A) for _ in range(3)]
     registry = CollectorRegistry()
 
     async def publish(entry: OutboxEntry) -> None:
@@ -170,8 +176,8 @@ async def test_the_relay_raises_a_fault_of_ours_after_what_was_released_is_count
     assert await waiting(database) == {filed[0]}
 
 
-async def test_a_crash_after_publishing_publishes_again(database: Database, filing: Filing) -> None:
-    filed = [await filing.request(partner=A) for _ in range(3)]
+async def test_a_crash_after_publishing_publishes_again(database: Database, request_factory: RequestFactory) -> None:
+    filed = [await request_factory.request(partner=A) for _ in range(3)]
     topic = Topic()
     all_taken = asyncio.Event()
 
@@ -192,10 +198,10 @@ async def test_a_crash_after_publishing_publishes_again(database: Database, fili
 
 
 async def test_after_a_failure_nothing_is_published_behind_the_back_of_the_next_release(
-    database: Database, filing: Filing
+    database: Database, request_factory: RequestFactory
 ) -> None:
     for _ in range(2):
-        await filing.request(partner=A)
+        await request_factory.request(partner=A)
     started, ended = [], []
     quiet = asyncio.Event()
 
@@ -218,8 +224,10 @@ async def test_after_a_failure_nothing_is_published_behind_the_back_of_the_next_
     assert ended_in_time == len(started)
 
 
-async def test_two_relays_at_once_release_each_request_once(database: Database, filing: Filing) -> None:
-    filed = {await filing.request(partner=A) for _ in range(5)}
+async def test_two_relays_at_once_release_each_request_once(
+    database: Database, request_factory: RequestFactory
+) -> None:
+    filed = {await request_factory.request(partner=A) for _ in range(5)}
     topic = Topic()
     other_was_turned_away = asyncio.Event()
 
@@ -236,8 +244,8 @@ async def test_two_relays_at_once_release_each_request_once(database: Database, 
     assert sorted(topic.taken) == sorted(filed)
 
 
-async def test_a_request_that_waits_is_never_reaped(database: Database, filing: Filing) -> None:
-    request_id = await filing.request()
+async def test_a_request_that_waits_is_never_reaped(database: Database, request_factory: RequestFactory) -> None:
+    request_id = await request_factory.request()
     states = RequestStates(database)
     assert await states.reap(no_progress_after=timedelta(0), max_attempts=1) == (0, 0)
     await release(database, Topic())
@@ -249,9 +257,9 @@ async def test_a_request_that_waits_is_never_reaped(database: Database, filing: 
 
 
 async def test_the_relay_hands_requests_to_kafka(
-    database: Database, filing: Filing, producer: Producer, kafka_settings: KafkaTestSettings
+    database: Database, request_factory: RequestFactory, producer: Producer, kafka_settings: KafkaTestSettings
 ) -> None:
-    request_id = await filing.request(partner=A, days=3)
+    request_id = await request_factory.request(partner=A, days=3)
     health = Health()
     received: list[Record] = []
 

@@ -10,7 +10,7 @@ from deploy.local.stack import Stack
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.postgres.database import Database, UniqueConflictError, open_database
 from exhaust.postgres.migrate import migrate
-from tests.integration.conftest import RUNTIME_ROLE, TABLES, Filing, new_schema, within
+from tests.integration.conftest import RUNTIME_ROLE, TABLES, RequestFactory, new_schema, within
 from tests.support.s3_proxy import closed_port
 
 INSERT_USER = """
@@ -101,7 +101,7 @@ async def test_the_tests_use_the_runtime_role(database: Database) -> None:
 
 
 async def test_a_row_that_exists_is_a_conflict_and_the_transaction_is_undone(
-    database: Database, filing: Filing
+    database: Database, request_factory: RequestFactory
 ) -> None:
     await database.fetch_one(INSERT_USER, b"one")
 
@@ -113,7 +113,7 @@ async def test_a_row_that_exists_is_a_conflict_and_the_transaction_is_undone(
     with pytest.raises(UniqueConflictError):
         await conflict()
     assert await database.fetch("SELECT 1 FROM inbox") == []
-    assert await filing.user()
+    assert await request_factory.user()
 
 
 async def test_a_database_that_is_away_is_unavailable() -> None:

@@ -19,10 +19,10 @@ from exhaust.postgres.outbox import OutboxEntry
 from exhaust.postgres.request_views import RequestView
 from schemas.events import Completed, Failed, Failure, FinishedArchive, FinishedDay, Progress
 from services.gateway.relay import release_batch
-from services.status.changes import Changes
+from services.status.change_notifier import ChangeNotifier
 from services.status.request_reader import RequestReader
 from services.status.request_states import Completion, RefusedCompletionError, RequestStates
-from tests.integration.conftest import LONG_AGO, Filing
+from tests.integration.conftest import LONG_AGO, RequestFactory
 
 SOURCE = "/test"
 DAYS = 3
@@ -61,15 +61,15 @@ def states(database: Database) -> RequestStates:
 
 async def take_in(states: RequestStates, *completions: Completion) -> None:
     for completion in completions:
-        await states.take_in(SOURCE, str(uuid4()), completion)
+        await states.apply(SOURCE, str(uuid4()), completion)
 
 
 @pytest.fixture
 def reader(database: Database) -> RequestReader:
-    return RequestReader(database, GrantStore(database), Changes())
+    return RequestReader(database, GrantStore(database), ChangeNotifier())
 
 
-async def standing(reader: RequestReader, request_id: UUID) -> RequestView:
+async def view_of(reader: RequestReader, request_id: UUID) -> RequestView:
     found = (await reader.find([request_id])).get(request_id)
     assert found is not None
     return found
@@ -94,13 +94,13 @@ COMPLETIONS = st.one_of(
 
 
 async def outcome_of(
-    states: RequestStates, reader: RequestReader, filing: Filing, events: Sequence[tuple[int, Any]]
+    states: RequestStates, reader: RequestReader, request_factory: RequestFactory, events: Sequence[tuple[int, Any]]
 ) -> dict[str, Any]:
     """What is read of a new request after these events; each has a number, and to whom it goes is filled in."""
-    request_id = await filing.request(days=DAYS, waiting=False)
+    request_id = await request_factory.request(days=DAYS, waiting=False)
     for number, event in events:
-        await states.take_in(SOURCE, f"{request_id}/{number}", event(request_id))
-    read = asdict(await standing(reader, request_id)) | {
+        await states.apply(SOURCE, f"{request_id}/{number}", event(request_id))
+    read = asdict(await view_of(reader, request_id)) | {
         "user_id": 0,
         "request_id": 0,
         "created_at": 0,
@@ -117,7 +117,7 @@ async def outcome_of(
 async def test_any_order_and_repetition_of_the_same_events_reads_alike(
     states: RequestStates,
     reader: RequestReader,
-    filing: Filing,
+    request_factory: RequestFactory,
     database: Database,
     events: list[Any],
     data: st.DataObject,
@@ -126,59 +126,63 @@ async def test_any_order_and_repetition_of_the_same_events_reads_alike(
     again = data.draw(st.lists(st.sampled_from(numbered), max_size=4), label="repeated")
     shuffled = data.draw(st.permutations([*numbered, *again]), label="arrival")
     before = len(await inbox(database))
-    assert await outcome_of(states, reader, filing, shuffled) == await outcome_of(states, reader, filing, numbered)
+    assert await outcome_of(states, reader, request_factory, shuffled) == await outcome_of(
+        states, reader, request_factory, numbered
+    )
     assert len(await inbox(database)) == before + 2 * len(numbered)
 
 
 async def test_an_event_counts_once_and_only_under_its_own_name(
-    states: RequestStates, reader: RequestReader, filing: Filing, database: Database
+    states: RequestStates, reader: RequestReader, request_factory: RequestFactory, database: Database
 ) -> None:
-    request_id = await filing.request(days=DAYS, waiting=False)
+    request_id = await request_factory.request(days=DAYS, waiting=False)
     for _ in range(2):
-        await states.take_in(SOURCE, "1", day_finished(request_id, 0))
-    await states.take_in("/another", "1", day_finished(request_id, 1))
+        await states.apply(SOURCE, "1", day_finished(request_id, 0))
+    await states.apply("/another", "1", day_finished(request_id, 1))
     # The same name again with other contents is the same event.
-    await states.take_in(SOURCE, "1", completed(request_id))
+    await states.apply(SOURCE, "1", completed(request_id))
     assert await inbox(database) == ["1", "1"]
-    now = await standing(reader, request_id)
+    now = await view_of(reader, request_id)
     assert (now.state, now.days_done, now.events, now.bytes) == (State.INPROGRESS, 2, 20, 2000)
 
 
 async def test_one_event_delivered_many_times_at_once_counts_once(
-    states: RequestStates, reader: RequestReader, filing: Filing, database: Database
+    states: RequestStates, reader: RequestReader, request_factory: RequestFactory, database: Database
 ) -> None:
-    request_id = await filing.request(days=DAYS, waiting=False)
+    request_id = await request_factory.request(days=DAYS, waiting=False)
     event = completed(request_id)
-    await asyncio.gather(*(states.take_in(SOURCE, "1", event) for _ in range(8)))
+    await asyncio.gather(*(states.apply(SOURCE, "1", event) for _ in range(8)))
     assert await inbox(database) == ["1"]
-    assert (await standing(reader, request_id)).state is State.COMPLETE
+    assert (await view_of(reader, request_id)).state is State.COMPLETE
 
 
 async def test_a_request_that_is_done_has_all_its_days_and_its_archive(
-    states: RequestStates, reader: RequestReader, filing: Filing
+    states: RequestStates, reader: RequestReader, request_factory: RequestFactory
 ) -> None:
-    request_id = await filing.request(days=DAYS, waiting=False)
-    before = await standing(reader, request_id)
+    request_id = await request_factory.request(days=DAYS, waiting=False)
+    before = await view_of(reader, request_id)
     assert (before.state, before.attempt, before.days_done, len(before.days)) == (State.SUBMITTED, 1, 0, DAYS)
     assert before.outcome is None
     # A job elsewhere may complete a request without a word about its days.
     await take_in(states, completed(request_id))
-    now = await standing(reader, request_id)
+    now = await view_of(reader, request_id)
     assert (now.state, now.days_done, len(now.days)) == (State.COMPLETE, DAYS, DAYS)
     assert now.outcome == completed(request_id).archive.model_dump()
 
 
-async def test_a_failure_says_why(states: RequestStates, reader: RequestReader, filing: Filing) -> None:
-    request_id = await filing.request(days=DAYS, waiting=False)
+async def test_a_failure_says_why(
+    states: RequestStates, reader: RequestReader, request_factory: RequestFactory
+) -> None:
+    request_id = await request_factory.request(days=DAYS, waiting=False)
     await take_in(states, day_finished(request_id, 0), failed(request_id), day_finished(request_id, 1))
-    now = await standing(reader, request_id)
+    now = await view_of(reader, request_id)
     assert (now.state, now.days_done) == (State.FAILED, 2)
     assert now.outcome == {"code": "SOURCE_OBJECT_UNREADABLE", "message": "a raw object is broken"}
 
 
 async def test_an_unknown_request_is_refused(states: RequestStates, reader: RequestReader, database: Database) -> None:
     with pytest.raises(RefusedCompletionError, match=f"no request {SOMEBODY_ELSE}"):
-        await states.take_in(SOURCE, "1", completed(SOMEBODY_ELSE))
+        await states.apply(SOURCE, "1", completed(SOMEBODY_ELSE))
     assert await inbox(database) == []
     assert await reader.find([SOMEBODY_ELSE]) == {}
 
@@ -196,50 +200,50 @@ async def test_an_unknown_request_is_refused(states: RequestStates, reader: Requ
     ],
 )
 async def test_an_archive_outside_the_request_is_refused_and_undone(
-    states: RequestStates, reader: RequestReader, filing: Filing, database: Database, foreign: str
+    states: RequestStates, reader: RequestReader, request_factory: RequestFactory, database: Database, foreign: str
 ) -> None:
-    request_id = await filing.request(days=DAYS, waiting=False)
+    request_id = await request_factory.request(days=DAYS, waiting=False)
     key = foreign.format(prefix=attempt_prefix(request_id, 1), attempt_2=attempt_prefix(request_id, 2))
-    before = await standing(reader, request_id)
+    before = await view_of(reader, request_id)
     with pytest.raises(RefusedCompletionError, match="outside its prefix"):
-        await states.take_in(SOURCE, "1", completed(request_id, key=key))
+        await states.apply(SOURCE, "1", completed(request_id, key=key))
     assert await inbox(database) == []
-    assert await standing(reader, request_id) == before
+    assert await view_of(reader, request_id) == before
     # What was refused under that name does not stand in the way of the true event.
-    await states.take_in(SOURCE, "1", completed(request_id))
-    assert (await standing(reader, request_id)).state is State.COMPLETE
+    await states.apply(SOURCE, "1", completed(request_id))
+    assert (await view_of(reader, request_id)).state is State.COMPLETE
 
 
 async def test_progress_is_that_of_the_current_attempt(
-    states: RequestStates, reader: RequestReader, filing: Filing
+    states: RequestStates, reader: RequestReader, request_factory: RequestFactory
 ) -> None:
-    request_id = await filing.request(days=DAYS, waiting=False)
+    request_id = await request_factory.request(days=DAYS, waiting=False)
     await take_in(states, *(day_finished(request_id, number) for number in range(2)))
-    assert (await standing(reader, request_id)).days_done == 2
+    assert (await view_of(reader, request_id)).days_done == 2
     assert await states.reap(no_progress_after=AT_ONCE, max_attempts=3) == (1, 0)
-    assert (await standing(reader, request_id)).days_done == 0
+    assert (await view_of(reader, request_id)).days_done == 0
     await take_in(states, day_finished(request_id, 2, attempt=1), day_finished(request_id, 0, attempt=2, events=7))
-    now = await standing(reader, request_id)
+    now = await view_of(reader, request_id)
     assert (now.attempt, now.days_done, now.events, now.bytes) == (2, 1, 7, 700)
 
 
 async def test_a_day_that_was_not_asked_for_is_no_progress(
-    states: RequestStates, reader: RequestReader, filing: Filing
+    states: RequestStates, reader: RequestReader, request_factory: RequestFactory
 ) -> None:
-    request_id = await filing.request(days=DAYS, waiting=False)
+    request_id = await request_factory.request(days=DAYS, waiting=False)
     for number in (-1, DAYS):
         try:
             await take_in(states, day_finished(request_id, number))
         except RefusedCompletionError:
             continue
-    now = await standing(reader, request_id)
+    now = await view_of(reader, request_id)
     assert (now.days_done, now.events) == (0, 0)
 
 
 async def test_a_request_without_progress_is_tried_again_and_then_fails(
-    states: RequestStates, reader: RequestReader, filing: Filing, database: Database
+    states: RequestStates, reader: RequestReader, request_factory: RequestFactory, database: Database
 ) -> None:
-    request_id = await filing.request(days=DAYS, waiting=False)
+    request_id = await request_factory.request(days=DAYS, waiting=False)
     handed: list[int] = []
 
     async def publish(entry: OutboxEntry) -> None:
@@ -249,55 +253,55 @@ async def test_a_request_without_progress_is_tried_again_and_then_fails(
     for attempt in (2, 3):
         await take_in(states, started(request_id, attempt - 1))
         assert await states.reap(no_progress_after=AT_ONCE, max_attempts=3) == (1, 0)
-        now = await standing(reader, request_id)
+        now = await view_of(reader, request_id)
         assert (now.state, now.attempt) == (State.SUBMITTED, attempt)
         assert await states.reap(no_progress_after=AT_ONCE, max_attempts=3) == (0, 0)
         assert (await release_batch(database, publish, max_in_flight_per_partner=1)).released == 1
     assert handed == [2, 3]
     assert await states.reap(no_progress_after=AT_ONCE, max_attempts=3) == (0, 1)
-    now = await standing(reader, request_id)
+    now = await view_of(reader, request_id)
     assert (now.state, now.attempt) == (State.FAILED, 3)
     assert now.outcome is not None
     assert now.outcome["code"] == "NO_PROGRESS"
     assert await states.reap(no_progress_after=AT_ONCE, max_attempts=3) == (0, 0)
 
 
-async def test_what_is_finished_is_not_reaped(states: RequestStates, filing: Filing) -> None:
-    done, broken = [await filing.request(days=DAYS, waiting=False) for _ in range(2)]
+async def test_what_is_finished_is_not_reaped(states: RequestStates, request_factory: RequestFactory) -> None:
+    done, broken = [await request_factory.request(days=DAYS, waiting=False) for _ in range(2)]
     await take_in(states, completed(done), failed(broken))
     assert await states.reap(no_progress_after=AT_ONCE, max_attempts=3) == (0, 0)
 
 
 async def test_two_reapers_at_once_try_again_once(
-    states: RequestStates, reader: RequestReader, filing: Filing, database: Database
+    states: RequestStates, reader: RequestReader, request_factory: RequestFactory, database: Database
 ) -> None:
-    request_id = await filing.request(days=DAYS, waiting=False)
+    request_id = await request_factory.request(days=DAYS, waiting=False)
     async with database.transaction() as connection:
         await connection.execute("UPDATE requests SET moved_at = now() - interval '2 minutes'")
     a_minute = timedelta(minutes=1)
     reaped = await asyncio.gather(*(states.reap(no_progress_after=a_minute, max_attempts=3) for _ in range(4)))
     assert sum(again for again, _ in reaped) == 1
-    assert (await standing(reader, request_id)).attempt == 2
+    assert (await view_of(reader, request_id)).attempt == 2
     assert len(await database.fetch("SELECT 1 FROM outbox")) == 1
 
 
 async def test_news_of_an_earlier_attempt_changes_nothing_after_the_reaper(
-    states: RequestStates, reader: RequestReader, filing: Filing
+    states: RequestStates, reader: RequestReader, request_factory: RequestFactory
 ) -> None:
-    request_id = await filing.request(days=DAYS, waiting=False)
+    request_id = await request_factory.request(days=DAYS, waiting=False)
     await states.reap(no_progress_after=AT_ONCE, max_attempts=3)
-    before = await standing(reader, request_id)
+    before = await view_of(reader, request_id)
     await take_in(states, completed(request_id, 1), failed(request_id, 1), day_finished(request_id, 0, 1))
-    assert await standing(reader, request_id) == before
+    assert await view_of(reader, request_id) == before
     await take_in(states, completed(request_id, 2))
-    now = await standing(reader, request_id)
+    now = await view_of(reader, request_id)
     assert (now.state, now.attempt) == (State.COMPLETE, 2)
 
 
 async def test_a_download_that_appears_after_the_last_attempt_is_given(
-    states: RequestStates, reader: RequestReader, filing: Filing
+    states: RequestStates, reader: RequestReader, request_factory: RequestFactory
 ) -> None:
-    request_id = await filing.request(days=DAYS, waiting=False)
+    request_id = await request_factory.request(days=DAYS, waiting=False)
     assert await states.reap(no_progress_after=AT_ONCE, max_attempts=1) == (0, 1)
     await take_in(states, completed(request_id))
-    assert (await standing(reader, request_id)).state is State.COMPLETE
+    assert (await view_of(reader, request_id)).state is State.COMPLETE

@@ -155,7 +155,7 @@ async def granted(database: Database, peppers: str) -> tuple[str, int]:
     keys = KeyStore(database, {int(number): SecretStr(pepper) for number, pepper in json.loads(peppers).items()})
     license_key = await keys.register("client", "dashboard")
     await GrantStore(database).add(Grant("client", "dashboard", RESOURCE, None, None), actor="test")
-    client = await keys.find("client", "dashboard")
+    client = await keys.find_client("client", "dashboard")
     return license_key, client.user_id
 
 

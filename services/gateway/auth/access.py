@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from exhaust.errors import ErrorCode, ExhaustError, token_refused
-from exhaust.postgres.grants import Wanted
+from exhaust.postgres.grants import AccessQuery
 from exhaust.postgres.token_subjects import TokenSubject
 from telemetry.resource_ids import resource_id
 
@@ -102,7 +102,7 @@ class Access:
         Raises:
             ExhaustError: AUTHORIZATION_FAILED.
         """
-        if not await self.grants.holds(client.user_id, resource_id(partner_id), None):
+        if not await self.grants.may_read(client.user_id, resource_id(partner_id), None):
             raise _not_for_partner()
 
     async def authorize(self, client: Client, dataset_name: str, resource: str) -> Dataset:
@@ -117,7 +117,7 @@ class Access:
             ExhaustError: AUTHORIZATION_FAILED, the same for an unknown dataset, an unknown resource and no grant.
         """
         dataset = self.catalogue.find(dataset_name)
-        if dataset is not None and await self.grants.holds(client.user_id, resource, dataset.id):
+        if dataset is not None and await self.grants.may_read(client.user_id, resource, dataset.id):
             return dataset
         raise _no_access()
 
@@ -132,8 +132,8 @@ class Access:
             ExhaustError: AUTHORIZATION_FAILED, as from these two.
         """
         dataset = self.catalogue.find(dataset_name)
-        wanted = Wanted(client.user_id, partner_id, resource, dataset.id if dataset else None)
-        (rights,) = await self.grants.rights([wanted])
+        query = AccessQuery(client.user_id, partner_id, resource, dataset.id if dataset else None)
+        (rights,) = await self.grants.access_rights([query])
         if not rights.acts_for_partner:
             raise _not_for_partner()
         if dataset is None or not rights.may_read:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # The documents give both the id of a submit.
 DOWNLOAD_V1: Final = Operation("ekstep.data_exhaust_dataset_service", "1.0", "ekstep.data_exhaust_dataset_service_v1")
 DOWNLOAD_V3: Final = Operation("ekstep.data_exhaust_dataset_service", "1.0", "ekstep.data_exhaust_dataset_service_v3")
-LONGEST_OWNER: Final = 256  # as of a partnerid in a body
+MAX_PARTNER_ID_LENGTH: Final = 256  # as of a partnerid in a body
 
 
 class DownloadBody(KeyBody):
@@ -43,7 +43,7 @@ class DownloadBody(KeyBody):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RequestedResource:
     """What a caller asks for.
 
     Attributes:
@@ -79,21 +79,21 @@ class DownloadHandler:
 
     async def v1(self, call: Call[DownloadBody]) -> StreamedAnswer:
         """POST /v1/datasets/{datasetId}/{resourceId}[/{fromDate}[/{toDate}]], the license key in the body."""
-        return await self._download(call, self._access.authenticate_and_throttle, _wanted_v1)
+        return await self._download(call, self._access.authenticate_and_throttle, _resource_v1)
 
     async def v1_by_get(self, call: Call[DownloadBody]) -> StreamedAnswer:
         """GET and HEAD of the same, the license key in X-API-Key."""
-        return await self._download(call, self._access.authenticate_api_key_and_throttle, _wanted_v1)
+        return await self._download(call, self._access.authenticate_api_key_and_throttle, _resource_v1)
 
     async def v3(self, call: Call[EmptyBody]) -> StreamedAnswer:
         """/data/v3/datasets/{datasetId}[/{resourceId}[/{fromDate}[/{toDate}]]], for holders of a token or a channel."""
-        return await self._download(call, self._access.authenticate_token_and_throttle, _wanted_v3)
+        return await self._download(call, self._access.authenticate_token_and_throttle, _resource_v3)
 
     async def _download(
         self,
         call: Call[BodyT],
         admit: Callable[[Call[BodyT]], Awaitable[Client]],
-        wanted: Callable[[Call[BodyT]], Wanted],
+        wanted: Callable[[Call[BodyT]], RequestedResource],
     ) -> StreamedAnswer:
         client = await admit(call)
         what = wanted(call)
@@ -114,12 +114,12 @@ class DownloadHandler:
         return StreamedAnswer(stream)
 
 
-def _wanted_v1(call: Call[DownloadBody]) -> Wanted:
+def _resource_v1(call: Call[DownloadBody]) -> RequestedResource:
     resource = parse_resource(call.path("resourceId"))
-    return Wanted(resource, _owner(resource, call.body.partner_id))
+    return RequestedResource(resource, _partner_of(resource, call.body.partner_id))
 
 
-def _wanted_v3(call: Call[EmptyBody]) -> Wanted:
+def _resource_v3(call: Call[EmptyBody]) -> RequestedResource:
     """With X-Channel-ID the resource is the channel's, whether the path names it or not.
 
     Raises:
@@ -131,18 +131,18 @@ def _wanted_v3(call: Call[EmptyBody]) -> Wanted:
         if named is None:
             raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "name a resourceId in the path, or send X-Channel-ID")
         resource = parse_resource(named)
-        return Wanted(resource, resource)
+        return RequestedResource(resource, resource)
     resource = resource_id(channel)
     if named is not None and named != channel and parse_resource(named) != resource:
         raise ExhaustError(ErrorCode.AUTHORIZATION_FAILED, "the resourceId in the path is not that of X-Channel-ID")
-    return Wanted(resource, _owner(resource, channel))
+    return RequestedResource(resource, _partner_of(resource, channel))
 
 
-def _owner(resource: str, claimed: str | None) -> str:
+def _partner_of(resource: str, claimed: str | None) -> str:
     """Whose resource it is, where the caller says it truly and in a text that can be kept; else the resource."""
     if (
         claimed is not None
-        and len(claimed) <= LONGEST_OWNER
+        and len(claimed) <= MAX_PARTNER_ID_LENGTH
         and claimed.isprintable()  # narrower than is_storable_text: a name that operators can read
         and resource_id(claimed) == resource
     ):

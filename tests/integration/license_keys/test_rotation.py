@@ -22,8 +22,8 @@ async def test_the_old_key_works_beside_the_new_one_until_its_end(
     new = await keys.rotate(*NAMES, actor="operator/somebody")
     holders = [await holder(keys, license_key) for license_key in (old, new)]
     assert holders[0] == holders[1]
-    assert await GrantStore(database).holds(holders[1].user_id, RESOURCE, None)
-    first, second = await keys.of_client("client")
+    assert await GrantStore(database).may_read(holders[1].user_id, RESOURCE, None)
+    first, second = await keys.find_by_client("client")
     assert first.expires_at is not None
     assert timedelta(hours=23) < first.expires_at - datetime.now(UTC) <= timedelta(hours=24)
     assert (first.state(datetime.now(UTC)), second.state(datetime.now(UTC))) == ("ending", "valid")
@@ -47,7 +47,7 @@ async def test_another_rotation_gives_no_key_more_time(keys: KeyStore) -> None:
     await keys.register(*NAMES)
     await keys.rotate(*NAMES, actor="operator/somebody", overlap=timedelta(hours=1))
     await keys.rotate(*NAMES, actor="operator/somebody", overlap=timedelta(hours=9))
-    first, second, third = await keys.of_client("client")
+    first, second, third = await keys.find_by_client("client")
     assert first.expires_at is not None
     assert second.expires_at is not None
     assert second.expires_at - first.expires_at > timedelta(hours=7)
@@ -57,7 +57,7 @@ async def test_another_rotation_gives_no_key_more_time(keys: KeyStore) -> None:
 async def test_rotations_at_once_leave_one_key_without_an_end(keys: KeyStore) -> None:
     await keys.register(*NAMES)
     await asyncio.gather(*(keys.rotate(*NAMES, actor="operator/somebody") for _ in range(8)))
-    ends = [key.expires_at for key in await keys.of_client("client")]
+    ends = [key.expires_at for key in await keys.find_by_client("client")]
     assert (len(ends), ends.count(None)) == (9, 1)
 
 
@@ -71,7 +71,7 @@ async def test_no_key_that_is_just_being_made_escapes_a_revocation(keys: KeyStor
         )
         assert outcomes[1] in (1, 2)
         assert isinstance(outcomes[0], str | UnknownClientError)
-    assert {key.state(datetime.now(UTC)) for key in await keys.of_client("client")} == {"revoked"}
+    assert {key.state(datetime.now(UTC)) for key in await keys.find_by_client("client")} == {"revoked"}
 
 
 async def test_revoking_is_at_once_for_good_and_in_the_audit(keys: KeyStore, database: Database) -> None:
@@ -95,7 +95,7 @@ async def test_revoking_is_at_once_for_good_and_in_the_audit(keys: KeyStore, dat
 async def test_one_of_two_keys_can_be_revoked(keys: KeyStore) -> None:
     lost = await keys.register(*NAMES)
     kept = await keys.rotate(*NAMES, actor="operator/somebody")
-    number = (await keys.of_client("client"))[0].number
+    number = (await keys.find_by_client("client"))[0].number
     assert await keys.revoke("client", "dashboard", actor="operator/somebody", number=number) == 1
     assert await keys.revoke("client", "dashboard", actor="operator/somebody", number=number) == 0
     assert await keys.authenticate(lost) is None
@@ -105,16 +105,16 @@ async def test_one_of_two_keys_can_be_revoked(keys: KeyStore) -> None:
 async def test_the_key_of_another_cannot_be_revoked_by_its_number(keys: KeyStore) -> None:
     await keys.register(*NAMES)
     await keys.register("another client", "dashboard")
-    (mine,) = await keys.of_client("another client")
+    (mine,) = await keys.find_by_client("another client")
     assert await keys.revoke(*NAMES, actor="operator/somebody", number=mine.number) == 0
     assert mine.revoked_at is None
-    assert await keys.of_client("another client") == [mine]
+    assert await keys.find_by_client("another client") == [mine]
 
 
 @pytest.mark.parametrize("names", [("client", "another"), ("another", "dashboard"), ("", ""), ("dashboard", "client")])
 async def test_what_was_never_registered_is_said_to_be_unknown(keys: KeyStore, names: tuple[str, str]) -> None:
     await keys.register(*NAMES)
-    for act in (keys.rotate(*names, actor="me"), keys.revoke(*names, actor="me"), keys.find(*names)):
+    for act in (keys.rotate(*names, actor="me"), keys.revoke(*names, actor="me"), keys.find_client(*names)):
         with pytest.raises(UnknownClientError) as refused:
             await act
         assert refused.value.code is ErrorCode.NOT_FOUND

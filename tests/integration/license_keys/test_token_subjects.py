@@ -59,7 +59,7 @@ async def test_a_subject_falls_with_the_last_key_of_its_user(
     await keys.register(*NAMES)
     await owned.bind(TOKEN, *NAMES, actor="operator/somebody")
     await keys.rotate(*NAMES, actor="operator/somebody")
-    first, _second = await keys.of_client("client")
+    first, _second = await keys.find_by_client("client")
     await keys.revoke("client", "dashboard", actor="operator/somebody", number=first.number)
     found = await subjects.find_client(TOKEN)
     assert found is not None

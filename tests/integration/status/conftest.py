@@ -23,14 +23,14 @@ from exhaust.settings import RawObjectSettings
 from schemas.events import Completed, FinishedArchive
 from schemas.operations import USER_HEADER
 from services.status.__main__ import internal_app
-from services.status.answers import Answers
-from services.status.changes import Changes
+from services.status.answers import AnswerBuilder
+from services.status.change_notifier import ChangeNotifier
 from services.status.request_reader import RequestReader
 from services.status.request_states import RequestStates
 from services.status.settings import StatusSettings
 from services.status.status_calls import StatusCalls
 from services.status.update_calls import UpdateCalls
-from tests.integration.conftest import LONG_AGO, MSGID, PARTNER, RESOURCE, Filing, Listener, Reply, envelope
+from tests.integration.conftest import LONG_AGO, MSGID, PARTNER, RESOURCE, Listener, Reply, RequestFactory, envelope
 from tests.support.kafka_cluster import KafkaTestSettings
 from tests.support.s3_proxy import closed_port
 
@@ -89,9 +89,9 @@ async def status(
         **kafka_settings.model_dump(),
         **object_settings.model_dump(),
     )
-    changes = Changes()
+    changes = ChangeNotifier()
     bucket = settings.s3_exhaust_bucket
-    answers = Answers(objects, load_catalogue(None), bucket=bucket, link_lifetime=link_lifetime)
+    answers = AnswerBuilder(objects, load_catalogue(None), bucket=bucket, link_lifetime=link_lifetime)
     calls = StatusCalls(RequestReader(database, GrantStore(database), changes), answers)
     updates = UpdateCalls(states, objects, changes, bucket=bucket)
     app = internal_app(Health(checks={"postgres": database.ping}), settings, calls, updates)
@@ -109,15 +109,15 @@ async def grant(owner: Database, user_id: int, *resources: str) -> int:
 
 
 @pytest.fixture
-async def caller(filing: Filing, owner_database: Database) -> int:
+async def caller(request_factory: RequestFactory, owner_database: Database) -> int:
     """Somebody who may read RESOURCE and acts for its partner."""
-    return await grant(owner_database, await filing.user(), RESOURCE)
+    return await grant(owner_database, await request_factory.user(), RESOURCE)
 
 
 @pytest.fixture
-async def request_id(filing: Filing, caller: int) -> UUID:
+async def request_id(request_factory: RequestFactory, caller: int) -> UUID:
     """A request of the caller, released."""
-    return await filing.request(user_id=caller, days=DAYS, waiting=False)
+    return await request_factory.request(user_id=caller, days=DAYS, waiting=False)
 
 
 def completed(request_id: UUID) -> Completed:
@@ -145,7 +145,7 @@ async def link(
     """The address of a download that exists."""
     event = completed(request_id)
     await objects.put(object_settings.s3_exhaust_bucket, event.archive.key, DOWNLOAD)
-    await states.take_in("/test", str(uuid4()), event)
+    await states.apply("/test", str(uuid4()), event)
     found = await status.result(request_id, caller)
     assert {name: found[name] for name in ("status", "size", "events", "bytes")} == {
         "status": "complete",

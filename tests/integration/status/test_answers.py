@@ -15,7 +15,7 @@ async def test_progress_is_shown_and_no_link_before_the_end(
     nothing = {"daysdone": 0, "daystotal": DAYS, "events": 0, "bytes": 0}
     assert await status.result(request_id, caller) == {"status": "inprogress", "progress": nothing}
     day = FinishedDay(day=LONG_AGO, state="ok", events=7, bytes=700, unreadable=1, reused=False)
-    await states.take_in("/test", "1", Progress(requestid=request_id, attempt=1, daystotal=DAYS, day=day))
+    await states.apply("/test", "1", Progress(requestid=request_id, attempt=1, daystotal=DAYS, day=day))
     progress = {"daysdone": 1, "daystotal": DAYS, "events": 7, "bytes": 700}
     assert await status.result(request_id, caller) == {"status": "inprogress", "progress": progress}
 
@@ -24,7 +24,7 @@ async def test_a_failed_request_says_why(status: Status, states: RequestStates, 
     error = Failure(
         code="SOURCE_OBJECT_UNREADABLE", message="raw/a.json.gz: is cut short", day=LONG_AGO, object="raw/a"
     )
-    await states.take_in("/test", "1", Failed(requestid=request_id, attempt=1, error=error))
+    await states.apply("/test", "1", Failed(requestid=request_id, attempt=1, error=error))
     found = await status.result(request_id, caller)
     assert (found["status"], found["error"]) == ("failed", error.model_dump(mode="json"))
     assert "downloadurl" not in found
@@ -36,7 +36,7 @@ async def test_a_call_can_wait_for_the_end(
     waiting = asyncio.create_task(status.call(f"{path_of(request_id)}?wait=30", envelope({}), headers=headers(caller)))
     event = completed(request_id)
     # News that another replica took in: nobody tells the one that waits.
-    await states.take_in("/test", str(uuid4()), event)
+    await states.apply("/test", str(uuid4()), event)
     reply = await asyncio.wait_for(waiting, 15)
     assert reply.body["result"]["status"] == "complete"
 

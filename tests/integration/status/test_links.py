@@ -8,7 +8,7 @@ import pytest
 import stamina
 from yarl import URL
 
-from exhaust.postgres.audit import Action, AuditFilter, find_acts
+from exhaust.postgres.audit import Action, AuditFilter, find_audit_entries
 from exhaust.postgres.database import Database
 from services.status.settings import StatusSettings
 from tests.integration.status.conftest import DOWNLOAD, Status, listed
@@ -18,10 +18,10 @@ async def test_whoever_is_given_links_is_in_the_audit(
     status: Status, link: URL, database: Database, request_id: UUID, caller: int
 ) -> None:
     assert link
-    before = await find_acts(database, AuditFilter(action=Action.DOWNLOAD_LINK))
+    before = await find_audit_entries(database, AuditFilter(action=Action.DOWNLOAD_LINK))
     await status.of(request_id, caller)
     await listed(status, caller)
-    acts = await find_acts(database, AuditFilter(action=Action.DOWNLOAD_LINK))
+    acts = await find_audit_entries(database, AuditFilter(action=Action.DOWNLOAD_LINK))
     assert len(acts) == len(before) + 2
     assert {(act.actor, act.subject) for act in acts} == {(f"user/{caller}", f"request/{request_id}")}
 

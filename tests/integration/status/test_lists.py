@@ -9,15 +9,15 @@ import pytest
 from yarl import URL
 
 from exhaust.postgres.database import Database
-from tests.integration.conftest import PARTNER, RESOURCE, Filing, assert_refused
+from tests.integration.conftest import PARTNER, RESOURCE, RequestFactory, assert_refused
 from tests.integration.status.conftest import DOWNLOAD, Status, grant, listed
 
 
 async def test_a_partners_requests_are_listed_newest_first_in_pages(
-    status: Status, filing: Filing, caller: int
+    status: Status, request_factory: RequestFactory, caller: int
 ) -> None:
-    made = [await filing.request(user_id=caller) for _ in range(5)]
-    await filing.request(partner="org.example.somebody.else")
+    made = [await request_factory.request(user_id=caller) for _ in range(5)]
+    await request_factory.request(partner="org.example.somebody.else")
     seen: list[str] = []
     query = "?limit=2"
     while True:
@@ -50,10 +50,10 @@ async def test_an_entry_has_every_documented_field(status: Status, link: URL, ca
 
 
 async def test_a_list_shows_only_what_the_caller_may_read(
-    status: Status, filing: Filing, owner_database: Database
+    status: Status, request_factory: RequestFactory, owner_database: Database
 ) -> None:
-    await filing.request()
-    stranger = await grant(owner_database, await filing.user(), "another-resource")
+    await request_factory.request()
+    stranger = await grant(owner_database, await request_factory.user(), "another-resource")
     assert (await listed(status, stranger)).body["result"] == {"requests": []}
 
 

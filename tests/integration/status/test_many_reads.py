@@ -5,12 +5,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from exhaust.postgres.audit import Action, AuditFilter, find_acts
+from exhaust.postgres.audit import Action, AuditFilter, find_audit_entries
 from exhaust.postgres.database import Database
 from schemas.events import Progress
 from schemas.operations import MAX_READS, STATUSES_PATH
 from services.status.request_states import RequestStates
-from tests.integration.conftest import RESOURCE, Filing, assert_refused, envelope
+from tests.integration.conftest import RESOURCE, RequestFactory, assert_refused, envelope
 from tests.integration.status.conftest import DAYS, Status, grant, headers
 
 
@@ -24,15 +24,20 @@ async def statuses(status: Status, *reads: tuple[int, UUID]) -> list[dict[str, A
 
 
 async def test_several_callers_at_once_are_each_answered_as_alone(
-    status: Status, filing: Filing, owner_database: Database, states: RequestStates, request_id: UUID, caller: int
+    status: Status,
+    request_factory: RequestFactory,
+    owner_database: Database,
+    states: RequestStates,
+    request_id: UUID,
+    caller: int,
 ) -> None:
-    nobody = await filing.user()
-    withdrawn = await filing.user()
-    left_behind = await filing.request(user_id=withdrawn, days=DAYS, waiting=False)
-    colleague = await grant(owner_database, await filing.user(), RESOURCE)
+    nobody = await request_factory.user()
+    withdrawn = await request_factory.user()
+    left_behind = await request_factory.request(user_id=withdrawn, days=DAYS, waiting=False)
+    colleague = await grant(owner_database, await request_factory.user(), RESOURCE)
     reads = [(user, asked) for asked in (request_id, left_behind, uuid4()) for user in (caller, nobody, withdrawn)]
     reads += [(colleague, request_id), (caller, request_id)]
-    await states.take_in("/test", "1", Progress(requestid=request_id, attempt=1, daystotal=DAYS))
+    await states.apply("/test", "1", Progress(requestid=request_id, attempt=1, daystotal=DAYS))
     for (user_id, asked), answer in zip(reads, await statuses(status, *reads), strict=True):
         alone = await status.of(asked, user_id)
         params = alone.body["params"]
@@ -47,13 +52,21 @@ async def test_several_callers_at_once_are_each_answered_as_alone(
 
 @pytest.mark.usefixtures("link")
 async def test_links_for_several_callers_are_each_in_the_audit(
-    status: Status, filing: Filing, owner_database: Database, database: Database, request_id: UUID, caller: int
+    status: Status,
+    request_factory: RequestFactory,
+    owner_database: Database,
+    database: Database,
+    request_id: UUID,
+    caller: int,
 ) -> None:
-    before = len(await find_acts(database, AuditFilter(action=Action.DOWNLOAD_LINK)))
-    colleague, nobody = await grant(owner_database, await filing.user(), RESOURCE), await filing.user()
+    before = len(await find_audit_entries(database, AuditFilter(action=Action.DOWNLOAD_LINK)))
+    colleague, nobody = (
+        await grant(owner_database, await request_factory.user(), RESOURCE),
+        await request_factory.user(),
+    )
     answers = await statuses(status, (caller, request_id), (nobody, request_id), (colleague, request_id))
     assert ["downloadurl" in answer.get("result", {}) for answer in answers] == [True, False, True]
-    acts = await find_acts(database, AuditFilter(action=Action.DOWNLOAD_LINK))
+    acts = await find_audit_entries(database, AuditFilter(action=Action.DOWNLOAD_LINK))
     assert sorted(act.actor for act in acts[: len(acts) - before]) == sorted([f"user/{caller}", f"user/{colleague}"])
 
 

@@ -5,29 +5,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exhaust.domain.requests import Standing, State, parse_request_id, parse_resource, parse_tags
+from exhaust.domain.requests import State, StateVersion, parse_request_id, parse_resource, parse_tags
 from exhaust.errors import ErrorCode, ExhaustError
 
-STANDINGS = st.builds(
-    Standing, st.integers(min_value=1, max_value=3), st.sampled_from(State), st.sampled_from(["", "a", "b"])
+VERSIONS = st.builds(
+    StateVersion, st.integers(min_value=1, max_value=3), st.sampled_from(State), st.sampled_from(["", "a", "b"])
 )
 
 
-def arrive(standings: list[Standing]) -> Standing:
-    return reduce(Standing.advanced_by, standings, Standing(1, State.SUBMITTED))
+def arrive(versions: list[StateVersion]) -> StateVersion:
+    return reduce(StateVersion.advanced_by, versions, StateVersion(1, State.SUBMITTED))
 
 
-@given(st.lists(STANDINGS, max_size=8), st.randoms(use_true_random=False), st.integers(min_value=1, max_value=3))
-def test_any_order_and_repetition_of_the_same_news_ends_alike(
-    news: list[Standing], random: Random, copies: int
+@given(st.lists(VERSIONS, max_size=8), st.randoms(use_true_random=False), st.integers(min_value=1, max_value=3))
+def test_any_order_and_repetition_of_the_same_reports_ends_alike(
+    reports: list[StateVersion], random: Random, copies: int
 ) -> None:
-    shuffled = news * copies
+    shuffled = reports * copies
     random.shuffle(shuffled)
-    assert arrive(shuffled) == arrive(news)
+    assert arrive(shuffled) == arrive(reports)
 
 
-@given(STANDINGS, STANDINGS)
-def test_a_terminal_state_stays_within_its_attempt(current: Standing, reported: Standing) -> None:
+@given(VERSIONS, VERSIONS)
+def test_a_terminal_state_stays_within_its_attempt(current: StateVersion, reported: StateVersion) -> None:
     moved = current.advanced_by(reported)
     if current.state.is_terminal and reported.attempt <= current.attempt:
         assert moved.state.is_terminal
@@ -35,7 +35,9 @@ def test_a_terminal_state_stays_within_its_attempt(current: Standing, reported: 
 
 
 def test_a_new_attempt_reopens_a_failed_request() -> None:
-    assert arrive([Standing(1, State.FAILED, "x"), Standing(2, State.INPROGRESS)]) == Standing(2, State.INPROGRESS)
+    assert arrive([StateVersion(1, State.FAILED, "x"), StateVersion(2, State.INPROGRESS)]) == StateVersion(
+        2, State.INPROGRESS
+    )
 
 
 def test_the_wire_knows_three_words() -> None:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http.endpoint import Answer
-from exhaust.postgres.audit import Action, AuditFilter, find_acts
+from exhaust.postgres.audit import Action, AuditFilter, find_audit_entries
 from schemas.bodies import Body, OptionalNumber, ShortText
 from services.gateway.handlers.admin.fields import optional_text, optional_time
 
@@ -40,7 +40,7 @@ class AuditHandler:
     async def find(self, call: Call[AuditBody]) -> Answer:
         """Answer a page of acts, newest first; `next` is the `before` of the next page."""
         wanted = _filter(call.body)
-        acts = await find_acts(self._database, wanted)
+        acts = await find_audit_entries(self._database, wanted)
         described = [
             {
                 "number": act.number,

@@ -41,12 +41,12 @@ class ClientHandler:
         names, wanted = user_names(call.body), resource(call.body)
         refusal = ExhaustError(ErrorCode.AUTHORIZATION_FAILED, "this client has no access to this resource")
         try:
-            client = await self._access.keys.find(*names)
+            client = await self._access.keys.find_client(*names)
         except UnknownClientError as error:
             raise refusal from error
         if call.body.dataset_id:
             await self._access.authorize(client, call.body.dataset_id, wanted)
-        elif not await self._access.grants.holds(client.user_id, wanted, None):
+        elif not await self._access.grants.may_read(client.user_id, wanted, None):
             raise refusal
         return Answer()
 

@@ -56,12 +56,12 @@ class GrantHandler:
     async def list_grants(self, call: Call[UserBody]) -> Answer:
         """Answer the grants of a client, or of one of its keys."""
         key_name = optional_text(call.body.license_key_name, "licenseKeyName")
-        grants = await self._grants.of_client(client_name(call.body), key_name)
+        grants = await self._grants.find_by_client(client_name(call.body), key_name)
         return Answer({"grants": [_described(grant) for grant in grants]})
 
     async def who(self, call: Call[ResourceBody]) -> Answer:
         """Answer the grants by which somebody may read a resource now."""
-        grants = await self._grants.who(resource(call.body), self._dataset(call.body))
+        grants = await self._grants.find_by_resource(resource(call.body), self._dataset(call.body))
         return Answer({"grants": [_described(grant) for grant in grants]})
 
     def _grant(self, body: GrantBody) -> Grant:

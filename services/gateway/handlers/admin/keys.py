@@ -48,7 +48,7 @@ class KeyHandler:
     async def list_keys(self, call: Call[ClientBody]) -> Answer:
         """Answer all keys that a client ever had."""
         now = datetime.now(UTC)
-        keys = await self._keys.of_client(client_name(call.body))
+        keys = await self._keys.find_by_client(client_name(call.body))
         return Answer({"keys": [_described(key, now) for key in keys]})
 
     async def rotate(self, call: Call[RotateBody]) -> Answer:

@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 
-class Changes:
+class ChangeNotifier:
     """Of this process alone: what another replica takes in is seen by looking again after a while."""
 
     def __init__(self) -> None:
         self._waiting: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
 
-    def tell(self, request_id: UUID) -> None:
+    def notify(self, request_id: UUID) -> None:
         """Wake whoever waits for this request."""
         for event in self._waiting.get(request_id, ()):
             event.set()
