@@ -83,7 +83,7 @@ class ExhaustError(Exception):
 
 
 class ConfigurationError(Exception):
-    """An unusable configuration file. The message says what is wrong, where, and what to do."""
+    """A configuration file or address that cannot be used. The message says what is wrong, where, and what to do."""
 
 
 class SourceObjectError(ExhaustError):

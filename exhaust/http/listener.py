@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from aiohttp import web
 
+from exhaust.errors import ConfigurationError
 from exhaust.http.connections import ConnectionLimiter, ConnectionLimits
 from exhaust.http.edge_protocol import EdgeProtocol, notify_protocol
 
@@ -29,6 +30,9 @@ async def open_listener(
         host: to listen at.
         port: to listen at.
         limiter: where they are counted and bounded; the default is for callers of our own.
+
+    Raises:
+        ConfigurationError: there is no such address, or another process listens there.
     """
     runner = web.AppRunner(app, shutdown_timeout=10)
     await runner.setup()
@@ -36,7 +40,10 @@ async def open_listener(
     server.request_factory = notify_protocol(server.request_factory)
     try:
         connected = partial(EdgeProtocol, server, limiter or ConnectionLimiter(ConnectionLimits()))
-        listener = await asyncio.get_running_loop().create_server(connected, host, port, backlog=BACKLOG)
+        try:
+            listener = await asyncio.get_running_loop().create_server(connected, host, port, backlog=BACKLOG)
+        except OSError as error:
+            raise ConfigurationError(f"cannot listen at {host}:{port}: {error.strerror or error}") from error
         try:
             yield
         finally:

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
+from aiohttp import web
 from pydantic import SecretStr
 
+from exhaust.errors import ConfigurationError
+from exhaust.http.listener import open_listener
 from exhaust.postgres.grants import Grant, GrantStore
 from exhaust.postgres.license_keys import KeyStore
 from schemas.operations import STATUS_PATH, USER_HEADER
@@ -195,3 +198,13 @@ async def test_a_request_completes_with_every_setting_at_an_end(
 async def test_an_interval_beyond_the_watchdogs_limit_is_no_stall(place: Place, tmp_path: Path) -> None:
     async with running(place, {"status": {"EXHAUST_REAP_INTERVAL": "PT5M"}}, tmp_path):
         pass  # it is held to the limit in any case
+
+
+async def test_an_address_that_nobody_can_listen_at_is_named_in_a_sentence() -> None:
+    async with open_listener(web.Application(), "127.0.0.1", port := closed_port()):
+        with pytest.raises(ConfigurationError, match=f"cannot listen at 127.0.0.1:{port}: .*address already in use"):
+            async with open_listener(web.Application(), "127.0.0.1", port):
+                pass
+    with pytest.raises(ConfigurationError, match=r"cannot listen at host\.invalid:1: "):
+        async with open_listener(web.Application(), "host.invalid", 1):
+            pass
