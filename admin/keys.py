@@ -11,7 +11,7 @@ from admin.tables import cell, show
 from exhaust.postgres.license_keys import OVERLAP, KeyStore
 from exhaust.postgres.token_subjects import TokenSubject, TokenSubjects
 
-HOUR_S = 3600
+DEFAULT_OVERLAP_HOURS = OVERLAP // timedelta(hours=1)
 Issuer = Annotated[str, typer.Option(help="The token's iss.")]
 Subject = Annotated[str, typer.Option(help="The token's sub.")]
 
@@ -44,10 +44,9 @@ def list_keys(client: ClientName) -> None:
 def rotate(
     client: ClientName,
     key_name: KeyName,
-    overlap_hours: Annotated[int, typer.Option(min=0, max=8760, help="How long the key so far goes on working.")] = int(
-        OVERLAP.total_seconds()
-    )
-    // HOUR_S,
+    overlap_hours: Annotated[
+        int, typer.Option(min=0, max=8760, help="How long the key so far goes on working.")
+    ] = DEFAULT_OVERLAP_HOURS,
 ) -> None:
     """Make a new key that may do what the old one may. It is printed this once, alone on standard output."""
     known, overlap = peppers(), timedelta(hours=overlap_hours)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import count, cycle
 from statistics import median
 from typing import TYPE_CHECKING, Final
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from bench.gateway.place import Place, Side
 
 ROUNDS: Final = 5
-ROUND_S: Final = 3.0
+ROUND: Final = timedelta(seconds=3)
 SUBMITTED: Final = 202
 READ: Final = 200
 STATUS_REQUESTS: Final = 1000  # read in turn
@@ -43,7 +44,7 @@ async def compare_submits(place: Place) -> Compared:
     compared = Compared()
     for _ in range(ROUNDS):
         for side, rounds in ((place.gateway, compared.gateway), (place.bare, compared.bare)):
-            rounds.append(await call_for(side.address, ROUND_S, submits(side)))
+            rounds.append(await call_for(side.address, ROUND, submits(side)))
             rounds[-1].check(SUBMITTED)
             await side.empty()
     return compared
@@ -55,7 +56,7 @@ async def compare_statuses(place: Place) -> Compared:
     reads = {side.name: await status_reads(side) for side in (place.gateway, place.bare)}
     for _ in range(ROUNDS):
         for side, rounds in ((place.gateway, compared.gateway), (place.bare, compared.bare)):
-            rounds.append(await call_for(side.address, ROUND_S, reads[side.name].__next__))
+            rounds.append(await call_for(side.address, ROUND, reads[side.name].__next__))
             rounds[-1].check(READ)
     return compared
 

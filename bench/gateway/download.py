@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from bench.bars import Pairs
 from bench.errors import BenchError
-from bench.gateway.load import LIMIT_S
+from bench.gateway.load import LIMIT
 from bench.gateway.place import DATASET, PARTNERS, days
 from bench.memory import MemoryWatch, resident
 from bench.s3_client import CHUNK, S3Client
@@ -72,7 +72,7 @@ def _through_gateway(place: Place) -> float:
     side = place.gateway
     first, last = days()
     body = json.dumps({"request": {"licenseKey": side.license_key}})
-    connection = HTTPConnection(side.address.host, side.address.port, timeout=LIMIT_S)
+    connection = HTTPConnection(side.address.host, side.address.port, timeout=LIMIT.total_seconds())
     started = time.perf_counter()
     connection.request(
         "POST",

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import timedelta
 from statistics import quantiles
 from typing import TYPE_CHECKING, Final, cast
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 CONNECTIONS: Final = 32
-WARM_UP_S: Final = 0.5
-LIMIT_S: Final = 120.0
+WARM_UP: Final = timedelta(seconds=0.5)
+LIMIT: Final = timedelta(seconds=120)
 _HEAD_END: Final = b"\r\n\r\n"
 _LENGTH: Final = b"\r\nContent-Length: "
 
@@ -144,11 +145,12 @@ async def call_all(address: Address, calls: list[bytes]) -> Measured:
     return measured
 
 
-async def call_for(address: Address, seconds: float, next_call: Callable[[], bytes]) -> Measured:
+async def call_for(address: Address, duration: timedelta, next_call: Callable[[], bytes]) -> Measured:
     """Call over CONNECTIONS connections for so long, after a warm-up that does not count."""
     measured = Measured()
     begun = time.perf_counter()
-    counted_from, end = begun + WARM_UP_S, begun + WARM_UP_S + seconds
+    counted_from = begun + WARM_UP.total_seconds()
+    end = counted_from + duration.total_seconds()
     counts = False
 
     def next_timed() -> bytes | None:
@@ -165,12 +167,13 @@ async def call_for(address: Address, seconds: float, next_call: Callable[[], byt
     return measured
 
 
-async def call_on_new_connections(address: Address, seconds: float, next_call: Callable[[], bytes]) -> Measured:
+async def call_on_new_connections(address: Address, duration: timedelta, next_call: Callable[[], bytes]) -> Measured:
     """Call for so long, one call after the other, each on a connection of its own."""
     measured = Measured()
     started = time.perf_counter()
-    async with asyncio.timeout(LIMIT_S):
-        while (begun := time.perf_counter()) < started + seconds:
+    end = started + duration.total_seconds()
+    async with asyncio.timeout(LIMIT.total_seconds()):
+        while (begun := time.perf_counter()) < end:
             await _run(address, _once(next_call()), measured, connections=1)
             measured.latencies[-1] = time.perf_counter() - begun
     measured.seconds = time.perf_counter() - started
@@ -191,7 +194,7 @@ async def _run(
     connections: int = CONNECTIONS,
 ) -> None:
     loop = asyncio.get_running_loop()
-    async with asyncio.timeout(LIMIT_S):
+    async with asyncio.timeout(LIMIT.total_seconds()):
         opened = [
             await loop.create_connection(
                 lambda: Caller(next_call, measured, keep_bodies=keep_bodies), address.host, address.port

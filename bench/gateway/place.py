@@ -43,7 +43,7 @@ SETTINGS: Final = {
     "EXHAUST_MAX_OPEN_REQUESTS_PER_PARTNER": "10000",
     "EXHAUST_SYNC_FRESH_FOR": "PT1H",  # the download stays the one that the bench has put there
 }
-START_LIMIT_S: Final = 30.0
+START_LIMIT: Final = timedelta(seconds=30)
 STOP_LIMIT: Final = timedelta(seconds=10)
 
 
@@ -145,7 +145,7 @@ async def _serving(environment: dict[str, str], port: int) -> AsyncIterator[None
         sys.executable, "-m", "bench.gateway.bare", env=environment, cwd=PROJECT
     )
     try:
-        async with asyncio.timeout(START_LIMIT_S):
+        async with asyncio.timeout(START_LIMIT.total_seconds()):
             while not await _listens(port):
                 if process.returncode is not None:
                     raise RuntimeError("the bare service ended; see what it wrote above")

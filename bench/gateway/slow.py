@@ -8,6 +8,7 @@ import socket
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from bench.errors import BenchError
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
     from bench.gateway.place import Place
 
 SLOW: Final = 10_000
-QUIET_S: Final = 2.0
-BESIDE_S: Final = 5.0
+QUIET: Final = timedelta(seconds=2)
+BESIDE: Final = timedelta(seconds=5)
+OPENING: Final = timedelta(seconds=0.1)
 _ADDRESSES: Final = 50  # so that each stays below what one address may have
 _OWN_FILES: Final = 200
-_PATIENCE_S: Final = 30.0
+_SEND_LIMIT: Final = timedelta(seconds=30)
 _HALF_A_HEAD: Final = b"POST /v1/client HTTP/1.1\r\nHost: bench\r\nX-Slow: "
 
 
@@ -46,16 +48,16 @@ async def call_beside_slow_ones(place: Place) -> Beside:
     """
     reads = await status_reads(place.gateway)
     address = place.gateway.address
-    quiet = await call_on_new_connections(address, QUIET_S, reads.__next__)
+    quiet = await call_on_new_connections(address, QUIET, reads.__next__)
     started = time.perf_counter()
     with ExitStack() as stack:
         opened = asyncio.create_task(asyncio.to_thread(stack.enter_context, _slow_connections(address)))
         crowded = Measured()
         while not opened.done():
-            crowded.add(await call_on_new_connections(address, 0.1, reads.__next__))
+            crowded.add(await call_on_new_connections(address, OPENING, reads.__next__))
         await opened
         opening = time.perf_counter() - started
-        crowded.add(await call_on_new_connections(address, BESIDE_S, reads.__next__))
+        crowded.add(await call_on_new_connections(address, BESIDE, reads.__next__))
     for measured in (quiet, crowded):
         measured.check(READ)
     return Beside(quiet, crowded, opening)
@@ -67,7 +69,7 @@ def _slow_connections(address: Address) -> Iterator[None]:
     with ExitStack() as stack:
         for number in range(SLOW):
             caller = stack.enter_context(socket.socket())
-            caller.settimeout(_PATIENCE_S)
+            caller.settimeout(_SEND_LIMIT.total_seconds())
             caller.bind((f"127.0.1.{1 + number % _ADDRESSES}", 0))
             caller.connect((address.host, address.port))
             caller.sendall(_HALF_A_HEAD)

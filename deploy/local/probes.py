@@ -3,8 +3,9 @@
 import http.client
 import socket
 import struct
+from datetime import timedelta
 
-_TIMEOUT_SECONDS = 1.0
+_TIMEOUT = timedelta(seconds=1)
 _NOTHING = b""
 _POSTGRES_PROTOCOL = 3 << 16  # version 3.0
 # Metadata, version 1, correlation id 1, no client id, no topics (Kafka protocol guide).
@@ -17,7 +18,7 @@ def http_answer(port: int, path: str, method: str = "GET") -> tuple[int, bytes]:
     Returns:
         The status and the body; status 0 when nobody answers.
     """
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_SECONDS)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT.total_seconds())
     try:
         connection.request(method, path)
         response = connection.getresponse()
@@ -31,7 +32,10 @@ def http_answer(port: int, path: str, method: str = "GET") -> tuple[int, bytes]:
 def kafka_serves(port: int) -> bool:
     """Whether the cluster has a broker that takes part, which is later than the port being open."""
     try:
-        with socket.create_connection(("127.0.0.1", port), _TIMEOUT_SECONDS) as broker, broker.makefile("rb") as answer:
+        with (
+            _connected(port) as broker,
+            broker.makefile("rb") as answer,
+        ):
             broker.sendall(struct.pack(">i", len(_METADATA_REQUEST)) + _METADATA_REQUEST)
             _, _, brokers = struct.unpack(">iii", answer.read(12))  # length, correlation id, number of brokers
     except (OSError, struct.error):
@@ -44,8 +48,12 @@ def postgres_serves(port: int, user: str, database: str) -> bool:
     parameters = f"user\0{user}\0database\0{database}\0\0".encode()
     start_up = struct.pack(">ii", len(parameters) + 8, _POSTGRES_PROTOCOL) + parameters
     try:
-        with socket.create_connection(("127.0.0.1", port), _TIMEOUT_SECONDS) as server:
+        with _connected(port) as server:
             server.sendall(start_up)
             return server.recv(1) == b"R"  # asks for the password; E would be an error
     except OSError:
         return False
+
+
+def _connected(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), _TIMEOUT.total_seconds())

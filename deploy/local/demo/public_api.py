@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
@@ -26,7 +27,7 @@ CHUNK_BYTES: Final = 1 << 20
 HTTP_ERRORS_FROM: Final = 400
 HTTP_TRY_AGAIN: Final = frozenset({429, 503})
 TRIES: Final = 10
-LONGEST_PAUSE_S: Final = 5.0
+LONGEST_PAUSE: Final = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,8 @@ class PublicApi:
                     pause = answer.headers.get("Retry-After", "")
             except (aiohttp.ClientError, TimeoutError) as error:
                 raise DemoError(f"POST {path} got no answer: {error!r}") from error
-            await asyncio.sleep(min(float(pause) if pause.isdecimal() else 1.0, LONGEST_PAUSE_S))
+            asked = timedelta(seconds=int(pause) if pause.isdecimal() else 1)
+            await asyncio.sleep(min(asked, LONGEST_PAUSE).total_seconds())
         raise DemoError(f"POST {path} was put off {TRIES} times")
 
 

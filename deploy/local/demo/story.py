@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from deploy.local.stack import Stack
 
 KEY_NAME: Final = "dashboard"
-POLL_S: Final = 0.2
-STUCK_S: Final = 120.0
-COMMAND_TIMEOUT_S: Final = 60.0
+POLL_INTERVAL: Final = timedelta(seconds=0.2)
+STUCK_AFTER: Final = timedelta(seconds=120)
+COMMAND_TIMEOUT: Final = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +111,9 @@ async def _run_command(words: Sequence[str], environment: Mapping[str, str]) -> 
         stderr=asyncio.subprocess.STDOUT,
     )
     try:
-        said, _ = await asyncio.wait_for(process.communicate(), COMMAND_TIMEOUT_S)
+        said, _ = await asyncio.wait_for(process.communicate(), COMMAND_TIMEOUT.total_seconds())
     except TimeoutError as error:
-        raise DemoError(f"exhaustctl {words[0]} did not end within {COMMAND_TIMEOUT_S:.0f} s") from error
+        raise DemoError(f"exhaustctl {words[0]} did not end within {COMMAND_TIMEOUT.total_seconds():.0f} s") from error
     finally:
         if process.returncode is None:
             process.kill()
@@ -146,6 +146,7 @@ async def _until_ended(api: PublicApi, request_id: str, key: str, progress: Requ
             return status
         if progress.show(status):
             changed = time.monotonic()
-        if time.monotonic() - changed > STUCK_S:
-            raise DemoError(f"request {request_id} made no progress for {STUCK_S:.0f} s: {in_words(status)}")
-        await asyncio.sleep(POLL_S)
+        if time.monotonic() - changed > STUCK_AFTER.total_seconds():
+            limit = f"{STUCK_AFTER.total_seconds():.0f} s"
+            raise DemoError(f"request {request_id} made no progress for {limit}: {in_words(status)}")
+        await asyncio.sleep(POLL_INTERVAL.total_seconds())
