@@ -1,1 +1,1 @@
-"""The `exhaustctl` command: what operators do by hand."""
+"""The operators' command `exhaustctl`."""

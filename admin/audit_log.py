@@ -1,4 +1,4 @@
-"""Who did what, and when."""
+"""The command that shows the audit."""
 
 import json
 from datetime import datetime
@@ -21,7 +21,7 @@ def audit(
     until: Annotated[datetime | None, typer.Option(help="Before this UTC time.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="Acts at most, the newest.")] = 100,
 ) -> None:
-    """Show who did what, newest first."""
+    """Show the actions in the audit, newest first."""
     wanted = AuditFilter(actor, action, subject, utc(since), utc(until), None, limit)
     acts = on_database(lambda database: find_audit_entries(database, wanted))
     show(

@@ -1,4 +1,4 @@
-"""The `exhaustctl` command: what operators do by hand."""
+"""The operators' command `exhaustctl`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ for command in (
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command, with this process's arguments unless others are given.
+    """Run the command with this process's arguments, or with the given ones.
 
     Exit code 0: done. 1: not now (a server is away), or there was nothing to do it to. 2: refused as it was asked, in
     one plain sentence.

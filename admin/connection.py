@@ -1,4 +1,4 @@
-"""Where the command finds the servers and the peppers, and as whom it acts."""
+"""The servers and secrets that the command uses, and the name under which it acts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _Result = TypeVar("_Result")
 
 
 def on_database(work: Callable[[Database], Awaitable[_Result]]) -> _Result:
-    """Do something on the database, as its owner.
+    """Run work on the database as its owner, and return its result.
 
     Raises:
         ExhaustError: SERVICE_UNAVAILABLE, or what the work raises.
@@ -41,7 +41,7 @@ def on_database(work: Callable[[Database], Awaitable[_Result]]) -> _Result:
 
 
 def peppers() -> Mapping[int, SecretStr]:
-    """The peppers of license keys: from the environment, else of the local stack whose database is used.
+    """Return the peppers of license keys: from the environment, else of the local stack whose database is used.
 
     Raises:
         pydantic.ValidationError: there are none, or they are no good.
@@ -54,7 +54,7 @@ def peppers() -> Mapping[int, SecretStr]:
 
 
 def topic_settings() -> TopicSettings:
-    """Kafka: from the environment, else of the local stack that runs in this folder.
+    """Return Kafka's settings: from the environment, else of the local stack that runs in this folder.
 
     Raises:
         pydantic.ValidationError: neither says where it is.
@@ -65,7 +65,7 @@ def topic_settings() -> TopicSettings:
 
 
 def bucket_settings() -> RawObjectSettings:
-    """The S3 store: from the environment, else of the local stack that runs in this folder.
+    """Return the S3 store's settings: from the environment, else of the local stack that runs in this folder.
 
     Raises:
         pydantic.ValidationError: neither says where it is.
@@ -76,12 +76,12 @@ def bucket_settings() -> RawObjectSettings:
 
 
 def operator() -> str:
-    """Who acts, for the audit."""
+    """Return the actor that the audit names for this command."""
     return f"operator/{getpass.getuser()}"
 
 
 def _owner_dsn() -> SecretStr:
-    """The database's address: from the environment, else of the local stack that runs in this folder."""
+    """Return the database's address: from the environment, else of the local stack that runs in this folder."""
     try:
         return OwnerSettings().postgres_owner_dsn
     except ValidationError:

@@ -1,4 +1,4 @@
-"""Who may read what."""
+"""The commands that grant and withdraw resources."""
 
 from collections.abc import Sequence
 from datetime import datetime

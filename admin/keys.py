@@ -1,4 +1,4 @@
-"""The life of license keys, and which tokens stand for whom."""
+"""The commands for license keys, peppers and token subjects."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options that several commands share, and how their values are read."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -19,7 +19,7 @@ DatasetName = Annotated[str | None, typer.Option("--dataset", help="Only in this
 
 
 def one_resource(resource: str | None, partner: str | None, channel: str | None) -> str:
-    """The canonical resource id that exactly one of the three options names."""
+    """Return the canonical resource id that exactly one of the three options names."""
     named = [value for value in (resource, partner, channel) if value]
     if len(named) != 1:
         raise typer.BadParameter("give exactly one of --resource, --partner and --channel")
@@ -27,7 +27,7 @@ def one_resource(resource: str | None, partner: str | None, channel: str | None)
 
 
 def dataset_id(name: str | None) -> str | None:
-    """The dataset's own id, of its id or alias; None for every dataset."""
+    """Return the dataset's own id for its id or alias; None for every dataset."""
     if not name:
         return None
     found = load_catalogue(CatalogueSettings().catalogue).find(name)
@@ -37,5 +37,5 @@ def dataset_id(name: str | None) -> str | None:
 
 
 def utc(moment: datetime | None) -> datetime | None:
-    """A time from the command line, which is meant in UTC."""
+    """Return a time from the command line with UTC as its zone."""
     return moment.replace(tzinfo=UTC) if moment else None

@@ -1,4 +1,4 @@
-"""What must be in the servers before the services start."""
+"""The commands that prepare the servers before the services start."""
 
 import asyncio
 from datetime import timedelta

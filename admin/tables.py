@@ -1,4 +1,4 @@
-"""Rows for a person at a terminal, or for the next program in a pipe."""
+"""Tables for a terminal, or tab-separated lines for a pipe."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def show(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table on a terminal; else a line of headings and one for each row, with tabs between."""
+    """Print a table on a terminal; elsewhere a line of headings and one for each row, separated by tabs."""
     cells = [[cell(value) for value in row] for row in rows]
     if not sys.stdout.isatty():
         for line in [list(headings), *cells]:
@@ -29,7 +29,7 @@ def show(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 
 
 def cell(value: object) -> str:
-    """A value on one line. Names come from strangers: what could steer a terminal is written out instead."""
+    """Return a value as text on one line, with control characters of client-given names escaped."""
     if value is None:
         return "-"
     if isinstance(value, datetime):

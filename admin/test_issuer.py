@@ -39,7 +39,7 @@ _THUMBPRINT_MEMBERS: Final = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x"
 
 
 class Algorithm(StrEnum):
-    """How the tokens are signed."""
+    """A signature algorithm of the tokens."""
 
     ED25519 = "EdDSA"
     RS256 = "RS256"
@@ -48,7 +48,7 @@ class Algorithm(StrEnum):
 
 
 class IssuerFolderError(Exception):
-    """The folder does not fit; the message says what to do."""
+    """An issuer's folder that cannot be used; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +68,12 @@ class LocalIssuer:
 
     @property
     def issuers_file(self) -> Path:
-        """What the gateway's EXHAUST_TOKEN_ISSUERS should name."""
+        """The file for the gateway's setting EXHAUST_TOKEN_ISSUERS."""
         return self.folder / ISSUERS
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the gateway needs in its environment to accept the tokens; holds the secret of an HS256 issuer."""
+        """The gateway's variables that make it accept the tokens; they hold the secret of an HS256 issuer."""
         named = {"EXHAUST_TOKEN_ISSUERS": str(self.issuers_file)}
         if self.algorithm is Algorithm.HS256:
             named[HS256_VARIABLE] = (self.folder / HS256_KEY).read_text()
@@ -111,7 +111,7 @@ def make_issuer(
 
 
 def open_issuer(folder: Path) -> LocalIssuer:
-    """The issuer that make_issuer put into the folder.
+    """Return the issuer that make_issuer put into the folder.
 
     Raises:
         IssuerFolderError: there is none.
@@ -124,7 +124,7 @@ def open_issuer(folder: Path) -> LocalIssuer:
 
 
 def mint_token(local: LocalIssuer, subject: str, lifetime: timedelta = timedelta(minutes=10)) -> str:
-    """A token that says that its bearer is `subject`, from now on."""
+    """Return a token whose bearer is `subject`, valid from now on."""
     now = int(time.time())
     claims = {
         "iss": local.issuer,

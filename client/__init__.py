@@ -1,1 +1,1 @@
-"""The `exhaust` command: what partners do by hand."""
+"""The partners' command `exhaust`."""

@@ -1,4 +1,4 @@
-"""The `exhaust` command: what partners do by hand."""
+"""The partners' command `exhaust`."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ app.command()(verify)
 
 @app.callback()
 def commands() -> None:
-    """Checking a download."""
+    """Check downloads."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command, with this process's arguments unless others are given."""
+    """Run the command with this process's arguments, or with the given ones."""
     app(args=arguments)
 
 

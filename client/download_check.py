@@ -1,4 +1,4 @@
-"""A download held against its own manifest: is every byte there, and is it what the manifest says?"""
+"""Checks of a downloaded zip against its own manifest: every byte, every event."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class DownloadError(Exception):
-    """The file is no download at all; the message says what, where and what to do."""
+    """A file that is no download; the message says what, where and what to do."""
 
 
 class _Source(BaseModel):
@@ -51,7 +51,7 @@ class _Manifest(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class CheckedDay:
-    """One day of a download.
+    """The result for one day of a download.
 
     Attributes:
         events, bytes: as they were counted in the archive.

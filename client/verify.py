@@ -1,4 +1,4 @@
-"""Checking a download before anybody relies on it."""
+"""The command that checks a download."""
 
 from pathlib import Path
 from typing import Annotated

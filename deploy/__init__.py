@@ -1,1 +1,1 @@
-"""How the system is run: on one machine for development and tests."""
+"""Ways to run the system: today on one machine, for development and tests."""

@@ -53,7 +53,7 @@ _COMMANDS: dict[str, tuple[Callable[[Path], None], str]] = {
 
 
 def main() -> int:
-    """Runs one command.
+    """Run one command.
 
     Returns:
         The exit code: 0, 1 for an error that is told, 130 when it was cut short by Ctrl-C.

@@ -9,7 +9,7 @@ from deploy.local.folder import Folder, write_private
 
 @dataclass(frozen=True, slots=True)
 class S3Access:
-    """Where the objects are and who may use them."""
+    """The address, credentials and buckets of the S3 server."""
 
     endpoint: str
     access_key: str
@@ -20,7 +20,7 @@ class S3Access:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A running stack.
+    """A running stack: its addresses, credentials and processes.
 
     Attributes:
         gateway: base URL of the only public listener.
@@ -48,12 +48,12 @@ class Stack:
 
 
 def save(folder: Folder, stack: Stack) -> None:
-    """Writes stack.json, readable by this user alone."""
+    """Write stack.json, readable by this user alone."""
     write_private(folder.stack_file, json.dumps(asdict(stack), indent=2) + "\n")
 
 
 def load(folder: Folder) -> Stack:
-    """Reads stack.json.
+    """Read stack.json.
 
     Raises:
         StackError: there is none.

@@ -1,5 +1,5 @@
-"""What can go wrong with a local stack."""
+"""The error of a local stack."""
 
 
 class StackError(Exception):
-    """The stack could not do what was asked; the message says what, where, and what to do about it."""
+    """A request that the stack could not fulfil; the message says what, where, and what to do about it."""

@@ -1,4 +1,4 @@
-"""What a stack keeps on the disk: data, logs, the records of its processes, its ports and credentials."""
+"""The files of a stack: data, logs, the records of its processes, its ports and credentials."""
 
 import fcntl
 import json
@@ -26,7 +26,7 @@ _ADMIN_GRPC_OFFSET = 10_000  # where SeaweedFS's own worker looks, whatever it i
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """The credentials of one stack, made up once."""
+    """The credentials of one stack, generated once."""
 
     postgres_owner: str
     postgres_runtime: str
@@ -38,7 +38,7 @@ class Secrets:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What stays the same over restarts of one stack: a port for each name of PORT_NAMES, and credentials."""
+    """The ports, one for each name of PORT_NAMES, and credentials that outlive restarts of a stack."""
 
     ports: dict[str, int]
     secrets: Secrets = field(repr=False)
@@ -46,46 +46,46 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """The places below the root of one stack."""
+    """The paths below the root of one stack."""
 
     root: Path
 
     @property
     def stack_file(self) -> Path:
-        """Addresses and credentials for whoever uses the stack; there only while it is up."""
+        """The file of addresses and credentials, which exists while the stack is up."""
         return self.root / "stack.json"
 
     @property
     def settings_file(self) -> Path:
-        """Ports and credentials, kept while the stack is down."""
+        """The file of ports and credentials, which stays while the stack is down."""
         return self.root / "settings.json"
 
     @property
     def runs(self) -> Path:
-        """One record for each process."""
+        """The folder of the process records, one for each process."""
         return self.root / "run"
 
     @property
     def logs(self) -> Path:
-        """One `<name>.log` for each process."""
+        """The folder of the logs, one `<name>.log` for each process."""
         return self.root / "logs"
 
     def data(self, name: str) -> Path:
-        """Where that process keeps its data."""
+        """Return the folder of a process's data."""
         return self.root / "data" / name
 
     def log(self, name: str) -> Path:
-        """Where that process writes its log."""
+        """Return the path of a process's log."""
         return self.logs / f"{name}.log"
 
     def create(self) -> None:
-        """Makes the folders that are missing, for this user's eyes only."""
+        """Create the missing folders, readable by this user alone."""
         for path in (self.root, self.root / "data", self.logs, self.runs):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     @contextmanager
     def locked(self, wait: timedelta) -> Iterator[None]:
-        """Keeps every other start and stop of this stack out.
+        """Hold the lock that keeps every other start and stop of this stack out.
 
         Raises:
             StackError: another one has the lock for longer than the wait.
@@ -106,7 +106,7 @@ class Folder:
             yield
 
     def settings(self, *, may_move: bool) -> Settings:
-        """Reads the ports and credentials, or makes them up the first time.
+        """Return the ports and credentials, generated the first time.
 
         Args:
             may_move: nothing of the stack runs, so that a port which somebody else took can be exchanged.
@@ -129,7 +129,7 @@ class Folder:
 
 
 def try_lock(descriptor: int) -> bool:
-    """Locks an open file against every other process; False when one of them has it. The lock ends with the file."""
+    """Lock an open file against other processes; return False when one of them has it. Closing the file unlocks it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -138,7 +138,7 @@ def try_lock(descriptor: int) -> bool:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Writes a file that only this user can read; a reader sees the old or the new text, never a part."""
+    """Write a file that only this user can read. A reader sees the old or the new text, never a part."""
     written = path.with_name(f".{path.name}.{os.getpid()}")
     written.unlink(missing_ok=True)
     written.touch(mode=0o600, exist_ok=False)

@@ -1,4 +1,4 @@
-"""What a download must hold, worked out a second time from the raw files.
+"""An independent count: what a download must hold, computed a second time from the raw files.
 
 This module is the judge of the aggregator, so it shares no code with it: the standard library alone, one plain
 function for each question, everything read with `json`, one object in memory at a time. It is slow and means to be.
@@ -35,7 +35,7 @@ Event = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is asked for.
+    """The filter of a request.
 
     Attributes:
         resource: The resource id: 32 lower-case hexadecimal digits for a partner or a channel.
@@ -52,7 +52,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class ObjectCount:
-    """What one source object must give: events, bytes and SHA-256 of its expected lines; its unreadable lines."""
+    """The expected content of one source object: events, bytes and SHA-256 of its lines, and its unreadable lines."""
 
     name: str
     events: int
@@ -63,7 +63,7 @@ class ObjectCount:
 
 @dataclass(frozen=True, slots=True)
 class DayFound:
-    """One day of a download: events and bytes found in it, and how it first differs from the raw files."""
+    """The content of one day of a download, and its first difference from the raw files."""
 
     day: str
     events: int
@@ -76,7 +76,7 @@ class DayFound:
 
 
 def event_on(line: bytes) -> Event | None:
-    """Returns the event that a line holds, or None when it holds none."""
+    """Return the event that a line holds, or None when it holds none."""
     try:
         # Numbers never matter here; as floats they may have any number of digits.
         value: object = json.loads(line.decode("utf-8"), parse_int=float, parse_constant=_refuse)
@@ -119,7 +119,7 @@ def _inside(event: Event, key: str) -> Event:
 
 
 def partners_of(event: Event) -> list[str]:
-    """Returns the ids of the partners that an event names."""
+    """Return the ids of the partners that an event names."""
     version = event.get("ver")
     found: list[str] = []
     if version == "1.0":
@@ -140,7 +140,7 @@ def partners_of(event: Event) -> list[str]:
 
 
 def channel_of(event: Event, default_channel: str) -> str:
-    """Returns the channel of an event, or the default channel when it names none."""
+    """Return the channel of an event, or the default channel when it names none."""
     version = event.get("ver")
     if version == "1.0":
         return default_channel
@@ -150,7 +150,7 @@ def channel_of(event: Event, default_channel: str) -> str:
 
 
 def tags_of(event: Event) -> list[str]:
-    """Returns the tags of an event."""
+    """Return the tags of an event."""
     version = event.get("ver")
     found: list[str] = []
     if version == "1.0":
@@ -170,7 +170,7 @@ def tags_of(event: Event) -> list[str]:
 
 
 def resource_of(identifier: str) -> str:
-    """Returns the resource id of a partner or a channel: the first 32 hexadecimal digits of its SHA-1."""
+    """Return the resource id of a partner or a channel: the first 32 hexadecimal digits of its SHA-1."""
     # SHA-1 names things here, it protects nothing. A lone surrogate, legal in JSON, hashes to something of its own.
     digest = hashlib.sha1(identifier.encode("utf-8", "surrogatepass"), usedforsecurity=False)
     return digest.hexdigest()[:32]
@@ -184,7 +184,7 @@ def _resource_of_hash(written: str) -> str:
 
 
 def is_wanted(event: Event, wanted: Wanted) -> bool:
-    """Tells whether an event belongs to the resource and has one of the tags, where tags are asked for."""
+    """Return whether an event belongs to the resource and has one of the tags, where tags are asked for."""
     if wanted.tags and not any(tag in wanted.tags for tag in tags_of(event)):
         return False
     if wanted.whole_objects:
@@ -200,7 +200,7 @@ def is_wanted(event: Event, wanted: Wanted) -> bool:
 
 
 def lines_of(data: bytes) -> Iterator[tuple[bytes, Event | None]]:
-    """Yields the lines of a gzip object as they are, each with its event; lines of white space alone are left out.
+    """Yield the lines of a gzip object as they are, each with its event; skip lines of white space alone.
 
     Raises:
         OSError, EOFError, zlib.error: If the bytes are no sound gzip file.
@@ -216,7 +216,7 @@ def _lines_in(content: Iterator[bytes]) -> Iterator[tuple[bytes, Event | None]]:
 
 
 def expected_lines(data: bytes, wanted: Wanted) -> Iterator[bytes]:
-    """Yields what the download must hold of a gzip object, in order and byte for byte."""
+    """Yield the lines that the download must hold of a gzip object, in order and byte for byte."""
     if wanted.whole_objects and not wanted.tags:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as content:
             yield from content
@@ -227,7 +227,7 @@ def expected_lines(data: bytes, wanted: Wanted) -> Iterator[bytes]:
 
 
 def count_object(name: str, data: bytes, wanted: Wanted) -> ObjectCount:
-    """Counts one gzip object. The name is that of the object in its bucket, without its folder."""
+    """Count one gzip object, whose name is that in its bucket without its folder."""
     events = unreadable = size = 0
     digest = hashlib.sha256()
     for line, event in lines_of(data):
@@ -244,7 +244,7 @@ def count_object(name: str, data: bytes, wanted: Wanted) -> ObjectCount:
 
 
 def count_day(objects: Mapping[str, bytes], wanted: Wanted) -> list[ObjectCount]:
-    """Counts the gzip objects of one day, by name, in the order of their names."""
+    """Count the gzip objects of one day, by name, in the order of their names."""
     return [count_object(name, objects[name], wanted) for name in sorted(objects)]
 
 
@@ -254,7 +254,7 @@ def count_day(objects: Mapping[str, bytes], wanted: Wanted) -> list[ObjectCount]
 def compare_download(
     archive: Path, days: Sequence[str], read_day: Callable[[str], Mapping[str, bytes]], wanted: Wanted
 ) -> list[DayFound]:
-    """Compares a downloaded outer zip with the raw files.
+    """Compare a downloaded outer zip with the raw files.
 
     Args:
         archive: The downloaded zip.
@@ -318,12 +318,12 @@ def _different_figures(manifest: object, day: str, counts: list[ObjectCount]) ->
 
 
 def member_name(object_name: str) -> str:
-    """Returns the name that a source object has in a day's zip."""
+    """Return the name that a source object has in a day's zip."""
     return object_name.removesuffix(".gz")
 
 
 def _found_in(inner: zipfile.ZipFile, expected: ObjectCount) -> ObjectCount:
-    """Counts a member of a day's zip; the same bytes are the same count."""
+    """Count a member of a day's zip; the same bytes give the same count."""
     digest = hashlib.sha256()
     with inner.open(member_name(expected.name)) as member:
         for line in member:

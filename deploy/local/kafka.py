@@ -57,7 +57,7 @@ log.cleaner.dedupe.buffer.size=4194304
 
 
 def home(project: Path) -> Path:
-    """The folder with the jars of the version that pom.xml names, whether they are there yet or not."""
+    """Return the folder for the jars of the version that pom.xml names; it may not exist yet."""
     version = re.search(r"<kafka\.version>([\d.]+)<", _POM.read_text())
     if version is None:
         raise StackError(f"{_POM} has no kafka.version: restore it")
@@ -65,7 +65,7 @@ def home(project: Path) -> Path:
 
 
 async def serve(folder: Folder, processes: Processes, ports: dict[str, int], project: Path) -> None:
-    """Installs, formats and starts what is missing, and waits until the broker takes part.
+    """Install, format and start Kafka where it is missing, and wait until the broker has joined the cluster.
 
     Raises:
         StackError: Java or Maven is missing or too old, or a step failed.
@@ -96,7 +96,7 @@ def _java() -> str:
 
 
 async def _install(processes: Processes, jars: Path) -> None:
-    """Brings the jars here once for all stacks of the project; a copy of pom.xml, written last, says they are whole."""
+    """Download the jars once for all stacks of the project; a copy of pom.xml, written last, marks them complete."""
     jars.parent.mkdir(exist_ok=True)
     with jars.with_name(f"{jars.name}.lock").open("w") as lock:
         if not await until(lambda: try_lock(lock.fileno()), _DOWNLOAD_LIMIT):
@@ -130,7 +130,7 @@ async def _format(data: Path, processes: Processes, ports: dict[str, int], base:
 
 
 def _configure(ports: dict[str, int], data: Path) -> Path:
-    """Writes the broker's configuration beside its data."""
+    """Write the broker's configuration beside its data."""
     path = data / "server.properties"
     path.write_text(
         _CONFIGURATION.format(broker=ports["kafka"], controller=ports["kafka_controller"], data=data / "log")
@@ -139,5 +139,5 @@ def _configure(ports: dict[str, int], data: Path) -> Path:
 
 
 def _environment() -> dict[str, str]:
-    """This process's environment less our own settings, which are none of the broker's business."""
+    """Return this process's environment without our own settings, which the broker does not need."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("EXHAUST_", "AWS_"))}

@@ -1,4 +1,4 @@
-"""Ties a stack to the life of its starter, however that ends.
+"""A watcher process that stops a stack when the process that started it ends, however it ends.
 
 The starter alone holds the writing end of a pipe, and a helper process (release.py) the reading end: the end of the
 file is the end of the starter.
@@ -18,7 +18,7 @@ _HELPER_LIMIT = timedelta(seconds=2)
 
 
 def claim(folder: Folder, processes: Processes) -> None:
-    """Makes sure that no other process's end will end the stack.
+    """Check that no other process's end will stop the stack.
 
     Raises:
         StackError: the stack is tied to another process.
@@ -34,7 +34,7 @@ def claim(folder: Folder, processes: Processes) -> None:
 
 
 async def hold(folder: Folder, processes: Processes, project: Path) -> None:
-    """Starts the helper that stops the stack after the end of this process, if it does not run yet."""
+    """Start the watcher that stops the stack after the end of this process, if it does not run yet."""
     if processes.running(NAME):
         return
     reading, writing = os.pipe()  # programs inherit neither; the writing end is open as long as this process lives

@@ -15,7 +15,7 @@ from deploy.local.stack import DEFAULT_FOLDER, StackError, read_stack
 
 
 def main() -> int:
-    """Loads, and tells whose telemetry it was; returns 0, or 1 for an error that is told."""
+    """Load the telemetry and print its owners; return 0, or 1 after an error that was printed."""
     parser = argparse.ArgumentParser(prog="python -m deploy.local.load", description=__doc__)
     parser.add_argument("--raw", type=Path, help="folder of .json, .jsonl and .gz files")
     parser.add_argument("--folder", type=Path, default=DEFAULT_FOLDER, help="where the stack keeps everything")

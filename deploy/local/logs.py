@@ -1,4 +1,4 @@
-"""Follows the logs of a stack."""
+"""A reader that follows the logs of a stack."""
 
 import time
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ _FIRST_LINES = 10
 
 
 def follow(logs: Path) -> Iterator[tuple[str, str]]:
-    """Gives the last lines of every log, then each new line as it is written, without end.
+    """Yield the last lines of every log, then each new line as it is written, without end.
 
     Args:
         logs: the folder of the `<name>.log` files; files that come later are found.
@@ -28,7 +28,7 @@ def follow(logs: Path) -> Iterator[tuple[str, str]]:
 
 
 def _whole_lines(path: Path, offset: int) -> tuple[list[str], int]:
-    """The lines from an offset on that are finished, and the offset after them."""
+    """Return the complete lines from an offset on, and the offset after them."""
     with path.open("rb") as log:
         log.seek(offset)
         finished = log.read().rpartition(b"\n")

@@ -1,4 +1,4 @@
-"""The kit's settings of a store, for the store that a stack uses."""
+"""The settings of the S3 client for a stack's store."""
 
 from pydantic import SecretStr
 
@@ -7,7 +7,7 @@ from exhaust.settings import RawObjectSettings
 
 
 def object_settings(access: S3Access) -> RawObjectSettings:
-    """Where the store is, its credentials and both buckets."""
+    """Return the settings for a stack's store: its address, credentials and buckets."""
     return RawObjectSettings(
         s3_endpoint=access.endpoint,
         s3_access_key=SecretStr(access.access_key),

@@ -48,7 +48,7 @@ _CAPABILITIES = {"dac_read_search": 1 << 2, "dac_override": 1 << 1}
 
 
 def programs() -> Path:
-    """The folder of PostgreSQL's programs.
+    """Return the folder of PostgreSQL's programs.
 
     Raises:
         StackError: the package is not installed.
@@ -61,12 +61,12 @@ def programs() -> Path:
 
 
 def dsn(role: str, password: str, port: int) -> str:
-    """The address of the database for one role, with its password."""
+    """Return the address of the database for one role, with its password."""
     return f"postgresql://{role}:{password}@127.0.0.1:{port}/{DATABASE}"
 
 
 async def serve(folder: Folder, processes: Processes, port: int, passwords: Secrets) -> None:
-    """Sets the data folder up if it is new, starts the server if it does not run, and waits until it serves.
+    """Create the data folder if it is missing, start the server if it does not run, and wait until it serves.
 
     Raises:
         StackError: a step failed.
@@ -112,7 +112,7 @@ async def _set_up(processes: Processes, data: Path, passwords: Secrets) -> None:
 
 
 async def _clear_lock(data: Path) -> None:
-    """Removes the lock file of a server that was killed, once the last of its workers is gone.
+    """Remove the lock file of a server that was killed, once the last of its workers has ended.
 
     The server would remove it by itself, but takes a zombie for alive: where nobody reaps orphans, for ever.
     """
@@ -122,7 +122,7 @@ async def _clear_lock(data: Path) -> None:
 
 
 def _is_used(data: Path) -> bool:
-    """Whether a process has that working folder, as every process of a PostgreSQL server has."""
+    """Return whether a process has that working folder, as every process of a PostgreSQL server has."""
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if (process / "cwd").readlink() == data:

@@ -1,4 +1,4 @@
-"""Questions that tell whether a server can be used; each answers at once and False in place of an error."""
+"""Readiness checks of servers on this machine. Each answers at once, and False in place of an error."""
 
 import http.client
 import socket
@@ -13,7 +13,7 @@ _METADATA_REQUEST = struct.pack(">hhihi", 3, 1, 1, -1, 0)
 
 
 def http_answer(port: int, path: str, method: str = "GET") -> tuple[int, bytes]:
-    """Asks a server on this machine.
+    """Send an HTTP request to a server on this machine.
 
     Returns:
         The status and the body; status 0 when nobody answers.
@@ -30,7 +30,7 @@ def http_answer(port: int, path: str, method: str = "GET") -> tuple[int, bytes]:
 
 
 def kafka_serves(port: int) -> bool:
-    """Whether the cluster has a broker that takes part, which is later than the port being open."""
+    """Return whether the cluster has a broker that has joined it, which is later than its port being open."""
     try:
         with (
             _connected(port) as broker,
@@ -44,7 +44,7 @@ def kafka_serves(port: int) -> bool:
 
 
 def postgres_serves(port: int, user: str, database: str) -> bool:
-    """Whether PostgreSQL takes this user's connections: not before its recovery is over."""
+    """Return whether PostgreSQL accepts this user's connections, which it does after its recovery."""
     parameters = f"user\0{user}\0database\0{database}\0\0".encode()
     start_up = struct.pack(">ii", len(parameters) + 8, _POSTGRES_PROTOCOL) + parameters
     try:

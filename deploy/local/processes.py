@@ -1,4 +1,4 @@
-"""Starts, finds and stops the processes of a stack by what they wrote down about themselves."""
+"""The processes of a stack, started, found again and stopped by records in its folder."""
 
 import asyncio
 import json
@@ -46,7 +46,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process for good: its start (in clock ticks, proc(5)) tells it from a later one with the same id."""
+    """A process, whose start time (in clock ticks, proc(5)) tells it from a later one with the same id."""
 
     name: str
     pid: int
@@ -55,11 +55,11 @@ class Process:
     stop_signal: signal.Signals
 
     def orphaned(self) -> bool:
-        """Whether the process that started this one has ended."""
+        """Return whether the process that started this one has ended."""
         return _stat(self.pid).parent != self.starter
 
     def runs(self) -> bool:
-        """Whether this very process still runs; reaps it when it was a child of ours that ended."""
+        """Return whether this very process still runs, and reap it when it was a child of ours that ended."""
         stat = _stat(self.pid)
         if stat.started == self.started and stat.state == _ZOMBIE:
             with suppress(ChildProcessError):
@@ -74,21 +74,21 @@ class Processes:
     folder: Folder
 
     def recorded(self) -> dict[str, Process]:
-        """All that were started and not stopped, by name; they may have ended since."""
+        """Return all that were started and not stopped, by name; they may have ended since."""
         found = (self._read(path) for path in sorted(self.folder.runs.glob("*.json")))
         return {process.name: process for process in found}
 
     def running(self, name: str) -> Process | None:
-        """The process of that name, if it runs."""
+        """Return the process of that name, if it runs."""
         process = self.recorded().get(name)
         return process if process is not None and process.runs() else None
 
     def names_running(self) -> frozenset[str]:
-        """The names of those that run."""
+        """Return the names of those that run."""
         return frozenset(name for name, process in self.recorded().items() if process.runs())
 
     async def start(self, command: Command, standard_input: int | None = None) -> Process:
-        """Starts a program in a session of its own, with its output in its log.
+        """Start a program in a session of its own, with its output in its log.
 
         Args:
             command: what to run.
@@ -107,7 +107,7 @@ class Processes:
         return self._read(record)
 
     async def ready(self, process: Process, answers: Callable[[], bool], limit: timedelta) -> None:
-        """Waits until the process answers.
+        """Wait until the process answers.
 
         Raises:
             StackError: it ended instead, or the time was over.
@@ -121,7 +121,7 @@ class Processes:
     async def serve(
         self, name: str, start: Callable[[], Awaitable[Process]], answers: Callable[[], bool], limit: timedelta
     ) -> None:
-        """Waits until a server answers, which is started if it does not run or is just ending.
+        """Wait until a server answers, after starting it if it does not run or is just ending.
 
         Raises:
             StackError: as of `start` and `ready`.
@@ -139,7 +139,7 @@ class Processes:
         await self.ready(process, answers, limit)
 
     async def finish(self, command: Command, limit: timedelta, standard_input: int | None = None) -> None:
-        """Runs a program to its end.
+        """Run a program to its end.
 
         Raises:
             StackError: it failed, or the time was over; then it is stopped.
@@ -157,7 +157,7 @@ class Processes:
             raise self.failure(command.name, f"failed with exit code {code}")
 
     def stop(self, limits: Mapping[str, timedelta]) -> None:
-        """Stops those that run: asks all at once to end, and kills what still runs after its limit.
+        """Stop those that run: ask all at once to end, and kill what still runs after its limit.
 
         A process that only has the id of one that was recorded is left alone, and so is this process itself.
 
@@ -181,7 +181,7 @@ class Processes:
             (self.folder.runs / f"{process.name}.json").unlink(missing_ok=True)
 
     def failure(self, name: str, what: str) -> StackError:
-        """What is told about a process that failed, with the end of its log."""
+        """Return the error for a process that failed, with the end of its log."""
         log = self.folder.log(name)
         with suppress(FileNotFoundError), log.open(errors="replace") as lines:
             end = "".join(f"    {line.rstrip()}\n" for line in deque(lines, maxlen=_LOG_LINES))
@@ -217,7 +217,7 @@ class Processes:
 
 
 async def until(condition: Callable[[], bool], limit: timedelta) -> bool:
-    """Waits until the condition holds, which is asked again and again and must answer at once.
+    """Wait until the condition holds. It is polled, and must answer at once.
 
     Returns:
         True when it held, False when the time limit was over first.
@@ -239,7 +239,7 @@ class _Stat(NamedTuple):
 
 
 def _stat(pid: int) -> _Stat:
-    """What the system says of a process; the numbers are -1 when there is none."""
+    """Return the kernel's status of a process; the numbers are -1 when there is none."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -249,13 +249,13 @@ def _stat(pid: int) -> _Stat:
 
 
 def _exit_code(child: int) -> int | None:
-    """The exit code of a child (or the signal that ended it), which stays to be reaped; None while it runs."""
+    """Return the exit code or signal of a child that has ended, which stays to be reaped; None while it runs."""
     result = os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     return None if result is None else result.si_status
 
 
 def _handles(processes: Iterable[Process], closing: ExitStack) -> Iterator[tuple[Process, int]]:
-    """Holds each process that runs by a descriptor, so that its id cannot pass to another one before the signal."""
+    """Open a descriptor of each process that runs, so that its id cannot pass to another one before the signal."""
     for process in processes:
         with suppress(ProcessLookupError):
             handle = os.pidfd_open(process.pid)

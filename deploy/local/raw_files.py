@@ -1,4 +1,4 @@
-"""Any folder of telemetry files, read as the raw objects of a bucket.
+"""A folder of telemetry files, read as the raw objects of a bucket.
 
 Takes `.json`, `.jsonl` and `.gz` files of a folder and the folders in it. Their bytes are never changed: a `.gz` file
 is passed on as it is, the others are compressed. A file's day is the date in its name; files without one are spread
@@ -21,19 +21,19 @@ DATE_IN_NAME = re.compile(r"(?<!\d)(\d{4}-\d{2}-\d{2})(?:-(\d{13})(?!\d))?(?!\d)
 
 
 class RawFilesError(Exception):
-    """A folder cannot be loaded; the message names the folder or the file and says why."""
+    """A folder that cannot be loaded; the message names the folder or the file and says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class RawFile:
-    """A file as an object of the raw bucket: its day, its name there, and where its bytes are."""
+    """A file as an object of the raw bucket: its day, its name there, and its path."""
 
     day: date
     name: str
     path: Path
 
     def read(self) -> bytes:
-        """Returns the object's bytes: the gzip file itself, or the plain file compressed the same way every time.
+        """Return the object's bytes: the gzip file itself, or the plain file compressed the same way every time.
 
         Raises:
             RawFilesError: If the file cannot be read any more.
@@ -46,7 +46,7 @@ class RawFile:
 
 
 def read_folder(folder: Path, today: date, days: int = DEFAULT_DAYS) -> list[RawFile]:
-    """Finds the telemetry files of a folder and gives each a day and a name.
+    """Find the telemetry files of a folder and give each a day and a name.
 
     Args:
         folder: Where the files are, at any depth.

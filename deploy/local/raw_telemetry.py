@@ -1,4 +1,4 @@
-"""Raw telemetry for a local stack, made up or read from a folder, and its way into the raw bucket."""
+"""Raw telemetry for a local stack, generated or read from a folder, and its upload into the raw bucket."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OBJECTS_PER_DAY: Final = 3
 
 
 class ForeignTelemetryError(Exception):
-    """The raw bucket holds telemetry that is not to be mixed with ours."""
+    """A raw bucket that holds other telemetry, which must not be mixed with ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class SourceObject:
 
 @dataclass(frozen=True, slots=True)
 class RawTelemetry:
-    """What is loaded.
+    """Telemetry to load.
 
     Attributes:
         title: Where it comes from, for people.
@@ -62,17 +62,17 @@ class RawTelemetry:
 
     @property
     def extent(self) -> str:
-        """How much it is, for people."""
+        """The numbers of objects and days, as text."""
         objects, days = len(self.objects), len(self.days)
         return f"{objects:,} object{'s' * (objects != 1)} of {days:,} day{'s' * (days != 1)}"
 
     def of_day(self, day: str) -> dict[str, bytes]:
-        """Returns the gzip objects of a day (YYYY-MM-DD) by name."""
+        """Return the gzip objects of a day (YYYY-MM-DD) by name."""
         return {source.name: source.read() for source in self.objects if source.day.isoformat() == day}
 
 
 def made_up(today: date, days: int) -> RawTelemetry:
-    """Makes up telemetry for the last days, ending yesterday."""
+    """Generate telemetry for the last days, ending yesterday."""
     plan = GeneratorPlan(
         seed=SEED,
         days=tuple(today - timedelta(days=before) for before in range(days, 0, -1)),
@@ -91,7 +91,7 @@ def _data_of(made: RawObject) -> bytes:
 
 
 def from_folder(folder: Path, today: date, days: int) -> RawTelemetry:
-    """Reads the telemetry files of a folder.
+    """Read the telemetry files of a folder.
 
     Args:
         folder: Any folder of .json, .jsonl and .gz files.
@@ -108,7 +108,7 @@ def from_folder(folder: Path, today: date, days: int) -> RawTelemetry:
 
 
 async def load(stack: Stack, telemetry: RawTelemetry) -> int:
-    """Puts telemetry into the raw bucket, where the dataset eks-consumption-raw looks for it.
+    """Put telemetry into the raw bucket, where the dataset eks-consumption-raw looks for it.
 
     Returns:
         The compressed bytes that were put.

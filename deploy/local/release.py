@@ -1,4 +1,4 @@
-"""The helper behind a leash: waits for the end of its input, which is the end of the starter, and stops the stack."""
+"""The watcher process: waits for the end of its input, which is the end of the starter, and stops the stack."""
 
 import sys
 from pathlib import Path

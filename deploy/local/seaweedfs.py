@@ -1,4 +1,4 @@
-"""SeaweedFS as the S3 server: all of its parts in one process."""
+"""SeaweedFS as the S3 server, with all of its parts in one process."""
 
 import json
 import os
@@ -45,7 +45,7 @@ _OPTIONS = {
 
 
 async def serve(folder: Folder, processes: Processes, settings: Settings) -> None:
-    """Starts the server if it does not run, and waits until objects can be written to both buckets.
+    """Start the server if it does not run, and wait until objects can be written to both buckets.
 
     Raises:
         StackError: the server is not installed or failed.
@@ -58,7 +58,7 @@ async def serve(folder: Folder, processes: Processes, settings: Settings) -> Non
 
 
 def forget_sockets(ports: dict[str, int]) -> None:
-    """Removes the Unix sockets that a stopped server leaves in the folder for temporary files."""
+    """Remove the Unix sockets that a stopped server leaves in the folder for temporary files."""
     for name in _PORT_OPTIONS:
         for path in _SOCKETS.glob(f"seaweedfs-*-{ports[name]}.sock"):
             path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Which servers the stack uses: its own, or existing ones that the environment names."""
+"""The servers of a stack: its own, or existing ones that the environment names."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ _S3 = (
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """The addresses of the servers, and which of them the stack starts itself."""
+    """The addresses of the servers, and the names of those that the stack starts itself."""
 
     kafka: str
     postgres_owner: str = field(repr=False)
@@ -30,7 +30,7 @@ class Servers:
 
 
 def choose(environment: Mapping[str, str], settings: Settings) -> Servers:
-    """Takes an existing server where the environment names one, and the stack's own otherwise.
+    """Choose an existing server where the environment names one, and the stack's own otherwise.
 
     Raises:
         StackError: an existing server is only half described.
@@ -61,7 +61,7 @@ def choose(environment: Mapping[str, str], settings: Settings) -> Servers:
 async def serve(
     name: str, servers: Servers, folder: Folder, processes: Processes, settings: Settings, project: Path
 ) -> None:
-    """Starts a server that is the stack's own and does not run, and waits until it serves.
+    """Start a server that is the stack's own and does not run, and wait until it serves.
 
     Raises:
         StackError: a step failed.
@@ -78,7 +78,7 @@ async def serve(
 
 
 def _complete(environment: Mapping[str, str], names: tuple[str, ...]) -> tuple[str, ...]:
-    """The values of all these variables; none when the first is not set."""
+    """Return the values of all these variables; none when the first is not set."""
     if not environment.get(names[0]):
         return ()
     missing = [name for name in names if not environment.get(name)]

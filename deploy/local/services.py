@@ -1,4 +1,4 @@
-"""The three services of the stack, and what must be there before they start."""
+"""The three services of the stack, and the preparation of its servers for them."""
 
 import json
 import os
@@ -21,7 +21,7 @@ _PEPPER_VERSION = "1"
 
 
 def environment(name: str, settings: Settings, servers: Servers) -> dict[str, str]:
-    """All of the environment of one service: this process's own, with the stack's settings laid over it."""
+    """Return the whole environment of a service: this process's own, overridden by the stack's settings."""
     ports, made_up = settings.ports, settings.secrets
     # Credentials of others that may stand in this environment are not the services' business.
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
@@ -47,7 +47,7 @@ def environment(name: str, settings: Settings, servers: Servers) -> dict[str, st
 
 
 async def prepare(server: str, processes: Processes, settings: Settings, servers: Servers, project: Path) -> None:
-    """Makes that server's tables, topics or buckets, with the command that an operator uses too.
+    """Create that server's tables, topics or buckets, with the command that an operator uses too.
 
     Raises:
         StackError: the command failed.
@@ -59,7 +59,7 @@ async def prepare(server: str, processes: Processes, settings: Settings, servers
 
 
 async def serve(name: str, processes: Processes, settings: Settings, servers: Servers, project: Path) -> None:
-    """Starts the service if it does not run, and waits until it is ready.
+    """Start the service if it does not run, and wait until it is ready.
 
     Raises:
         StackError: it failed.

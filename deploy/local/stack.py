@@ -1,4 +1,4 @@
-"""The whole system on this machine: starts it, stops it, tells where it is.
+"""The whole system on this machine: starting, stopping and finding it.
 
 The real servers and the three services run as ordinary processes that keep everything in one folder. Two stacks in two
 folders know nothing of each other.
@@ -42,7 +42,7 @@ _STOP_LIMIT = timedelta(seconds=20)
 
 
 def start_stack(folder: Path, *, services: bool = True, leash: bool = False) -> Stack:
-    """Starts what does not run yet, and returns when everything can be used.
+    """Start what does not run yet, and return when everything can be used.
 
     Servers whose address is set in this process's environment (EXHAUST_KAFKA_BOOTSTRAP, EXHAUST_POSTGRES_OWNER_DSN,
     EXHAUST_S3_ENDPOINT, each with its credentials) are used as they are, and not started.
@@ -71,7 +71,7 @@ def start_stack(folder: Path, *, services: bool = True, leash: bool = False) -> 
 
 
 def stop_stack(folder: Path) -> None:
-    """Stops everything that was started in this folder: services first, then servers. Its data stays.
+    """Stop everything that was started in this folder: services first, then servers. Its data stays.
 
     Raises:
         StackError: another start or stop was at work for too long.
@@ -84,7 +84,7 @@ def stop_stack(folder: Path) -> None:
 
 
 def read_stack(folder: Path) -> Stack:
-    """Reads where the stack in this folder is.
+    """Return the addresses of the stack in this folder.
 
     Raises:
         StackError: it is not up.
@@ -93,7 +93,7 @@ def read_stack(folder: Path) -> Stack:
 
 
 def service_environment(folder: Path, name: str) -> dict[str, str]:
-    """The environment in which the stack runs a service, for one more process of it or for a test in its place.
+    """Return the environment in which the stack runs a service, for another process of it or a test in its place.
 
     Args:
         folder: the stack's.
@@ -121,7 +121,7 @@ def _undone_on_failure(place: Folder, processes: Processes) -> Iterator[None]:
 async def _start(
     place: Folder, processes: Processes, settings: Settings, servers: Servers, *, services: bool, leash: bool
 ) -> None:
-    """Starts servers side by side, then services; the first that fails ends the starts of the others."""
+    """Start servers side by side, then services; the first that fails cancels the starts of the others."""
     if leash:
         await leashing.hold(place, processes, PROJECT)
     known = (processes, settings, servers, PROJECT)
@@ -145,7 +145,7 @@ async def _start(
 
 
 def _stop(place: Folder, processes: Processes, kept: frozenset[str]) -> None:
-    """Stops all but the kept ones. The leash is last: until then a crash of this process leaves nothing behind."""
+    """Stop all but the kept ones, the watcher last: until then a crash of this process leaves nothing behind."""
     found = [name for name in processes.recorded() if name not in kept]
     last = (*_SERVERS, leashing.NAME)
     processes.stop({name: _STOP_LIMIT for name in found if name not in last})

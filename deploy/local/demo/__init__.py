@@ -1,1 +1,1 @@
-"""The whole exhaust shown on one machine, from raw telemetry to a download that is checked line by line."""
+"""A demonstration on one machine, from raw telemetry to a download that is checked line by line."""

@@ -1,4 +1,4 @@
-"""Runs the demo: `python -m deploy.local.demo [--raw FOLDER] [--days N] [--folder .local/demo]`.
+"""The command behind `make demo`: `python -m deploy.local.demo [--raw FOLDER] [--days N] [--folder .local/demo]`.
 
 Exit codes: 0 everything matched; 1 something failed or differs; 2 the arguments or the raw files cannot be used;
 130 stopped with Ctrl-C.
@@ -43,7 +43,7 @@ INTERRUPTED: Final = 130  # as shells say it: 128 and the number of SIGINT
 
 
 def main() -> int:
-    """Runs the demo and returns its exit code."""
+    """Run the demo and return its exit code."""
     arguments = _arguments()
     steps = Steps(Console(highlight=False))
     try:

@@ -1,5 +1,5 @@
-"""What can go wrong in the demo."""
+"""The error of the demo."""
 
 
 class DemoError(Exception):
-    """A step failed; the message says which call or wait, and why."""
+    """A failed step; the message names the call or wait, and the reason."""

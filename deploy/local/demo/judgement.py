@@ -1,4 +1,4 @@
-"""What the independent count says: first whose telemetry to ask for, at the end whether it came right."""
+"""The comparison of the downloads with an independent count of the raw files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the demo ends with: whose telemetry, which requests, and every day as it was found."""
+    """The result of the demo: the owner, the finished requests and every compared day."""
 
     owner: Owner
     finished: Sequence[Finished]
@@ -32,7 +32,7 @@ class Outcome:
 
 
 def owner_of(telemetry: RawTelemetry, steps: Steps) -> Owner:
-    """Chooses whose telemetry to ask for.
+    """Choose the owner whose telemetry the demo asks for.
 
     Raises:
         RawFilesError: If there is no event that belongs to anybody.
@@ -49,7 +49,7 @@ def owner_of(telemetry: RawTelemetry, steps: Steps) -> Owner:
 
 
 def compared(telemetry: RawTelemetry, owner: Owner, finished: Sequence[Finished], steps: Steps) -> Outcome:
-    """Compares every day of every download with the independent count of the raw files.
+    """Compare every day of every download with the independent count of the raw files.
 
     Raises:
         DemoError: If the downloads are right, but a status told other figures.

@@ -1,4 +1,4 @@
-"""Whose telemetry the demo asks for, chosen by the independent reading of the raw files."""
+"""The choice of the owner whose telemetry the demo asks for."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Owner:
 
 
 def choose_owner(objects: Iterable[bytes], default_channel: str, among: frozenset[str]) -> Owner | None:
-    """Chooses the owner with events in the most version families (1.x, 2.x, 3.x), then with the most events.
+    """Choose the owner with events in the most version families (1.x, 2.x, 3.x), then with the most events.
 
     Args:
         objects: Raw gzip objects.

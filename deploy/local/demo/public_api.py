@@ -1,4 +1,4 @@
-"""The public API as a partner calls it."""
+"""A client of the public API, as a partner writes one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LONGEST_PAUSE: Final = timedelta(seconds=5)
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How far a request is.
+    """The state and progress of a request.
 
     Attributes:
         word: inprogress, complete or failed.
@@ -53,7 +53,7 @@ class Status:
 
 
 class PublicApi:
-    """The calls that the demo makes.
+    """The calls of the public API that the demo makes.
 
     All raise DemoError when the gateway answers with an error, with no envelope, or not at all.
     """
@@ -63,12 +63,12 @@ class PublicApi:
         self._gateway = gateway.rstrip("/")
 
     async def register(self, client: str, key_name: str) -> str:
-        """Registers a client and returns its license key."""
+        """Register a client and return its license key."""
         result = await self._call("/v1/client", {"clientName": client, "licenseKeyName": key_name})
         return _text(result, "licenseKey")
 
     async def submit(self, resource: str, window: Window, key: str, partner: str) -> str:
-        """Submits a request for a resource and returns its request id."""
+        """Submit a request for a resource and return its request id."""
         result = await self._call(
             f"/v2/datasets/{DATASET}/{resource}/{window.first.isoformat()}/{window.last.isoformat()}",
             {"licenseKey": key, "partnerid": partner, "username": USERNAME},
@@ -76,7 +76,7 @@ class PublicApi:
         return _text(result, "requestid")
 
     async def status(self, request_id: str, key: str) -> Status:
-        """Returns how far a request is."""
+        """Return the state and progress of a request."""
         result = await self._call(f"/v2/datasets/requests/status/{request_id}", {"licenseKey": key})
         progress = result.get("progress")
         counts = progress if isinstance(progress, dict) else {}
@@ -93,7 +93,7 @@ class PublicApi:
         )
 
     async def download(self, url: str, target: Path) -> int:
-        """Saves what a signed URL gives and returns its size in bytes."""
+        """Save the object of a signed URL and return its size in bytes."""
         size = 0
         try:
             # S3 checks the address as it was signed, so it must not be written another way.

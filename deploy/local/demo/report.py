@@ -1,4 +1,4 @@
-"""The summary at the end: every day, the totals, how long each step took, and how to do it by hand."""
+"""The demo's summary: every day, the totals, the durations of the steps, and the same walk by hand."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def show_summary(console: Console, outcome: Outcome, steps: Steps, stack: Path) -> None:
-    """Prints everything but the verdict; the stack is the folder that keeps the demo's servers and their data."""
+    """Print all but the last line; `stack` is the folder that keeps the demo's servers and their data."""
     console.print()
     console.print(_days(outcome))
     console.print(_durations(steps))
@@ -32,7 +32,7 @@ def show_summary(console: Console, outcome: Outcome, steps: Steps, stack: Path) 
 
 
 def verdict(outcome: Outcome) -> tuple[bool, str]:
-    """Tells whether every day matched, and says so in one line; a mismatch is named by its first difference."""
+    """Return whether every day matched, and a line that says so or names the first difference."""
     events, size = sum(day.events for day in outcome.days), sum(day.bytes for day in outcome.days)
     totals = f"{counted(len(outcome.days), 'day')}, {counted(events, 'event')}, {counted(size, 'byte')}"
     for day in outcome.days:

@@ -1,4 +1,4 @@
-"""The steps of the demo as the reader sees them: one line when a step starts, one with its outcome and duration."""
+"""The demo's progress output: a line when a step starts, and one with its outcome and duration."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Step:
-    """A step under way; what is put into `outcome` is shown when it ends."""
+    """A step under way; its `outcome` is printed when it ends."""
 
     title: str
     outcome: str = ""
@@ -28,14 +28,14 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Prints steps and keeps their durations, in order."""
+    """A printer of steps, which keeps their durations in order."""
 
     console: Console
     durations: list[tuple[str, timedelta]] = field(default_factory=list)
 
     @contextmanager
     def step(self, title: str) -> Iterator[Step]:
-        """Shows a step while its block runs. A step that raises has no outcome."""
+        """Print a step while its block runs. A step that raises has no outcome."""
         step = Step(title)
         started = time.monotonic()
         self.console.print(title, style="bold", markup=False)
@@ -47,12 +47,12 @@ class Steps:
 
 
 def counted(number: int, noun: str) -> str:
-    """Returns a number with its noun: 1 day, 1,200 days."""
+    """Return a number with its noun: 1 day, 1,200 days."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def in_words(status: Status) -> str:
-    """Returns the progress of a request as a reader says it."""
+    """Return the progress of a request as a sentence."""
     return (
         f"{status.word}: {status.days_done} of {counted(status.days_total, 'day')}, "
         f"{counted(status.events, 'event')}, {counted(status.bytes, 'byte')}"
@@ -60,7 +60,7 @@ def in_words(status: Status) -> str:
 
 
 class RequestProgress:
-    """The progress of one request: a bar on a terminal, a line for each change elsewhere.
+    """The progress display of one request: a bar on a terminal, a line for each change elsewhere.
 
     A context manager; the bar goes away at the end of the block.
     """
@@ -86,7 +86,7 @@ class RequestProgress:
         self._bar.stop()
 
     def show(self, status: Status) -> bool:
-        """Shows a status; tells whether it is another one than the last."""
+        """Show a status, and return whether it differs from the last one."""
         words = in_words(status)
         if words == self._last:
             return False

@@ -1,4 +1,4 @@
-"""The partner's walk: load, register, grant, submit, watch, download."""
+"""The steps of a partner and an operator: load, register, grant, submit, watch, download."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Partner:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A request that is complete, with its last status and where its download was saved."""
+    """A complete request, with its last status and the file of its download."""
 
     window: Window
     request_id: str
@@ -54,7 +54,7 @@ class Finished:
 
 
 async def walk(stack: Stack, telemetry: RawTelemetry, owner: Owner, downloads: Path, steps: Steps) -> list[Finished]:
-    """Does all that a partner and an operator do, on a running stack.
+    """Run all steps of a partner and an operator on a running stack.
 
     Args:
         stack: Where the servers are.

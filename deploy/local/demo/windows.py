@@ -1,4 +1,4 @@
-"""Which requests cover the loaded days: one request takes at most 31 days."""
+"""The date ranges of the requests that cover the loaded days."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ MAX_DAYS: Final = 31
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The days of one request, both ends included."""
+    """The date range of one request, both ends included."""
 
     first: date
     last: date
 
     @property
     def days(self) -> list[str]:
-        """Every day of the window as YYYY-MM-DD, in order."""
+        """Every day of the range as YYYY-MM-DD, in order."""
         count = (self.last - self.first).days + 1
         return [(self.first + timedelta(days=after)).isoformat() for after in range(count)]
 
 
 def windows_over(days: Iterable[date]) -> list[Window]:
-    """Returns the fewest windows, in order, that hold all of the days and begin and end with one of them."""
+    """Return the fewest ranges of at most 31 days, in order, that cover all of the days and begin and end with one."""
     windows: list[Window] = []
     for day in sorted(days):
         if windows and (day - windows[-1].first).days < MAX_DAYS:
