@@ -48,7 +48,7 @@ def peppers() -> Mapping[int, SecretStr]:
     """
     if _PEPPERS in os.environ or "EXHAUST_POSTGRES_OWNER_DSN" in os.environ or not STACK_FILE.exists():
         return LicenseKeySettings().license_key_peppers
-    # The stack's folder keeps what must survive a restart, its one pepper too, beside the file of its addresses.
+    # The stack keeps its pepper in a second file beside its addresses, because it must survive a restart.
     kept = _read(STACK_FILE.resolve().with_name("settings.json"))
     return {1: SecretStr(kept["secrets"]["pepper"])}
 

@@ -24,7 +24,7 @@ def show(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         return
     table = Table(*headings)
     for line in cells:
-        table.add_row(*map(Text, line))  # Text: square brackets in a name are no markup
+        table.add_row(*map(Text, line))  # Text shows square brackets, which rich reads as markup
     Console().print(table)
 
 

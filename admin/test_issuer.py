@@ -34,7 +34,7 @@ PRIVATE_KEY: Final = "private.pem"
 HS256_KEY: Final = "hs256.key"
 JWKS: Final = "jwks.json"
 ISSUERS: Final = "issuers.toml"
-# What makes an RFC 7638 thumbprint, by type of key.
+# The members that an RFC 7638 thumbprint covers, by type of key.
 _THUMBPRINT_MEMBERS: Final = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
 
 

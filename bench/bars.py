@@ -1,4 +1,4 @@
-"""The bars: what was measured, what it must reach, and the verdict over all."""
+"""Bars: measured figures with the limits that they must keep."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Unit = Literal["x", "%", "MiB", "ms"]
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One figure and its limit.
+    """A measured figure and its limit.
 
     Attributes:
         name: what is measured, for people.
@@ -32,12 +32,12 @@ class Bar:
 
     @property
     def holds(self) -> bool:
-        """Whether the limit is kept."""
+        """True when the figure keeps the limit."""
         return self.measured >= self.limit if self.at_least else self.measured <= self.limit
 
     @property
     def row(self) -> tuple[str, str, str, str]:
-        """The bar's line in a table: name, measured, limit, whether it holds."""
+        """The bar as a row of a table: name, measured, limit, and "holds" or "falls short"."""
         limit = f"{'≥' if self.at_least else '≤'} {self.limit:g} {self.unit}"
         return (
             self.name,
@@ -48,12 +48,12 @@ class Bar:
 
 
 def at_least(name: str, measured: float, limit: float, unit: Unit) -> Bar:
-    """A bar to reach."""
+    """Return a bar whose figure must reach the limit."""
     return Bar(name, measured, limit, at_least=True, unit=unit)
 
 
 def at_most(name: str, measured: float, limit: float, unit: Unit) -> Bar:
-    """A bar to stay below."""
+    """Return a bar whose figure must not exceed the limit."""
     return Bar(name, measured, limit, at_least=False, unit=unit)
 
 
@@ -62,18 +62,18 @@ _DIGITS: dict[Unit, int] = {"x": 2, "%": 0, "MiB": 0, "ms": 0}
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Seconds of two contenders that took turns: one of each in every round."""
+    """The seconds of two contenders that alternated: one of each in every round."""
 
     ours: tuple[float, ...]
     theirs: tuple[float, ...]
 
     @property
     def times_faster(self) -> float:
-        """How many times their time is ours: the median over the rounds, so that noise hits both alike."""
+        """The ratio of their time to ours: the median over the rounds, so that noise hits both alike."""
         return median(theirs / ours for ours, theirs in zip(self.ours, self.theirs, strict=True))
 
 
 def verdict(bars: Sequence[Bar]) -> str:
-    """The last line."""
+    """Return a line that counts the bars that hold and that fall short."""
     holding = sum(bar.holds for bar in bars)
     return f"{holding} bars hold, {len(bars) - holding} fall short"

@@ -1,5 +1,5 @@
-"""What can go wrong with a benchmark."""
+"""The error of a benchmark."""
 
 
 class BenchError(Exception):
-    """It could not be measured; the message says what, where, and what to do about it."""
+    """A measurement that failed; the message says what, where, and what to do about it."""

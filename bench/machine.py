@@ -1,4 +1,4 @@
-"""What it ran on."""
+"""The description of the machine that a benchmark ran on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def machine() -> dict[str, str]:
-    """The machine, for people: cores, processor, memory, system."""
+    """Return the machine's cores, processor, memory, system and load, as text."""
     processor = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     total = re.search(r"^MemTotal:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
     return {

@@ -1,4 +1,4 @@
-"""How much memory processes take while they work."""
+"""The memory of processes while they work."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KILOBYTES: Final = re.compile(r"^(?:VmRSS|Pss):\s+(\d+) kB", re.MULTILINE)
 
 
 class MemoryWatch:
-    """Measures again and again, as long as the `with` block lasts.
+    """A sampler that measures memory again and again while the `with` block lasts.
 
     Attributes:
         first: what was measured when the block began, in bytes.
@@ -52,15 +52,15 @@ class MemoryWatch:
 
 
 def resident(pid: int) -> int:
-    """The resident set of one process (RSS), in bytes; 0 when it has ended."""
+    """Return the resident set of one process (RSS) in bytes; 0 when it has ended."""
     return _bytes_in(Path(f"/proc/{pid}/status"))
 
 
 def family_memory(pid: int) -> int:
-    """The memory of a process and all below it, in bytes.
+    """Return the memory of a process and all its descendants, in bytes.
 
-    What counts is PSS: shared pages are divided among those who share them, so that the sum is what is really taken.
-    The kernel walks all their pages for it, which takes milliseconds.
+    It adds up PSS, which divides shared pages among the processes that share them. The kernel walks all their pages
+    for it, which takes milliseconds.
     """
     return sum(_bytes_in(Path(f"/proc/{member}/smaps_rollup")) for member in family(pid))
 

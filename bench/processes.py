@@ -1,4 +1,4 @@
-"""Which processes belong to a process."""
+"""The descendants of a process."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 def children(pid: int) -> Iterator[int]:
-    """The processes that a process has started; none when it has ended."""
+    """Yield the processes that a process has started; none when it has ended."""
     with suppress(FileNotFoundError, ProcessLookupError):
         for listing in Path(f"/proc/{pid}/task").glob("*/children"):
             yield from map(int, listing.read_text().split())
 
 
 def family(pid: int) -> Iterator[int]:
-    """The process, and all that it and they have started."""
+    """Yield a process and all its descendants."""
     yield pid
     for child in children(pid):
         yield from family(child)

@@ -1,8 +1,8 @@
-"""What a benchmark tells while it runs."""
+"""The progress messages of a benchmark."""
 
 import sys
 
 
 def tell(what: str) -> None:
-    """Progress, for who waits."""
+    """Print a progress message on standard error."""
     print(f"bench: {what}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""How measurements are told: the bars on a terminal, tables in Markdown."""
+"""The reports of benchmarks: bars on a terminal, tables in Markdown."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ BAR_COLUMNS: Final = ("bar", "measured", "limit", "verdict")
 
 
 def show_bars(bars: Sequence[Bar]) -> None:
-    """A table on a terminal, lines with tabs in a pipe; the verdict is last."""
+    """Print a table on a terminal, tab-separated lines in a pipe; the verdict is last."""
     show(BAR_COLUMNS, [bar.row for bar in bars])
     print()
     print(verdict(bars))
 
 
 def bars_section(bars: Sequence[Bar]) -> str:
-    """The bars and the verdict, in Markdown."""
+    """Return the bars and the verdict in Markdown."""
     return f"## Bars\n\n{table(BAR_COLUMNS, [bar.row for bar in bars])}\n**{verdict(bars)}**\n"
 
 
 def circumstances(rounds: int, machine: Mapping[str, str], versions: Mapping[str, str]) -> str:
-    """Rounds, machine and versions, in Markdown."""
+    """Return rounds, machine and versions in Markdown."""
     ran = ", ".join(f"{name} {value}" for name, value in machine.items())
     measured = ", ".join(f"{name} {value}" for name, value in versions.items())
     return f"{rounds} rounds. {ran}.\n\nVersions: {measured}.\n"
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown."""
+    """Return a table in Markdown."""
     lines = [columns, ["---"] * len(columns), *rows]
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)

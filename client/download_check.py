@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _CHUNK: Final = 1024 * 1024
 _MOST_MANIFEST_BYTES: Final = 256 * _CHUNK
-# What zipfile raises for bytes that are no zip, or not the zip that they were.
+# The exceptions of zipfile for bytes that are no zip, or a damaged one.
 _BROKEN: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 
 Count = Annotated[int, Field(ge=0)]

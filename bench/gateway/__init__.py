@@ -1,1 +1,1 @@
-"""What the gateway costs beside a bare service that runs the same SQL, and what slow callers do to it."""
+"""The benchmark of the gateway: its speed beside a bare service with the same SQL, and beside slow callers."""

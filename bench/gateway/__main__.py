@@ -30,7 +30,7 @@ _PACKAGES: Final = ("aiohttp", "uvloop", "asyncpg", "orjson", "pydantic", "aiobo
 
 
 async def measure() -> Findings:
-    """Measures everything."""
+    """Measure everything."""
     findings = Findings()
     tell("starts the stack, and the bare service")
     async with open_place() as place:
@@ -47,7 +47,7 @@ async def measure() -> Findings:
 
 
 def main() -> int:
-    """Measures, shows, and writes docs/benchmarks-gateway.md.
+    """Measure, print the results, and write docs/benchmarks-gateway.md.
 
     Returns:
         The exit code: 0 when every bar holds, 1 when one does not or it could not be measured, 130 after Ctrl-C.

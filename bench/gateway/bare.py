@@ -1,4 +1,4 @@
-"""The yardstick: aiohttp, uvloop and asyncpg with the gateway's own SQL, and nothing else.
+"""The service that the gateway is compared with: aiohttp, uvloop and asyncpg with the gateway's own SQL.
 
 `python -m bench.gateway.bare` serves submit and status from the tables that its settings name. No envelope is checked,
 nothing is logged or counted, no header is added; the status call is answered without a second service.
@@ -37,18 +37,18 @@ NOT_SYNCHRONOUS: Final = False
 
 
 class BareSettings(ProcessSettings, PostgresSettings, LicenseKeySettings):
-    """Some of the gateway's settings."""
+    """The settings of the bare service, a part of the gateway's."""
 
 
 class Bare:
-    """Two handlers and a pool."""
+    """The two handlers of the bare service, with their connection pool."""
 
     def __init__(self, pool: asyncpg.Pool, peppers: list[bytes]) -> None:
         self._pool = pool
         self._peppers = peppers
 
     async def submit(self, http: web.Request) -> web.Response:
-        """What a submit asks of the database."""
+        """Run the statements of a submit."""
         part = orjson.loads(await http.read())["request"]
         path, request_id = http.match_info, uuid4()
         async with self._pool.acquire() as connection:
@@ -76,7 +76,7 @@ class Bare:
         return _answer({"requestid": str(request_id)}, 202)
 
     async def status(self, http: web.Request) -> web.Response:
-        """What a status call asks of the database, in the gateway and in the status service."""
+        """Run the statements of a status call, in the gateway and in the status service."""
         part = orjson.loads(await http.read())["request"]
         async with self._pool.acquire() as connection:
             user_id = (await self._authenticate(connection, part))["user_id"]
@@ -117,7 +117,7 @@ async def _keep_session(_connection: asyncpg.Connection) -> None:
 
 
 async def application() -> web.Application:
-    """The service, connected."""
+    """Return the application, connected to the database."""
     settings = BareSettings()
     pool = await asyncpg.create_pool(
         settings.postgres_dsn.get_secret_value(),

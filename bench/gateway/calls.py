@@ -1,4 +1,4 @@
-"""Submits and status reads of the gateway, in turns with the same of the bare service."""
+"""Submits and status reads of the gateway, alternating with those of the bare service."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STATUS_REQUESTS: Final = 1000  # read in turn
 
 @dataclass(slots=True)
 class Compared:
-    """The rounds of both sides, in the order in which they were run."""
+    """The rounds of both services, in the order in which they ran."""
 
     gateway: list[Measured] = field(default_factory=list)
     bare: list[Measured] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Compared:
 
 
 async def compare_submits(place: Place) -> Compared:
-    """Submits, each of which files a new request; every round begins with empty tables."""
+    """Compare submits, each of which files a new request; every round begins with empty tables."""
     compared = Compared()
     for _ in range(ROUNDS):
         for side, rounds in ((place.gateway, compared.gateway), (place.bare, compared.bare)):
@@ -51,7 +51,7 @@ async def compare_submits(place: Place) -> Compared:
 
 
 async def compare_statuses(place: Place) -> Compared:
-    """Status reads of requests in progress, as partners poll them."""
+    """Compare status reads of requests in progress, as partners poll them."""
     compared = Compared()
     reads = {side.name: await status_reads(side) for side in (place.gateway, place.bare)}
     for _ in range(ROUNDS):
@@ -62,7 +62,7 @@ async def compare_statuses(place: Place) -> Compared:
 
 
 def submits(side: Side) -> Callable[[], bytes]:
-    """Makes submits, each another request, for one partner after the other."""
+    """Return a function that makes submits, each for another request, for one partner after the other."""
     first, last = days()
     wanted = [
         (f"/v2/datasets/{DATASET}/{resource_id(partner)}/{first}/{last}?tags[]=", _body(side, partnerid=partner))
@@ -78,7 +78,7 @@ def submits(side: Side) -> Callable[[], bytes]:
 
 
 async def status_reads(side: Side) -> cycle[bytes]:
-    """Submit STATUS_REQUESTS requests; status reads of them, in turn and without an end."""
+    """Submit STATUS_REQUESTS requests, and return an endless cycle of status reads of them."""
     submit = submits(side)
     filed = await call_all(side.address, [submit() for _ in range(STATUS_REQUESTS)])
     ids = [json.loads(body)["result"]["requestid"] for body in filed.bodies]

@@ -1,4 +1,4 @@
-"""A synchronous download of 1 GiB, in turns with reading the same object straight from S3."""
+"""A synchronous download of 1 GiB, alternating with reads of the same object straight from S3."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ VALUES ($1, $2, $3, 'bench', $4, $5, $6, $6, '{}', 1, true, 'complete', now(), $
 
 @dataclass(frozen=True, slots=True)
 class Downloaded:
-    """Both ways' seconds, and the bytes by which the gateway grew meanwhile."""
+    """The seconds of both ways, and the bytes by which the gateway's memory grew meanwhile."""
 
     seconds: Pairs
     added: int
 
 
 async def put_download(place: Place) -> None:
-    """Have a finished download of SIZE; its bytes are not a zip, which the gateway does not look at."""
+    """File a finished download of SIZE bytes, which are not a zip: the gateway does not look at them."""
     chunk = urandom(CHUNK)
     _client(place).put(place.stack.s3.exhaust_bucket, KEY, repeat(chunk, SIZE // CHUNK), SIZE)
     outcome = {"key": KEY, "digest": hashlib.sha256(chunk).hexdigest()}
@@ -61,7 +61,7 @@ async def put_download(place: Place) -> None:
 
 
 def compare_downloads(place: Place) -> Downloaded:
-    """Once each without counting, then in turns. Blocks for some seconds."""
+    """Download both ways once without counting, then alternate. This blocks for some seconds."""
     gateway = place.stack.processes["gateway"]
     with MemoryWatch(lambda: resident(gateway)) as memory:
         turns = [(_through_gateway(place), _straight(place)) for _ in range(1 + ROUNDS)][1:]
@@ -92,7 +92,7 @@ def _straight(place: Place) -> float:
 
 
 def _read(answer: HTTPResponse, started: float) -> float:
-    """Read an answer to its end, into the same memory again and again; the seconds since the start."""
+    """Read an answer to its end into a reused buffer, and return the seconds since the start."""
     buffer, read = bytearray(CHUNK), 0
     while count := answer.readinto(buffer):
         read += count

@@ -1,4 +1,4 @@
-"""What the measurements give: rows for the table, bars for the verdict, docs/benchmarks-gateway.md."""
+"""The results of the measurements: rows of the tables, bars, and docs/benchmarks-gateway.md."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ the ratios.
 
 @dataclass(slots=True)
 class Findings:
-    """All of it, in the order measured."""
+    """All results, in the order in which they were measured."""
 
     rows: list[tuple[str, ...]] = field(default_factory=list)
     downloads: list[tuple[str, ...]] = field(default_factory=list)
     bars: list[Bar] = field(default_factory=list)
 
     def add_submits(self, compared: Compared) -> None:
-        """Submits of both services."""
+        """Add the submits of both services."""
         self._add_compared("submit", compared)
         over = median(measured.percentile(99) / measured.percentile(50) for measured in compared.gateway)
         self.bars += [
@@ -60,12 +60,12 @@ class Findings:
         ]
 
     def add_statuses(self, compared: Compared) -> None:
-        """Status reads of both services."""
+        """Add the status reads of both services."""
         self._add_compared("status", compared)
         self.bars.append(at_least("status, share of the bare service's calls a second", compared.share, 50, "%"))
 
     def add_downloads(self, downloaded: Downloaded) -> None:
-        """Downloads both ways."""
+        """Add the downloads of both ways."""
         seconds = downloaded.seconds
         for way, taken in (("through the gateway", seconds.ours), ("straight from S3", seconds.theirs)):
             self.downloads.append((way, f"{SIZE / MIB / median(taken):,.0f}", f"{median(taken):.2f}"))
@@ -75,7 +75,7 @@ class Findings:
         ]
 
     def add_slow(self, beside: Beside) -> None:
-        """A caller's calls beside slow connections."""
+        """Add the calls that ran beside slow connections."""
         self.rows += [
             _row("status, on new connections", "gateway", [beside.quiet]),
             _row(f"the same beside {SLOW:,} slow connections", "gateway", [beside.crowded]),
@@ -99,7 +99,7 @@ def _row(calls: str, name: str, rounds: Sequence[Measured]) -> tuple[str, ...]:
 
 
 def show_findings(findings: Findings) -> None:
-    """Tables on a terminal, lines with tabs in a pipe; the verdict is last."""
+    """Print tables on a terminal, tab-separated lines in a pipe; the verdict is last."""
     show(COLUMNS, findings.rows)
     print()
     show(DOWNLOAD_COLUMNS, findings.downloads)
@@ -108,7 +108,7 @@ def show_findings(findings: Findings) -> None:
 
 
 def markdown(findings: Findings, machine: Mapping[str, str], versions: Mapping[str, str]) -> str:
-    """The text of docs/benchmarks-gateway.md."""
+    """Return the text of docs/benchmarks-gateway.md."""
     parts = [
         "# Benchmarks of the gateway\n",
         _HOW,

@@ -1,4 +1,4 @@
-"""A caller that costs much less than what it calls: HTTP/1.1 over connections that stay, in few steps a call.
+"""A load generator that costs much less than the service it calls: HTTP/1.1 over persistent connections.
 
 Understands what the two services answer, and no more: a status line, a Content-Length, a body.
 """
@@ -27,7 +27,7 @@ _LENGTH: Final = b"\r\nContent-Length: "
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a service listens, on this machine."""
+    """The address of a service on this machine."""
 
     port: int
     host: str = "127.0.0.1"
@@ -35,7 +35,7 @@ class Address:
 
 @dataclass(slots=True)
 class Measured:
-    """Calls that were answered.
+    """Answered calls.
 
     Attributes:
         statuses: how many calls ended with each HTTP status.
@@ -51,15 +51,15 @@ class Measured:
 
     @property
     def per_second(self) -> float:
-        """Calls a second."""
+        """The number of calls a second."""
         return len(self.latencies) / self.seconds
 
     def percentile(self, percent: int) -> float:
-        """A percentile of the latencies, in seconds."""
+        """Return a percentile of the latencies, in seconds."""
         return quantiles(self.latencies, n=100)[percent - 1]
 
     def check(self, expected: int) -> None:
-        """Whether all calls ended as they should.
+        """Check that all calls ended with the expected status.
 
         Raises:
             BenchError: they did not.
@@ -75,14 +75,14 @@ class Measured:
 
 
 def post(path: str, body: bytes, headers: Mapping[str, str] | None = None) -> bytes:
-    """The bytes of a POST."""
+    """Return the bytes of a POST request."""
     more = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
     head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n{more}Content-Length: {len(body)}"
     return head.encode() + _HEAD_END + body
 
 
 class Caller(asyncio.Protocol):
-    """One connection: calls, waits for the whole answer, calls again."""
+    """A connection that calls, waits for the whole answer, and calls again."""
 
     def __init__(self, next_call: Callable[[], bytes | None], measured: Measured, *, keep_bodies: bool = False) -> None:
         """Prepare.
@@ -100,7 +100,7 @@ class Caller(asyncio.Protocol):
         self._begun = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Starts."""
+        """Send the first call."""
         self._transport = cast("asyncio.Transport", transport)
         self._call()
 
@@ -114,7 +114,7 @@ class Caller(asyncio.Protocol):
         self._transport.write(call)
 
     def data_received(self, data: bytes) -> None:
-        """Takes the answer in, and calls again when it is whole."""
+        """Collect the answer, and call again when it is complete."""
         received = self._received = self._received + data
         head_end = received.find(_HEAD_END)
         if head_end < 0:
@@ -132,13 +132,13 @@ class Caller(asyncio.Protocol):
         self._call()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """A connection that breaks in the middle of a call is a failure of the bench."""
+        """Fail the benchmark when the connection breaks in the middle of a call."""
         if not self.ended.done():
             self.ended.set_exception(exc or ConnectionError("the service closed the connection"))
 
 
 async def call_all(address: Address, calls: list[bytes]) -> Measured:
-    """Make these calls over CONNECTIONS connections, and keep what was answered."""
+    """Make these calls over CONNECTIONS connections, and keep the answers."""
     measured = Measured()
     waiting = iter(calls)
     await _run(address, lambda: next(waiting, None), measured, keep_bodies=True)
@@ -146,7 +146,7 @@ async def call_all(address: Address, calls: list[bytes]) -> Measured:
 
 
 async def call_for(address: Address, duration: timedelta, next_call: Callable[[], bytes]) -> Measured:
-    """Call over CONNECTIONS connections for so long, after a warm-up that does not count."""
+    """Call over CONNECTIONS connections for this duration, after a warm-up that does not count."""
     measured = Measured()
     begun = time.perf_counter()
     counted_from = begun + WARM_UP.total_seconds()
@@ -168,7 +168,7 @@ async def call_for(address: Address, duration: timedelta, next_call: Callable[[]
 
 
 async def call_on_new_connections(address: Address, duration: timedelta, next_call: Callable[[], bytes]) -> Measured:
-    """Call for so long, one call after the other, each on a connection of its own."""
+    """Call for this duration, one call after the other, each on a connection of its own."""
     measured = Measured()
     started = time.perf_counter()
     end = started + duration.total_seconds()

@@ -1,4 +1,4 @@
-"""The stack that is measured, and beside it the bare service on tables of its own."""
+"""The measured stack, and the bare service beside it on tables of its own."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ STOP_LIMIT: Final = timedelta(seconds=10)
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of the two services that are compared.
+    """One of the two compared services.
 
     Attributes:
         owner: its tables, as their owner.
@@ -72,7 +72,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Both sides, running."""
+    """Both services, running."""
 
     stack: Stack
     gateway: Side
@@ -83,7 +83,7 @@ class Place:
 
 @asynccontextmanager
 async def open_place() -> AsyncIterator[Place]:
-    """Start everything anew, and stop it at the end."""
+    """Start both services anew, and stop them at the end of the block."""
     stop_stack(FOLDER)
     shutil.rmtree(FOLDER, ignore_errors=True)
     os.environ.update(SETTINGS)
@@ -109,7 +109,7 @@ async def open_place() -> AsyncIterator[Place]:
 
 
 def days() -> tuple[str, str]:
-    """The one day that every submit asks for: yesterday."""
+    """Return the first and the last day that every submit asks for: yesterday."""
     yesterday = (datetime.now(UTC).date() - timedelta(days=1)).isoformat()
     return yesterday, yesterday
 
@@ -129,7 +129,7 @@ async def _bare_tables(stack: Stack) -> AsyncIterator[Database]:
 
 
 async def _with_client(name: str, port: int, tables: Database, peppers: dict[str, str]) -> Side:
-    """A side, with a license key that may read for all partners."""
+    """Register a license key that may read for all partners, and return the service with it."""
     keys = KeyStore(tables, {int(version): SecretStr(pepper) for version, pepper in peppers.items()})
     license_key = await keys.register(*CLIENT)
     grants = GrantStore(tables)

@@ -1,4 +1,4 @@
-"""Ten thousand connections whose callers are slow, and one caller who is not."""
+"""The calls of one quick caller beside ten thousand slow connections."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _HALF_A_HEAD: Final = b"POST /v1/client HTTP/1.1\r\nHost: bench\r\nX-Slow: "
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """A caller's calls without slow connections, and beside them; seconds that it took to open those."""
+    """A caller's calls without and beside slow connections, and the seconds that it took to open those."""
 
     quiet: Measured
     crowded: Measured
@@ -41,7 +41,7 @@ class Beside:
 
 
 async def call_beside_slow_ones(place: Place) -> Beside:
-    """Status reads, each on a connection of its own, before and while SLOW connections are open.
+    """Measure status reads, each on its own connection, before and while SLOW connections are open.
 
     Raises:
         BenchError: this machine does not let a process open as many files.

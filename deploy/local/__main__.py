@@ -70,10 +70,10 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:
-        # Whoever read the output has had enough, such as `head`. Python must not try to flush it once more at its end.
+        # The reader of the output has ended, such as `head`. Without this Python would flush the output again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
-        return 0 if chosen.command == "logs" else _INTERRUPTED  # the only way to end the logs
+        return 0 if chosen.command == "logs" else _INTERRUPTED  # Ctrl-C is the only way to end the logs
     return 0
 
 

@@ -19,9 +19,10 @@ PORT_NAMES = (
     *("s3", "s3_grpc", "master", "master_grpc", "volume", "volume_grpc", "filer", "filer_grpc", "admin", "admin_grpc"),
     *("gateway", "gateway_internal", "aggregator", "status"),
 )
-# All below 32768, where Linux begins to take ports for outgoing connections: none is lost while its process is down.
+# All are below 32768, where Linux begins to take ports for outgoing connections: no port is lost while its process is
+# down.
 _FIRST_PORT, _BLOCK, _BLOCKS = 11_000, 20, 500
-_ADMIN_GRPC_OFFSET = 10_000  # where SeaweedFS's own worker looks, whatever it is told
+_ADMIN_GRPC_OFFSET = 10_000  # SeaweedFS's own worker always uses this offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,7 @@ def _free_ports() -> dict[str, int]:
 
 def _is_free(port: int) -> bool:
     with socket.socket() as candidate:
-        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # closed connections of before do not count
+        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # ignore connections in TIME_WAIT
         try:
             candidate.bind(("127.0.0.1", port))
         except OSError:

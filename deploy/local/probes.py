@@ -50,7 +50,7 @@ def postgres_serves(port: int, user: str, database: str) -> bool:
     try:
         with _connected(port) as server:
             server.sendall(start_up)
-            return server.recv(1) == b"R"  # asks for the password; E would be an error
+            return server.recv(1) == b"R"  # R asks for the password; E is an error
     except OSError:
         return False
 

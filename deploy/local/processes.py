@@ -144,7 +144,7 @@ class Processes:
         Raises:
             StackError: it failed, or the time was over; then it is stopped.
         """
-        self.stop({command.name: _LEFTOVER_LIMIT})  # of a starter that was killed
+        self.stop({command.name: _LEFTOVER_LIMIT})  # left by a starter that was killed
         process = await self.start(command, standard_input)
         try:
             in_time = await until(lambda: _exit_code(process.pid) is not None, limit)
@@ -177,7 +177,7 @@ class Processes:
                         os.killpg(process.pid, signal.SIGKILL)
                     _ended(handle, 10)
         for process in chosen:
-            process.runs()  # reaps
+            process.runs()  # reaps the process
             (self.folder.runs / f"{process.name}.json").unlink(missing_ok=True)
 
     def failure(self, name: str, what: str) -> StackError:

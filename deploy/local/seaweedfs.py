@@ -15,10 +15,10 @@ NAME = "seaweedfs"
 RAW_BUCKET = "telemetry-raw"
 EXHAUST_BUCKET = "telemetry-exhaust"
 _START_LIMIT = timedelta(seconds=60)
-# Its volume server waits long for the idle connections of its own S3 part. What was written outlives a kill as well.
+# Its volume server waits long for idle connections of its own S3 server. Written objects survive a kill as well.
 STOP_LIMIT = timedelta(seconds=5)
 _OK = 200
-_SOCKETS = Path("/", "tmp")  # not to be chosen
+_SOCKETS = Path("/", "tmp")  # SeaweedFS has no option for it
 # The option of `weed mini` for each port.
 _PORT_OPTIONS = {
     "s3": "s3.port",
@@ -86,6 +86,6 @@ def _serves(ports: dict[str, int]) -> bool:
         return False
     status, body = http_answer(ports["master"], "/dir/status")
     if status != _OK or not json.loads(body)["Topology"]["Max"]:
-        return False  # the master knows of no volume server yet
+        return False  # no volume server has registered with the master yet
     buckets = (http_answer(ports["filer"], f"/buckets/{bucket}", "HEAD")[0] for bucket in (RAW_BUCKET, EXHAUST_BUCKET))
     return all(status == _OK for status in buckets)

@@ -23,7 +23,7 @@ _PEPPER_VERSION = "1"
 def environment(name: str, settings: Settings, servers: Servers) -> dict[str, str]:
     """Return the whole environment of a service: this process's own, overridden by the stack's settings."""
     ports, made_up = settings.ports, settings.secrets
-    # Credentials of others that may stand in this environment are not the services' business.
+    # The services need no AWS credentials of this environment, and not the owner of the database.
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
     inherited.pop("EXHAUST_POSTGRES_OWNER_DSN", None)
     return inherited | {
@@ -34,7 +34,7 @@ def environment(name: str, settings: Settings, servers: Servers) -> dict[str, st
         "EXHAUST_STATUS_URL": f"http://127.0.0.1:{ports['status']}",
         "EXHAUST_POSTGRES_DSN": servers.postgres_runtime,
         "EXHAUST_KAFKA_BOOTSTRAP": servers.kafka,
-        # A killed service is missed after this time; who works on a laptop does not want to wait longer.
+        # Shorter than the default, so that the work of a killed service moves on soon.
         "EXHAUST_KAFKA_SESSION_TIMEOUT": "PT10S",
         "EXHAUST_S3_ENDPOINT": servers.s3.endpoint,
         "EXHAUST_S3_ACCESS_KEY": servers.s3.access_key,

@@ -63,7 +63,9 @@ def start_stack(folder: Path, *, services: bool = True, leash: bool = False) -> 
         with _undone_on_failure(place, processes):
             settings = place.settings(may_move=not processes.names_running())
             servers = choose(os.environ, settings)
-            with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:  # a loop that is set already stays set
+            with asyncio.Runner(
+                loop_factory=asyncio.new_event_loop
+            ) as runner:  # a factory leaves the current event loop as it is
                 runner.run(_start(place, processes, settings, servers, services=services, leash=leash))
             stack = _describe(settings, servers, processes)
             save(place, stack)
@@ -129,7 +131,7 @@ async def _start(
 
     async def start_server(name: str) -> None:
         await three_servers.serve(name, servers, place, processes, settings, PROJECT)
-        if prepare:  # where no service runs yet, what they need in a server is made once it serves
+        if prepare:  # services that run already need no preparation
             await three_services.prepare(name, *known)
 
     try:

@@ -39,7 +39,7 @@ MOST_DAYS: Final = 366
 STACK: Final = "stack"
 FAILED: Final = 1
 UNUSABLE: Final = 2
-INTERRUPTED: Final = 130  # as shells say it: 128 and the number of SIGINT
+INTERRUPTED: Final = 130  # the shells' exit code for SIGINT: 128 and its number
 
 
 def main() -> int:
@@ -128,9 +128,9 @@ def _run(telemetry: RawTelemetry, owner: Owner, folder: Path, steps: Steps) -> i
 def _new_stack(folder: Path, steps: Steps) -> Iterator[Stack]:
     try:
         with steps.step("Start Kafka, PostgreSQL, S3 and the three services") as step:
-            # What an earlier demo loaded is in the way of an exact comparison.
+            # Telemetry of an earlier demo would spoil the exact comparison.
             stop_stack(folder)
-            if (folder / "settings.json").exists():  # nobody's folder of that name by chance
+            if (folder / "settings.json").exists():  # this is a stack's folder, not somebody else's of that name
                 shutil.rmtree(folder)
             stack = start_stack(folder, leash=True)
             step.outcome = f"the gateway listens on {stack.gateway}"

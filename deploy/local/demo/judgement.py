@@ -70,6 +70,6 @@ def _check_status(request: Finished, found: Sequence[DayFound]) -> None:
     status = request.status
     if (status.days_done, status.events, status.bytes) != (days, events, size):
         if any(day.difference for day in found):
-            return  # told line by line
+            return  # the summary names the first line that differs
         held = f"{counted(days, 'day')}, {counted(events, 'event')}, {counted(size, 'byte')}"
         raise DemoError(f"the download of {request.request_id} holds {held}; its status said {in_words(status)}")

@@ -96,7 +96,7 @@ class PublicApi:
         """Save the object of a signed URL and return its size in bytes."""
         size = 0
         try:
-            # S3 checks the address as it was signed, so it must not be written another way.
+            # The signature covers the URL as it is written, so it must not be encoded again.
             async with self._session.get(URL(url, encoded=True), timeout=DOWNLOAD_TIMEOUT) as answer:
                 if answer.status >= HTTP_ERRORS_FROM:
                     raise DemoError(f"the download answered {answer.status}: {(await answer.text())[:200]}")
