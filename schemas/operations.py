@@ -1,6 +1,6 @@
-"""The internal calls from the gateway to the status service: ids, paths and bodies, and the header that names the user.
+"""The contract between gateway and status service: ids, paths, bodies and the user header of their internal calls.
 
-Both sides take them from here. The ids of public operations stand beside their handlers.
+Both services import it. The ids of the other operations stand beside their handlers.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operation by its documented `id` and `ver`, which its answers show.
+    """An operation, with the documented `id` and `ver` that its answers show.
 
     Attributes:
-        name: what metrics and logs call it, where the documents give several operations one id.
+        name: its name in metrics and logs, where the documents give several operations one id.
     """
 
     id: str
@@ -33,7 +33,7 @@ class Operation:
 
     @property
     def label(self) -> str:
-        """The name in metrics and logs, different for each operation."""
+        """The name in metrics and logs, another one for each operation."""
         return self.name or self.id
 
 
@@ -47,17 +47,17 @@ STATUSES_PATH: Final = "/v2/statuses"
 LIST_PATH: Final = "/v2/datasets/requests/{partnerid}"
 UPDATE_PATH: Final = "/v2/datasets/requests/update/{requestid}"
 
-USER_HEADER: Final = "X-Exhaust-User"  # the id of the user that the gateway has authenticated
+USER_HEADER: Final = "X-Exhaust-User"  # carries the id of the user whom the gateway has authenticated
 MAX_READS: Final = 100
 MAX_WAIT: Final = timedelta(seconds=30)  # of `?wait=` in a status call
 
-# uuid.UUID takes more than this: braces, a prefix, no hyphens.
+# uuid.UUID also accepts braces, a prefix, and no hyphens.
 REQUEST_ID: Final = "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 _USER_ID: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 class StatusRead(NamedTuple):
-    """A user who reads the status of a request."""
+    """One read: a user and the request whose status it wants."""
 
     user_id: int
     request_id: UUID
@@ -69,17 +69,17 @@ class _Read(Body):
 
 
 class StatusesBody(Body):
-    """The `request` part of a call that reads several statuses at once."""
+    """The body of a call that reads several statuses at once."""
 
     reads: Annotated[list[_Read], Field(min_length=1, max_length=MAX_READS)]
 
     def status_reads(self) -> list[StatusRead]:
-        """Return the reads, in their order."""
+        """Return the reads in the order in which they were sent."""
         return [StatusRead(read.userid, UUID(read.requestid)) for read in self.reads]
 
 
 class UpdateBody(Body):
-    """The `request` part of an update by a job that aggregates elsewhere."""
+    """The body of an update by a job that aggregates elsewhere."""
 
     status: ShortText = None
     download_url: str | None = Field(None, validation_alias="downloadurl", max_length=4096)
@@ -87,35 +87,35 @@ class UpdateBody(Body):
 
 @final
 class ReadAnswer(TypedDict):
-    """The status of a request."""
+    """The answer to one read: the status of the request."""
 
     result: Mapping[str, object]
 
 
 @final
 class ReadFailure(TypedDict):
-    """The reason why a user gets no status: a code and a text for the caller."""
+    """The refusal of one read: an error code, and a message for the user."""
 
     err: str
     errmsg: str
 
 
 class StatusesResult(TypedDict):
-    """The `result` of a call that reads several statuses: an answer or a failure for each, in the order asked."""
+    """The `result` of a call that reads several statuses: an answer or a failure for each read, in their order."""
 
     answers: list[ReadAnswer | ReadFailure]
 
 
 def statuses_request(reads: Sequence[StatusRead]) -> dict[str, object]:
-    """Build the `request` part that StatusesBody reads, of at most MAX_READS reads."""
+    """Build the `request` part that StatusesBody parses, of at most MAX_READS reads."""
     return {"reads": [{"userid": user_id, "requestid": str(request_id)} for user_id, request_id in reads]}
 
 
 def update_request(body: UpdateBody) -> dict[str, object]:
-    """Build the `request` part that UpdateBody reads."""
+    """Build the `request` part that UpdateBody parses."""
     return {"status": body.status, "downloadurl": body.download_url}
 
 
 def parse_user_id(header: str) -> int | None:
-    """Read the value of USER_HEADER; None when it is no user id."""
+    """Parse the value of USER_HEADER; None when it is no user id."""
     return int(header) if _USER_ID.fullmatch(header) else None

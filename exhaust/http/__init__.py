@@ -1,1 +1,1 @@
-"""The HTTP edge: bodies in, envelopes out, and connections that nobody holds by being slow."""
+"""The HTTP edge: request bodies, answers in the envelope, and listeners that slow callers cannot block."""

@@ -1,4 +1,4 @@
-"""Applications at the edge: the envelope in every answer, headers that browsers and proxies heed, the service token."""
+"""aiohttp applications of the edge: errors in the envelope, security headers, and the check of the service token."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SECURITY_HEADERS: Final = {
 
 
 def edge_app(*middlewares: Middleware) -> web.Application:
-    """An application whose every answer is the envelope, with headers that browsers and proxies heed."""
+    """Build an application that answers errors of aiohttp with the envelope and adds the security headers."""
     app = web.Application(middlewares=[envelope_errors, *middlewares], client_max_size=MAX_BODY_BYTES)
     app.on_response_prepare.append(_add_headers)
     return app
@@ -40,8 +40,8 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
 
 
 def add_security_headers(response: web.StreamResponse) -> None:
-    """Add the headers that every answer has, where they are not set."""
-    response.headers["Server"] = "telemetry-exhaust"  # not which libraries, in which versions
+    """Set the headers of every answer, as far as the answer does not set them itself."""
+    response.headers["Server"] = "telemetry-exhaust"  # in place of the names and versions of our libraries
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
 
@@ -50,7 +50,7 @@ def add_security_headers(response: web.StreamResponse) -> None:
 async def envelope_errors(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Middleware: what aiohttp itself refuses (unknown path, wrong method) is answered with the envelope too."""
+    """Answer with the envelope where aiohttp itself refuses a call: an unknown path, a wrong method."""
     try:
         return await handler(request)
     except web.HTTPException as error:
@@ -58,7 +58,7 @@ async def envelope_errors(
 
 
 def service_token_check(token: SecretStr) -> Middleware:
-    """Middleware: everything under /v1 and /v2 needs `Authorization: Bearer <service token>`."""
+    """Build a middleware that lets calls of /v1 and /v2 pass with `Authorization: Bearer <service token>` alone."""
     expected = f"Bearer {token.get_secret_value()}".encode()
 
     @web.middleware

@@ -1,4 +1,4 @@
-"""HTTP around the operations: bodies in, envelopes out, whatever happens."""
+"""Endpoints: aiohttp handlers that read a body, call an operation's handler, and answer with the envelope."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an operation answers when it succeeds; None as result where the documents show none."""
+    """The answer of an operation that succeeds; its result is None where the documents show none."""
 
     result: Mapping[str, object] | None = None
     status: int = 200
@@ -45,7 +45,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class StreamedAnswer:
-    """An answer that is streamed, without the deadline of ordinary answers."""
+    """An answer that streams its body, without the deadline of other answers."""
 
     stream: Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -64,11 +64,11 @@ class Call(Generic[BodyT_co]):
     traceparent: str
 
     def path(self, name: str) -> str:
-        """A part of the path."""
+        """Return a part of the path."""
         return self.http.match_info[name]
 
     def optional_path(self, name: str) -> str | None:
-        """A part of the path that may be left out."""
+        """Return a part of the path, or None when the caller left it out."""
         return self.http.match_info.get(name)
 
 
@@ -76,7 +76,7 @@ Handler = Callable[[Call[BodyT]], Awaitable[Answer | StreamedAnswer | web.Respon
 
 
 class HttpMetrics:
-    """How many calls, how they ended, how long they took."""
+    """The metrics of HTTP calls: their number, their statuses and their durations."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.calls = Counter(
@@ -93,20 +93,20 @@ class HttpMetrics:
 def endpoint(
     operation: Operation, body: type[BodyT], handle: Handler[BodyT], metrics: HttpMetrics, *, needs_body: bool = True
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """Make an aiohttp handler of an operation: it reads the body, and answers with the envelope in every case.
+    """Build the aiohttp handler of an operation; it answers with the envelope in every case.
 
     Args:
         operation: what is called.
-        body: the model of the part of the body that the operation reads.
+        body: the model of the `request` part of the body.
         handle: answers one call.
-        metrics: where calls are counted.
-        needs_body: a call without a body is refused; otherwise it counts as one with an empty `request`.
+        metrics: counts the calls.
+        needs_body: refuses a call without a body; otherwise it counts as one with an empty `request`.
     """
     return Endpoint(operation, body, handle, metrics, needs_body=needs_body).respond
 
 
 class Endpoint(Generic[BodyT]):
-    """An operation as aiohttp calls it; see `endpoint`."""
+    """The aiohttp handler of one operation; see `endpoint`."""
 
     def __init__(
         self, operation: Operation, body: type[BodyT], handle: Handler[BodyT], metrics: HttpMetrics, *, needs_body: bool
@@ -147,7 +147,7 @@ class Endpoint(Generic[BodyT]):
             log.warning("http.timeout")
             return error_response(request, self.operation, msgid, unavailable("the service"))
         except ConnectionError:
-            raise  # the caller went away, or must be cut off in the middle of a stream
+            raise  # the caller went away, or must see that a stream broke off
         except Exception:
             log.exception("http.failed")
             return error_response(request, self.operation, msgid, internal_error())

@@ -1,4 +1,4 @@
-"""The envelope that every HTTP body comes in, both ways (v1 and v2 API documents, "Request data" and "Response")."""
+"""The envelope of HTTP bodies, of requests and of answers (API documents, "Request data" and "Response")."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ B = TypeVar("B", bound=Body)
 
 
 class Params(BaseModel):
-    """The caller's `params`; only `msgid` is used, and only echoed."""
+    """The `params` of a request; answers echo its `msgid`, and nothing reads more."""
 
     model_config = Body.model_config
 
@@ -32,7 +32,7 @@ class Params(BaseModel):
 
 
 class RequestEnvelope(BaseModel, Generic[B]):
-    """A caller's body; `request` is the part that an operation reads."""
+    """The body of a request; an operation reads its `request` part."""
 
     model_config = Body.model_config
 
@@ -41,7 +41,7 @@ class RequestEnvelope(BaseModel, Generic[B]):
 
 
 def envelope_of(body: type[B]) -> TypeAdapter[RequestEnvelope[B]]:
-    """Build the validator of bodies with this `request` part; slow, so do it once.
+    """Build the validator of bodies with this `request` part; that is slow, so do it once an operation.
 
     A body without `request` counts as one whose `request` is empty.
     """
@@ -50,14 +50,14 @@ def envelope_of(body: type[B]) -> TypeAdapter[RequestEnvelope[B]]:
 
 
 def message_id(body: object) -> str:
-    """The caller's message id, to be echoed even when the rest of the body is refused; empty when there is none."""
+    """Return the caller's message id, whatever the rest of the body is; empty when there is none."""
     params = body.get("params") if isinstance(body, dict) else None
     msgid = params.get("msgid") if isinstance(params, dict) else None
     return msgid if isinstance(msgid, str) else ""
 
 
 def parse_request(value: object, envelope: TypeAdapter[RequestEnvelope[B]]) -> B:
-    """Return the `request` part of a caller's body.
+    """Check a body and return its `request` part.
 
     Raises:
         ExhaustError: INVALID_DATA_ERROR; the message lists every violation by its place, never a value.
@@ -71,7 +71,7 @@ def parse_request(value: object, envelope: TypeAdapter[RequestEnvelope[B]]) -> B
 
 
 def require_text(value: str | None, code: ErrorCode, name: str) -> str:
-    """A mandatory text of the `request` part.
+    """Return a mandatory text of the `request` part.
 
     Raises:
         ExhaustError: with `code`, when the value is absent, null or blank; INVALID_DATA_ERROR when it holds a NUL or
@@ -85,18 +85,18 @@ def require_text(value: str | None, code: ErrorCode, name: str) -> str:
 
 
 def success(operation: Operation, msgid: str, result: Mapping[str, object] | None = None) -> bytes:
-    """A successful answer's body; without `result` where the documents show none."""
+    """Build the body of a successful answer, without `result` where the documents show none."""
     body = _answer(operation, msgid, "successful", "", "")
     return orjson.dumps(body if result is None else {**body, "result": result})
 
 
 def failure(operation: Operation, msgid: str, error: ExhaustError) -> bytes:
-    """A failed answer's body: `err` is the code, `errmsg` what to do."""
+    """Build the body of a failed answer: `err` is the code, `errmsg` says what to do."""
     return orjson.dumps(_answer(operation, msgid, "failed", error.code, error.message))
 
 
 def problem(error: ExhaustError) -> bytes:
-    """A failed answer's body as problem details (RFC 9457), for callers who ask for that."""
+    """Build the body of a failed answer as problem details (RFC 9457)."""
     body: dict[str, object] = {
         "type": "about:blank",
         "title": HTTPStatus(error.status).phrase,

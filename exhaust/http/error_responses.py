@@ -1,4 +1,4 @@
-"""Failures as HTTP responses: the envelope, or problem details for those who accept them."""
+"""HTTP responses for errors: the envelope, or problem details for callers who accept them."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ RETRY_AFTER: Final = timedelta(seconds=5)
 UNKNOWN_OPERATION: Final = Operation("ekstep.data_exhaust", "1.0")
 JSON: Final = "application/json"
 PROBLEM_JSON: Final = "application/problem+json"
-CODES_WITH_RETRY_AFTER: Final = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.SERVICE_UNAVAILABLE})  # told when
+CODES_WITH_RETRY_AFTER: Final = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.SERVICE_UNAVAILABLE})
 
 log = structlog.get_logger(__name__)
 
 
 def internal_error() -> ExhaustError:
-    """The error for a defect of ours."""
+    """Build the error for a defect of ours."""
     return ExhaustError(ErrorCode.INTERNAL_ERROR, "something went wrong here; try again, then tell the operators")
 
 
 def error_response(request: web.BaseRequest, operation: Operation, msgid: str, error: ExhaustError) -> web.Response:
-    """A failure with its status: the envelope, or problem details for a caller who accepts them by name."""
+    """Answer a call with an error, as problem details when its Accept header names them, else as the envelope."""
     return failure_response(operation, msgid, error, wants_problem=PROBLEM_JSON in request.headers.get("Accept", ""))
 
 
 def failure_response(operation: Operation, msgid: str, error: ExhaustError, *, wants_problem: bool) -> web.Response:
-    """A failure with its status, as the envelope or as problem details."""
+    """Build the response for an error, as problem details or as the envelope."""
     log.info("http.refused", code=error.code, status=error.status)
     headers = {"Retry-After": str(RETRY_AFTER.seconds)} if error.code in CODES_WITH_RETRY_AFTER else {}
     headers |= error.headers
@@ -45,7 +45,7 @@ def failure_response(operation: Operation, msgid: str, error: ExhaustError, *, w
 
 
 def http_exception_response(request: web.BaseRequest, error: web.HTTPException) -> web.Response:
-    """What aiohttp refuses by an exception of its own, in the envelope."""
+    """Answer with the envelope where aiohttp refused a call by an exception of its own."""
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         refusal = ExhaustError(ErrorCode.METHOD_NOT_ALLOWED, f"use {allowed} here", headers={"Allow": allowed})

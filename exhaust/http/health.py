@@ -1,4 +1,4 @@
-"""Health and metrics over HTTP, for balancers, supervisors and Prometheus."""
+"""The routes of health and metrics, for load balancers, supervisors and Prometheus."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHUTDOWN_TIMEOUT: Final = timedelta(seconds=10)
 
 
 def health_routes(health: Health) -> list[web.RouteDef]:
-    """GET /health/live (the loops turn) and /health/ready (dependencies answer, not draining): 200 or 503."""
+    """Build GET /health/live (all loops turn) and /health/ready (all dependencies answer): each is 200 or 503."""
 
     async def live(_request: web.Request) -> web.Response:
         stalled = health.stalled()
@@ -32,7 +32,7 @@ def health_routes(health: Health) -> list[web.RouteDef]:
 
 
 def metrics_route(health: Health) -> web.RouteDef:
-    """GET /metrics, in Prometheus' text format."""
+    """Build GET /metrics, in the text format of Prometheus."""
 
     async def metrics(_request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(health.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
@@ -44,7 +44,7 @@ def metrics_route(health: Health) -> web.RouteDef:
 async def open_health_listener(health: Health, host: str, port: int) -> AsyncIterator[None]:
     """Serve health and metrics at a port of their own until the block ends.
 
-    This is aiohttp's own server, without the edge's deadlines and limits: only callers of ours may reach the port.
+    It is aiohttp's own server, without deadlines and limits of the edge, so only our own callers may reach it.
     """
     app = web.Application()
     app.add_routes([*health_routes(health), metrics_route(health)])

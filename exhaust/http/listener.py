@@ -1,4 +1,4 @@
-"""Listening: an application served at a port, for as long as a block runs."""
+"""The listener of the edge: it serves an application at a port, with deadlines and limits for its connections."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from exhaust.http.edge_protocol import EdgeProtocol, notify_protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-BACKLOG: Final = 4096  # connections that the kernel has made and nobody has taken yet; more have to knock again
+BACKLOG: Final = 4096  # connections that the kernel has accepted and we have not; callers beyond them try again
 
 
 @asynccontextmanager
 async def open_listener(
     app: web.Application, host: str, port: int, limiter: ConnectionLimiter | None = None
 ) -> AsyncIterator[None]:
-    """Serve an application until the block ends; requests in progress are then finished.
+    """Serve an application until the block ends, and finish the requests in progress.
 
     Args:
-        app: what is served.
-        host: to listen at.
-        port: to listen at.
-        limiter: where they are counted and bounded; the default is for callers of our own.
+        app: the application.
+        host: the address to listen at.
+        port: the port to listen at.
+        limiter: counts and limits the connections; the default suits callers of our own.
 
     Raises:
         ConfigurationError: there is no such address, or another process listens there.

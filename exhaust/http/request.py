@@ -1,4 +1,4 @@
-"""Reading a request: its headers are checked, and its body is read in time and within its bounds."""
+"""The reading of a request: its body within limits of time and size, and headers that must not be repeated."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES: Final = 64 * 1024
 JSON_TYPES: Final = frozenset({"application/json", ""})  # "" is a caller who names no type
 BODY_TIMEOUT: Final = timedelta(seconds=10)
-# Those that decide who calls and what is asked. The parser refuses more: Host, Content-Type, Content-Length.
+# They decide who calls and what is asked. aiohttp's parser refuses more: Host, Content-Type, Content-Length.
 SINGLE_HEADERS: Final = (
     "Authorization",
     "X-API-Key",
@@ -33,7 +33,7 @@ SINGLE_HEADERS: Final = (
 
 
 async def read_body(request: web.Request, *, needed: bool) -> object:
-    """The JSON value of a caller's body; an empty object when there is none and none is needed.
+    """Read the JSON value of a body; without a body, where none is needed, it is an empty object.
 
     Raises:
         ExhaustError: INVALID_DATA_ERROR; with status 413 when it is too large, 415 when it is encoded or no JSON.
@@ -61,14 +61,14 @@ async def read_body(request: web.Request, *, needed: bool) -> object:
 
 
 def decode_body(body: bytes, content_type: str) -> object:
-    """The JSON value of a caller's body.
+    """Decode the JSON value of a body.
 
     Args:
         body: the bytes as received, at most MAX_BODY_BYTES of them.
         content_type: the media type without parameters, in lower case; empty when none was sent.
 
     Raises:
-        ExhaustError: INVALID_DATA_ERROR, with status 415 for another media type; a member that stands twice is named.
+        ExhaustError: INVALID_DATA_ERROR, with status 415 for another media type; it names members that stand twice.
     """
     if content_type not in JSON_TYPES:
         raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "Content-Type must be application/json", status=415)
@@ -88,15 +88,15 @@ def decode_body(body: bytes, content_type: str) -> object:
 
 
 def body_too_large() -> ExhaustError:
-    """The error for a body over the limit."""
+    """Build the error for a body over the limit."""
     return ExhaustError(ErrorCode.INVALID_DATA_ERROR, f"the body must be at most {MAX_BODY_BYTES} bytes", status=413)
 
 
 def refuse_repeated_headers(headers: CIMultiDictProxy[str]) -> None:
-    """Refuse headers that somebody before us may have read otherwise, such as a proxy that takes the last of two.
+    """Refuse repeated headers, of which a proxy before us may have read another one than we do.
 
     Raises:
-        ExhaustError: INVALID_DATA_ERROR when one of SINGLE_HEADERS stands there more than once.
+        ExhaustError: INVALID_DATA_ERROR when one of SINGLE_HEADERS is repeated.
     """
     for name in SINGLE_HEADERS:
         if len(headers.getall(name, ())) > 1:
@@ -104,5 +104,5 @@ def refuse_repeated_headers(headers: CIMultiDictProxy[str]) -> None:
 
 
 def repeated_header(name: str) -> ExhaustError:
-    """The error for a header of that name that must not be repeated, and is."""
+    """Build the error for a header that must not be repeated."""
     return ExhaustError(ErrorCode.INVALID_DATA_ERROR, f"the header {name} must be sent once, not twice or more")

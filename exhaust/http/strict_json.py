@@ -1,4 +1,4 @@
-"""JSON in which every reader sees the same value: what the standard leaves open is refused (RFC 8259, 4, 6 and 8)."""
+"""Strict JSON: it refuses texts that readers may read differently (RFC 8259, 4, 6 and 8)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ MAX_POINTER_LENGTH: Final = 200
 
 
 class RepeatedNameError(ValueError):
-    """Names stand twice in one object.
+    """An object has two members of one name.
 
     Attributes:
-        pointers: where they stand (RFC 6901); of many only the first, and of a long one its beginning.
+        pointers: JSON pointers (RFC 6901) to those members, at most MAX_POINTERS, each at most MAX_POINTER_LENGTH long.
     """
 
     def __init__(self, pointers: list[str]) -> None:
@@ -29,7 +29,7 @@ class RepeatedNameError(ValueError):
 
 
 class _RepetitiveObject(dict[str, object]):
-    """An object in which names stand more than once: the last member of each, and those names."""
+    """An object with repeated names: the last member of each name, and the repeated names."""
 
     def __init__(self, pairs: list[tuple[str, object]]) -> None:
         super().__init__(pairs)
@@ -37,17 +37,17 @@ class _RepetitiveObject(dict[str, object]):
 
 
 def strict_json(raw: bytes) -> object:
-    """Return the value of a JSON text.
+    """Decode a JSON text.
 
     Args:
         raw: UTF-8 without a byte order mark.
 
     Raises:
-        RepeatedNameError: a name stands twice in one object, at any depth.
+        RepeatedNameError: an object at any depth has two members of one name.
         json.JSONDecodeError: not JSON, NaN or Infinity, half a surrogate pair, or nested too deep. Its message may
             hold parts of the text.
     """
-    value: object = orjson.loads(raw)  # of a repeated name it keeps the last member, and does not say so
+    value: object = orjson.loads(raw)  # it keeps the last member of a repeated name, without a word
     found = False
 
     def members(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -59,7 +59,7 @@ def strict_json(raw: bytes) -> object:
         return _RepetitiveObject(pairs)
 
     try:
-        # Numbers stay texts: one of 5,000 digits is valid, and nobody asks for its value here.
+        # This second reading is for names alone. Numbers stay text, since one of 5,000 digits is valid JSON.
         again = json.loads(raw, object_pairs_hook=members, parse_int=str, parse_float=str)
         if found:
             raise RepeatedNameError(list(islice(_pointers(again, ""), MAX_POINTERS)))
@@ -77,6 +77,6 @@ def _pointers(value: object, place: str) -> Iterator[str]:
 
 
 def _inside(place: str, name: str) -> str:
-    """Add a name to a pointer; a long pointer is cut at once, since thousands under one long name are much text."""
+    """Append a name to a pointer, and shorten it: thousands of pointers below one long name would be much text."""
     pointer = f"{place}/{name.replace('~', '~0').replace('/', '~1')}"
     return pointer if len(pointer) <= MAX_POINTER_LENGTH else f"{pointer[:MAX_POINTER_LENGTH]}…"

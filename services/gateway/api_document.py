@@ -1,4 +1,4 @@
-"""The API document (OpenAPI), and the part of it that each listener serves."""
+"""The API document (OpenAPI), and its part for each listener."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _REFERENCE: Final = re.compile(r"#/components/([^/]+)/([^/]+)")
 
 @cache
 def load_document() -> dict[str, Any]:
-    """The whole document, internal operations included; read once, so nobody may change it."""
+    """Load the whole document, internal operations included. All callers share it, so none may change it."""
     text = resources.files("schemas").joinpath("openapi.yaml").read_text("utf-8")
-    # Ten times as fast as the loader in Python.
+    # libyaml is ten times as fast as the loader in Python.
     document: dict[str, Any] = yaml.load(text, Loader=yaml.CSafeLoader)
     return document
 
 
 def listener_part(document: Mapping[str, Any], listener: str) -> dict[str, Any]:
-    """What one listener serves, and what that needs; without our own notes (`x-…`).
+    """Extract the operations of one listener and the components that they need, without our notes (`x-…`).
 
     Args:
         document: the whole document.
@@ -50,7 +50,7 @@ def listener_part(document: Mapping[str, Any], listener: str) -> dict[str, Any]:
 
 
 def _needed(components: Mapping[str, Any], paths: Mapping[str, Any]) -> dict[str, Any]:
-    """The components that the paths refer to, also by way of others; and the security schemes that they name."""
+    """Collect the components that the paths refer to, directly or through others, and their security schemes."""
     needed: set[tuple[str, str]] = set()
     found = set(_references(paths))
     while found:
@@ -63,7 +63,7 @@ def _needed(components: Mapping[str, Any], paths: Mapping[str, Any]) -> dict[str
 
 
 def _references(part: object) -> Iterator[tuple[str, str]]:
-    """What a part of the document refers to, as kind and name."""
+    """Find the components that a part of the document refers to, as kind and name."""
     if isinstance(part, dict):
         if match := _REFERENCE.fullmatch(str(part.get("$ref", ""))):
             yield match[1], match[2]

@@ -1,4 +1,4 @@
-"""The two listeners of the gateway: what the outside can reach, and what only operators and services can."""
+"""The applications of the gateway's two listeners: the public one, and the internal one of operators and services."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from services.gateway.handlers.submit import SubmitHandler
     from services.gateway.rate_limits import RateLimits
 
-# "requests" is a reserved word: what is no dataset operation must not look like one.
+# No dataset is called "requests", so paths of requests never match a dataset operation.
 DATASET: Final = "/{datasetId:(?!requests/)[^/]+}"
 RESOURCE: Final = f"{DATASET}/{{resourceId}}"
 RESOURCE_PATHS: Final = (RESOURCE, f"{RESOURCE}/{{fromDate}}", f"{RESOURCE}/{{fromDate}}/{{toDate}}")
@@ -38,7 +38,7 @@ RESOURCE_PATHS: Final = (RESOURCE, f"{RESOURCE}/{{fromDate}}", f"{RESOURCE}/{{fr
 
 @dataclass(frozen=True, slots=True)
 class Operations:
-    """All that the gateway can do for a caller."""
+    """The handlers of the gateway's operations."""
 
     register: RegisterHandler
     submit: SubmitHandler
@@ -50,7 +50,7 @@ class Operations:
 def public_app(
     health: Health, operations: Operations, limits: RateLimits, cors: Cors, metrics: HttpMetrics
 ) -> web.Application:
-    """The public listener: the only operations that the outside can reach."""
+    """Build the application of the public listener: these operations are all that the outside can reach."""
     submit = endpoint(SUBMIT, SubmitBody, operations.submit.submit, metrics)
     download_v1 = endpoint(DOWNLOAD_V1, DownloadBody, operations.download.v1, metrics)
     get_v1 = endpoint(DOWNLOAD_V1, DownloadBody, operations.download.v1_by_get, metrics, needs_body=False)
@@ -77,7 +77,7 @@ def public_app(
 
 
 def internal_app(health: Health, operations: Operations, token: SecretStr, metrics: HttpMetrics) -> web.Application:
-    """The internal listener: operations need the service token, health and metrics do not."""
+    """Build the application of the internal listener; operations need the service token, health and metrics do not."""
     app = edge_app(service_token_check(token))
     app.add_routes(docs_routes(listener_part(load_document(), "internal")))
     update = endpoint(UPDATE_STATUS, UpdateBody, operations.status.update, metrics)

@@ -1,4 +1,4 @@
-"""Streaming an archive to a caller: whole, or the part that is missing (RFC 9110, 13 and 14)."""
+"""The response with an archive: the whole, the range that a caller asks for, or 304 (RFC 9110, 13 and 14)."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ ANY_TAG: Final = "*"
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A finished archive.
+    """A finished archive to be sent.
 
     Attributes:
         info: the object that holds it.
-        digest: the strong validator: equal for equal bytes, whichever request made them.
-        file_name: offered to the caller.
+        digest: the strong validator, equal for equal bytes of any request.
+        file_name: the name under which browsers save it.
     """
 
     info: ObjectInfo
@@ -34,22 +34,22 @@ class Download:
 
     @property
     def etag(self) -> str:
-        """The strong entity tag."""
+        """The strong entity tag (ETag)."""
         return f'"{self.digest}"'
 
 
 class UnsatisfiableRangeError(Exception):
-    """The range lies behind the end."""
+    """The requested range begins behind the end of the archive."""
 
 
 def requested_range(request: web.BaseRequest, download: Download) -> range | None:
-    """The bytes that a caller asks for; None for the whole.
+    """Return the range of bytes that a caller asks for; None for the whole.
 
-    A range of another form, several ranges, or one whose If-Range names other bytes is answered with the whole
-    (RFC 9110, 14.2 and 13.1.5).
+    The whole answers several ranges, a malformed one, and one whose If-Range names other bytes (RFC 9110, 14.2 and
+    13.1.5).
 
     Raises:
-        UnsatisfiableRangeError: see there.
+        UnsatisfiableRangeError: the range begins behind the end.
     """
     asked = request.headers.get("Range")
     if asked is None or request.headers.get("If-Range", download.etag) != download.etag:
@@ -65,10 +65,10 @@ def requested_range(request: web.BaseRequest, download: Download) -> range | Non
 
 
 async def send(request: web.Request, objects: Objects, bucket: str, download: Download) -> web.StreamResponse:
-    """Answer with the archive, a part of it, or that the caller has it already.
+    """Send the archive, the requested range of it, or 304 to a caller who has it.
 
     Raises:
-        ExhaustError: INVALID_DATA_ERROR with status 416 when the range lies behind the end.
+        ExhaustError: INVALID_DATA_ERROR with status 416 when the range begins behind the end.
     """
     headers = {
         "ETag": download.etag,
@@ -100,12 +100,12 @@ async def send(request: web.Request, objects: Objects, bucket: str, download: Do
                 async for chunk in chunks:
                     await response.write(chunk)
         except ExhaustError as error:
-            # The head is sent: only a broken connection tells the caller that this is not all.
+            # The headers are sent, so only a broken connection tells the caller that bytes are missing.
             raise ConnectionAbortedError(error.message) from error
     await response.write_eof()
     return response
 
 
 def is_not_modified(request: web.BaseRequest, download: Download) -> bool:
-    """Whether the caller says that it has these bytes; weak comparison, as RFC 9110, 13.1.2 asks for."""
+    """Tell if the caller has these bytes, by weak comparison of If-None-Match (RFC 9110, 13.1.2)."""
     return any(tag.value in {ANY_TAG, download.digest} for tag in request.if_none_match or ())

@@ -1,7 +1,8 @@
-"""Which pages of other origins a browser lets call us (the CORS protocol of the Fetch standard): none, unless set."""
+"""CORS (Fetch standard): pages of the allowed origins may call us from a browser; by default no origin is allowed."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import urlsplit
 
@@ -11,14 +12,14 @@ from pydantic import AfterValidator
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
 
-ASK_AGAIN_AFTER_S: Final = 600
-_ASKED: Final = ", ".join(
+PREFLIGHT_MAX_AGE: Final = timedelta(minutes=10)
+_ALLOWED_HEADERS: Final = ", ".join(
     (
         *("Authorization", "Content-Type", "Idempotency-Key", "X-API-Key", "X-Channel-ID", "traceparent"),
         *("If-None-Match", "If-Range", "Range"),
     )
 )
-_TOLD: Final = ", ".join(
+_EXPOSED_HEADERS: Final = ", ".join(
     (
         *("Accept-Ranges", "Content-Disposition", "Content-Range", "ETag", "Location", "Retry-After", "X-Request-ID"),
         *("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),
@@ -27,7 +28,7 @@ _TOLD: Final = ", ".join(
 
 
 def _origin(text: str) -> str:
-    """An origin exactly as browsers write it, since it is compared by the letter."""
+    """Check that an origin is written as browsers write it, since it is compared letter by letter."""
     parts = urlsplit(text)
     if (
         parts.scheme not in {"http", "https"}
@@ -44,25 +45,25 @@ Origin = Annotated[str, AfterValidator(_origin)]
 
 
 class Cors:
-    """Answers for the origins that are allowed; to all others it is as if there were no CORS here.
+    """Adds the CORS headers for allowed origins; all other origins find no CORS here.
 
-    Cookies play no part: callers show keys and tokens that a page has to know itself.
+    Cookies play no part: a page has to know its license key or token.
     """
 
     def __init__(self, origins: Collection[str]) -> None:
         self._origins = frozenset(origins)
 
     def install(self, app: web.Application) -> None:
-        """Let the allowed origins call a listener; does nothing when there are none."""
+        """Let the allowed origins call an application; without any, change nothing."""
         if self._origins:
             app.middlewares.append(self._preflight)
-            app.on_response_prepare.append(self._tell)
+            app.on_response_prepare.append(self._add_headers)
 
     @web.middleware
     async def _preflight(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        """Answer the question that a browser asks before a call."""
+        """Answer the preflight request that a browser sends before a call."""
         try:
             return await handler(request)
         except web.HTTPMethodNotAllowed as error:
@@ -74,14 +75,14 @@ class Cors:
                 raise
             allowed = {
                 "Access-Control-Allow-Methods": ", ".join(sorted(error.allowed_methods)),
-                "Access-Control-Allow-Headers": _ASKED,
-                "Access-Control-Max-Age": str(ASK_AGAIN_AFTER_S),
+                "Access-Control-Allow-Headers": _ALLOWED_HEADERS,
+                "Access-Control-Max-Age": str(PREFLIGHT_MAX_AGE.seconds),
             }
             return web.Response(status=204, headers=allowed)
 
-    async def _tell(self, request: web.Request, response: web.StreamResponse) -> None:
-        response.headers.add("Vary", "Origin")  # so that no cache gives one origin the answer for another
+    async def _add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.add("Vary", "Origin")  # no cache may give one origin the answer for another
         origin = request.headers.get("Origin")
         if origin in self._origins:
             response.headers["Access-Control-Allow-Origin"] = str(origin)
-            response.headers["Access-Control-Expose-Headers"] = _TOLD
+            response.headers["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS

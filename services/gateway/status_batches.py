@@ -1,4 +1,4 @@
-"""Status reads on their way to the status service: those that come while others are out go together, in one call."""
+"""The batching of status reads: reads that arrive while calls to the status service are under way share one call."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from schemas.operations import MAX_READS, StatusRead
 if TYPE_CHECKING:
     from uuid import UUID
 
-# The second goes while the first is answered; more would only make them smaller.
+# The second is sent while the first is answered; more calls would only make the batches smaller.
 MAX_CALLS: Final = 2
 
 Result = Mapping[str, Any] | ExhaustError
-Ask = Callable[[Sequence[StatusRead]], Awaitable[Sequence[Result]]]
+ReadMany = Callable[[Sequence[StatusRead]], Awaitable[Sequence[Result]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,39 +27,39 @@ class _Batch:
 
 
 class StatusBatcher:
-    """Gathers reads into calls. A read that finds nothing on its way goes at once and alone."""
+    """Gathers reads into calls. A read is sent at once and alone while fewer than MAX_CALLS calls are under way."""
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, read_many: ReadMany) -> None:
         """Prepare.
 
         Args:
-            ask: makes one call for at most MAX_READS reads, within a deadline of its own; a result or an error for
-                each, in their order.
+            read_many: makes one call for at most MAX_READS reads, within a deadline of its own; returns a result or
+                an error for each, in their order.
         """
-        self._ask = ask
-        self._turn = asyncio.Semaphore(MAX_CALLS)
-        self._gathering: _Batch | None = None
+        self._read_many = read_many
+        self._slots = asyncio.Semaphore(MAX_CALLS)
+        self._open_batch: _Batch | None = None
 
     async def read(self, user_id: int, request_id: UUID) -> Mapping[str, Any]:
-        """The result of one read, as of a moment after this call.
+        """Return the result of one read, as of a moment after this call.
 
         Raises:
-            ExhaustError: why there is none.
+            ExhaustError: the error of this read.
         """
-        batch = self._gathering
+        batch = self._open_batch
         if batch is None or len(batch.reads) == MAX_READS:
             reads: list[StatusRead] = []
-            batch = self._gathering = _Batch(reads, asyncio.create_task(self._call(reads)))
+            batch = self._open_batch = _Batch(reads, asyncio.create_task(self._call(reads)))
         place = len(batch.reads)
         batch.reads.append(StatusRead(user_id, request_id))
-        results = await asyncio.shield(batch.call)  # who gives up does so alone
+        results = await asyncio.shield(batch.call)  # a caller who gives up cancels nobody else's read
         result = results[place]
         if isinstance(result, ExhaustError):
             raise result
         return result
 
     async def _call(self, reads: list[StatusRead]) -> Sequence[Result]:
-        async with self._turn:
-            if self._gathering is not None and self._gathering.reads is reads:
-                self._gathering = None  # whoever comes now goes with the next
-            return await self._ask(reads)
+        async with self._slots:
+            if self._open_batch is not None and self._open_batch.reads is reads:
+                self._open_batch = None  # later reads go into the next batch
+            return await self._read_many(reads)

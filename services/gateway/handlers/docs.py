@@ -1,4 +1,4 @@
-"""The API document at /openapi.json, and as a page at /docs that needs nothing from elsewhere."""
+"""GET /openapi.json, the API document, and GET /docs, its page, which loads nothing from other servers."""
 
 from __future__ import annotations
 
@@ -14,38 +14,42 @@ if TYPE_CHECKING:
 
 # Swagger UI, as the package offapi carries it.
 _ASSETS: Final = {"swagger-ui.css": "swagger_style.css", "swagger-ui.js": "swagger_bundle.js"}
-_CHUNK_BYTES: Final = 64 * 1024  # that lie in memory for a caller who does not read them
-_GUARDS: Final = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+_CHUNK_BYTES: Final = 64 * 1024  # of a file in memory, for a caller who does not read them
+_SECURITY_HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 # Swagger UI writes style attributes; scripts, requests and forms stay on this listener.
-_POLICY: Final = (
+_CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src data:; connect-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 
 def docs_routes(document: Mapping[str, Any]) -> list[web.RouteDef]:
-    """GET /openapi.json with this document, and GET /docs, its page.
+    """Build the routes of this document and its page.
 
     Raises:
         PackageNotFoundError: the package that carries the page's renderer is not installed.
     """
     package = metadata.distribution("offapi")
     page = resources.files(__package__) / "docs_page"
-    page_headers = {**_GUARDS, "Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
+    page_headers = {
+        **_SECURITY_HEADERS,
+        "Content-Security-Policy": _CONTENT_SECURITY_POLICY,
+        "Cache-Control": "no-cache",
+    }
     return [
-        web.get("/openapi.json", _text(orjson.dumps(document), "application/json")),
-        web.get("/docs", _text((page / "index.html").read_bytes(), "text/html", page_headers)),
-        web.get("/docs/page.js", _text((page / "page.js").read_bytes(), "text/javascript")),
-        web.get("/docs/page.css", _text((page / "page.css").read_bytes(), "text/css")),
+        web.get("/openapi.json", _serve_bytes(orjson.dumps(document), "application/json")),
+        web.get("/docs", _serve_bytes((page / "index.html").read_bytes(), "text/html", page_headers)),
+        web.get("/docs/page.js", _serve_bytes((page / "page.js").read_bytes(), "text/javascript")),
+        web.get("/docs/page.css", _serve_bytes((page / "page.css").read_bytes(), "text/css")),
         *(
-            web.get(f"/docs/{name}", _file(Path(str(package.locate_file(f"offapi/{held}")))))
+            web.get(f"/docs/{name}", _serve_file(Path(str(package.locate_file(f"offapi/{held}")))))
             for name, held in _ASSETS.items()
         ),
     ]
 
 
-def _text(
-    body: bytes, content_type: str, headers: Mapping[str, str] = _GUARDS
+def _serve_bytes(
+    body: bytes, content_type: str, headers: Mapping[str, str] = _SECURITY_HEADERS
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def answer(_request: web.Request) -> web.StreamResponse:
         return web.Response(body=body, content_type=content_type, charset="utf-8", headers=dict(headers))
@@ -53,9 +57,9 @@ def _text(
     return answer
 
 
-def _file(path: Path) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _serve_file(path: Path) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def answer(_request: web.Request) -> web.StreamResponse:
-        headers = {**_GUARDS, "Cache-Control": "public, max-age=86400"}
+        headers = {**_SECURITY_HEADERS, "Cache-Control": "public, max-age=86400"}
         return web.FileResponse(path, chunk_size=_CHUNK_BYTES, headers=headers)
 
     return answer

@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from services.gateway.auth.access import Access
     from services.gateway.synchronous_downloads import SynchronousDownloads
 
-# The documents give both the id of a submit.
+# In the documents both have the id of a submit.
 DOWNLOAD_V1: Final = Operation("ekstep.data_exhaust_dataset_service", "1.0", "ekstep.data_exhaust_dataset_service_v1")
 DOWNLOAD_V3: Final = Operation("ekstep.data_exhaust_dataset_service", "1.0", "ekstep.data_exhaust_dataset_service_v3")
 MAX_PARTNER_ID_LENGTH: Final = 256  # as of a partnerid in a body
 
 
 class DownloadBody(KeyBody):
-    """The partner whose resource it is, where the caller says it."""
+    """The body of a v1 download; it may name the partner whose resource it is."""
 
     partner_id: ShortText = Field(None, validation_alias="partnerid")
 
@@ -78,15 +78,15 @@ class DownloadHandler:
         self._zone = zone
 
     async def v1(self, call: Call[DownloadBody]) -> StreamedAnswer:
-        """POST /v1/datasets/{datasetId}/{resourceId}[/{fromDate}[/{toDate}]], the license key in the body."""
+        """Answer POST /v1/datasets/{datasetId}/{resourceId}[/{fromDate}[/{toDate}]]; the license key is in the body."""
         return await self._download(call, self._access.authenticate_and_throttle, _resource_v1)
 
     async def v1_by_get(self, call: Call[DownloadBody]) -> StreamedAnswer:
-        """GET and HEAD of the same, the license key in X-API-Key."""
+        """Answer GET and HEAD of the same; the license key is in X-API-Key."""
         return await self._download(call, self._access.authenticate_api_key_and_throttle, _resource_v1)
 
     async def v3(self, call: Call[EmptyBody]) -> StreamedAnswer:
-        """/data/v3/datasets/{datasetId}[/{resourceId}[/{fromDate}[/{toDate}]]], for holders of a token or a channel."""
+        """Answer /data/v3/datasets/{datasetId}[/{resourceId}[/{fromDate}[/{toDate}]]]; a header names token or key."""
         return await self._download(call, self._access.authenticate_token_and_throttle, _resource_v3)
 
     async def _download(
@@ -105,7 +105,7 @@ class DownloadHandler:
         file_name = outer_archive_name(dataset.id, days.first, days.last)
         download = Download(archive.info, archive.digest, file_name)
         if call.http.method != "HEAD" and not is_not_modified(call.http, download):
-            # Before the first byte: whoever breaks off has read something too.
+            # Before the first byte, since a caller who breaks off has read something too.
             await self._downloads.record_download(request, submitter)
 
         async def stream(http: web.Request) -> web.StreamResponse:

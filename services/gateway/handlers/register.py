@@ -1,4 +1,4 @@
-"""POST /v1/client: register, and get a license key."""
+"""POST /v1/client: a client registers and gets a license key."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REGISTER: Final = Operation("ekstep.data_exhaust_client", "1.0")
 
 
 class RegisterBody(Body):
-    """The two names under which a client registers."""
+    """The body of a registration: the names of the client and of its key."""
 
     client_name: ShortText = Field(None, validation_alias="clientName")
     license_key_name: ShortText = Field(None, validation_alias="licenseKeyName")
@@ -36,7 +36,7 @@ class RegisterHandler:
         self._limits = limits
 
     async def register(self, call: Call[RegisterBody]) -> Answer:
-        """Answers the license key, once."""
+        """Register a client and answer its license key, once."""
         check_registration(self._limits, call.http.headers)
         client_name = require_text(call.body.client_name, ErrorCode.INVALID_DATA_ERROR, "clientName")
         key_name = require_text(call.body.license_key_name, ErrorCode.INVALID_DATA_ERROR, "licenseKeyName")

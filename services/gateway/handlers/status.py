@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from services.gateway.auth.access import Access
     from services.gateway.status_client import StatusServiceClient
 
-INTERNAL_USER = 0  # of an update: the service token alone authenticates its caller
+INTERNAL_USER = 0  # stands for the caller of an update, whom the service token alone authenticates
 
 
 class StatusHandler:

@@ -1,4 +1,4 @@
-"""POST /v2/datasets/…: check a request, file it and let it wait in the outbox, in one transaction."""
+"""POST /v2/datasets/…: submit a request."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ SUBMIT: Final = Operation("ekstep.data_exhaust_dataset_service", "2.0")
 
 
 class SubmitBody(KeyBody):
-    """The partner for which a request is submitted, and the person."""
+    """The body of a submit: the partner and the person for whom it is."""
 
     partner_id: ShortText = Field(None, validation_alias="partnerid")
     username: ShortText = None
 
 
 class SubmitHandler:
-    """Checks requests, and files them."""
+    """Checks submits and creates their requests."""
 
     def __init__(self, requests: RequestService, access: Access, *, zone: ZoneInfo) -> None:
         """Prepare.
@@ -50,7 +50,7 @@ class SubmitHandler:
         self._zone = zone
 
     async def submit(self, call: Call[SubmitBody]) -> Answer:
-        """Answers 202 with the request id, after request and outbox row are committed."""
+        """Create a request, and answer 202 with its id once request and outbox row are committed."""
         key = key_from(call.http.headers)
         client = await self._access.authenticate_and_throttle(call)
         submitter = Submitter(

@@ -1,4 +1,4 @@
-"""POST /v1/admin/audit: an operator reads who did what, and when."""
+"""POST /v1/admin/audit: an operator reads the audit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEFAULT_LIMIT: Final = 100
 
 
 class AuditBody(Body):
-    """Which acts are wanted."""
+    """The body of a search in the audit: a filter and a page."""
 
     actor: ShortText = None
     action: ShortText = None
@@ -32,7 +32,7 @@ class AuditBody(Body):
 
 
 class AuditHandler:
-    """Shows the audit table."""
+    """Searches the audit."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""POST /v1/client/authenticate, /v1/client/authorize and /v1/associate: what v1 documents for services of our own."""
+"""POST /v1/client/authenticate, /v1/client/authorize and /v1/associate, which v1 documents for our own services."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
 
 
 class AuthorizeBody(UserBody, ResourceBody):
-    """A user, and the resource that it wants to read."""
+    """The body of an authorization: a user, and the resource that it wants to read."""
 
 
 class AssociateBody(KeyBody, OperatorBody):
-    """A key whose holder gets a resource."""
+    """The body of an association: the key whose holder gets a resource."""
 
 
 class ClientHandler:
-    """Answers for the keys and rights of clients, from the same Access as the public operations."""
+    """Authenticates and authorizes clients by the same Access as the public operations."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
 
     async def authenticate(self, call: Call[KeyBody]) -> Answer:
-        """Answer whose license key it is."""
+        """Answer the client and the name of a license key."""
         client = await self._access.authenticate(call.body)
         return Answer({"clientName": client.client_name, "licenseKeyName": client.license_key_name})
 
     async def authorize(self, call: Call[AuthorizeBody]) -> Answer:
-        """Answer when a user may read a resource, in a dataset when one is named; refuse otherwise."""
+        """Refuse unless a user may read a resource, in the named dataset if there is one."""
         names, wanted = user_names(call.body), resource(call.body)
         refusal = ExhaustError(ErrorCode.AUTHORIZATION_FAILED, "this client has no access to this resource")
         try:

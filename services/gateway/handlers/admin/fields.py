@@ -1,4 +1,4 @@
-"""Fields that bodies of several internal operations have, and how they are checked."""
+"""Fields of the bodies of several internal operations, and their checks."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from schemas.bodies import Body, ShortText
 
 
 class OperatorBody(Body):
-    """The person who acts, for the audit."""
+    """A body that names the person who acts, for the audit."""
 
     operator: ShortText = None
 
 
 class ClientBody(Body):
-    """A client."""
+    """A body that names a client."""
 
     client_name: ShortText = Field(None, validation_alias="clientName")
 
 
 class UserBody(ClientBody):
-    """A user: a client, and which of its keys."""
+    """A body that names a user: a client and one of its keys."""
 
     license_key_name: ShortText = Field(None, validation_alias="licenseKeyName")
 
 
 class ResourceBody(Body):
-    """A resource, in one dataset or in all."""
+    """A body that names a resource, in one dataset or in all."""
 
     resource_id: ShortText = Field(None, validation_alias="resourceId")
     dataset_id: ShortText = Field(None, validation_alias="datasetId")
@@ -60,13 +60,13 @@ def resource(body: ResourceBody) -> str:
     """Return the resource in canonical form.
 
     Raises:
-        ExhaustError: INVALID_DATA_ERROR when it is missing or none.
+        ExhaustError: INVALID_DATA_ERROR when it is missing or malformed.
     """
     return parse_resource(require_text(body.resource_id, ErrorCode.INVALID_DATA_ERROR, "resourceId"))
 
 
 def actor(body: OperatorBody) -> str:
-    """Return the name under which the audit shows the caller.
+    """Return the actor that the audit records.
 
     Raises:
         ExhaustError: INVALID_DATA_ERROR when it is a text that cannot be stored.
@@ -84,7 +84,7 @@ def optional_text(text: str | None, name: str) -> str | None:
 
 
 def optional_time(text: str | None, name: str) -> datetime | None:
-    """Return a time of ISO 8601, taken for UTC when it has no offset; None when it is missing.
+    """Parse an ISO 8601 time, in UTC when it has no offset; None when it is missing.
 
     Raises:
         ExhaustError: INVALID_DATA_ERROR when it is no such time.

@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 
 class GrantBody(UserBody, ResourceBody, OperatorBody):
-    """A grant."""
+    """The body of a grant to be added or removed."""
 
     expires_at: ShortText = Field(None, validation_alias="expiresAt")
 
 
 class GrantHandler:
-    """Shows and changes grants."""
+    """Lists and changes grants."""
 
     def __init__(self, grants: GrantStore, catalogue: Catalogue) -> None:
         self._grants = grants

@@ -28,19 +28,19 @@ SECRET: Final = {"Cache-Control": "no-store"}
 
 
 class RotateBody(UserBody, OperatorBody):
-    """A key to be replaced."""
+    """The body of a rotation: the key to be replaced, and how long both stay valid."""
 
     overlap_hours: OptionalNumber = Field(None, validation_alias="overlapHours", ge=0, le=24 * 365)
 
 
 class RevokeBody(UserBody, OperatorBody):
-    """A user's keys, or one of them."""
+    """The body of a revocation: a user's keys, or the one of a number."""
 
     key_number: OptionalNumber = Field(None, validation_alias="keyNumber", ge=1, lt=2**63)
 
 
 class KeyHandler:
-    """Shows and changes license keys."""
+    """Lists and changes license keys."""
 
     def __init__(self, keys: KeyStore) -> None:
         self._keys = keys
