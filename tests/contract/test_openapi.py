@@ -41,7 +41,7 @@ NARROWER = {"resourceId": 128, "action": len("download-link"), "status": len("in
 
 
 def resolved(part: Any) -> Any:
-    """The part that a reference stands for."""
+    """Follow references to the part that they stand for."""
     while isinstance(part, dict) and "$ref" in part:
         reference = part["$ref"]
         part = DOCUMENT
@@ -51,7 +51,7 @@ def resolved(part: Any) -> Any:
 
 
 def validator(schema: Any) -> Any:
-    """Of a schema in this document, with formats."""
+    """Build the validator of a schema in this document, with formats."""
     return jsonschema_rs.validator_for(
         {**schema, "components": DOCUMENT["components"]} if isinstance(schema, dict) else schema,
         validate_formats=True,
@@ -84,7 +84,7 @@ def fields(schema: Any) -> dict[str, Any]:
 
 
 def limits(schema: Any) -> dict[str, Any]:
-    """What a schema says of a value that is neither null nor blank, whichever way it is written."""
+    """Collect the limits and types that a schema sets for a value that is neither null nor blank."""
     schema = resolved(schema)
     said = {limit: schema[name] for name, limit in LIMITS.items() if name in schema}
     kinds = schema.get("type", [])
@@ -131,7 +131,7 @@ def test_examples_follow_their_schemas(method: str, path: str, operation: dict[s
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), EVERY, ids=NAMES)
-def test_operations_are_described_to_the_end(method: str, path: str, operation: dict[str, Any]) -> None:
+def test_every_operation_is_described_completely(method: str, path: str, operation: dict[str, Any]) -> None:
     assert operation["summary"]
     assert {"public", "internal"} & set(operation["tags"]) == {
         "public" if "public" in operation["x-listeners"] else "internal"
@@ -161,7 +161,7 @@ def test_every_component_is_used() -> None:
     assert unused == []
 
 
-def test_codes_are_those_of_the_code() -> None:
+def test_the_error_codes_are_those_of_the_code() -> None:
     answered = resolved(DOCUMENT["components"]["schemas"]["ErrorCode"])
     reasons = set(resolved(DOCUMENT["components"]["schemas"]["FailureReason"])["enum"])
     statuses = {code.value: status for code, status in HTTP_STATUS.items()} | {"INTERNAL_ERROR": 500}
@@ -171,7 +171,7 @@ def test_codes_are_those_of_the_code() -> None:
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), EVERY, ids=NAMES)
-def test_requests_are_described_as_they_are_read(method: str, path: str, operation: dict[str, Any]) -> None:
+def test_every_body_is_described_as_its_model_reads_it(method: str, path: str, operation: dict[str, Any]) -> None:
     if "requestBody" not in operation:
         return
     # The gateway passes two operations on to the status service, which does not read the license key.
@@ -207,7 +207,7 @@ def test_metrics_tell_operations_apart(service: tuple[str, ...]) -> None:
     assert {label: paths for label, paths in labels.items() if len(paths) > 1} == {}
 
 
-def test_acts_are_those_of_the_code() -> None:
+def test_the_audit_actions_are_those_of_the_code() -> None:
     wanted = DOCUMENT["components"]["schemas"]["AuditRequest"]["allOf"][1]["properties"]["request"]["properties"]
     assert {name for name in wanted["action"]["enum"] if name} == set(Action)
 
@@ -259,7 +259,7 @@ def test_routes_and_operations_are_the_same(listener: str) -> None:
     assert wrong == [], "\n".join(wrong)
 
 
-async def test_the_page_comes_whole_from_here() -> None:
+async def test_the_page_loads_nothing_from_other_servers() -> None:
     app = web.Application()
     app.add_routes(docs_routes(listener_part(DOCUMENT, "public")))
     async with TestClient(TestServer(app)) as client:

@@ -63,7 +63,7 @@ class Documented:
 
     @property
     def response_schema(self) -> dict[str, Any]:
-        """Of what succeeds; of a refusal where an archive is answered."""
+        """The schema of a successful answer; of a refusal where the answer is an archive."""
         for status in ("200", "202"):
             content = resolved(self.described["responses"].get(status, {})).get("content", {})
             if "application/json" in content:
@@ -178,7 +178,7 @@ def read_from(operation: Documented, body: object) -> dict[str, Any]:
     return {name: value for name, value in read.items() if value is not None}
 
 
-def test_the_documents_are_read_to_the_end(documented: list[Documented]) -> None:
+def test_all_operations_of_the_documents_are_found(documented: list[Documented]) -> None:
     assert len(documented) == 10
     assert {operation.path.split("/")[1] for operation in documented} == {"v1", "v2", "data"}
     assert sum(bool(operation.codes) for operation in documented) == 6

@@ -97,14 +97,14 @@ async def internal(database: Database) -> AsyncIterator[Internal]:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-async def test_without_the_service_token_there_is_nothing(internal: Internal, operation: str) -> None:
+async def test_every_operation_needs_the_service_token(internal: Internal, operation: str) -> None:
     body = envelope(NAMES | {"licenseKey": internal.license_key, "resourceId": RESOURCE})
     for headers in ({}, {"Authorization": f"Bearer {internal.license_key}"}):
         assert_refused(await internal.call(f"/v1/{operation}", body, headers=headers), 401, "LOGIN_FAILED", ver="1.0")
     assert await internal.access.grants.find_by_client("client") == []
 
 
-async def test_authenticate_says_whose_key_it_is(internal: Internal) -> None:
+async def test_authenticate_answers_the_names_of_the_key(internal: Internal) -> None:
     for name in ("licenseKey", "licensekey"):
         reply = await internal.ask("client/authenticate", {name: internal.license_key})
         assert (reply.body["id"], reply.body["result"]) == ("ekstep.data_exhaust_client_authenticate", NAMES)
@@ -112,7 +112,7 @@ async def test_authenticate_says_whose_key_it_is(internal: Internal) -> None:
         assert_refused(await internal.ask("client/authenticate", wrong), 401, "LOGIN_FAILED", ver="1.0")
 
 
-async def test_associate_grants_and_authorize_says_so(internal: Internal) -> None:
+async def test_associate_grants_what_authorize_then_allows(internal: Internal) -> None:
     asked = NAMES | {"resourceId": FULL_SHA1}
     assert_refused(await internal.ask("client/authorize", asked), 403, "AUTHORIZATION_FAILED", ver="1.0")
     associated = await internal.ask(f"associate/{FULL_SHA1.upper()}", {"licenseKey": internal.license_key})

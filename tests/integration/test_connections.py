@@ -1,4 +1,4 @@
-"""Slow and many connections on a listener with small limits: who is cut, when, with which answer, and who is not."""
+"""A listener with small limits closes slow connections, and evicts idle ones when there are too many."""
 
 import asyncio
 import subprocess
@@ -46,7 +46,7 @@ class Line:
         return await read_reply(self.reader)
 
     async def closed(self) -> bytes:
-        """What still comes until the server closes."""
+        """Read until the server closes."""
         async with asyncio.timeout(PATIENCE_S):
             return await self.reader.read()
 
@@ -130,7 +130,7 @@ async def at_once(line: Line) -> RawReply:
 
 @pytest.mark.parametrize("send", [drip, at_once])
 @pytest.mark.parametrize("requests_before", [0, 2])
-async def test_headers_that_come_slowly_are_cut(
+async def test_slow_headers_end_the_connection(
     send: Callable[[Line], Awaitable[RawReply]], requests_before: int
 ) -> None:
     async with listener(ConnectionLimits(header_timeout=SHORT, keep_alive_timeout=LONG)) as opened:
@@ -144,12 +144,12 @@ async def test_headers_that_come_slowly_are_cut(
         assert opened.count("_cut_total", why="headers too slow") == 1
 
 
-async def test_who_says_nothing_is_cut_without_a_word() -> None:
+async def test_a_silent_connection_is_closed_without_an_answer() -> None:
     async with listener(ConnectionLimits(header_timeout=SHORT, keep_alive_timeout=LONG)) as opened:
         assert await (await opened.open()).closed() == b""
 
 
-async def test_a_connection_is_kept_for_its_time_and_no_longer() -> None:
+async def test_a_connection_is_kept_alive_for_its_timeout() -> None:
     async with listener(ConnectionLimits(header_timeout=SHORT, keep_alive_timeout=3 * SHORT)) as opened:
         line = await opened.open()
         assert (await line.ask()).status == 200
@@ -159,7 +159,7 @@ async def test_a_connection_is_kept_for_its_time_and_no_longer() -> None:
         assert opened.count("") == 0
 
 
-async def test_the_deadline_of_headers_is_none_for_bodies_and_answers() -> None:
+async def test_the_header_timeout_does_not_apply_to_bodies_and_answers() -> None:
     async with listener(ConnectionLimits(header_timeout=SHORT, keep_alive_timeout=LONG)) as opened:
         line = await opened.open()
         line.writer.write(WAIT[:-2])
@@ -172,7 +172,7 @@ async def test_the_deadline_of_headers_is_none_for_bodies_and_answers() -> None:
         assert (await read_reply(line.reader)).status == 200
 
 
-async def test_many_headers_are_cut_before_they_fill_the_memory() -> None:
+async def test_too_many_header_bytes_end_the_connection() -> None:
     async with listener(ConnectionLimits(header_timeout=LONG)) as opened:
         line = await opened.open()
         line.writer.write(HALF_A_HEAD)
@@ -182,7 +182,7 @@ async def test_many_headers_are_cut_before_they_fill_the_memory() -> None:
         assert_refused(await read_reply(line.reader), 431, "INVALID_DATA_ERROR")
 
 
-async def test_a_full_listener_lets_the_slowest_go_and_serves() -> None:
+async def test_a_full_listener_evicts_the_slowest_and_serves() -> None:
     async with listener(ConnectionLimits(max_connections=4, header_timeout=LONG, keep_alive_timeout=LONG)) as opened:
         busy = await opened.open()
         busy.writer.write(WAIT)
@@ -202,7 +202,7 @@ async def test_a_full_listener_lets_the_slowest_go_and_serves() -> None:
         assert (await read_reply(busy.reader)).status == 200
 
 
-async def test_slow_bodies_give_way_too() -> None:
+async def test_a_connection_with_a_slow_body_is_evicted() -> None:
     async with listener(ConnectionLimits(max_connections=3, keep_alive_timeout=LONG)) as opened:
         busy = await opened.open()
         busy.writer.write(WAIT)
@@ -218,7 +218,7 @@ async def test_slow_bodies_give_way_too() -> None:
         assert (await read_reply(busy.reader)).status == 200
 
 
-async def test_a_body_that_is_there_at_last_does_not_give_way() -> None:
+async def test_a_connection_with_a_complete_body_is_not_evicted() -> None:
     async with listener(ConnectionLimits(max_connections=1)) as opened:
         line = await opened.open()
         assert (await line.ask(EXPECTING)).status == 100
@@ -229,7 +229,7 @@ async def test_a_body_that_is_there_at_last_does_not_give_way() -> None:
         assert (await read_reply(line.reader)).status == 200
 
 
-async def test_answers_that_nobody_reads_give_way_too() -> None:
+async def test_a_connection_whose_answer_is_not_read_is_evicted() -> None:
     async with listener(ConnectionLimits(max_connections=1, send_timeout=LONG)) as opened:
         line = await opened.open()
         line.writer.write(STREAM)
@@ -259,7 +259,7 @@ async def gauge_is(opened: Listener, number: int) -> None:
         (ConnectionLimits(max_per_address=3), 429, "RATE_LIMITED"),
     ],
 )
-async def test_a_listener_at_work_everywhere_says_so(limits: ConnectionLimits, status: int, code: str) -> None:
+async def test_a_listener_with_busy_connections_only_refuses(limits: ConnectionLimits, status: int, code: str) -> None:
     async with listener(limits) as opened:
         lines = [await opened.open() for _ in range(3)]
         for line in lines:
@@ -274,7 +274,7 @@ async def test_a_listener_at_work_everywhere_says_so(limits: ConnectionLimits, s
         assert (await (await opened.open()).ask()).status == 200
 
 
-async def test_an_address_takes_places_from_itself_alone() -> None:
+async def test_an_address_with_too_many_connections_loses_its_own() -> None:
     async with listener(ConnectionLimits(max_per_address=3, header_timeout=LONG)) as opened:
         others = [await opened.open("127.0.0.3") for _ in range(2)]
         own = [await opened.open("127.0.0.2") for _ in range(3)]
@@ -289,7 +289,7 @@ async def test_an_address_takes_places_from_itself_alone() -> None:
         await gauge_is(opened, 5)
 
 
-async def test_who_does_not_read_is_cut() -> None:
+async def test_a_caller_who_does_not_read_is_disconnected() -> None:
     async with listener(ConnectionLimits(send_timeout=SHORT)) as opened:
         line = await opened.open()
         line.writer.write(STREAM)
@@ -300,7 +300,7 @@ async def test_who_does_not_read_is_cut() -> None:
         assert opened.count("_cut_total", why="answer not read") == 1
 
 
-async def test_who_reads_slowly_gets_everything() -> None:
+async def test_a_caller_who_reads_slowly_gets_everything() -> None:
     async with listener(ConnectionLimits(send_timeout=SHORT)) as opened:
         line = await opened.open()
         line.writer.write(STREAM)
@@ -314,7 +314,7 @@ async def test_who_reads_slowly_gets_everything() -> None:
 
 
 @pytest.mark.parametrize(("soft", "hard", "most"), [(64, 2000, 1000), (2000, 2000, 1000), (64, 64, 32)])
-def test_a_process_opens_as_many_files_as_it_may_and_keeps_half_for_itself(soft: int, hard: int, most: int) -> None:
+def test_connections_are_capped_at_half_of_the_open_files_limit(soft: int, hard: int, most: int) -> None:
     code = f"""
 import resource
 from exhaust.http.connections import ConnectionLimits, cap_by_open_files

@@ -1,4 +1,4 @@
-"""Browsers: pages of other origins are let in only when a setting names their origin, and then also told what came."""
+"""CORS: a browser lets pages of other origins call the gateway only when a setting names their origin."""
 
 from collections.abc import AsyncIterator, Mapping
 
@@ -100,7 +100,7 @@ async def test_another_origin_finds_no_cors(open_to_portal: Gateway, origin: str
     assert (reply.status, cors(reply.headers)) == (202, set())
 
 
-async def test_options_is_no_operation_but_for_preflights(open_to_portal: Gateway) -> None:
+async def test_options_is_answered_for_preflights_only(open_to_portal: Gateway) -> None:
     for headers in ({}, {"Origin": PORTAL}):
         reply = await open_to_portal.call(Ask().path, None, method="OPTIONS", headers=headers)
         assert_refused(reply, 405, "METHOD_NOT_ALLOWED", ver="1.0")
@@ -116,6 +116,6 @@ async def test_without_the_setting_there_is_no_cors(gateway: Gateway) -> None:
         assert (reply.status, cors(reply.headers)) == (202, set())
 
 
-async def test_the_internal_listener_has_none_in_any_case(open_to_portal: Gateway) -> None:
+async def test_the_internal_listener_has_no_cors(open_to_portal: Gateway) -> None:
     reply = await open_to_portal.internal.call("/v1/admin/audit", b"{}", headers={"Origin": PORTAL})
     assert (reply.status, cors(reply.headers)) == (401, set())

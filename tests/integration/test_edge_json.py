@@ -1,4 +1,4 @@
-"""JSON that two readers could read differently is refused by the gateway, and names what is wrong."""
+"""The gateway refuses JSON that two readers could read differently, and names the wrong places."""
 
 import json
 
@@ -25,9 +25,7 @@ def body_of(gateway: Gateway, repeated: str) -> bytes:
         ('"more": [{"a": {"b/c": 1, "b/c": 2}}]', "/request/more/0/a/b~1c"),
     ],
 )
-async def test_a_member_that_stands_twice_is_named(
-    gateway: Gateway, database: Database, repeated: str, pointer: str
-) -> None:
+async def test_a_repeated_name_is_named(gateway: Gateway, database: Database, repeated: str, pointer: str) -> None:
     before = await written(database)
     body = body_of(gateway, repeated)
     reply = await gateway.ask(Ask(body=body))
@@ -40,7 +38,7 @@ async def test_a_member_that_stands_twice_is_named(
     assert await written(database) == before
 
 
-async def test_all_members_that_stand_twice_are_named_at_once(gateway: Gateway) -> None:
+async def test_all_repeated_names_are_named_at_once(gateway: Gateway) -> None:
     reply = await gateway.ask(Ask(body=b'{"a": 1, "b": [{"c": 1, "c": 2}], "a": 2}'))
     assert_refused(reply, 400, "INVALID_DATA_ERROR")
     assert reply.body["params"]["errmsg"] == "a: stands twice in its object; b/0/c: stands twice in its object"
@@ -62,7 +60,7 @@ async def test_all_members_that_stand_twice_are_named_at_once(gateway: Gateway) 
 @pytest.mark.parametrize(
     "path", [Ask().path, "/v1/client", Ask().path.replace("/v2", "/v1"), "/v2/datasets/requests/x"]
 )
-async def test_what_is_no_json_is_refused_everywhere(
+async def test_every_operation_refuses_a_body_that_is_not_json(
     gateway: Gateway, database: Database, body: bytes, path: str
 ) -> None:
     before = await written(database)

@@ -1,4 +1,4 @@
-"""What is no HTTP, or not quite, is answered with the envelope, in words that hold nothing of the request."""
+"""The envelope answers malformed HTTP, in words that quote nothing of the request."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ CHUNKED = POST + b"Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 @pytest.fixture
 def go_on() -> asyncio.Event:
-    """What /v2/wait waits for."""
+    """The event that /v2/wait waits for."""
     return asyncio.Event()
 
 
@@ -97,7 +97,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("request_bytes", MALFORMED.values(), ids=MALFORMED)
-async def test_what_cannot_be_parsed_is_refused_and_the_connection_ends(port: int, request_bytes: bytes) -> None:
+async def test_a_malformed_request_is_refused_and_the_connection_closed(port: int, request_bytes: bytes) -> None:
     reply, closed = await exchange(port, request_bytes)
     assert_envelope(reply, 400)
     assert closed
@@ -114,7 +114,9 @@ async def test_what_cannot_be_parsed_is_refused_and_the_connection_ends(port: in
     ],
     ids=["line", "header", "header name", "headers", "expectation"],
 )
-async def test_what_is_too_long_or_not_known_has_its_own_status(port: int, request_bytes: bytes, status: int) -> None:
+async def test_a_long_line_header_and_an_unknown_expect_have_their_own_status(
+    port: int, request_bytes: bytes, status: int
+) -> None:
     reply, _ = await exchange(port, request_bytes)
     assert_envelope(reply, status)
 
@@ -130,13 +132,13 @@ async def test_what_is_too_long_or_not_known_has_its_own_status(port: int, reque
     ],
     ids=["no size", "no end", "negative", "endless", "bad trailer"],
 )
-async def test_chunks_that_are_wrong_after_a_good_head_are_refused(port: int, body: bytes) -> None:
+async def test_malformed_chunks_after_good_headers_are_refused(port: int, body: bytes) -> None:
     reply, closed = await exchange(port, CHUNKED, body)
     assert_envelope(reply, 400)
     assert closed
 
 
-async def test_wrong_chunks_behind_a_request_that_takes_its_time_are_refused(port: int, go_on: asyncio.Event) -> None:
+async def test_malformed_chunks_behind_a_slow_request_are_refused(port: int, go_on: asyncio.Event) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"POST /v2/wait HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}")
     assert (await read_reply(reader)).status == 100
@@ -150,7 +152,7 @@ async def test_wrong_chunks_behind_a_request_that_takes_its_time_are_refused(por
     writer.close()
 
 
-async def test_a_good_request_is_answered_and_the_connection_stays(port: int) -> None:
+async def test_a_good_request_keeps_the_connection_alive(port: int) -> None:
     body = json.dumps({"params": {"msgid": "m"}}).encode()
     chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
     for request in ((CHUNKED, chunks), (POST + b"Content-Length: %d\r\n\r\n%b" % (len(body), body),)):

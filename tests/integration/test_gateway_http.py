@@ -1,4 +1,4 @@
-"""The gateway's public listener over HTTP: refusals in the documented form with nothing written, and the good path."""
+"""The public listener over HTTP: it refuses bad calls in the documented form without writing, and files good ones."""
 
 import asyncio
 import gzip
@@ -188,7 +188,7 @@ async def test_a_body_over_the_limit_is_refused(
     ],
     ids=str,
 )
-async def test_another_type_or_an_encoding_is_refused(
+async def test_another_content_type_or_encoding_is_refused(
     gateway: Gateway, database: Database, headers: dict[str, str]
 ) -> None:
     good = envelope({"licenseKey": gateway.license_key, "partnerid": PARTNER, "username": "somebody"})
@@ -198,7 +198,7 @@ async def test_another_type_or_an_encoding_is_refused(
     assert await written(database) == before
 
 
-async def test_a_charset_and_capitals_in_the_type_do_no_harm(gateway: Gateway) -> None:
+async def test_a_content_type_with_charset_and_capitals_is_accepted(gateway: Gateway) -> None:
     assert (await gateway.ask(Ask(headers={"Content-Type": "Application/JSON; charset=utf-8"}))).status == 202
 
 
@@ -222,7 +222,7 @@ async def test_a_charset_and_capitals_in_the_type_do_no_harm(gateway: Gateway) -
         "/v1/client%00",
     ],
 )
-async def test_what_is_no_operation_does_not_exist(gateway: Gateway, database: Database, path: str) -> None:
+async def test_an_unknown_path_is_not_found(gateway: Gateway, database: Database, path: str) -> None:
     before = await written(database)
     body = envelope({"licenseKey": gateway.license_key, "partnerid": PARTNER, "username": "somebody"})
     reply = await gateway.call(path, body)
@@ -231,14 +231,14 @@ async def test_what_is_no_operation_does_not_exist(gateway: Gateway, database: D
 
 
 @pytest.mark.parametrize("path", ["/v1/client", Ask().path, f"/v2/datasets/requests/status/{REQUEST_ID}"])
-async def test_another_method_is_refused(gateway: Gateway, path: str) -> None:
+async def test_a_wrong_method_is_refused(gateway: Gateway, path: str) -> None:
     for method in ("GET", "PUT", "DELETE", "PATCH", "OPTIONS"):
         reply = await gateway.call(path, None, method=method)
         assert_refused(reply, 405, "METHOD_NOT_ALLOWED", ver="1.0")
         assert reply.headers["Allow"] == "POST"
 
 
-async def test_a_revoked_key_is_a_wrong_key(gateway: Gateway, owner_database: Database) -> None:
+async def test_a_revoked_key_is_answered_like_a_wrong_one(gateway: Gateway, owner_database: Database) -> None:
     async with owner_database.transaction() as connection:
         await connection.execute("UPDATE data_exhaust_users SET revoked_at = now()")
     for key in (gateway.license_key, *WRONG_KEYS):
@@ -251,14 +251,14 @@ async def test_a_revoked_key_is_a_wrong_key(gateway: Gateway, owner_database: Da
     "request_id",
     ["1", "..%2F..%2Fetc", "%2e%2e", f"urn:uuid:{REQUEST_ID}", REQUEST_ID.replace("-", ""), REQUEST_ID + "%00"],
 )
-async def test_a_malformed_request_id_does_not_exist(gateway: Gateway, request_id: str) -> None:
+async def test_a_malformed_request_id_is_not_found(gateway: Gateway, request_id: str) -> None:
     path = f"/v2/datasets/requests/status/{request_id}"
     known = await gateway.call(path, envelope({"licenseKey": gateway.license_key}))
     assert_refused(known, 404, "INVALID_REQUESTID")
     assert_refused(await gateway.call(path, envelope({"licenseKey": "wrong"})), 401, "LOGIN_FAILED")
 
 
-async def test_a_status_service_that_is_away_is_told(gateway: Gateway) -> None:
+async def test_without_the_status_service_a_status_call_is_503(gateway: Gateway) -> None:
     path = f"/v2/datasets/requests/status/{REQUEST_ID}"
     reply = await gateway.call(path, envelope({"licenseKey": gateway.license_key}))
     assert_refused(reply, 503, "SERVICE_UNAVAILABLE")
@@ -306,7 +306,7 @@ async def test_a_good_submit_is_filed_and_waits(gateway: Gateway, database: Data
 @pytest.mark.parametrize(
     ("days", "first", "last"), [((), -1, -1), ((-3,), -3, -1), ((-3, -2), -3, -2), ((-31, -1), -31, -1)]
 )
-async def test_days_that_are_left_out_are_yesterday(
+async def test_days_default_to_yesterday(
     gateway: Gateway, database: Database, days: tuple[int, ...], first: int, last: int
 ) -> None:
     assert (await gateway.ask(Ask(days=days))).status == 202
@@ -314,7 +314,7 @@ async def test_days_that_are_left_out_are_yesterday(
     assert (row["from_date"], row["to_date"]) == (today(first), today(last))
 
 
-async def test_all_tags_that_are_allowed_fit_in_an_address(gateway: Gateway, database: Database) -> None:
+async def test_the_most_and_longest_tags_fit_in_a_url(gateway: Gateway, database: Database) -> None:
     tags = sorted("\u0915" * 63 + chr(0x915 + number) for number in range(20))
     reply = await gateway.ask(Ask(query="?" + "&".join(f"tags[]={quote(tag)}" for tag in tags)))
     assert reply.status == 202
@@ -347,7 +347,7 @@ async def test_the_forms_of_a_full_hash_are_one_resource(gateway: Gateway, datab
     assert row["resource"] == FULL_SHA1[:32]
 
 
-async def test_another_intent_or_a_finished_one_is_a_new_request(gateway: Gateway, owner_database: Database) -> None:
+async def test_a_different_or_finished_request_is_filed_anew(gateway: Gateway, owner_database: Database) -> None:
     asks = [Ask(), Ask(query="?tags[]=a"), Ask(days=(-2, -1)), Ask(dataset="D003")]
     ids = [(await gateway.ask(ask)).requestid for ask in asks]
     assert len(set(ids)) == len(asks)
@@ -364,7 +364,7 @@ async def test_identical_submits_at_once_are_one_request(gateway: Gateway, datab
     assert {name: after[name] - before[name] for name in after} == {"users": 0, "requests": 1, "outbox": 1, "audit": 1}
 
 
-async def test_a_database_that_is_away_is_told_and_is_found_again(
+async def test_without_the_database_calls_are_503_until_it_returns(
     gateway: Gateway, runtime_dsn: SecretStr, producer: Producer, away_objects: Objects
 ) -> None:
     dsn = urlsplit(runtime_dsn.get_secret_value())
@@ -387,7 +387,7 @@ async def test_a_database_that_is_away_is_told_and_is_found_again(
             await stack.aclose()
 
 
-async def test_problem_details_name_every_violation_for_who_accepts_them(gateway: Gateway) -> None:
+async def test_problem_details_name_every_violation(gateway: Gateway) -> None:
     body = envelope({"licenseKey": 5, "partnerid": [], "username": "u"})
     headers = {"Content-Type": "application/json", "Accept": "application/problem+json"}
     path = f"{gateway.base}/v2/datasets/eks-consumption-raw/{RESOURCE}"

@@ -1,4 +1,4 @@
-"""Headers that two programs could read differently: sent twice, or not in UTF-8. Refused plainly, nothing written."""
+"""The gateway refuses headers that two programs could read differently: repeated ones, and ones that are not UTF-8."""
 
 from urllib.parse import urlsplit
 
@@ -103,7 +103,7 @@ async def test_a_header_sent_twice_is_named_and_refused(
 
 @pytest.mark.parametrize("name", ["Host", "Content-Type", "Authorization", USER_HEADER])
 @pytest.mark.parametrize("operation", INTERNAL)
-async def test_internal_operations_refuse_it_too(
+async def test_internal_operations_refuse_a_header_sent_twice(
     gateway: Gateway, database: Database, operation: str, name: str
 ) -> None:
     before = await written(database)
@@ -122,7 +122,7 @@ async def test_internal_operations_refuse_it_too(
         *("Authorization", "X-API-Key", "X-Channel-ID", "Idempotency-Key", "Range", "If-Range", "If-None-Match"),
     ],
 )
-async def test_odd_bytes_in_a_header_are_no_fault_of_ours(gateway: Gateway, name: str, value: bytes) -> None:
+async def test_odd_bytes_in_a_header_are_no_internal_error(gateway: Gateway, name: str, value: bytes) -> None:
     for good_line in PUBLIC.values():
         downloads = "/v1/" in good_line or "/v3/" in good_line  # a good call of these waits for its download
         line = good_line.replace("eks-consumption-raw", "no-such-dataset") if downloads else good_line
@@ -132,7 +132,7 @@ async def test_odd_bytes_in_a_header_are_no_fault_of_ours(gateway: Gateway, name
 
 
 @pytest.mark.parametrize("value", [b"\xff\xfe", b"\xed\xa0\x80", "é".encode(), b"Bearer \xff", b""], ids=repr)
-async def test_odd_bytes_are_no_service_token(gateway: Gateway, value: bytes) -> None:
+async def test_odd_bytes_in_place_of_the_service_token_are_refused(gateway: Gateway, value: bytes) -> None:
     for line in INTERNAL.values():
         reply = await send(gateway.internal, line, [("Authorization", value)], gateway.license_key)
         assert (reply.status, reply.json["params"]["err"]) == (401, "LOGIN_FAILED")

@@ -1,4 +1,4 @@
-"""Tricks in every part of every path: the documented code in the envelope, nothing written, nothing delivered."""
+"""Tricks in any part of any path get the documented code in the envelope; nothing is written or delivered."""
 
 import re
 from dataclasses import dataclass
@@ -81,7 +81,9 @@ def places() -> list[Place]:
     [(place, part) for place in places() for part in place.parts],
     ids=lambda value: f"{value.listener} {value.method} {value.path}" if isinstance(value, Place) else value,
 )
-async def test_tricks_in_a_part(gateway: Gateway, database: Database, place: Place, part: str) -> None:
+async def test_no_trick_in_a_part_of_a_path_reaches_an_operation(
+    gateway: Gateway, database: Database, place: Place, part: str
+) -> None:
     before = await written(database)
     for name, trick in IN_A_PART.items():
         reply = await place.call(gateway, place.written(**{part: trick.replace(GOOD, GOOD_PARTS[part])}))
@@ -94,7 +96,9 @@ async def test_tricks_in_a_part(gateway: Gateway, database: Database, place: Pla
 
 
 @pytest.mark.parametrize("place", places(), ids=lambda place: f"{place.listener} {place.method} {place.path}")
-async def test_tricks_in_the_path(gateway: Gateway, database: Database, place: Place) -> None:
+async def test_no_trick_with_a_whole_path_reaches_an_operation(
+    gateway: Gateway, database: Database, place: Place
+) -> None:
     before = await written(database)
     for name, trick in IN_THE_PATH.items():
         path = place.written()
@@ -105,7 +109,7 @@ async def test_tricks_in_the_path(gateway: Gateway, database: Database, place: P
     assert await written(database) == before
 
 
-async def test_an_encoded_letter_is_that_letter(gateway: Gateway) -> None:
+async def test_a_percent_encoded_letter_is_decoded(gateway: Gateway) -> None:
     place = Place("public", "POST", "/v2/datasets/{datasetId}/{resourceId}/{fromDate}/{toDate}")
     encoded = {name: f"%{ord(value[0]):02x}{value[1:]}" for name, value in GOOD_PARTS.items()}
     first = await place.call(gateway, place.written())

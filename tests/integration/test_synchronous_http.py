@@ -1,4 +1,4 @@
-"""v1 and v3 at the gateway's edge: who is admitted, and what is filed. The archive itself is never made here."""
+"""v1 and v3 over HTTP: the gateway authenticates callers and creates requests. No archive is built here."""
 
 import pytest
 
@@ -29,7 +29,7 @@ async def test_v1_is_filed_for_the_partner_whose_resource_it_is(
     assert await filed(database) == [(owner, RESOURCE)]
 
 
-async def test_get_joins_what_post_asked_for(gateway: Gateway, database: Database) -> None:
+async def test_get_waits_for_the_request_that_post_created(gateway: Gateway, database: Database) -> None:
     await gateway.call(V1, envelope({"licenseKey": gateway.license_key}))
     by_get = await gateway.call(V1, None, method="GET", headers={"X-API-Key": gateway.license_key})
     assert_refused(by_get, 503, "SERVICE_UNAVAILABLE", ver="1.0")

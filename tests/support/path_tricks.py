@@ -1,4 +1,4 @@
-"""What attackers write into the parts of a path, so that two programs read it differently."""
+"""Tricks of attackers in the parts of a path, which two programs may read differently."""
 
 from __future__ import annotations
 

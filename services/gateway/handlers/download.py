@@ -44,7 +44,7 @@ class DownloadBody(KeyBody):
 
 @dataclass(frozen=True, slots=True)
 class RequestedResource:
-    """What a caller asks for.
+    """The resource that a caller asks for, and its owner.
 
     Attributes:
         resource: in canonical form.
@@ -120,7 +120,7 @@ def _resource_v1(call: Call[DownloadBody]) -> RequestedResource:
 
 
 def _resource_v3(call: Call[EmptyBody]) -> RequestedResource:
-    """With X-Channel-ID the resource is the channel's, whether the path names it or not.
+    """Return the resource of the path, or of the channel when X-Channel-ID names one.
 
     Raises:
         ExhaustError: AUTHORIZATION_FAILED when the path names another one.
@@ -139,7 +139,7 @@ def _resource_v3(call: Call[EmptyBody]) -> RequestedResource:
 
 
 def _partner_of(resource: str, claimed: str | None) -> str:
-    """Whose resource it is, where the caller says it truly and in a text that can be kept; else the resource."""
+    """Return the plain id of the owner when the caller names the true one in printable text, else the resource."""
     if (
         claimed is not None
         and len(claimed) <= MAX_PARTNER_ID_LENGTH

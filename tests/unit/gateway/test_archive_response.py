@@ -33,7 +33,7 @@ WHOLE = None
         ("", WHOLE),
     ],
 )
-def test_the_part_that_a_range_asks_for(asked: str, part: range | None) -> None:
+def test_a_range_header_selects_bytes_or_the_whole(asked: str, part: range | None) -> None:
     assert requested_range(make_mocked_request("GET", "/", headers={"Range": asked}), DOWNLOAD) == part
 
 
@@ -47,7 +47,7 @@ def test_a_range_behind_the_end_is_refused(asked: str) -> None:
     ("condition", "part"),
     [('"digest"', range(5, SIZE)), ('W/"digest"', WHOLE), ('"other"', WHOLE), ("digest", WHOLE)],
 )
-def test_if_range_names_the_bytes_to_go_on_with(condition: str, part: range | None) -> None:
+def test_if_range_with_another_tag_selects_the_whole(condition: str, part: range | None) -> None:
     headers = {"Range": "bytes=5-", "If-Range": condition}
     assert requested_range(make_mocked_request("GET", "/", headers=headers), DOWNLOAD) == part
 
@@ -68,9 +68,9 @@ def test_without_a_range_the_whole_is_answered() -> None:
         ("", False),
     ],
 )
-def test_if_none_match_says_which_bytes_the_caller_has(tags: str, *, known: bool) -> None:
+def test_if_none_match_is_compared_weakly(tags: str, *, known: bool) -> None:
     assert is_not_modified(make_mocked_request("GET", "/", headers={"If-None-Match": tags}), DOWNLOAD) is known
 
 
-def test_without_if_none_match_nothing_is_known() -> None:
+def test_without_if_none_match_the_archive_is_sent() -> None:
     assert not is_not_modified(make_mocked_request("GET", "/"), DOWNLOAD)

@@ -47,7 +47,7 @@ async def busy(service: Service, reads: StatusBatcher) -> list[asyncio.Task[Any]
     return tasks
 
 
-async def test_a_read_goes_at_once_and_those_that_come_meanwhile_go_together() -> None:
+async def test_the_first_reads_are_sent_at_once_and_later_ones_share_a_call() -> None:
     service = Service()
     reads = StatusBatcher(service.answer)
     tasks = await busy(service, reads)
@@ -69,7 +69,7 @@ async def test_each_read_has_its_own_answer_or_error() -> None:
     assert (refused.code, result) == (ErrorCode.INVALID_REQUESTID, {"user": 7})
 
 
-async def test_a_call_that_fails_fails_its_reads_and_no_others() -> None:
+async def test_a_failed_call_fails_its_own_reads_only() -> None:
     service = Service()
     reads = StatusBatcher(service.answer)
     service.failure = unavailable("the status service")
@@ -81,7 +81,7 @@ async def test_a_call_that_fails_fails_its_reads_and_no_others() -> None:
     assert await reads.read(2, UUID(int=2)) == {"user": 2}
 
 
-async def test_who_gives_up_takes_nobody_along() -> None:
+async def test_a_cancelled_read_cancels_no_other() -> None:
     service = Service()
     reads = StatusBatcher(service.answer)
     first, *_ = await busy(service, reads)

@@ -1,4 +1,4 @@
-"""Which connection gives way to a new one, and that the count stays right whatever happens in whatever order."""
+"""The limiter evicts the connection that was idle longest, and its counts hold in any order of events."""
 
 from dataclasses import dataclass, field
 
@@ -11,45 +11,47 @@ from exhaust.http.connections import ConnectionLimiter, ConnectionLimits, client
 
 
 @dataclass(eq=False)
-class Line:
-    """A connection that remembers whether it had to go."""
+class FakeConnection:
+    """A connection that records its eviction."""
 
-    gone: list["Line"] = field(default_factory=list)
+    evicted: list["FakeConnection"] = field(default_factory=list)
 
     def evict(self) -> None:
-        self.gone.append(self)
+        self.evicted.append(self)
 
 
-def entered(limiter: ConnectionLimiter, address: str, number: int, gone: list[Line]) -> list[Line]:
-    lines = [Line(gone) for _ in range(number)]
-    for line in lines:
-        limiter.add(line, address)
-    return lines
+def add_connections(
+    limiter: ConnectionLimiter, address: str, number: int, evicted: list[FakeConnection]
+) -> list[FakeConnection]:
+    connections = [FakeConnection(evicted) for _ in range(number)]
+    for connection in connections:
+        limiter.add(connection, address)
+    return connections
 
 
-def test_the_one_that_waited_longest_gives_way() -> None:
-    gone: list[Line] = []
+def test_the_connection_that_was_idle_longest_is_evicted() -> None:
+    evicted: list[FakeConnection] = []
     limiter = ConnectionLimiter(ConnectionLimits(max_connections=3))
-    first, second, third = entered(limiter, "a", 3, gone)
+    first, second, third = add_connections(limiter, "a", 3, evicted)
     limiter.mark_busy(first)
     limiter.mark_busy(second)
     limiter.mark_idle(second)
-    entered(limiter, "b", 1, gone)
-    assert gone == [third]
-    entered(limiter, "b", 1, gone)
-    assert gone == [third, second]
+    add_connections(limiter, "b", 1, evicted)
+    assert evicted == [third]
+    add_connections(limiter, "b", 1, evicted)
+    assert evicted == [third, second]
 
 
-def test_an_address_with_too_many_takes_from_itself() -> None:
-    gone: list[Line] = []
+def test_an_address_with_too_many_connections_loses_one_of_its_own() -> None:
+    evicted: list[FakeConnection] = []
     limiter = ConnectionLimiter(ConnectionLimits(max_connections=100, max_per_address=2))
-    entered(limiter, "others", 2, gone)
-    first, second = entered(limiter, "own", 2, gone)
-    entered(limiter, "own", 1, gone)
-    assert gone == [first]
+    add_connections(limiter, "others", 2, evicted)
+    first, second = add_connections(limiter, "own", 2, evicted)
+    add_connections(limiter, "own", 1, evicted)
+    assert evicted == [first]
     limiter.remove(second)
-    entered(limiter, "own", 1, gone)
-    assert gone == [first]
+    add_connections(limiter, "own", 1, evicted)
+    assert evicted == [first]
 
 
 @pytest.mark.parametrize(
@@ -59,18 +61,18 @@ def test_an_address_with_too_many_takes_from_itself() -> None:
         (ConnectionLimits(max_per_address=2), ErrorCode.RATE_LIMITED),
     ],
 )
-def test_nobody_at_work_gives_way(limits: ConnectionLimits, code: ErrorCode) -> None:
-    gone: list[Line] = []
+def test_a_busy_connection_is_never_evicted(limits: ConnectionLimits, code: ErrorCode) -> None:
+    evicted: list[FakeConnection] = []
     limiter = ConnectionLimiter(limits)
-    lines = entered(limiter, "a", 2, gone)
-    for line in lines:
-        limiter.mark_busy(line)
+    connections = add_connections(limiter, "a", 2, evicted)
+    for connection in connections:
+        limiter.mark_busy(connection)
     with pytest.raises(ExhaustError) as refused:
-        limiter.add(Line(gone), "a")
-    assert (refused.value.code, gone) == (code, [])
-    limiter.remove(lines[0])
-    entered(limiter, "a", 1, gone)
-    assert gone == []
+        limiter.add(FakeConnection(evicted), "a")
+    assert (refused.value.code, evicted) == (code, [])
+    limiter.remove(connections[0])
+    add_connections(limiter, "a", 1, evicted)
+    assert evicted == []
 
 
 @given(
@@ -81,33 +83,33 @@ def test_nobody_at_work_gives_way(limits: ConnectionLimits, code: ErrorCode) -> 
         max_size=80,
     )
 )
-def test_no_order_of_events_breaks_the_limits_or_leaves_something_behind(steps: list[tuple[str, int, str]]) -> None:
-    gone: list[Line] = []
+def test_limits_and_counts_hold_in_any_order_of_events(steps: list[tuple[str, int, str]]) -> None:
+    evicted: list[FakeConnection] = []
     limiter = ConnectionLimiter(ConnectionLimits(max_connections=4, max_per_address=3))
-    lines = [Line(gone) for _ in range(10)]
-    inside: dict[Line, str] = {}
+    connections = [FakeConnection(evicted) for _ in range(10)]
+    inside: dict[FakeConnection, str] = {}
     for step, number, address in steps:
-        line = lines[number]
+        connection = connections[number]
         if step != "add":
-            getattr(limiter, step)(line)
+            getattr(limiter, step)(connection)
             if step == "remove":
-                inside.pop(line, None)
-        elif line not in inside:
+                inside.pop(connection, None)
+        elif connection not in inside:
             try:
-                limiter.add(line, address)
+                limiter.add(connection, address)
             except ExhaustError:
                 continue
-            inside[line] = address
-            while gone:
-                del inside[gone.pop()]
+            inside[connection] = address
+            while evicted:
+                del inside[evicted.pop()]
         assert len(inside) <= 4
         assert all(list(inside.values()).count(address) <= 3 for address in "ab")
-    for line in lines:
-        limiter.remove(line)
-    fresh = [Line(gone) for _ in range(4)]
-    for line, address in zip(fresh, "aaab", strict=True):
-        limiter.add(line, address)
-    assert gone == []  # all places were free again
+    for connection in connections:
+        limiter.remove(connection)
+    fresh = [FakeConnection(evicted) for _ in range(4)]
+    for connection, address in zip(fresh, "aaab", strict=True):
+        limiter.add(connection, address)
+    assert evicted == []  # all places were free again
 
 
 @pytest.mark.parametrize(

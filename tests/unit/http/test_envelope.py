@@ -50,7 +50,7 @@ def test_both_spellings_of_the_license_key_are_read(name: str) -> None:
     assert parse_body(body, "application/json").license_key == "k"
 
 
-def test_the_message_id_is_read_whatever_the_rest_is() -> None:
+def test_the_message_id_is_read_from_an_invalid_body_too() -> None:
     assert message_id({"params": {"msgid": "m-1", "key": 5}, "request": 7}) == "m-1"
 
 
@@ -77,7 +77,7 @@ def test_a_message_id_is_always_text(value: object) -> None:
         (b"{}", "text/plain", 415),
     ],
 )
-def test_bodies_that_are_refused(body: bytes, content_type: str, status: int) -> None:
+def test_an_invalid_body_is_refused(body: bytes, content_type: str, status: int) -> None:
     with pytest.raises(ExhaustError) as refused:
         parse_body(body, content_type)
     assert (refused.value.code, refused.value.status) == (ErrorCode.INVALID_DATA_ERROR, status)
@@ -109,7 +109,7 @@ def test_a_violation_names_its_place_and_no_class_of_ours(body: object, place: s
     assert refused.value.violations == (("" if place == "the body" else f"/{place}", what),)
 
 
-def test_a_mandatory_field_is_missed_whether_request_is_there_or_not() -> None:
+def test_a_mandatory_field_is_required_with_and_without_request() -> None:
     envelope = envelope_of(NumberBody)
     bodies: list[object] = [{}, {"request": {}}]
     for body in bodies:
@@ -119,13 +119,13 @@ def test_a_mandatory_field_is_missed_whether_request_is_there_or_not() -> None:
 
 
 @pytest.mark.parametrize("written", ["2", "2.0", "2e0"])
-def test_a_whole_number_is_one_however_it_is_written(written: str) -> None:
+def test_every_notation_of_a_whole_number_is_read(written: str) -> None:
     body = decode_body(f'{{"request": {{"number": {written}}}}}'.encode(), "")
     assert parse_request(body, envelope_of(NumberBody)).number == 2
 
 
 @given(JSON_VALUES)
-def test_any_json_is_read_or_refused(value: object) -> None:
+def test_any_json_is_read_or_refused_with_invalid_data_error(value: object) -> None:
     try:
         parse(value)
     except ExhaustError as error:
@@ -133,14 +133,14 @@ def test_any_json_is_read_or_refused(value: object) -> None:
 
 
 @pytest.mark.parametrize("value", [None, "", "  "])
-def test_absent_null_and_blank_are_the_same(value: str | None) -> None:
+def test_an_absent_null_or_blank_text_is_missing(value: str | None) -> None:
     with pytest.raises(ExhaustError) as refused:
         require_text(value, ErrorCode.MISSING_PARTNERID, "partnerid")
     assert refused.value.code is ErrorCode.MISSING_PARTNERID
 
 
 @pytest.mark.parametrize("value", ["a\0b", "a\ud800b"])
-def test_text_that_no_store_can_keep_is_refused(value: str) -> None:
+def test_text_that_cannot_be_stored_is_refused(value: str) -> None:
     with pytest.raises(ExhaustError) as refused:
         require_text(value, ErrorCode.MISSING_PARTNERID, "partnerid")
     assert refused.value.code is ErrorCode.INVALID_DATA_ERROR

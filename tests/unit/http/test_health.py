@@ -6,7 +6,7 @@ from exhaust.process.health import Health
 from tests.support.s3_proxy import closed_port
 
 
-async def test_a_port_of_its_own_answers_health_and_metrics_until_its_block_ends() -> None:
+async def test_the_health_listener_answers_health_and_metrics_until_its_block_ends() -> None:
     health, port = Health(), closed_port()
     base = f"http://127.0.0.1:{port}"
     async with aiohttp.ClientSession() as session:

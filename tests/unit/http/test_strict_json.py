@@ -22,12 +22,12 @@ def resolved(value: Any, pointer: str) -> Any:
 
 
 @given(VALUES)
-def test_json_without_repetition_is_what_it_says(value: object) -> None:
+def test_json_without_repeated_names_is_decoded(value: object) -> None:
     assert strict_json(json.dumps(value).encode()) == value
 
 
 @given(VALUES, st.text(max_size=5), VALUES)
-def test_a_name_that_stands_twice_is_pointed_at_wherever_it_is(around: object, name: str, value: object) -> None:
+def test_a_pointer_leads_to_each_repeated_name(around: object, name: str, value: object) -> None:
     written = json.dumps(name)
     marked = json.dumps([around, {"deep": ["MARK"]}, around])
     raw = marked.replace('"MARK"', f"{{{written}: {json.dumps(value)}, {written}: 1}}").encode()
@@ -51,7 +51,7 @@ def test_a_name_that_stands_twice_is_pointed_at_wherever_it_is(around: object, n
         (b'{"a":{"a":{"a":1}}}', []),
     ],
 )
-def test_the_pointers(raw: bytes, pointers: list[str]) -> None:
+def test_pointers_are_written_as_in_rfc_6901(raw: bytes, pointers: list[str]) -> None:
     try:
         strict_json(raw)
     except RepeatedNameError as error:
@@ -78,12 +78,12 @@ def test_the_pointers(raw: bytes, pointers: list[str]) -> None:
     ],
     ids=lambda raw: repr(raw[:12]),
 )
-def test_what_readers_may_read_differently_is_no_json(raw: bytes) -> None:
+def test_a_text_that_readers_may_read_differently_is_refused(raw: bytes) -> None:
     with pytest.raises(json.JSONDecodeError):
         strict_json(raw)
 
 
-def test_the_worst_bodies_are_refused_in_time_and_in_few_words() -> None:
+def test_the_worst_bodies_are_refused_quickly_with_a_short_message() -> None:
     many = ",".join(f'"{number:x}":1' for number in range(6000))
     repeated = ",".join(['{"y":1,"y":1}'] * 2000)
     under_a_long_name = f'{{"{"x" * 30_000}":[{repeated}]}}'
