@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from exhaust.http.runner import listen_errors, open_runner
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from exhaust.process.health import Health
-
-SHUTDOWN_TIMEOUT: Final = timedelta(seconds=10)
 
 
 def health_routes(health: Health) -> list[web.RouteDef]:
@@ -45,13 +44,13 @@ async def open_health_listener(health: Health, host: str, port: int) -> AsyncIte
     """Serve health and metrics at a port of their own until the block ends.
 
     It is aiohttp's own server, without deadlines and limits of the edge, so only our own callers may reach it.
+
+    Raises:
+        ConfigurationError: there is no such address, or another process listens there.
     """
     app = web.Application()
     app.add_routes([*health_routes(health), metrics_route(health)])
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT.total_seconds())
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
+    async with open_runner(app) as runner:
+        with listen_errors(host, port):
+            await web.TCPSite(runner, host, port).start()
         yield
-    finally:
-        await runner.cleanup()

@@ -7,14 +7,14 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
-from aiohttp import web
-
-from exhaust.errors import ConfigurationError
 from exhaust.http.connections import ConnectionLimiter, ConnectionLimits
 from exhaust.http.edge_protocol import EdgeProtocol, notify_protocol
+from exhaust.http.runner import listen_errors, open_runner
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from aiohttp import web
 
 BACKLOG: Final = 4096  # connections that the kernel has accepted and we have not; callers beyond them try again
 
@@ -34,19 +34,13 @@ async def open_listener(
     Raises:
         ConfigurationError: there is no such address, or another process listens there.
     """
-    runner = web.AppRunner(app, shutdown_timeout=10)
-    await runner.setup()
-    server = cast("web.Server", runner.server)  # setup() has made it
-    server.request_factory = notify_protocol(server.request_factory)
-    try:
+    async with open_runner(app) as runner:
+        server = cast("web.Server", runner.server)  # open_runner() has made it
+        server.request_factory = notify_protocol(server.request_factory)
         connected = partial(EdgeProtocol, server, limiter or ConnectionLimiter(ConnectionLimits()))
-        try:
+        with listen_errors(host, port):
             listener = await asyncio.get_running_loop().create_server(connected, host, port, backlog=BACKLOG)
-        except OSError as error:
-            raise ConfigurationError(f"cannot listen at {host}:{port}: {error.strerror or error}") from error
         try:
             yield
         finally:
             listener.close()
-    finally:
-        await runner.cleanup()

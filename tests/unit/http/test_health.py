@@ -1,6 +1,7 @@
 import aiohttp
 import pytest
 
+from exhaust.errors import ConfigurationError
 from exhaust.http.health import open_health_listener
 from exhaust.process.health import Health
 from tests.support.s3_proxy import closed_port
@@ -24,3 +25,11 @@ async def test_the_health_listener_answers_health_and_metrics_until_its_block_en
         with pytest.raises(aiohttp.ClientConnectorError):
             await session.get(f"{base}/health/live")
     assert statuses == {"/health/live": 200, "/health/ready": 200, "/metrics": 200, "/v1/client": 404}
+
+
+async def test_an_address_in_use_is_named() -> None:
+    port = closed_port()
+    async with open_health_listener(Health(), "127.0.0.1", port):
+        with pytest.raises(ConfigurationError, match=f"127.0.0.1:{port}"):
+            async with open_health_listener(Health(), "127.0.0.1", port):
+                pass
