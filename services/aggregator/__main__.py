@@ -1,4 +1,4 @@
-"""Runs the aggregator: `python -m services.aggregator`."""
+"""The process of the aggregator: `python -m services.aggregator`."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from services.aggregator.build.day_builder import open_day_builder
 from services.aggregator.completion_publisher import CompletionPublisher
 from services.aggregator.day_worker import DayMetrics, DayWorker
 from services.aggregator.plan import Planner
-from services.aggregator.reaping import reap_uploads
 from services.aggregator.settings import AggregatorSettings
+from services.aggregator.upload_reaper import reap_uploads
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -31,7 +31,7 @@ PLAN_CONCURRENCY = 4
 def _consumer_loops(
     settings: AggregatorSettings, producer: Producer, planner: Planner, worker: DayWorker
 ) -> tuple[ConsumerLoop, ConsumerLoop]:
-    """Of requests, and of the days that they want."""
+    """Return the consumer loops of requests and of days."""
     plans = ConsumerLoop(
         settings,
         group="aggregator-plan",
@@ -52,7 +52,7 @@ def _consumer_loops(
 
 
 async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
-    """Build everything, plan and build, until SIGTERM.
+    """Plan requests and build days until SIGTERM.
 
     Args:
         stall_limit: for how long a loop may stand still before the watchdog ends the process.
@@ -64,12 +64,12 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
     async with AsyncExitStack() as stack:
         producer = await stack.enter_async_context(open_producer(settings))
         objects = await stack.enter_async_context(open_objects(settings))
-        news = CompletionPublisher(producer)
-        planner = Planner(producer, news, catalogue, retry_for=settings.retry_for)
+        publisher = CompletionPublisher(producer)
+        planner = Planner(producer, publisher, catalogue, retry_for=settings.retry_for)
         worker = DayWorker(
             await stack.enter_async_context(open_day_builder(objects, catalogue, settings)),
             Assembler(objects, settings.s3_exhaust_bucket),
-            news,
+            publisher,
             DayMetrics(health.registry),
             retry_for=settings.retry_for,
         )
@@ -90,7 +90,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
 
 
 def main() -> None:
-    """The process."""
+    """Run the process."""
     run_process(serve)
 
 

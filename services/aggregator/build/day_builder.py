@@ -32,7 +32,7 @@ class BuiltDay:
     """A durable day archive.
 
     Attributes:
-        reused: True when it existed, or somebody else had asked for it, before.
+        reused: True when it existed before, or another request had asked for it before.
     """
 
     summary: DaySummary

@@ -25,7 +25,7 @@ class ScanKey:
     """The identity of a scan: days with equal keys can share one.
 
     Attributes:
-        listing: fingerprint of the source objects, so that nobody gets an older listing.
+        listing: fingerprint of the source objects, so that no day is built from an older listing.
         alone: key of the archive when it takes whole objects, which no other archive can share; else None.
     """
 

@@ -1,9 +1,9 @@
-"""Scans that are shared: the objects of a day are read once for all who want archives of them at the same time.
+"""Scans that are shared: the objects of a day are read once for all archives that are wanted at the same time.
 
 While a day is being scanned, other messages may ask for archives of the same day. They wait together, and the next scan
 serves them all: reading, inflating and parsing is paid once, and each archive pays for its own events. A scan also
-waits for messages of its day whose lookup is in progress, which takes milliseconds. Who asks for an archive that is
-pending already waits for that one.
+waits for messages of its day whose lookup is in progress, which takes milliseconds. A request for an archive
+that is pending already waits for that one.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class PendingArchive:
     """An archive that is being built, or waits for its scan.
 
     Attributes:
-        coalesced: True when somebody else had asked for the same archive before.
+        coalesced: True when another request had asked for the same archive before.
     """
 
     summary: asyncio.Future[DaySummary]

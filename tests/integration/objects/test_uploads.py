@@ -12,7 +12,7 @@ import pytest
 from exhaust.errors import ErrorCode, ExhaustError, SourceObjectError
 from exhaust.process.health import Health
 from exhaust.s3.multipart import MIN_PART as PART_SIZE
-from services.aggregator.reaping import reap_uploads
+from services.aggregator.upload_reaper import reap_uploads
 from tests.integration.objects.conftest import MIB, PATIENCE_S, ZIP, Shelf, cut, noise, streamed, until
 from tests.support.s3_proxy import proxy
 from tests.support.signed_s3 import open_uploads

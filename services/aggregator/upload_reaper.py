@@ -1,4 +1,4 @@
-"""Reap: uploads that a killed worker has left behind. Their parts cost room, and no listing shows them."""
+"""The reaper of uploads that a killed aggregator has left behind. Their parts take room, and no listing shows them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ log = structlog.get_logger(__name__)
 
 
 async def reap_uploads(health: Health, objects: Objects, bucket: str, abandoned_after: timedelta) -> None:
-    """Abort abandoned multipart uploads, now and every hour until the stop. Several workers may; it does no harm.
+    """Abort abandoned multipart uploads, now and every hour until the stop. Several aggregators may do so at once.
 
     Args:
         health: of the process.
         objects: the store.
         bucket: where archives are written.
-        abandoned_after: age of an upload that nobody can be working on any more.
+        abandoned_after: age from which an upload is taken for abandoned.
     """
 
     async def reap() -> None:
