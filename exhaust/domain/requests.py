@@ -96,7 +96,7 @@ class Submitter:
 
     Attributes:
         user_id: the holder of the license key or token.
-        username: as submitted; it is only told again.
+        username: as submitted; the audit and lists show it.
         synchronous: the caller's connection stays open until the download exists, so the request goes before others.
     """
 

@@ -1,1 +1,1 @@
-"""All SQL, one module a group of tables: the only folder that imports PostgreSQL's driver."""
+"""The database: all SQL, one module for a group of tables. No other folder imports PostgreSQL's driver."""

@@ -1,4 +1,4 @@
-"""Who did what, and when: one row for each act that matters."""
+"""The table audit: who did what to what, and when."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FROM unnest($2::bigint[], $3::uuid[]) AS l (user_id, request_id)
 
 
 class Action(StrEnum):
-    """Every act that is kept."""
+    """The actions that the audit records."""
 
     REGISTER = "register"
     ROTATE = "rotate"
@@ -51,12 +51,12 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One row of the audit.
+    """A recorded action.
 
     Attributes:
-        number: grows with each act.
-        actor: who acted, such as user/7, operator/NAME, service/NAME or public.
-        subject: what it was done to, such as user/7 or request/<id>.
+        number: grows with each entry.
+        actor: the user, operator or service that acted: user/7, operator/NAME, service/NAME or public.
+        subject: the user, request or resource that it was done to, such as user/7 or request/<id>.
     """
 
     number: int
@@ -69,13 +69,13 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which acts; None is any.
+    """The conditions of a search in the audit; None sets no condition.
 
     Attributes:
-        since: from this moment on.
-        until: before this moment.
-        before: acts with a smaller number only: the next page after one that ended there.
-        limit: acts at most.
+        since: the earliest time.
+        until: the time before which entries lie.
+        before: the number below which entries lie; the last number of a page gives the next page.
+        limit: the most entries to return.
     """
 
     actor: str | None = None
@@ -90,28 +90,28 @@ class AuditFilter:
 async def record_action(
     connection: Connection, *, actor: str, action: str, subject: str, detail: Mapping[str, object]
 ) -> None:
-    """Append to the audit table, in the transaction of the act itself.
+    """Record an action, in the transaction that carries it out.
 
     Args:
-        connection: the act's transaction.
-        actor: who acted, such as user/7 or operator/NAME.
+        connection: the action's transaction.
+        actor: as in an entry.
         action: register, grant, submit, … (see Action).
-        subject: what it was done to, such as request/<id>.
-        detail: anything else worth knowing; never a secret.
+        subject: as in an entry.
+        detail: more about it; never a secret.
     """
     await connection.execute(RECORD, actor, action, subject, detail)
 
 
 async def record_links(connection: Connection, links: Sequence[tuple[int, UUID]]) -> None:
-    """Append that users (by id) were given the download links of requests (by id), a row for each."""
+    """Record that users (by id) received the download links of requests (by id), a row for each pair."""
     users, requests = zip(*links, strict=True)
     await connection.execute(_LINKS, Action.DOWNLOAD_LINK, users, requests)
 
 
 async def find_audit_entries(database: Database, wanted: AuditFilter) -> list[AuditEntry]:
-    """The acts that match all of a filter, newest first."""
+    """Return the entries that meet all conditions, newest first."""
     async with database.transaction() as connection:
-        await connection.execute(PLAN_FOR_VALUES)  # which index serves depends on what is not None
+        await connection.execute(PLAN_FOR_VALUES)  # the best index depends on the conditions that are set
         rows = await connection.fetch(
             _FIND,
             wanted.actor,

@@ -1,8 +1,9 @@
-"""The one place that talks to PostgreSQL's driver: a pool and transactions."""
+"""The connections to PostgreSQL: a pool and its transactions."""
 
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import asyncpg
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
     from pydantic import SecretStr
 
-COMMAND_TIMEOUT_S: Final = 10.0
-CONNECT_TIMEOUT_S: Final = 5.0
+COMMAND_TIMEOUT: Final = timedelta(seconds=10)
+CONNECT_TIMEOUT: Final = timedelta(seconds=5)
 # Our statements have one good plan whatever their values are; planning anew costs as much as running them. A statement
 # that gains from its values says so for its transaction (see PLAN_FOR_VALUES).
 SESSION: Final = {"plan_cache_mode": "force_generic_plan"}
@@ -31,20 +32,20 @@ class UniqueConflictError(Exception):
 
 
 class Connection:
-    """A connection that is lent for a block."""
+    """A connection of the pool, for the time of one block."""
 
     def __init__(self, raw: PoolConnectionProxy) -> None:
         self._raw = raw
 
     async def fetch(self, sql: str, *args: object) -> list[Row]:
-        """All rows."""
+        """Return all rows of a statement."""
         return await self._raw.fetch(sql, *args)
 
     async def fetch_one(self, sql: str, *args: object) -> Row | None:
-        """The first row, or None.
+        """Return the first row of a statement, or None.
 
         Raises:
-            UniqueConflictError: an INSERT met an existing row.
+            UniqueConflictError: the statement inserts values that must be unique and exist already.
         """
         try:
             return await self._raw.fetchrow(sql, *args)
@@ -52,42 +53,42 @@ class Connection:
             raise UniqueConflictError from error
 
     async def execute(self, sql: str, *args: object) -> int:
-        """Run a statement; the number of rows it touched."""
+        """Run a statement and return the number of rows that it touched."""
         tag = await self._raw.execute(sql, *args)
         count = tag.rpartition(" ")[2]
         return int(count) if count.isdigit() else 0
 
 
 class Database:
-    """A pool of connections. Every call has a deadline; a database that is away is SERVICE_UNAVAILABLE."""
+    """A pool of connections. Every call has a deadline; without an answer it raises SERVICE_UNAVAILABLE."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """A transaction, committed at the end, rolled back on any exception.
+        """Run the block in a transaction, which commits at its end and rolls back on any exception.
 
         Raises:
             ExhaustError: SERVICE_UNAVAILABLE.
         """
-        async with self._lent() as raw, raw.transaction():
+        async with self._acquired() as raw, raw.transaction():
             yield Connection(raw)
 
     async def fetch(self, sql: str, *args: object) -> list[Row]:
-        """All rows of one statement, which is a transaction of its own."""
-        async with self._lent() as raw:
+        """Return all rows of one statement, in a transaction of its own."""
+        async with self._acquired() as raw:
             return await Connection(raw).fetch(sql, *args)
 
     async def fetch_one(self, sql: str, *args: object) -> Row | None:
-        """The first row of one statement, which is a transaction of its own; or None."""
-        async with self._lent() as raw:
+        """Return the first row of one statement, or None, in a transaction of its own."""
+        async with self._acquired() as raw:
             return await Connection(raw).fetch_one(sql, *args)
 
     @asynccontextmanager
-    async def _lent(self) -> AsyncIterator[PoolConnectionProxy]:
+    async def _acquired(self) -> AsyncIterator[PoolConnectionProxy]:
         try:
-            async with self._pool.acquire(timeout=CONNECT_TIMEOUT_S) as raw:
+            async with self._pool.acquire(timeout=CONNECT_TIMEOUT.total_seconds()) as raw:
                 yield raw
         except (
             OSError,
@@ -100,17 +101,17 @@ class Database:
             raise unavailable("the database") from error
 
     async def ping(self) -> None:
-        """Raises ExhaustError when the database does not answer."""
+        """Raise ExhaustError when the database does not answer."""
         await self.fetch_one("SELECT 1")
 
 
 @asynccontextmanager
 async def open_database(dsn: SecretStr, *, pool_size: int) -> AsyncIterator[Database]:
-    """Connect to PostgreSQL.
+    """Open a pool of connections for the time of the block.
 
     Args:
         dsn: postgresql://user:password@host:port/database
-        pool_size: connections at most; they are opened as they are needed.
+        pool_size: the most connections; each opens when it is first needed.
 
     Raises:
         ExhaustError: SERVICE_UNAVAILABLE.
@@ -120,9 +121,9 @@ async def open_database(dsn: SecretStr, *, pool_size: int) -> AsyncIterator[Data
             dsn.get_secret_value(),
             min_size=1,
             max_size=pool_size,
-            max_inactive_connection_lifetime=0,  # no timer each time that a connection comes back
-            timeout=CONNECT_TIMEOUT_S,
-            command_timeout=COMMAND_TIMEOUT_S,
+            max_inactive_connection_lifetime=0,  # saves a timer for each returned connection
+            timeout=CONNECT_TIMEOUT.total_seconds(),
+            command_timeout=COMMAND_TIMEOUT.total_seconds(),
             init=_set_json_codec,
             reset=_keep_session,
             server_settings=SESSION,
@@ -142,6 +143,6 @@ async def _set_json_codec(raw: asyncpg.Connection) -> None:
 
 
 async def _keep_session(raw: asyncpg.Connection) -> None:
-    """Saves a round trip each time that a connection comes back: nobody changes what outlives a transaction."""
-    if raw.is_in_transaction():  # cut off in the middle of ending it
+    """Skip the reset of a returned connection, which costs a round trip: no statement here changes its session."""
+    if raw.is_in_transaction():  # its end was cut off
         await raw.reset()

@@ -1,4 +1,4 @@
-"""Grants: which user may read which resource."""
+"""The table of grants: the resources that each user may read."""
 
 from __future__ import annotations
 
@@ -78,11 +78,11 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class AccessQuery:
-    """What a user wants: to act for a partner, and to read a resource in a dataset.
+    """A question about one user: may it act for a partner, and may it read a resource in a dataset?
 
     Attributes:
         user_id: the holder of a license key.
-        partner_id: whoever holds a grant on its resource acts for it.
+        partner_id: a user acts for a partner by holding a grant on the partner's resource.
         resource: in canonical form.
         dataset: the dataset's own id; None asks whether any dataset of the resource may be read.
     """
@@ -95,7 +95,7 @@ class AccessQuery:
 
 @dataclass(frozen=True, slots=True)
 class AccessRights:
-    """Whether it may."""
+    """The answer to an AccessQuery."""
 
     acts_for_partner: bool
     may_read: bool
@@ -108,7 +108,7 @@ class GrantStore:
         self._database = database
 
     async def may_read(self, user_id: int, resource: str, dataset: str | None) -> bool:
-        """Whether a user may read a resource now.
+        """Return True when a user may read a resource now.
 
         Args:
             user_id: the holder of a license key.
@@ -132,7 +132,7 @@ class GrantStore:
         return [AccessRights(**row) for row in rows]
 
     async def add(self, grant: Grant, *, actor: str) -> None:
-        """Grant; repeating a grant only moves its end.
+        """Add a grant; for an existing grant this only changes its end.
 
         Raises:
             UnknownClientError: there is no such user, or all its keys are revoked.
@@ -145,15 +145,12 @@ class GrantStore:
             )
 
     async def remove(self, grant: Grant, *, actor: str) -> int:
-        """Withdraw a grant, effective at once.
+        """Withdraw a grant at once, and return the number of grants that there were.
 
         Args:
             grant: with a dataset, the grant for that dataset alone: one for all datasets stays. Without, every grant
                 on the resource. Its end does not matter.
             actor: who withdraws it.
-
-        Returns:
-            How many grants there were.
 
         Raises:
             UnknownClientError: there is no such user.
@@ -172,12 +169,12 @@ class GrantStore:
         return removed
 
     async def find_by_client(self, client_name: str, license_key_name: str | None = None) -> list[Grant]:
-        """The grants of a client's keys, also those that have ended; of one key, when it is named."""
+        """Return the grants of a client, ended ones too; only those of one key when it is named."""
         rows = await self._database.fetch(_FIND_BY_CLIENT, client_name, license_key_name)
         return [Grant(*row.values()) for row in rows]
 
     async def find_by_resource(self, resource: str, dataset: str | None = None) -> list[Grant]:
-        """The grants by which somebody may read a resource now.
+        """Return the grants that let somebody read a resource now.
 
         Args:
             resource: in canonical form.

@@ -1,8 +1,8 @@
-"""License keys: made, stored as a keyed hash, recognised, replaced, revoked.
+"""The tables of users and their license keys.
 
-A user is one pair of clientName and licenseKeyName; grants belong to it. Its key is a row of its own, so that the old
-and the new key are both valid while a client changes over. Every call asks the database: what is revoked is refused at
-once by every gateway.
+A user is a pair of clientName and licenseKeyName, and holds the grants. Each of its keys has a row of its own, so that
+the old and the new key both work while a client changes over. Every call asks the database, so that every gateway
+refuses a revoked key at once.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ SELECT pepper_version, count(*) AS keys FROM valid_license_keys GROUP BY pepper_
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Whose license key it is."""
+    """A user: the holder of a license key."""
 
     user_id: int
     client_name: str
@@ -68,12 +68,12 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class LicenseKey:
-    """A license key, without the key.
+    """The description of a license key, without the key itself.
 
     Attributes:
-        number: tells the keys of one user apart.
-        expires_at: when it ends because a newer one took its place; None for never.
-        revoked_at: when it was revoked; None when it was not.
+        number: distinguishes the keys of a user.
+        expires_at: the end of a key that a newer one replaces, else None.
+        revoked_at: the time of its revocation, else None.
     """
 
     number: int
@@ -85,7 +85,7 @@ class LicenseKey:
     revoked_at: datetime | None
 
     def state(self, now: datetime) -> str:
-        """In a word: valid, ending (valid until expires_at), expired or revoked."""
+        """Return one of valid, ending (valid until expires_at), expired and revoked."""
         if self.revoked_at is not None:
             return "revoked"
         if self.expires_at is None:
@@ -94,7 +94,7 @@ class LicenseKey:
 
 
 class UnknownClientError(ExhaustError):
-    """No license key has these names, or none that is still valid."""
+    """There is no license key of these names, or none that is valid."""
 
     def __init__(self, client_name: str, license_key_name: str, what: str = "license key") -> None:
         super().__init__(
@@ -105,10 +105,10 @@ class UnknownClientError(ExhaustError):
 
 
 async def find_user(connection: Connection, client_name: str, license_key_name: str) -> int:
-    """The id of a user, whatever became of its keys.
+    """Return the id of a user, who may be without a valid key.
 
     Raises:
-        UnknownClientError: it was never registered.
+        UnknownClientError: there is no such user.
     """
     row = await connection.fetch_one(_FIND_USER, client_name, license_key_name)
     if row is None:
@@ -117,10 +117,10 @@ async def find_user(connection: Connection, client_name: str, license_key_name: 
 
 
 async def find_holder(connection: Connection, client_name: str, license_key_name: str) -> int:
-    """The id of a user who has a valid key.
+    """Return the id of a user who has a valid key.
 
     Raises:
-        UnknownClientError: it was never registered, or all its keys are revoked.
+        UnknownClientError: there is no such user, or it has no valid key.
     """
     row = await connection.fetch_one(_FIND_HOLDER, client_name, license_key_name)
     if row is None:
@@ -129,24 +129,24 @@ async def find_holder(connection: Connection, client_name: str, license_key_name
 
 
 class KeyStore:
-    """The license keys in PostgreSQL; the keys themselves are nowhere."""
+    """The license keys in PostgreSQL, which holds keyed hashes of them and no key."""
 
     def __init__(self, database: Database, peppers: Mapping[int, SecretStr]) -> None:
         """Prepare.
 
         Args:
             database: with the runtime role or the owner's.
-            peppers: secrets by version; the highest hashes new keys, all are tried for old ones. None are needed for
-                what neither makes nor recognises a key.
+            peppers: secrets by version; the highest hashes new keys, all are tried for old ones. Only making and
+                authenticating keys needs them.
         """
         self._database = database
         self._peppers = {version: pepper.get_secret_value().encode() for version, pepper in peppers.items()}
 
     async def register(self, client_name: str, license_key_name: str) -> str:
-        """Make a key for a client. It is shown this once.
+        """Register a user and return its new key, which is stored nowhere.
 
         Raises:
-            UniqueConflictError: the client has a key of that name.
+            UniqueConflictError: the client has a key of this name already.
         """
         async with self._database.transaction() as connection:
             row = await connection.fetch_one(_NEW_USER, client_name, license_key_name)
@@ -162,9 +162,9 @@ class KeyStore:
         return license_key
 
     async def authenticate(self, license_key: str) -> Client | None:
-        """Return the holder of a key, or None for an unknown, expired or revoked key. Both take the same path.
+        """Return the holder of a key, or None for an unknown, expired or revoked key, in the same time.
 
-        A key that an older pepper hashed is stored again under the newest, which only the key itself allows.
+        A key that was hashed with an older pepper is hashed again with the newest, which needs the key itself.
         """
         hashes = {version: self._hash(license_key, version) for version in self._peppers}
         row = await self._database.fetch_one(AUTHENTICATE, list(hashes.values()))
@@ -176,35 +176,35 @@ class KeyStore:
         return Client(row["user_id"], row["client_name"], row["license_key_name"])
 
     async def find_client(self, client_name: str, license_key_name: str) -> Client:
-        """The user of these names.
+        """Return the user of these names.
 
         Raises:
-            UnknownClientError: it was never registered, or all its keys are revoked.
+            UnknownClientError: there is no such user, or it has no valid key.
         """
         async with self._database.transaction() as connection:
             user_id = await find_holder(connection, client_name, license_key_name)
         return Client(user_id, client_name, license_key_name)
 
     async def find_by_client(self, client_name: str) -> list[LicenseKey]:
-        """All keys that a client ever had, by licenseKeyName and age."""
+        """Return all keys that a client ever had, by licenseKeyName and age."""
         rows = await self._database.fetch(_FIND_BY_CLIENT, client_name)
         return [LicenseKey(*row.values()) for row in rows]
 
     async def rotate(self, client_name: str, license_key_name: str, *, actor: str, overlap: timedelta = OVERLAP) -> str:
-        """Make a new key for a user, whose grants stay. It is shown this once.
+        """Replace the keys of a user and return the new one, which is stored nowhere. Grants stay.
 
         Args:
             client_name: as registered.
             license_key_name: as registered.
-            actor: who rotates.
-            overlap: how long the keys so far go on working; one that ends earlier keeps its end.
+            actor: as in an audit entry.
+            overlap: how long the old keys still work; one that ends earlier keeps its end.
 
         Raises:
             UnknownClientError: there is no such user, or all its keys are revoked.
         """
         async with self._database.transaction() as connection:
             user_id = await find_user(connection, client_name, license_key_name)
-            # Whoever rotates or revokes at the same time waits here; only then the second look is worth something.
+            # A rotation or revocation at the same time waits here; only after that the second look is reliable.
             await connection.fetch(_LOCK_KEYS, user_id)
             await find_holder(connection, client_name, license_key_name)
             await connection.execute(_END_OLD_KEYS, user_id, overlap)
@@ -219,23 +219,20 @@ class KeyStore:
         return license_key
 
     async def revoke(self, client_name: str, license_key_name: str, *, actor: str, number: int | None = None) -> int:
-        """Refuse keys from now on, for good.
+        """Revoke keys for good, and return the number of keys that were valid until now.
 
         Args:
             client_name: as registered.
             license_key_name: as registered.
-            actor: who revokes.
-            number: that key alone; None for all of the user.
-
-        Returns:
-            How many were revoked now; 0 when they were already.
+            actor: as in an audit entry.
+            number: the one key to revoke; None for all keys of the user.
 
         Raises:
             UnknownClientError: there is no such user.
         """
         async with self._database.transaction() as connection:
             user_id = await find_user(connection, client_name, license_key_name)
-            await connection.fetch(_LOCK_KEYS, user_id)  # a key that a rotation is just making must not escape
+            await connection.fetch(_LOCK_KEYS, user_id)  # waits for a rotation that is just making a key
             revoked = await connection.execute(_REVOKE, user_id, number)
             if revoked:
                 await record_action(
@@ -248,7 +245,7 @@ class KeyStore:
         return revoked
 
     async def count_by_pepper(self) -> dict[int, int]:
-        """How many valid keys each pepper version still hashes."""
+        """Return the number of valid keys that are hashed with each pepper version."""
         return {row["pepper_version"]: row["keys"] for row in await self._database.fetch(_COUNT_BY_PEPPER)}
 
     async def _new_key(self, connection: Connection, user_id: int | None) -> str:
@@ -258,5 +255,5 @@ class KeyStore:
         return license_key
 
     def _hash(self, license_key: str, version: int) -> bytes:
-        # surrogatepass: a JSON string may hold what UTF-8 cannot; such a key is simply a wrong one.
+        # surrogatepass: a JSON string may hold lone surrogates, which UTF-8 cannot; such a key is simply wrong.
         return hmac.digest(self._peppers[version], license_key.encode("utf-8", "surrogatepass"), sha256)

@@ -1,4 +1,4 @@
-"""Bringing the tables up to date, by the numbered files in migrations/."""
+"""The migrations: numbered SQL files that bring the tables up to date."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
     from exhaust.postgres.database import Database
 
-_MIGRATION_LOCK: Final = 7_203_001  # any constant; two migrations at once must meet at it
+_MIGRATION_LOCK: Final = 7_203_001  # any constant; one migration holds it at a time
 
 
 async def migrate(owner: Database, *, runtime_role: str) -> list[str]:
-    """Bring the tables up to date and give the runtime role its rights. Safe to repeat and to run twice at once.
+    """Bring the tables up to date and give the runtime role its rights; this may be repeated, and run twice at once.
 
     Returns:
-        Names of the migrations that were applied now.
+        The names of the migrations that were applied now.
 
     Raises:
-        ValueError: a migration that was applied earlier has another text now.
+        ValueError: the file of an applied migration was changed.
     """
     applied_now = []
     async with owner.transaction() as connection:

@@ -1,7 +1,8 @@
-"""Where an accepted request waits.
+"""The table outbox: the queue in which accepted requests wait for their release to Kafka.
 
-A row is written in the transaction that accepts the request, and leaves when Kafka has the event. Kafka's partitions
-are first-in first-out, so whoever is in one has to be waited for: fairness between partners is decided here, before.
+A row is written in the transaction that accepts a request, and deleted when Kafka has its event. A Kafka partition is
+first-in first-out, so a partner with many requests would hold up all others there. The order in which rows leave the
+outbox therefore makes it fair.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
 
     from exhaust.postgres.database import Connection, Row
 
-RELEASE_LOCK: Final = 7_203_002  # any constant; relays of several gateways take turns at it
+RELEASE_LOCK: Final = 7_203_002  # any constant; one relay of all gateways holds it at a time
 
 _TRY_LOCK: Final = "SELECT pg_try_advisory_xact_lock($1) AS locked"
 PUT: Final = """
 INSERT INTO outbox (request_id, attempt, traceparent) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
 """
-# Whoever holds the line first; then one turn after the other round the partners, a partner's shortest request first,
-# and none beyond its limit.
+# Synchronous requests first, then round robin between partners. Of a partner the shortest request goes first, and none
+# beyond its limit of requests in flight.
 _NEXT: Final = """
 WITH in_flight AS (
     SELECT partner_id, count(*) AS requests FROM requests r

@@ -35,18 +35,18 @@ class TokenSubjects:
     """The bindings of token subjects to users in PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
-        """Prepare; only the owner of the database may write bindings, the runtime role reads them."""
+        """Prepare; the runtime role may only read bindings, the owner of the tables may write them."""
         self._database = database
 
     async def find_client(self, token: TokenSubject) -> Client | None:
-        """Return the user whom a subject is bound to; None when there is none, or one without a valid key."""
+        """Return the user that a subject is bound to; None without a binding, or when the user has no valid key."""
         if not (is_storable_text(token.issuer) and is_storable_text(token.subject)):
             return None
         row = await self._database.fetch_one(_FIND_CLIENT, token.issuer, token.subject)
         return Client(row["user_id"], row["client_name"], row["license_key_name"]) if row else None
 
     async def bind(self, token: TokenSubject, client_name: str, license_key_name: str, *, actor: str) -> None:
-        """Let a subject act as a user; one that is bound already is bound anew.
+        """Bind a subject to a user, in place of an earlier binding.
 
         Raises:
             UnknownClientError: there is no such user, or all its keys are revoked.
@@ -63,7 +63,7 @@ class TokenSubjects:
             )
 
     async def unbind(self, token: TokenSubject, *, actor: str) -> bool:
-        """Let a subject act for nobody; whether it was bound."""
+        """Remove the binding of a subject; return False when there was none."""
         async with self._database.transaction() as connection:
             row = await connection.fetch_one(_UNBIND, token.issuer, token.subject)
             if row is None:

@@ -1,1 +1,1 @@
-"""The one public door: checks keys and grants, files requests, releases them to Kafka."""
+"""The one public door: checks keys and grants, creates requests, releases them to Kafka."""

@@ -38,10 +38,10 @@ _KEY: Final = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
 
 
 def key_from(headers: Mapping[str, str]) -> str | None:
-    """The caller's key; None when there is none.
+    """Return the caller's key, or None.
 
     Raises:
-        ExhaustError: INVALID_DATA_ERROR when it is not 1 to 128 visible ASCII characters.
+        ExhaustError: INVALID_DATA_ERROR for a key that is not 1 to 128 visible ASCII characters.
     """
     given = headers.get(HEADER)
     if given is not None and not _KEY.fullmatch(given):
@@ -52,7 +52,7 @@ def key_from(headers: Mapping[str, str]) -> str | None:
 
 
 def fingerprint_of(request: DatasetRequest, *, partner_id: str, username: str) -> bytes:
-    """SHA-256 of what is asked, and for whom; not of the request's id."""
+    """Return the SHA-256 of everything that is asked, and for whom; the request's id is not part of it."""
     asked = [
         request.dataset,
         request.resource,
@@ -96,7 +96,7 @@ async def create_once(
 
 async def _created_before(connection: Connection, key: IdempotencyKey, fingerprint: bytes) -> UUID:
     earlier = await find_keyed_request(connection, key)
-    if earlier is None:  # it grew too old in this very moment, and another submit swept it away
+    if earlier is None:  # it expired in this very moment, and another submit swept it
         raise ExhaustError(
             ErrorCode.SERVICE_UNAVAILABLE, f"the request of this {HEADER} has just been forgotten; try again"
         )

@@ -1,7 +1,7 @@
 """The rate limits of the public listener, by address and by holder of a license key.
 
-An address pays for every call, a holder of a license key only for calls that proved to hold it: whoever guesses keys
-empties the bucket of an address, never that of a key's holder.
+Every call counts against its address, and against the holder of a license key only when it has shown the key. So
+somebody who guesses keys uses up the limit of an address, never that of a key's holder.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ _ALLOWANCE: Final = web.RequestKey("allowance", Allowance)
 
 
 class RateLimits:
-    """The limits of one public listener."""
+    """The rate limits of one public listener."""
 
     def __init__(self, settings: LimitSettings, clock: Callable[[], float]) -> None:
-        """Prepare; the clock gives seconds and never goes back."""
+        """Prepare; the clock gives monotonic seconds."""
         self._holders = TokenBuckets(settings.holder_calls_per_minute, clock)
         self._addresses = TokenBuckets(settings.address_calls_per_minute, clock)
         self._proxies = settings.trusted_proxies
 
     def install(self, app: web.Application) -> None:
-        """Limit every call of a listener by its address, and tell each caller what is left."""
+        """Limit every call of a listener by its address, and add the RateLimit headers to every answer."""
         app.middlewares.append(self._by_address)
-        app.on_response_prepare.append(_tell)
+        app.on_response_prepare.append(_add_headers)
 
     def check_holder(self, request: web.Request, user_id: int) -> None:
-        """Count a call of somebody who has shown a valid key or token.
+        """Count a call against the holder of a valid key or token.
 
         Raises:
             ExhaustError: RATE_LIMITED.
@@ -52,7 +52,7 @@ class RateLimits:
     async def _by_address(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        if request.path.startswith("/health/"):  # a balancer asks often, and must not be told that we are ill
+        if request.path.startswith("/health/"):  # a load balancer asks often and must not read 429 as ill health
             return await handler(request)
         allowance = self._addresses.check(caller_address(request, self._proxies))
         request[_ALLOWANCE] = allowance
@@ -63,14 +63,14 @@ class RateLimits:
 
 
 def caller_address(request: web.BaseRequest, proxies: int) -> str:
-    """The address that a call comes from; of IPv6 the /64 network, which is what one subscriber has.
+    """Return the address that a call comes from; of IPv6 the /64 network, which one subscriber has.
 
     Args:
         request: the call.
-        proxies: how many trusted ones stand before the gateway.
+        proxies: how many trusted proxies stand before the gateway.
     """
     hops = [hop.strip() for line in request.headers.getall("X-Forwarded-For", ()) for hop in line.split(",")]
-    # What stands further left was written by the caller, who may write anything.
+    # Entries further left come from the caller, who may write anything.
     text = hops[-proxies] if 0 < proxies <= len(hops) else request.remote or ""
     return client_network(text) or request.remote or ""
 
@@ -79,7 +79,7 @@ def _too_many(what: str, allowance: Allowance) -> ExhaustError:
     return ExhaustError(ErrorCode.RATE_LIMITED, f"{what}; try again in {allowance.reset_seconds} s")
 
 
-async def _tell(request: web.Request, response: web.StreamResponse) -> None:
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     allowance = request.get(_ALLOWANCE)
     if allowance is not None:
         response.headers.update(allowance.headers())

@@ -1,4 +1,4 @@
-"""Registration: who may register, and the license key of a new client."""
+"""The registration of clients."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def check_registration(settings: LimitSettings, headers: Mapping[str, str]) -> None:
-    """Whether a caller may register.
+    """Refuse a caller who may not register.
 
     Args:
         settings: open, token or closed.

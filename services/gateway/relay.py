@@ -1,4 +1,4 @@
-"""The relay: moves requests from the outbox to the topic dataset.requests."""
+"""The relay, which moves requests from the outbox to the topic dataset.requests."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 
 class Relay:
-    """One of possibly several relays on the same outbox; they take turns."""
+    """Releases requests. Several gateways may each run a relay on the same outbox; one releases at a time."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Relay:
         self._released = Counter("exhaust_relay_released", "Requests handed to Kafka.", registry=registry)
 
     def wake(self) -> None:
-        """Something was put into the outbox just now."""
+        """Release soon, because the outbox has a new row."""
         self._wake.set()
 
     async def run(self, health: Health, interval: timedelta) -> None:
@@ -72,7 +72,7 @@ class Relay:
     async def release(self) -> int:
         """Release one batch; return how many requests were released, which is less than BATCH when some have to wait.
 
-        While Kafka is away that is logged; the requests stay in the outbox.
+        A failure of Kafka is logged; its requests stay in the outbox.
 
         Raises:
             ExhaustError: SERVICE_UNAVAILABLE when the database is away.
@@ -92,8 +92,8 @@ class ReleasedBatch:
     """The outcome of one release.
 
     Attributes:
-        released: how many requests left the outbox; 0 also when another gateway is releasing.
-        failures: why others could not be published. They stay in the outbox.
+        released: the number of requests that left the outbox; 0 also when another gateway is releasing.
+        failures: the errors of requests that could not be published and stay in the outbox.
     """
 
     released: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from exhaust.domain.requests import State
@@ -15,7 +16,6 @@ from exhaust.s3.errors import ObjectMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import timedelta
     from uuid import UUID
 
     from exhaust.domain.requests import DatasetRequest, Submitter
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from exhaust.s3.store import Objects
     from services.gateway.request_service import RequestService
 
-POLL_INTERVAL_S: Final = 0.1
+POLL_INTERVAL: Final = timedelta(milliseconds=100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class SynchronousDownloads:
         return archive
 
     async def record_download(self, request: DatasetRequest, submitter: Submitter) -> None:
-        """Append to the audit that the submitter reads an archive; call it before the first byte is sent."""
+        """Record in the audit that the submitter reads an archive; call it before the first byte is sent."""
         days = request.days
         async with self._database.transaction() as connection:
             await record_action(
@@ -114,7 +114,7 @@ class SynchronousDownloads:
             if found is not None and found.state is State.FAILED:
                 reason = (found.outcome or {}).get("message", "no reason given")
                 raise ExhaustError(ErrorCode.INTERNAL_ERROR, f"the dataset could not be made: {reason}")
-            await asyncio.sleep(POLL_INTERVAL_S)
+            await asyncio.sleep(POLL_INTERVAL.total_seconds())
         raise ExhaustError(
             ErrorCode.SERVICE_UNAVAILABLE, "the dataset is still being made; the same call will find it in a while"
         )

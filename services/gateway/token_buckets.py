@@ -1,4 +1,4 @@
-"""Token buckets: how many calls each caller may still make.
+"""Token buckets, which count the calls that each caller may still make.
 
 Buckets live in the memory of one gateway: with N gateways behind a balancer, a caller may have up to N times the rate.
 """
@@ -8,24 +8,25 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 MAX_BUCKETS: Final = 100_000
-MINUTE_S: Final = 60.0
-ROUNDING: Final = 1e-6  # of a call or a second: whoever waits as long as told must not meet the error of a float
+MINUTE: Final = timedelta(minutes=1)
+ROUNDING: Final = 1e-6  # of a call or a second: a caller who waits as told must not be refused for a rounding error
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What is left to a caller.
+    """The calls that are left to a caller.
 
     Attributes:
         limit: calls a minute.
-        remaining: calls that may follow at once.
-        reset_seconds: until everything is there again; when refused, until the next call is allowed.
+        remaining: calls that may follow without a pause.
+        reset_seconds: the time until the bucket is full again; after a refusal, until the next call is allowed.
     """
 
     limit: int
@@ -34,13 +35,13 @@ class Allowance:
     allowed: bool
 
     def headers(self) -> Mapping[str, str]:
-        """The RateLimit fields (draft-ietf-httpapi-ratelimit-headers-03), and when to come back after a refusal."""
-        told = {
+        """Return the RateLimit headers (draft-ietf-httpapi-ratelimit-headers-03), and Retry-After for a refusal."""
+        headers = {
             "RateLimit-Limit": str(self.limit),
             "RateLimit-Remaining": str(self.remaining),
             "RateLimit-Reset": str(self.reset_seconds),
         }
-        return told if self.allowed else told | {"Retry-After": str(self.reset_seconds)}
+        return headers if self.allowed else headers | {"Retry-After": str(self.reset_seconds)}
 
 
 class TokenBuckets:
@@ -51,21 +52,21 @@ class TokenBuckets:
 
         Args:
             per_minute: calls, at least 1.
-            clock: seconds, never going back.
-            max_buckets: callers to remember; the one that has been quiet longest is forgotten first.
+            clock: monotonic seconds.
+            max_buckets: callers to remember; the one whose last call is longest ago is forgotten first.
         """
         self._limit = per_minute
-        self._rate = per_minute / MINUTE_S
+        self._rate = per_minute / MINUTE.total_seconds()
         self._clock = clock
         self._max_buckets = max_buckets
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def __len__(self) -> int:
-        """Callers that are remembered."""
+        """Return the number of callers that are remembered."""
         return len(self._buckets)
 
     def check(self, key: str) -> Allowance:
-        """Take one call out of a caller's bucket, if it holds one; a refused call costs nothing."""
+        """Take one call from a caller's bucket; a call that is refused takes nothing."""
         now = self._clock()
         level, seen = self._buckets.pop(key, (float(self._limit), now))
         level = min(self._limit, level + (now - seen) * self._rate)

@@ -1,1 +1,1 @@
-"""Keeps the state of every request from completion events, and answers for it."""
+"""The status service: keeps the state of every request from completion events, and answers for it."""

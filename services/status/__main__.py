@@ -1,4 +1,4 @@
-"""Runs the status service: `python -m services.status`."""
+"""The process of the status service: `python -m services.status`."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ CONCURRENCY = 16
 
 
 def internal_app(health: Health, settings: StatusSettings, calls: StatusCalls, updates: UpdateCalls) -> web.Application:
-    """The internal listener: operations need the service token, health and metrics do not."""
+    """Build the internal listener: operations need the service token, health and metrics do not."""
     app = edge_app(service_token_check(settings.service_token))
     metrics = HttpMetrics(health.registry)
     app.add_routes(
@@ -101,7 +101,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
             concurrency=CONCURRENCY,
         )
         publish_partition_counts(health.registry, consumer_loop)
-        # Not Kafka: while it is away, what is known can still be asked for.
+        # Not Kafka: while it is away, the service still answers from the database.
         health.checks["postgres"] = database.ping
         app = internal_app(health, settings, calls, updates)
         await stack.enter_async_context(open_listener(app, settings.host, settings.port))
@@ -113,7 +113,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
 
 
 def main() -> None:
-    """The process."""
+    """Run the process."""
     run_process(serve)
 
 

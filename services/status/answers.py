@@ -1,4 +1,4 @@
-"""What a request looks like on the wire: the documented fields, and ours beside them."""
+"""The JSON of a request in answers: the documented fields, and our own beside them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from exhaust.postgres.request_views import RequestView
     from exhaust.s3.store import Objects
 
-DEFAULT_RETENTION_DAYS: Final = 7  # of a dataset that left the catalogue
+DEFAULT_RETENTION: Final = timedelta(days=7)  # of a dataset that left the catalogue
 
 
 class AnswerBuilder:
-    """Describes requests; links are signed while they are described, and never kept."""
+    """Builds the JSON of requests. It signs download links anew for each answer; no link is stored."""
 
     def __init__(self, objects: Objects, catalogue: Catalogue, *, bucket: str, link_lifetime: timedelta) -> None:
         self._objects = objects
@@ -26,7 +26,7 @@ class AnswerBuilder:
         self._link_lifetime = link_lifetime
 
     async def build_status(self, view: RequestView) -> dict[str, object]:
-        """The result of the status operation."""
+        """Build the result of the status operation."""
         result: dict[str, object] = {
             "status": view.state.wire,
             "progress": {
@@ -48,11 +48,11 @@ class AnswerBuilder:
         return result | {"downloadurl": await self._link(view, str(outcome["key"]))}
 
     def has_link(self, view: RequestView) -> bool:
-        """Whether a request's description holds a link to its download."""
+        """Return True when the JSON of a request holds a download link."""
         return view.state is State.COMPLETE and self._expires_at(view) > datetime.now(UTC)
 
     async def build_entry(self, view: RequestView) -> dict[str, object]:
-        """One entry of the list operation."""
+        """Build one entry of the list operation."""
         return {
             "partnerid": view.partner_id,
             "username": view.username,
@@ -68,8 +68,8 @@ class AnswerBuilder:
 
     def _expires_at(self, view: RequestView) -> datetime:
         dataset = self._catalogue.find(view.dataset)
-        days = dataset.retention_days if dataset else DEFAULT_RETENTION_DAYS
-        return (view.ended_at or view.created_at) + timedelta(days=days)
+        retention = timedelta(days=dataset.retention_days) if dataset else DEFAULT_RETENTION
+        return (view.ended_at or view.created_at) + retention
 
     async def _link(self, view: RequestView, key: str) -> str:
         return await self._objects.signed_url(

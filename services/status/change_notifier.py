@@ -1,4 +1,4 @@
-"""Tells calls that wait for a request that something was taken in for it."""
+"""The notifier that wakes calls which wait for a change of a request."""
 
 from __future__ import annotations
 
@@ -7,26 +7,27 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from uuid import UUID
 
 
 class ChangeNotifier:
-    """Of this process alone: what another replica takes in is seen by looking again after a while."""
+    """Wakes the waiting calls of this process. It does not know of changes that another replica has made."""
 
     def __init__(self) -> None:
         self._waiting: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
 
     def notify(self, request_id: UUID) -> None:
-        """Wake whoever waits for this request."""
+        """Wake the calls that wait for a request."""
         for event in self._waiting.get(request_id, ()):
             event.set()
 
-    async def wait(self, request_id: UUID, timeout_s: float) -> None:
-        """Return after the next change, or when the time is over."""
+    async def wait(self, request_id: UUID, max_wait: timedelta) -> None:
+        """Return after the next change of a request, or after that time."""
         event = asyncio.Event()
         self._waiting[request_id].add(event)
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(max_wait.total_seconds()):
                 await event.wait()
         except TimeoutError:
             pass

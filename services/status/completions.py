@@ -1,4 +1,4 @@
-"""Consumes dataset.completions into the states."""
+"""The consumer of dataset.completions."""
 
 from __future__ import annotations
 
@@ -26,18 +26,20 @@ log = structlog.get_logger(__name__)
 
 
 class CompletionConsumer:
-    """Handles records of the topic, whoever sent them."""
+    """Applies the completion events of the topic to the states of their requests."""
 
     def __init__(self, states: RequestStates, changes: ChangeNotifier, registry: CollectorRegistry) -> None:
         self._states = states
         self._changes = changes
-        self._taken = Counter("exhaust_completions", "Completion events taken in.", ["status"], registry=registry)
+        self._applied = Counter(
+            "exhaust_completions", "Completion events that were applied.", ["status"], registry=registry
+        )
 
     async def handle(self, record: Record) -> None:
-        """Take one event in; a database that is away is waited for, since the event must not be lost.
+        """Apply one event; while the database is away this waits, so that no event is lost.
 
         Raises:
-            RejectedRecordError: it is no completion event, or must not count.
+            RejectedRecordError: the record is no completion event, or one that must not count.
         """
         try:
             completion = COMPLETION.validate_json(record.value)
@@ -48,13 +50,13 @@ class CompletionConsumer:
             raise RejectedRecordError("the header ce_id is missing")
         bind_trace(record.header("traceparent"), request_id=str(completion.requestid))
 
-        async def take_in() -> None:
+        async def apply() -> None:
             await self._states.apply(record.header("ce_source"), event_id, completion)
 
         try:
-            await retry_while_unavailable(take_in, give_up_after=None)
+            await retry_while_unavailable(apply, give_up_after=None)
         except RefusedCompletionError as error:
             raise RejectedRecordError(str(error)) from error
         self._changes.notify(completion.requestid)
-        self._taken.labels(completion.status).inc()
+        self._applied.labels(completion.status).inc()
         log.info("completion.taken_in", status=completion.status, attempt=completion.attempt)

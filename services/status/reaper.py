@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 
 class Reaper:
-    """Looks for requests without progress, again and again."""
+    """Retries or fails requests without progress, at an interval."""
 
     def __init__(self, states: RequestStates, settings: StatusSettings, registry: CollectorRegistry) -> None:
         self._states = states

@@ -59,7 +59,7 @@ class RequestReader:
             left = deadline - time.monotonic()
             if view.state.is_terminal or left <= 0:
                 return view
-            await self._changes.wait(read.request_id, min(left, POLL_INTERVAL.total_seconds()))
+            await self._changes.wait(read.request_id, min(timedelta(seconds=left), POLL_INTERVAL))
 
     async def read_page(
         self, partner_id: str, *, user_id: int, after: PageCursor, limit: int
@@ -81,13 +81,13 @@ class RequestReader:
         return {request_id: _with_all_days(view) for request_id, view in found.items()}
 
     async def record_links(self, links: Sequence[tuple[int, UUID]]) -> None:
-        """Append to the audit that users (by id) were given the download links of requests."""
+        """Record in the audit that users (by id) received the download links of requests."""
         async with self._database.transaction() as connection:
             await record_links(connection, links)
 
 
 def _with_all_days(view: RequestView) -> RequestView:
-    """Give a complete request all its days: a job elsewhere may complete it without reporting them."""
+    """Count all days of a complete request as done: an external job may complete it without reporting them."""
     if view.state is not State.COMPLETE:
         return view
     outcome = view.outcome or {}
@@ -100,7 +100,7 @@ def _with_all_days(view: RequestView) -> RequestView:
 
 
 def _visible(user_id: int, view: RequestView | None, rights: AccessRights | None) -> RequestView | ExhaustError:
-    """Show a request to a user who acts for its partner and may read its resource."""
+    """Return the request to a user who acts for its partner and may read its resource, else the error to raise."""
     if view is None or rights is None:
         return unknown_request()
     if rights.acts_for_partner and rights.may_read:

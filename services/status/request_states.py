@@ -1,4 +1,4 @@
-"""Request states: applies completion events and updates. No other code moves a request's state."""
+"""The service that moves the states of requests, by completion events and updates. No other code moves them."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ if TYPE_CHECKING:
 
 Completion = Progress | Completed | Failed
 
-# A name that stays in its folder, whatever reads it.
+# A file name without a path, whichever system reads it.
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}", re.ASCII)
 
 
 class RefusedCompletionError(Exception):
-    """A completion event that must not count: its request is unknown, or it names a foreign object."""
+    """A report must not count: its request is unknown, or it names an object or a day of another."""
 
 
 class RequestStates:
-    """The states of all requests, in PostgreSQL."""
+    """Applies what workers and external jobs report, and reaps requests without progress."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def apply(self, source: str, event_id: str, completion: Completion) -> None:
-        """Let an event count, once.
+        """Apply a completion event; an event that was applied before changes nothing.
 
         Raises:
-            RefusedCompletionError: it must not count.
+            RefusedCompletionError: the event must not count.
             ExhaustError: SERVICE_UNAVAILABLE; nothing was written.
         """
         async with self._database.transaction() as connection:
@@ -63,12 +63,12 @@ class RequestStates:
             await _advance(connection, completion.requestid, request, _reported(completion))
 
     async def update(self, request_id: UUID, state: State, outcome: Mapping[str, Any] | None) -> None:
-        """Let the word of a job that aggregates elsewhere count, for the present attempt. Repeating it changes nothing.
+        """Apply the report of an external job to the present attempt; repeating it changes nothing.
 
         Args:
             request_id: the request.
             state: INPROGRESS, COMPLETE or FAILED.
-            outcome: the archive (key, size) when complete, the error (code, message) when failed, else None.
+            outcome: the archive (key, size) of COMPLETE, the error (code, message) of FAILED, else None.
 
         Raises:
             RefusedCompletionError: there is no such request.
@@ -86,10 +86,10 @@ class RequestStates:
             )
 
     async def reap(self, *, no_progress_after: timedelta, max_attempts: int) -> tuple[int, int]:
-        """Try requests again that show no progress, and fail them after the last attempt: every request ends.
+        """Start the next attempt of requests without progress, and fail those that had their last: every request ends.
 
         Returns:
-            How many are tried again, how many failed.
+            How many requests have a new attempt, and how many failed.
         """
         again = failed = 0
         async with self._database.transaction() as connection:

@@ -1,4 +1,4 @@
-"""Status and list, for callers that the gateway has authenticated."""
+"""The handlers of status and list calls, for users that the gateway has authenticated."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class StatusCalls:
         self._answers = answers
 
     async def status(self, call: Call[EmptyBody]) -> Answer:
-        """One request. With `?wait=30` the answer comes when it has ended, or after so many seconds."""
+        """Answer with one request; with `?wait=30` when it has ended, or after so many seconds."""
         read = StatusRead(_caller(call), parse_request_id(call.path("requestid")))
         wait = timedelta(seconds=_number(call, "wait", default=0, least=0, most=int(MAX_WAIT.total_seconds())))
         view = await self._reader.read_when_ended(read, wait)
@@ -45,7 +45,7 @@ class StatusCalls:
         return Answer(await self._answers.build_status(view))
 
     async def statuses(self, call: Call[StatusesBody]) -> Answer:
-        """Several requests as they stand, each for its own reader: a result or an error each, in the order asked."""
+        """Answer with several requests, each for its own reader: a result or an error each, in the order asked."""
         reads = call.body.status_reads()
         views = await self._reader.read(reads)
         pairs = zip(reads, views, strict=True)
@@ -53,7 +53,7 @@ class StatusCalls:
         return Answer({"answers": [await self._answer(view) for view in views]})
 
     async def page(self, call: Call[EmptyBody]) -> Answer:
-        """A partner's requests that the caller may read, newest first, in pages: `?limit=50&next=…`."""
+        """Answer with a page of a partner's requests that the user may read, newest first: `?limit=50&next=…`."""
         user_id = _caller(call)
         views, more = await self._reader.read_page(
             require_text(call.path("partnerid"), ErrorCode.MISSING_PARTNERID, "partnerid"),

@@ -1,4 +1,4 @@
-"""POST /v2/datasets/requests/update/{requestid}: the word of a job that aggregates elsewhere."""
+"""The handler of POST /v2/datasets/requests/update/{requestid}, by which external jobs report."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from services.status.change_notifier import ChangeNotifier
     from services.status.request_states import RequestStates
 
-FAILED_ELSEWHERE: Final = {"code": ErrorCode.INTERNAL_ERROR, "message": "the job that aggregated it reported a failure"}
+EXTERNAL_FAILURE: Final = {"code": ErrorCode.INTERNAL_ERROR, "message": "the job that aggregated it reported a failure"}
 
 
 class UpdateCalls:
-    """Takes updates in. The URL is never stored: it only says which object of the request's own is meant."""
+    """Applies updates. The download URL is never stored: it only names one of the request's own objects."""
 
     def __init__(self, states: RequestStates, objects: Objects, changes: ChangeNotifier, *, bucket: str) -> None:
         self._states = states
@@ -34,7 +34,7 @@ class UpdateCalls:
         self._bucket = bucket
 
     async def update(self, call: Call[UpdateBody]) -> Answer:
-        """Moves the request as its present attempt allows; the same update again changes nothing."""
+        """Apply an update to the request's present attempt; the same update again changes nothing."""
         request_id = parse_request_id(call.path("requestid"))
         try:
             state = {word.wire: word for word in State}[call.body.status or ""]
@@ -46,7 +46,7 @@ class UpdateCalls:
         if state is State.COMPLETE:
             outcome = await self._archive(request_id, call.body.download_url or "")
         elif state is State.FAILED:
-            outcome = dict(FAILED_ELSEWHERE)
+            outcome = dict(EXTERNAL_FAILURE)
         try:
             await self._states.update(request_id, state, outcome)
         except RefusedCompletionError as error:
@@ -55,7 +55,7 @@ class UpdateCalls:
         return Answer()
 
     async def _archive(self, request_id: UUID, url: str) -> dict[str, object]:
-        """The object that the URL names: s3://bucket/key, http(s)://host/bucket/key, or a key alone."""
+        """Find the object that a URL names: s3://bucket/key, http(s)://host/bucket/key, or a key alone."""
         folder = request_prefix(request_id)
         try:
             path = unquote(urlsplit(url).path) if "://" in url else url

@@ -81,7 +81,7 @@ async def test_a_key_stands_for_its_first_request(database: Database, user_id: i
     assert await filed(database) == [first]
 
 
-async def test_without_a_key_or_with_another_every_submit_is_filed(
+async def test_submits_without_a_key_or_with_different_keys_create_different_requests(
     database: Database, request_factory: RequestFactory, user_id: int
 ) -> None:
     somebody = await request_factory.user()
@@ -106,7 +106,7 @@ async def test_fifty_submits_at_once_with_one_key_are_one_request(database: Data
     assert set(ids) == {ids[0]}
 
 
-async def test_of_two_intents_at_once_with_one_key_one_is_refused(database: Database, user_id: int) -> None:
+async def test_different_submits_at_once_with_one_key_create_one_request(database: Database, user_id: int) -> None:
     intents = [Intent(user_id, "key", PRINT if number % 2 else OTHER_PRINT) for number in range(20)]
     outcomes = await asyncio.gather(*(submit(database, intent, user_id) for intent in intents), return_exceptions=True)
     (won,) = await filed(database)
@@ -157,7 +157,7 @@ async def test_a_key_is_forgotten_after_a_day(database: Database, owner_database
     assert again[0] != first
 
 
-async def test_old_keys_are_swept_away(database: Database, owner_database: Database, user_id: int) -> None:
+async def test_expired_keys_are_swept(database: Database, owner_database: Database, user_id: int) -> None:
     async with owner_database.transaction() as connection:
         await connection.execute(
             "INSERT INTO idempotency_keys (user_id, key, fingerprint, request_id)"
@@ -171,7 +171,7 @@ async def test_old_keys_are_swept_away(database: Database, owner_database: Datab
     assert await kept(database) == {"new", "newer"}
 
 
-def test_the_fingerprint_is_of_all_that_is_asked_and_of_nothing_else() -> None:
+def test_the_fingerprint_depends_on_everything_that_is_asked() -> None:
     def of(request: DatasetRequest, partner: str = "p", username: str = "u") -> bytes:
         return fingerprint_of(request, partner_id=partner, username=username)
 
@@ -203,7 +203,7 @@ def test_an_odd_key_is_refused(key: str) -> None:
     assert (refused.value.code, refused.value.status) == (ErrorCode.INVALID_DATA_ERROR, 400)
 
 
-def test_no_key_is_no_key() -> None:
+def test_the_header_is_optional() -> None:
     assert key_from({}) is None
 
 

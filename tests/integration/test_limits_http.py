@@ -62,7 +62,7 @@ def told(headers: Mapping[str, str]) -> tuple[str | None, ...]:
     return tuple(headers.get(name) for name in ("RateLimit-Limit", "RateLimit-Remaining", "Retry-After"))
 
 
-async def test_a_holder_is_told_what_is_left_even_in_a_streamed_answer(base: str) -> None:
+async def test_rate_limit_headers_are_in_every_answer_streamed_ones_too(base: str) -> None:
     answers = [await call(base, f"192.0.2.{number}") for number in range(1, 5)]
     assert [status for status, _ in answers] == [200, 200, 200, 429]
     assert [told(headers) for _, headers in answers] == [
@@ -73,7 +73,7 @@ async def test_a_holder_is_told_what_is_left_even_in_a_streamed_answer(base: str
     ]
 
 
-async def test_whoever_guesses_keys_empties_the_bucket_of_the_address_alone(base: str) -> None:
+async def test_guessed_keys_count_against_the_address_alone(base: str) -> None:
     guesses = [await call(base, "198.51.100.1", key="wrong") for _ in range(6)]
     assert [status for status, _ in guesses] == [401] * 5 + [429]
     assert told(guesses[0][1]) == ("5", "4", None)

@@ -1,4 +1,4 @@
-"""Where accepted requests wait: whose turn it is, and that none is lost on the way to Kafka."""
+"""The outbox: the order of releases, and that no request is lost on the way to Kafka."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -78,7 +78,7 @@ async def test_of_equal_requests_the_oldest_goes_first(database: Database, reque
     assert await release(database, Topic()) == filed
 
 
-async def test_what_is_handed_over_is_what_was_filed(database: Database, request_factory: RequestFactory) -> None:
+async def test_the_relay_publishes_the_submitted_request(database: Database, request_factory: RequestFactory) -> None:
     request_id = await request_factory.request(partner=A, days=3)
     handed: list[OutboxEntry] = []
 
@@ -121,7 +121,9 @@ async def test_more_than_a_batch_takes_more_than_one_round(database: Database, r
     assert set(topic.taken) == filed
 
 
-async def test_what_cannot_be_published_waits(database: Database, request_factory: RequestFactory) -> None:
+async def test_a_request_that_cannot_be_published_stays_in_the_outbox(
+    database: Database, request_factory: RequestFactory
+) -> None:
     filed = [await request_factory.request(partner=A) for _ in range(3)]
     topic = Topic(fails_at=0)
     batch = await release_batch(database, topic.publish, max_in_flight_per_partner=100)
@@ -132,7 +134,7 @@ async def test_what_cannot_be_published_waits(database: Database, request_factor
     assert await release(database, topic) == filed
 
 
-async def test_what_could_not_be_published_beside_others_is_not_lost(
+async def test_a_failed_publish_among_others_stays_in_the_outbox(
     database: Database, request_factory: RequestFactory
 ) -> None:
     filed = {await request_factory.request(partner=A) for _ in range(3)}
@@ -146,7 +148,7 @@ async def test_what_could_not_be_published_beside_others_is_not_lost(
     assert await waiting(database) == set()
 
 
-async def test_the_relay_counts_what_was_released_beside_a_failure(
+async def test_the_relay_counts_released_requests_when_one_publish_fails(
     database: Database, request_factory: RequestFactory
 ) -> None:
     for _ in range(3):
@@ -160,7 +162,7 @@ async def test_the_relay_counts_what_was_released_beside_a_failure(
     assert registry.get_sample_value("exhaust_relay_released_total") == 3
 
 
-async def test_the_relay_raises_a_fault_of_ours_after_what_was_released_is_counted(
+async def test_the_relay_counts_released_requests_before_it_raises_an_unexpected_error(
     database: Database, request_factory: RequestFactory
 ) -> None:
     filed = [await request_factory.request(partner=A) for _ in range(3)]
@@ -197,7 +199,7 @@ async def test_a_crash_after_publishing_publishes_again(database: Database, requ
     assert topic.taken == [*filed, *filed]
 
 
-async def test_after_a_failure_nothing_is_published_behind_the_back_of_the_next_release(
+async def test_a_release_waits_for_all_its_publishes_when_one_fails(
     database: Database, request_factory: RequestFactory
 ) -> None:
     for _ in range(2):

@@ -114,7 +114,7 @@ async def outcome_of(
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(COMPLETIONS, min_size=1, max_size=6), st.data())
-async def test_any_order_and_repetition_of_the_same_events_reads_alike(
+async def test_any_order_and_repetition_of_the_same_events_ends_in_the_same_state(
     states: RequestStates,
     reader: RequestReader,
     request_factory: RequestFactory,
@@ -132,7 +132,7 @@ async def test_any_order_and_repetition_of_the_same_events_reads_alike(
     assert len(await inbox(database)) == before + 2 * len(numbered)
 
 
-async def test_an_event_counts_once_and_only_under_its_own_name(
+async def test_an_event_is_identified_by_source_and_id_and_counts_once(
     states: RequestStates, reader: RequestReader, request_factory: RequestFactory, database: Database
 ) -> None:
     request_id = await request_factory.request(days=DAYS, waiting=False)
@@ -170,7 +170,7 @@ async def test_a_request_that_is_done_has_all_its_days_and_its_archive(
     assert now.outcome == completed(request_id).archive.model_dump()
 
 
-async def test_a_failure_says_why(
+async def test_a_failed_request_has_an_error(
     states: RequestStates, reader: RequestReader, request_factory: RequestFactory
 ) -> None:
     request_id = await request_factory.request(days=DAYS, waiting=False)
@@ -214,7 +214,7 @@ async def test_an_archive_outside_the_request_is_refused_and_undone(
     assert (await view_of(reader, request_id)).state is State.COMPLETE
 
 
-async def test_progress_is_that_of_the_current_attempt(
+async def test_progress_counts_days_of_the_current_attempt(
     states: RequestStates, reader: RequestReader, request_factory: RequestFactory
 ) -> None:
     request_id = await request_factory.request(days=DAYS, waiting=False)
@@ -266,13 +266,13 @@ async def test_a_request_without_progress_is_tried_again_and_then_fails(
     assert await states.reap(no_progress_after=AT_ONCE, max_attempts=3) == (0, 0)
 
 
-async def test_what_is_finished_is_not_reaped(states: RequestStates, request_factory: RequestFactory) -> None:
+async def test_a_finished_request_is_not_reaped(states: RequestStates, request_factory: RequestFactory) -> None:
     done, broken = [await request_factory.request(days=DAYS, waiting=False) for _ in range(2)]
     await take_in(states, completed(done), failed(broken))
     assert await states.reap(no_progress_after=AT_ONCE, max_attempts=3) == (0, 0)
 
 
-async def test_two_reapers_at_once_try_again_once(
+async def test_two_reapers_at_once_start_one_attempt(
     states: RequestStates, reader: RequestReader, request_factory: RequestFactory, database: Database
 ) -> None:
     request_id = await request_factory.request(days=DAYS, waiting=False)
@@ -285,7 +285,7 @@ async def test_two_reapers_at_once_try_again_once(
     assert len(await database.fetch("SELECT 1 FROM outbox")) == 1
 
 
-async def test_news_of_an_earlier_attempt_changes_nothing_after_the_reaper(
+async def test_a_report_of_an_earlier_attempt_changes_nothing(
     states: RequestStates, reader: RequestReader, request_factory: RequestFactory
 ) -> None:
     request_id = await request_factory.request(days=DAYS, waiting=False)
@@ -298,7 +298,7 @@ async def test_news_of_an_earlier_attempt_changes_nothing_after_the_reaper(
     assert (now.state, now.attempt) == (State.COMPLETE, 2)
 
 
-async def test_a_download_that_appears_after_the_last_attempt_is_given(
+async def test_an_archive_completes_a_request_that_was_reaped(
     states: RequestStates, reader: RequestReader, request_factory: RequestFactory
 ) -> None:
     request_id = await request_factory.request(days=DAYS, waiting=False)

@@ -21,7 +21,7 @@ async def filed(database: Database) -> list[tuple[str, str]]:
     ("claimed", "owner"),
     [(PARTNER, PARTNER), ("org.example.other", RESOURCE), (None, RESOURCE), ("", RESOURCE), (RESOURCE, RESOURCE)],
 )
-async def test_v1_is_filed_for_the_partner_whose_resource_it_is(
+async def test_v1_creates_the_request_of_the_partner_that_owns_the_resource(
     gateway: Gateway, database: Database, claimed: str | None, owner: str
 ) -> None:
     body = envelope({"licenseKey": gateway.license_key, "partnerid": claimed})
@@ -54,7 +54,7 @@ async def test_post_needs_the_key_in_its_body(gateway: Gateway, database: Databa
     [(PARTNER, PARTNER), (LONG, resource_id(LONG)), (UNSEEN, resource_id(UNSEEN))],
     ids=["plain", "long", "unprintable"],
 )
-async def test_v3_is_filed_for_its_channel(
+async def test_v3_creates_the_request_of_its_channel(
     gateway: Gateway, database: Database, owner_database: Database, channel: str, kept: str
 ) -> None:
     resource = resource_id(channel)

@@ -48,8 +48,8 @@ class RequestedResource:
 
     Attributes:
         resource: in canonical form.
-        partner_id: plain id of the partner or channel whose resource it is; the resource itself where the caller does
-            not say it. It speeds the search for events, and requests are taken in turns by it.
+        partner_id: the plain id of the partner or channel that owns the resource, if the caller gives it, else the
+            resource. It makes the search for events faster, and it counts against the limits of that partner.
     """
 
     resource: str
@@ -67,7 +67,7 @@ class DownloadHandler:
         Args:
             downloads: finds archives, or has them made.
             objects: where archives are read from.
-            access: who may ask for what.
+            access: who may ask for requested.
             bucket: where archives are.
             zone: in which "today" is.
         """
@@ -92,15 +92,15 @@ class DownloadHandler:
     async def _download(
         self,
         call: Call[BodyT],
-        admit: Callable[[Call[BodyT]], Awaitable[Client]],
-        wanted: Callable[[Call[BodyT]], RequestedResource],
+        authenticate: Callable[[Call[BodyT]], Awaitable[Client]],
+        parse_resource_of: Callable[[Call[BodyT]], RequestedResource],
     ) -> StreamedAnswer:
-        client = await admit(call)
-        what = wanted(call)
+        client = await authenticate(call)
+        requested = parse_resource_of(call)
         days = requested_days(call.optional_path("fromDate"), call.optional_path("toDate"), today=today_in(self._zone))
-        dataset = await self._access.authorize(client, call.path("datasetId"), what.resource)
-        request = DatasetRequest(uuid4(), dataset.id, what.resource, days, ())
-        submitter = Submitter(client.user_id, what.partner_id, client.license_key_name, synchronous=True)
+        dataset = await self._access.authorize(client, call.path("datasetId"), requested.resource)
+        request = DatasetRequest(uuid4(), dataset.id, requested.resource, days, ())
+        submitter = Submitter(client.user_id, requested.partner_id, client.license_key_name, synchronous=True)
         archive = await self._downloads.archive(request, submitter, call.traceparent)
         file_name = outer_archive_name(dataset.id, days.first, days.last)
         download = Download(archive.info, archive.digest, file_name)
@@ -123,7 +123,7 @@ def _resource_v3(call: Call[EmptyBody]) -> RequestedResource:
     """Return the resource of the path, or of the channel when X-Channel-ID names one.
 
     Raises:
-        ExhaustError: AUTHORIZATION_FAILED when the path names another one.
+        ExhaustError: AUTHORIZATION_FAILED when the path names another resource than the channel's.
     """
     named = call.optional_path("resourceId")
     channel = call.http.headers.get("X-Channel-ID")
@@ -143,7 +143,7 @@ def _partner_of(resource: str, claimed: str | None) -> str:
     if (
         claimed is not None
         and len(claimed) <= MAX_PARTNER_ID_LENGTH
-        and claimed.isprintable()  # narrower than is_storable_text: a name that operators can read
+        and claimed.isprintable()  # narrower than is_storable_text, so that operators can read it
         and resource_id(claimed) == resource
     ):
         return claimed

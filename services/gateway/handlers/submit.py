@@ -41,7 +41,7 @@ class SubmitHandler:
         """Prepare.
 
         Args:
-            requests: where accepted requests go.
+            requests: creates the accepted requests.
             access: who may ask for what.
             zone: in which "today" is.
         """

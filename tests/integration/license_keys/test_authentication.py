@@ -32,7 +32,7 @@ async def test_a_key_is_recognised_and_stored_nowhere(keys: KeyStore, owner_data
     assert sha256(license_key.encode()).hexdigest() not in stored
 
 
-async def test_every_key_is_another_and_its_registration_is_in_the_audit(keys: KeyStore, database: Database) -> None:
+async def test_each_registration_makes_a_new_key_and_is_in_the_audit(keys: KeyStore, database: Database) -> None:
     registered = [await keys.register("client", name) for name in ("one", "two")]
     assert len(set(registered)) == 2
     assert len({(await holder(keys, license_key)).user_id for license_key in registered}) == 2

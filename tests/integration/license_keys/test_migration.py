@@ -16,7 +16,7 @@ from tests.integration.conftest import RUNTIME_ROLE, new_schema, within
 from tests.integration.license_keys.conftest import OLD, holder
 
 
-async def test_the_keys_of_the_version_before_are_taken_along(servers: Stack) -> None:
+async def test_the_migration_keeps_the_keys_of_the_version_before(servers: Stack) -> None:
     before = resources.files("exhaust.postgres.migrations").joinpath("0001_initial.sql").read_text()
     insert = (
         "INSERT INTO data_exhaust_users (client_name, license_key_name, license_key_hash, pepper_version, revoked_at)"

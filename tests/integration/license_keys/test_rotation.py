@@ -34,7 +34,7 @@ async def test_the_old_key_works_beside_the_new_one_until_its_end(
     assert await keys.authenticate(new) == holders[0]
 
 
-async def test_a_rotation_without_overlap_ends_every_key_so_far(keys: KeyStore) -> None:
+async def test_a_rotation_without_overlap_ends_all_older_keys(keys: KeyStore) -> None:
     first = await keys.register(*NAMES)
     second = await keys.rotate(*NAMES, actor="operator/somebody")
     third = await keys.rotate(*NAMES, actor="operator/somebody", overlap=timedelta())
@@ -43,7 +43,7 @@ async def test_a_rotation_without_overlap_ends_every_key_so_far(keys: KeyStore) 
     assert (await holder(keys, third)).license_key_name == "dashboard"
 
 
-async def test_another_rotation_gives_no_key_more_time(keys: KeyStore) -> None:
+async def test_a_second_rotation_does_not_extend_older_keys(keys: KeyStore) -> None:
     await keys.register(*NAMES)
     await keys.rotate(*NAMES, actor="operator/somebody", overlap=timedelta(hours=1))
     await keys.rotate(*NAMES, actor="operator/somebody", overlap=timedelta(hours=9))
@@ -61,7 +61,7 @@ async def test_rotations_at_once_leave_one_key_without_an_end(keys: KeyStore) ->
     assert (len(ends), ends.count(None)) == (9, 1)
 
 
-async def test_no_key_that_is_just_being_made_escapes_a_revocation(keys: KeyStore) -> None:
+async def test_a_revocation_covers_a_key_of_a_rotation_at_the_same_time(keys: KeyStore) -> None:
     for name in map(str, range(10)):
         await keys.register("client", name)
         outcomes = await asyncio.gather(
@@ -112,7 +112,7 @@ async def test_the_key_of_another_cannot_be_revoked_by_its_number(keys: KeyStore
 
 
 @pytest.mark.parametrize("names", [("client", "another"), ("another", "dashboard"), ("", ""), ("dashboard", "client")])
-async def test_what_was_never_registered_is_said_to_be_unknown(keys: KeyStore, names: tuple[str, str]) -> None:
+async def test_an_unregistered_client_is_unknown(keys: KeyStore, names: tuple[str, str]) -> None:
     await keys.register(*NAMES)
     for act in (keys.rotate(*names, actor="me"), keys.revoke(*names, actor="me"), keys.find_client(*names)):
         with pytest.raises(UnknownClientError) as refused:

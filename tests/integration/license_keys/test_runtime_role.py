@@ -11,7 +11,7 @@ from tests.integration.license_keys.conftest import NAMES
     "statement",
     ["UPDATE license_keys SET revoked_at = NULL", "UPDATE license_keys SET revoked_at = now() + interval '1 day'"],
 )
-async def test_nobody_takes_a_revocation_back(
+async def test_a_revocation_is_final_for_every_role(
     keys: KeyStore, database: Database, owner_database: Database, statement: str
 ) -> None:
     await keys.register(*NAMES)

@@ -53,7 +53,7 @@ async def test_a_subject_that_no_table_can_hold_is_bound_to_nobody(subjects: Tok
     assert await subjects.find_client(TokenSubject(odd, SUBJECT)) is None
 
 
-async def test_a_subject_falls_with_the_last_key_of_its_user(
+async def test_a_subject_without_a_valid_key_of_its_user_is_bound_to_nobody(
     keys: KeyStore, subjects: TokenSubjects, owned: TokenSubjects
 ) -> None:
     await keys.register(*NAMES)

@@ -87,7 +87,7 @@ def without_ids(reply: Reply) -> tuple[object, ...]:
     return reply.status, names, list((reply.body | {"ts": "", "params": params}).items())
 
 
-async def test_whoever_acts_for_the_partner_and_may_read_the_resource_sees_the_request(
+async def test_a_user_who_acts_for_the_partner_and_may_read_the_resource_sees_the_request(
     status: Status, request_factory: RequestFactory, owner_database: Database, request_id: UUID
 ) -> None:
     colleague = await grant(owner_database, await request_factory.user(), RESOURCE)

@@ -14,7 +14,7 @@ from services.status.settings import StatusSettings
 from tests.integration.status.conftest import DOWNLOAD, Status, listed
 
 
-async def test_whoever_is_given_links_is_in_the_audit(
+async def test_the_audit_records_who_received_links(
     status: Status, link: URL, database: Database, request_id: UUID, caller: int
 ) -> None:
     assert link
@@ -67,7 +67,7 @@ async def test_the_link_ends(status: Status, link: URL) -> None:
                 assert answer.status == 403
 
 
-async def test_a_download_that_is_past_its_time_is_said_to_be_gone(
+async def test_an_expired_download_is_told_as_expired(
     status: Status, link: URL, owner_database: Database, request_id: UUID, caller: int
 ) -> None:
     fresh = await status.result(request_id, caller)

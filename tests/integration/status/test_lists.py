@@ -61,5 +61,5 @@ FAR = "?next=" + base64.urlsafe_b64encode(b"0001-01-01T00:00:00+23:59 00000000-0
 
 
 @pytest.mark.parametrize("query", ["?limit=0", "?limit=101", "?limit=x", "?next=x", "?next=", "?next=AAAA", FAR])
-async def test_a_page_that_cannot_be_is_refused(status: Status, caller: int, query: str) -> None:
+async def test_a_malformed_page_cursor_is_refused(status: Status, caller: int, query: str) -> None:
     assert_refused(await listed(status, caller, query), 400, "INVALID_DATA_ERROR")

@@ -88,7 +88,7 @@ READ: dict[str, object] = {"userid": 1, "requestid": str(UUID(int=1))}
         ([1], "request/reads/0"),
     ],
 )
-async def test_reads_that_are_none_are_refused_by_their_place(status: Status, reads: object, place: str) -> None:
+async def test_malformed_reads_are_refused_and_named_by_their_place(status: Status, reads: object, place: str) -> None:
     reply = await status.call(STATUSES_PATH, envelope({"reads": reads}), headers=headers(0))
     assert_refused(reply, 400, "INVALID_DATA_ERROR")
     assert place in reply.body["params"]["errmsg"]

@@ -17,7 +17,7 @@ async def updated(status: Status, request_id: UUID | str, request: dict[str, Any
     return await status.call(f"/v2/datasets/requests/update/{request_id}", envelope(request), headers=headers(1))
 
 
-async def test_a_job_elsewhere_completes_a_request(
+async def test_an_external_job_completes_a_request(
     status: Status, objects: Objects, object_settings: RawObjectSettings, request_id: UUID, caller: int
 ) -> None:
     bucket = object_settings.s3_exhaust_bucket

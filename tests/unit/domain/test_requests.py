@@ -40,7 +40,7 @@ def test_a_new_attempt_reopens_a_failed_request() -> None:
     )
 
 
-def test_the_wire_knows_three_words() -> None:
+def test_the_wire_has_three_states() -> None:
     assert {state.wire for state in State} == {"inprogress", "complete", "failed"}
 
 

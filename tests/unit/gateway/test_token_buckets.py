@@ -26,7 +26,7 @@ def test_a_full_bucket_holds_a_minute_of_calls_and_then_refuses() -> None:
     assert buckets.check("b").allowed
 
 
-def test_a_bucket_fills_evenly_and_a_refused_call_costs_nothing() -> None:
+def test_a_bucket_refills_evenly_and_a_refused_call_takes_nothing() -> None:
     clock = Clock()
     buckets = TokenBuckets(60, clock)
     while buckets.check("a").allowed:
@@ -63,7 +63,7 @@ def test_the_headers_say_what_is_left_and_when_to_come_back() -> None:
     assert buckets.check("a").allowed
 
 
-def test_buckets_are_bounded_and_the_quietest_is_forgotten() -> None:
+def test_buckets_are_bounded_and_drop_the_caller_whose_last_call_is_longest_ago() -> None:
     buckets = TokenBuckets(1, Clock(), max_buckets=3)
     assert all(buckets.check(key).allowed for key in "abc")
     assert not buckets.check("a").allowed  # seen again, so b is the quietest
@@ -74,7 +74,7 @@ def test_buckets_are_bounded_and_the_quietest_is_forgotten() -> None:
 
 
 @given(st.integers(1, 1000), st.lists(st.floats(0, 30), max_size=200))
-def test_nobody_gets_more_than_the_bucket_and_what_flowed_in(per_minute: int, waits: list[float]) -> None:
+def test_a_caller_gets_at_most_the_bucket_and_its_refill(per_minute: int, waits: list[float]) -> None:
     clock = Clock()
     buckets = TokenBuckets(per_minute, clock)
     allowed = 0
