@@ -46,7 +46,7 @@ def measure(testbed: Testbed, results: Results, cache: Path) -> None:
         cache: folder for the blocks of these days, all of whose events are the partner's.
     """
     tell("starts the services")
-    stack = start_stack(testbed.folder / "stack", services=True, leash=True)
+    stack = start_stack(testbed.folder / "stack", services=True, stop_at_exit=True)
     made = blocks(cache, OBJECTS, Recipe(EVENTS // OBJECTS, (CHANNEL,)))
     days = days_from(FIRST, 1 + ROUNDS)
     for day in days:

@@ -180,7 +180,7 @@ def open_testbed(folder: Path, rounds: int, *, keep: bool) -> Iterator[Testbed]:
     shutil.rmtree(scratch, ignore_errors=True)
     try:
         tell("starts Kafka, PostgreSQL and SeaweedFS")
-        stack = start_stack(scratch / "stack", services=False, leash=True)
+        stack = start_stack(scratch / "stack", services=False, stop_at_exit=True)
         store = Store(stack.s3.endpoint, stack.s3.access_key, stack.s3.secret_key)
         environment = service_environment(scratch / "stack", "aggregator")
         log = scratch / "ours.log"

@@ -87,7 +87,7 @@ async def open_place() -> AsyncIterator[Place]:
     stop_stack(FOLDER)
     shutil.rmtree(FOLDER, ignore_errors=True)
     os.environ.update(SETTINGS)
-    stack = await asyncio.to_thread(start_stack, FOLDER, leash=True)
+    stack = await asyncio.to_thread(start_stack, FOLDER, stop_at_exit=True)
     try:
         # Nothing but what answers the calls shall be at work while they are measured.
         Processes(Folder(FOLDER)).stop({"aggregator": STOP_LIMIT})

@@ -47,12 +47,12 @@ class Stack:
     kafka_home: str
 
 
-def save(folder: Folder, stack: Stack) -> None:
+def save_stack(folder: Folder, stack: Stack) -> None:
     """Write stack.json, readable by this user alone."""
     write_private(folder.stack_file, json.dumps(asdict(stack), indent=2) + "\n")
 
 
-def load(folder: Folder) -> Stack:
+def load_stack(folder: Folder) -> Stack:
     """Read stack.json.
 
     Raises:

@@ -106,11 +106,11 @@ class Folder:
             lock.flush()
             yield
 
-    def settings(self, *, may_move: bool) -> Settings:
+    def settings(self, *, may_change_ports: bool) -> Settings:
         """Return the ports and credentials, generated the first time.
 
         Args:
-            may_move: nothing of the stack runs, so that a port which somebody else took can be exchanged.
+            may_change_ports: nothing of the stack runs, so that a port which somebody else took can be exchanged.
 
         Raises:
             StackError: there is data of a stack whose credentials are lost.
@@ -118,7 +118,7 @@ class Folder:
         if self.settings_file.exists():
             kept = json.loads(self.settings_file.read_text())
             settings = Settings(ports=kept["ports"], secrets=Secrets(**kept["secrets"]))
-            if not may_move or all(map(_is_free, settings.ports.values())):
+            if not may_change_ports or all(map(_is_free, settings.ports.values())):
                 return settings
             settings = Settings(ports=_free_ports(), secrets=settings.secrets)
         elif any(self.data("").iterdir()):

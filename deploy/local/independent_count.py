@@ -62,7 +62,7 @@ class ObjectCount:
 
 
 @dataclass(frozen=True, slots=True)
-class DayFound:
+class DayComparison:
     """The content of one day of a download, and its first difference from the raw files."""
 
     day: str
@@ -75,7 +75,7 @@ class DayFound:
 # Reading an event.
 
 
-def event_on(line: bytes) -> Event | None:
+def parse_event(line: bytes) -> Event | None:
     """Return the event that a line holds, or None when it holds none."""
     try:
         # Numbers never matter here; as floats they may have any number of digits.
@@ -212,7 +212,7 @@ def lines_of(data: bytes) -> Iterator[tuple[bytes, Event | None]]:
 def _lines_in(content: Iterator[bytes]) -> Iterator[tuple[bytes, Event | None]]:
     for line in content:
         if line.strip():
-            yield line, event_on(line.removeprefix(BYTE_ORDER_MARK))
+            yield line, parse_event(line.removeprefix(BYTE_ORDER_MARK))
 
 
 def expected_lines(data: bytes, wanted: Wanted) -> Iterator[bytes]:
@@ -253,7 +253,7 @@ def count_day(objects: Mapping[str, bytes], wanted: Wanted) -> list[ObjectCount]
 
 def compare_download(
     archive: Path, days: Sequence[str], read_day: Callable[[str], Mapping[str, bytes]], wanted: Wanted
-) -> list[DayFound]:
+) -> list[DayComparison]:
     """Compare a downloaded outer zip with the raw files.
 
     Args:
@@ -269,16 +269,16 @@ def compare_download(
         with zipfile.ZipFile(archive) as outer:
             difference = _different_names(outer, [f"{day}.zip" for day in days] + ["manifest.json"])
             if difference:
-                return [DayFound(days[0], 0, 0, 0, f"{archive.name}: {difference}")]
+                return [DayComparison(days[0], 0, 0, 0, f"{archive.name}: {difference}")]
             manifest = json.loads(outer.read("manifest.json"))
             return [_compare_day(outer, day, read_day(day), wanted, manifest) for day in days]
     except (zipfile.BadZipFile, zlib.error, ValueError) as error:
-        return [DayFound(days[0], 0, 0, 0, f"{archive.name}: {error}")]
+        return [DayComparison(days[0], 0, 0, 0, f"{archive.name}: {error}")]
 
 
 def _compare_day(
     outer: zipfile.ZipFile, day: str, objects: Mapping[str, bytes], wanted: Wanted, manifest: object
-) -> DayFound:
+) -> DayComparison:
     counts = count_day(objects, wanted)
     expected = [count for count in counts if count.bytes]
     found: list[ObjectCount] = []
@@ -292,7 +292,7 @@ def _compare_day(
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         difference = f"{day}.zip: {error}"
     difference = difference or _different_figures(manifest, day, counts)
-    return DayFound(
+    return DayComparison(
         day,
         sum(member.events for member in found),
         sum(member.bytes for member in found),

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from deploy.local.errors import StackError
 from deploy.local.folder import Folder, try_lock
-from deploy.local.probes import kafka_serves
 from deploy.local.processes import Command, Process, Processes, until
+from deploy.local.readiness import kafka_is_ready
 
 NAME = "kafka"
 _POM = Path(__file__).with_name("pom.xml")
@@ -80,7 +80,7 @@ async def serve(folder: Folder, processes: Processes, ports: dict[str, int], pro
         program = (*base, "kafka.Kafka", str(_configure(ports, data)))
         return await processes.start(Command(NAME, program, _environment(), data))
 
-    await processes.serve(NAME, start, lambda: kafka_serves(ports["kafka"]), _START_LIMIT)
+    await processes.serve(NAME, start, lambda: kafka_is_ready(ports["kafka"]), _START_LIMIT)
 
 
 def _java() -> str:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from deploy.local.raw_files import DEFAULT_DAYS, RawFilesError
-from deploy.local.raw_telemetry import ForeignTelemetryError, from_folder, load, made_up
+from deploy.local.raw_telemetry import ForeignTelemetryError, from_folder, generate_telemetry, load_telemetry
 from deploy.local.stack import DEFAULT_FOLDER, StackError, read_stack
 
 
@@ -24,8 +24,8 @@ def main() -> int:
     try:
         stack = read_stack(arguments.folder)
         raw = arguments.raw
-        telemetry = from_folder(raw, today, DEFAULT_DAYS) if raw else made_up(today, DEFAULT_DAYS)
-        asyncio.run(load(stack, telemetry))
+        telemetry = from_folder(raw, today, DEFAULT_DAYS) if raw else generate_telemetry(today, DEFAULT_DAYS)
+        asyncio.run(load_telemetry(stack, telemetry))
     except (StackError, RawFilesError, ForeignTelemetryError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from deploy.local.errors import StackError
 from deploy.local.folder import Folder, Secrets
-from deploy.local.probes import postgres_serves
 from deploy.local.processes import Command, Process, Processes, until
+from deploy.local.readiness import postgres_is_ready
 
 NAME = "postgres"
 DATABASE = "exhaust"
@@ -81,7 +81,7 @@ async def serve(folder: Folder, processes: Processes, port: int, passwords: Secr
         program = ("postgres", "-D", str(data), *options)
         return await processes.start(_command(NAME, program, data))
 
-    await processes.serve(NAME, start, lambda: postgres_serves(port, OWNER, DATABASE), _START_LIMIT)
+    await processes.serve(NAME, start, lambda: postgres_is_ready(port, OWNER, DATABASE), _START_LIMIT)
 
 
 async def _initialise(processes: Processes, data: Path, passwords: Secrets) -> None:

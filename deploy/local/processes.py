@@ -83,7 +83,7 @@ class Processes:
         process = self.recorded().get(name)
         return process if process is not None and process.runs() else None
 
-    def names_running(self) -> frozenset[str]:
+    def running_names(self) -> frozenset[str]:
         """Return the names of those that run."""
         return frozenset(name for name, process in self.recorded().items() if process.runs())
 
@@ -103,7 +103,7 @@ class Processes:
         if not record.exists():
             os.kill(pid, signal.SIGKILL)
             await asyncio.to_thread(os.waitpid, pid, 0)
-            raise self.failure(command.name, "did not start")
+            raise self.error_for(command.name, "did not start")
         return self._read(record)
 
     async def ready(self, process: Process, answers: Callable[[], bool], limit: timedelta) -> None:
@@ -114,9 +114,9 @@ class Processes:
         """
         in_time = await until(lambda: not process.runs() or answers(), limit)
         if not process.runs():
-            raise self.failure(process.name, "ended before it was ready")
+            raise self.error_for(process.name, "ended before it was ready")
         if not in_time:
-            raise self.failure(process.name, f"was not ready after {limit.total_seconds():.0f} s")
+            raise self.error_for(process.name, f"was not ready after {limit.total_seconds():.0f} s")
 
     async def serve(
         self, name: str, start: Callable[[], Awaitable[Process]], answers: Callable[[], bool], limit: timedelta
@@ -152,9 +152,9 @@ class Processes:
         finally:
             self.stop({command.name: _LEFTOVER_LIMIT})
         if not in_time:
-            raise self.failure(command.name, f"was not finished after {limit.total_seconds():.0f} s")
+            raise self.error_for(command.name, f"was not finished after {limit.total_seconds():.0f} s")
         if code:
-            raise self.failure(command.name, f"failed with exit code {code}")
+            raise self.error_for(command.name, f"failed with exit code {code}")
 
     def stop(self, limits: Mapping[str, timedelta]) -> None:
         """Stop those that run: ask all at once to end, and kill what still runs after its limit.
@@ -168,19 +168,19 @@ class Processes:
         recorded = self.recorded()
         chosen = [recorded[name] for name in limits if name in recorded]
         with ExitStack() as closing:
-            handles = list(_handles(chosen, closing))
+            handles = list(_open_pidfds(chosen, closing))
             for process, handle in handles:
-                _signal(handle, process.stop_signal)
+                _send_signal(handle, process.stop_signal)
             for process, handle in handles:
-                if not _ended(handle, asked + limits[process.name].total_seconds() - time.monotonic()):
+                if not _wait_for_exit(handle, asked + limits[process.name].total_seconds() - time.monotonic()):
                     with suppress(ProcessLookupError):
                         os.killpg(process.pid, signal.SIGKILL)
-                    _ended(handle, 10)
+                    _wait_for_exit(handle, 10)
         for process in chosen:
             process.runs()  # reaps the process
             (self.folder.runs / f"{process.name}.json").unlink(missing_ok=True)
 
-    def failure(self, name: str, what: str) -> StackError:
+    def error_for(self, name: str, what: str) -> StackError:
         """Return the error for a process that failed, with the end of its log."""
         log = self.folder.log(name)
         with suppress(FileNotFoundError), log.open(errors="replace") as lines:
@@ -254,7 +254,7 @@ def _exit_code(child: int) -> int | None:
     return None if result is None else result.si_status
 
 
-def _handles(processes: Iterable[Process], closing: ExitStack) -> Iterator[tuple[Process, int]]:
+def _open_pidfds(processes: Iterable[Process], closing: ExitStack) -> Iterator[tuple[Process, int]]:
     """Open a descriptor of each process that runs, so that its id cannot pass to another one before the signal."""
     for process in processes:
         with suppress(ProcessLookupError):
@@ -264,12 +264,12 @@ def _handles(processes: Iterable[Process], closing: ExitStack) -> Iterator[tuple
                 yield process, handle
 
 
-def _signal(handle: int, which: signal.Signals) -> None:
+def _send_signal(handle: int, which: signal.Signals) -> None:
     with suppress(ProcessLookupError):
         signal.pidfd_send_signal(handle, which)
 
 
-def _ended(handle: int, seconds: float) -> bool:
+def _wait_for_exit(handle: int, seconds: float) -> bool:
     poller = select.poll()
     poller.register(handle, select.POLLIN)
     return bool(poller.poll(max(0, seconds) * 1000))

@@ -71,7 +71,7 @@ class RawTelemetry:
         return {source.name: source.read() for source in self.objects if source.day.isoformat() == day}
 
 
-def made_up(today: date, days: int) -> RawTelemetry:
+def generate_telemetry(today: date, days: int) -> RawTelemetry:
     """Generate telemetry for the last days, ending yesterday."""
     plan = GeneratorPlan(
         seed=SEED,
@@ -107,7 +107,7 @@ def from_folder(folder: Path, today: date, days: int) -> RawTelemetry:
     )
 
 
-async def load(stack: Stack, telemetry: RawTelemetry) -> int:
+async def load_telemetry(stack: Stack, telemetry: RawTelemetry) -> int:
     """Put telemetry into the raw bucket, where the dataset eks-consumption-raw looks for it.
 
     Returns:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from deploy.local.errors import StackError
 from deploy.local.folder import Folder, Settings
-from deploy.local.probes import http_answer
 from deploy.local.processes import Command, Process, Processes
+from deploy.local.readiness import http_request
 
 NAME = "seaweedfs"
 RAW_BUCKET = "telemetry-raw"
@@ -57,7 +57,7 @@ async def serve(folder: Folder, processes: Processes, settings: Settings) -> Non
     await processes.serve(NAME, start, lambda: _serves(settings.ports), _START_LIMIT)
 
 
-def forget_sockets(ports: dict[str, int]) -> None:
+def remove_sockets(ports: dict[str, int]) -> None:
     """Remove the Unix sockets that a stopped server leaves in the folder for temporary files."""
     for name in _PORT_OPTIONS:
         for path in _SOCKETS.glob(f"seaweedfs-*-{ports[name]}.sock"):
@@ -82,10 +82,10 @@ def _command(data: Path, settings: Settings) -> Command:
 
 
 def _serves(ports: dict[str, int]) -> bool:
-    if http_answer(ports["s3"], "/healthz")[0] != _OK:
+    if http_request(ports["s3"], "/healthz")[0] != _OK:
         return False
-    status, body = http_answer(ports["master"], "/dir/status")
+    status, body = http_request(ports["master"], "/dir/status")
     if status != _OK or not json.loads(body)["Topology"]["Max"]:
         return False  # no volume server has registered with the master yet
-    buckets = (http_answer(ports["filer"], f"/buckets/{bucket}", "HEAD")[0] for bucket in (RAW_BUCKET, EXHAUST_BUCKET))
+    buckets = (http_request(ports["filer"], f"/buckets/{bucket}", "HEAD")[0] for bucket in (RAW_BUCKET, EXHAUST_BUCKET))
     return all(status == _OK for status in buckets)

@@ -29,22 +29,22 @@ class Servers:
     own: frozenset[str]
 
 
-def choose(environment: Mapping[str, str], settings: Settings) -> Servers:
+def choose_servers(environment: Mapping[str, str], settings: Settings) -> Servers:
     """Choose an existing server where the environment names one, and the stack's own otherwise.
 
     Raises:
         StackError: an existing server is only half described.
     """
-    ports, made_up = settings.ports, settings.secrets
+    ports, generated = settings.ports, settings.secrets
     existing_kafka = _complete(environment, (_KAFKA,))
     existing_postgres = _complete(environment, _POSTGRES)
     existing_s3 = _complete(environment, _S3)
     own_postgres = (
-        postgres.dsn(postgres.OWNER, made_up.postgres_owner, ports["postgres"]),
-        postgres.dsn(postgres.RUNTIME, made_up.postgres_runtime, ports["postgres"]),
+        postgres.dsn(postgres.OWNER, generated.postgres_owner, ports["postgres"]),
+        postgres.dsn(postgres.RUNTIME, generated.postgres_runtime, ports["postgres"]),
     )
     own_s3 = (
-        *(f"http://127.0.0.1:{ports['s3']}", made_up.s3_access_key, made_up.s3_secret_key),
+        *(f"http://127.0.0.1:{ports['s3']}", generated.s3_access_key, generated.s3_secret_key),
         *(seaweedfs.RAW_BUCKET, seaweedfs.EXHAUST_BUCKET),
     )
     existing = {kafka.NAME: existing_kafka, postgres.NAME: existing_postgres, seaweedfs.NAME: existing_s3}

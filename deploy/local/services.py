@@ -8,8 +8,8 @@ from pathlib import Path
 
 from deploy.local import kafka, postgres, seaweedfs
 from deploy.local.folder import Settings
-from deploy.local.probes import http_answer
 from deploy.local.processes import Command, Process, Processes
+from deploy.local.readiness import http_request
 from deploy.local.servers import Servers
 
 NAMES = ("gateway", "aggregator", "status")
@@ -22,7 +22,7 @@ _PEPPER_VERSION = "1"
 
 def environment(name: str, settings: Settings, servers: Servers) -> dict[str, str]:
     """Return the whole environment of a service: this process's own, overridden by the stack's settings."""
-    ports, made_up = settings.ports, settings.secrets
+    ports, generated = settings.ports, settings.secrets
     # The services need no AWS credentials of this environment, and not the owner of the database.
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
     inherited.pop("EXHAUST_POSTGRES_OWNER_DSN", None)
@@ -41,8 +41,8 @@ def environment(name: str, settings: Settings, servers: Servers) -> dict[str, st
         "EXHAUST_S3_SECRET_KEY": servers.s3.secret_key,
         "EXHAUST_S3_RAW_BUCKET": servers.s3.raw_bucket,
         "EXHAUST_S3_EXHAUST_BUCKET": servers.s3.exhaust_bucket,
-        "EXHAUST_SERVICE_TOKEN": made_up.service_token,
-        "EXHAUST_LICENSE_KEY_PEPPERS": json.dumps({_PEPPER_VERSION: made_up.pepper}),
+        "EXHAUST_SERVICE_TOKEN": generated.service_token,
+        "EXHAUST_LICENSE_KEY_PEPPERS": json.dumps({_PEPPER_VERSION: generated.pepper}),
     }
 
 
@@ -70,4 +70,4 @@ async def serve(name: str, processes: Processes, settings: Settings, servers: Se
         return await processes.start(Command(name, program, environment(name, settings, servers), project))
 
     port = settings.ports["gateway_internal" if name == "gateway" else name]
-    await processes.serve(name, start, lambda: http_answer(port, "/health/ready")[0] == _OK, _START_LIMIT)
+    await processes.serve(name, start, lambda: http_request(port, "/health/ready")[0] == _OK, _START_LIMIT)

@@ -11,15 +11,14 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from deploy.local import kafka, postgres, seaweedfs
-from deploy.local import leash as leashing
+from deploy.local import exit_watcher, kafka, postgres, seaweedfs
 from deploy.local import servers as three_servers
 from deploy.local import services as three_services
-from deploy.local.addresses import S3Access, Stack, load, save
+from deploy.local.addresses import S3Access, Stack, load_stack, save_stack
 from deploy.local.errors import StackError
 from deploy.local.folder import Folder, Settings
 from deploy.local.processes import Processes
-from deploy.local.servers import Servers, choose
+from deploy.local.servers import Servers, choose_servers
 
 __all__ = [
     "DEFAULT_FOLDER",
@@ -41,7 +40,7 @@ _PATIENCE = timedelta(seconds=60)
 _STOP_LIMIT = timedelta(seconds=20)
 
 
-def start_stack(folder: Path, *, services: bool = True, leash: bool = False) -> Stack:
+def start_stack(folder: Path, *, services: bool = True, stop_at_exit: bool = False) -> Stack:
     """Start what does not run yet, and return when everything can be used.
 
     Servers whose address is set in this process's environment (EXHAUST_KAFKA_BOOTSTRAP, EXHAUST_POSTGRES_OWNER_DSN,
@@ -50,7 +49,7 @@ def start_stack(folder: Path, *, services: bool = True, leash: bool = False) -> 
     Args:
         folder: keeps data, logs, ports and credentials; made when it is missing.
         services: start the gateway, the aggregator and the status service too.
-        leash: stop everything when this process ends, even by SIGKILL.
+        stop_at_exit: stop everything when this process ends, even by SIGKILL.
 
     Raises:
         StackError: something is missing, failed or was not ready in time; what this call started is stopped again.
@@ -59,16 +58,16 @@ def start_stack(folder: Path, *, services: bool = True, leash: bool = False) -> 
     place.create()
     processes = Processes(place)
     with place.locked(_AT_ONCE):
-        leashing.claim(place, processes)
+        exit_watcher.check_starter(place, processes)
         with _undone_on_failure(place, processes):
-            settings = place.settings(may_move=not processes.names_running())
-            servers = choose(os.environ, settings)
+            settings = place.settings(may_change_ports=not processes.running_names())
+            servers = choose_servers(os.environ, settings)
             with asyncio.Runner(
                 loop_factory=asyncio.new_event_loop
             ) as runner:  # a factory leaves the current event loop as it is
-                runner.run(_start(place, processes, settings, servers, services=services, leash=leash))
+                runner.run(_start(place, processes, settings, servers, services=services, stop_at_exit=stop_at_exit))
             stack = _describe(settings, servers, processes)
-            save(place, stack)
+            save_stack(place, stack)
     return stack
 
 
@@ -91,7 +90,7 @@ def read_stack(folder: Path) -> Stack:
     Raises:
         StackError: it is not up.
     """
-    return load(Folder(folder.resolve()))
+    return load_stack(Folder(folder.resolve()))
 
 
 def service_environment(folder: Path, name: str) -> dict[str, str]:
@@ -105,14 +104,14 @@ def service_environment(folder: Path, name: str) -> dict[str, str]:
         StackError: the stack is not up.
     """
     place = Folder(folder.resolve())
-    load(place)
-    settings = place.settings(may_move=False)
-    return three_services.environment(name, settings, choose(os.environ, settings))
+    load_stack(place)
+    settings = place.settings(may_change_ports=False)
+    return three_services.environment(name, settings, choose_servers(os.environ, settings))
 
 
 @contextmanager
 def _undone_on_failure(place: Folder, processes: Processes) -> Iterator[None]:
-    before = processes.names_running()
+    before = processes.running_names()
     try:
         yield
     except BaseException:  # also Ctrl-C
@@ -121,13 +120,13 @@ def _undone_on_failure(place: Folder, processes: Processes) -> Iterator[None]:
 
 
 async def _start(
-    place: Folder, processes: Processes, settings: Settings, servers: Servers, *, services: bool, leash: bool
+    place: Folder, processes: Processes, settings: Settings, servers: Servers, *, services: bool, stop_at_exit: bool
 ) -> None:
     """Start servers side by side, then services; the first that fails cancels the starts of the others."""
-    if leash:
-        await leashing.hold(place, processes, PROJECT)
+    if stop_at_exit:
+        await exit_watcher.start_watcher(place, processes, PROJECT)
     known = (processes, settings, servers, PROJECT)
-    prepare = services and not processes.names_running().intersection(three_services.NAMES)
+    prepare = services and not processes.running_names().intersection(three_services.NAMES)
 
     async def start_server(name: str) -> None:
         await three_servers.serve(name, servers, place, processes, settings, PROJECT)
@@ -149,15 +148,15 @@ async def _start(
 def _stop(place: Folder, processes: Processes, kept: frozenset[str]) -> None:
     """Stop all but the kept ones, the watcher last: until then a crash of this process leaves nothing behind."""
     found = [name for name in processes.recorded() if name not in kept]
-    last = (*_SERVERS, leashing.NAME)
+    last = (*_SERVERS, exit_watcher.NAME)
     processes.stop({name: _STOP_LIMIT for name in found if name not in last})
     limits = {seaweedfs.NAME: seaweedfs.STOP_LIMIT}
     processes.stop({name: limits.get(name, _STOP_LIMIT) for name in found if name in _SERVERS})
     if not kept:
         place.stack_file.unlink(missing_ok=True)
         if place.settings_file.exists():
-            seaweedfs.forget_sockets(place.settings(may_move=False).ports)
-    processes.stop({name: _STOP_LIMIT for name in found if name == leashing.NAME})
+            seaweedfs.remove_sockets(place.settings(may_change_ports=False).ports)
+    processes.stop({name: _STOP_LIMIT for name in found if name == exit_watcher.NAME})
 
 
 def _describe(settings: Settings, servers: Servers, processes: Processes) -> Stack:

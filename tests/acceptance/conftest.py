@@ -44,7 +44,7 @@ def stack(issuer: LocalIssuer) -> Iterator[Stack]:
     with pytest.MonkeyPatch.context() as environment:
         for name, value in issuer.environment.items():
             environment.setenv(name, value)
-        yield start_stack(FOLDER, leash=True)
+        yield start_stack(FOLDER, stop_at_exit=True)
     stop_stack(FOLDER)
 
 

@@ -63,7 +63,7 @@ async def test_a_killed_aggregator_loses_nothing_and_builds_nothing_twice(
     finished_before = await durable(objects, stack)
     assert 0 < len(finished_before) < len(PLAN.days), "the kill came too late to be in the middle"
 
-    restarted = await asyncio.to_thread(start_stack, FOLDER, leash=True)
+    restarted = await asyncio.to_thread(start_stack, FOLDER, stop_at_exit=True)
     assert restarted.processes["aggregator"] != stack.processes["aggregator"]
     result = await partner.finished(reply.result["requestid"])
 

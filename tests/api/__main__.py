@@ -98,7 +98,7 @@ def main() -> int:
     shutil.rmtree(FOLDER, ignore_errors=True)
     issuer = make_issuer(FOLDER / "issuer")
     os.environ.update(NO_LIMITS | issuer.environment)
-    stack = start_stack(FOLDER, leash=True)
+    stack = start_stack(FOLDER, stop_at_exit=True)
     try:
         known = asyncio.run(prepare(stack, issuer))
         token = ("--header", f"Authorization: Bearer {stack.service_token}")

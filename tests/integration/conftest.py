@@ -20,7 +20,7 @@ from yarl import URL
 from deploy.local.addresses import S3Access
 from deploy.local.folder import Folder
 from deploy.local.object_settings import object_settings as settings_of_store
-from deploy.local.servers import choose
+from deploy.local.servers import choose_servers
 from deploy.local.stack import Stack, start_stack, stop_stack
 from exhaust.domain.catalogue import load_catalogue
 from exhaust.http.endpoint import HttpMetrics
@@ -76,7 +76,7 @@ def servers_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def servers(servers_folder: Path) -> Iterator[Stack]:
-    yield start_stack(servers_folder, services=False, leash=True)
+    yield start_stack(servers_folder, services=False, stop_at_exit=True)
     stop_stack(servers_folder)
 
 
@@ -108,7 +108,7 @@ async def schema(servers: Stack) -> AsyncIterator[str]:
 @pytest.fixture(scope="session")
 def runtime_dsn(servers: Stack, servers_folder: Path, schema: str) -> SecretStr:
     """The database for the role of the running services, which owns nothing."""
-    chosen = choose(os.environ, Folder(servers_folder).settings(may_move=False))
+    chosen = choose_servers(os.environ, Folder(servers_folder).settings(may_change_ports=False))
     assert chosen.postgres_owner == servers.postgres
     return within(schema, chosen.postgres_runtime)
 

@@ -34,7 +34,7 @@ STARTER = """
 import sys
 from pathlib import Path
 from deploy.local.stack import start_stack
-start_stack(Path(sys.argv[1]), services=False, leash=True)
+start_stack(Path(sys.argv[1]), services=False, stop_at_exit=True)
 print("ready", flush=True)
 sys.stdin.read()
 """
@@ -52,7 +52,7 @@ def _own_servers() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = tmp_path_factory.mktemp("stack")
-    start_stack(path, services=False, leash=True)
+    start_stack(path, services=False, stop_at_exit=True)
     yield path
     stop_stack(path)
     shutil.rmtree(path)
@@ -60,7 +60,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def stack(folder: Path) -> Stack:
-    return start_stack(folder, services=False, leash=True)
+    return start_stack(folder, services=False, stop_at_exit=True)
 
 
 def psql(dsn: str, statement: str) -> str:
@@ -108,7 +108,7 @@ def test_no_secret_in_logs_command_lines_or_prints(folder: Path, stack: Stack) -
 
 
 def test_servers_listen_on_loopback_alone(folder: Path, stack: Stack) -> None:
-    ports = Folder(folder).settings(may_move=False).ports
+    ports = Folder(folder).settings(may_change_ports=False).ports
     own = [port for name, port in ports.items() if name not in {"gateway", "gateway_internal", "aggregator", "status"}]
     for port in own:
         socket.create_connection(("127.0.0.1", port), timeout=5).close()
@@ -118,7 +118,7 @@ def test_servers_listen_on_loopback_alone(folder: Path, stack: Stack) -> None:
 
 
 def test_start_again_changes_nothing(folder: Path, stack: Stack) -> None:
-    assert start_stack(folder, services=False, leash=True) == stack
+    assert start_stack(folder, services=False, stop_at_exit=True) == stack
 
 
 def test_runtime_role_reads_but_defines_nothing(folder: Path, stack: Stack) -> None:
@@ -143,7 +143,7 @@ def test_killed_server_comes_back_at_its_address(folder: Path, stack: Stack, nam
     psql(stack.postgres, "INSERT INTO kept DEFAULT VALUES")
     rows = psql(stack.postgres, "SELECT array_agg(number) FROM kept")
     os.kill(stack.processes[name], signal.SIGKILL)
-    again = start_stack(folder, services=False, leash=True)
+    again = start_stack(folder, services=False, stop_at_exit=True)
     assert {server for server in SERVERS if again.processes[server] != stack.processes[server]} == {name}
     assert replace(again, processes={}) == replace(stack, processes={})
     assert psql(again.postgres, "SELECT array_agg(number) FROM kept") == rows
@@ -205,10 +205,10 @@ def test_existing_servers_are_used(stack: Stack, tmp_path: Path, monkeypatch: py
 def test_failed_start_tells_why_and_stops_what_it_started(tmp_path: Path) -> None:
     place = Folder(tmp_path)
     place.create()
-    place.settings(may_move=True)
+    place.settings(may_change_ports=True)
     place.data("postgres").mkdir()
     with pytest.raises(StackError, match=r"(?s)postgres ended .*postgres.log:.*postgresql.conf"):
-        start_stack(tmp_path, services=False, leash=True)
+        start_stack(tmp_path, services=False, stop_at_exit=True)
     assert processes_of(tmp_path) == []
 
 

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from deploy.local.probes import http_answer
+from deploy.local.readiness import http_request
 from deploy.local.stack import read_stack, service_environment, start_stack
 from exhaust.settings import TopicSettings
 from schemas.events import TOPIC_DAYS, TOPIC_REQUESTS
@@ -41,7 +41,7 @@ class Worker:
 
     def counted(self, metric: str) -> float:
         """The value of a metric; 0 while it has none."""
-        lines = http_answer(self.port, "/metrics")[1].decode().splitlines()
+        lines = http_request(self.port, "/metrics")[1].decode().splitlines()
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{metric} "))
 
     def archives(self) -> int:
@@ -90,7 +90,7 @@ class Workers:
             )
         worker = Worker(process, port, path)
         self.running.append(worker)
-        await _until(lambda: http_answer(port, "/health/ready")[0] == _OK)
+        await _until(lambda: http_request(port, "/health/ready")[0] == _OK)
         return worker
 
     async def shared_out(self) -> None:
@@ -130,11 +130,11 @@ async def own_workers(folder: Path, logs: Path) -> AsyncIterator[Workers]:
     stack = read_stack(folder)
     port = int(stack.aggregator_internal.rpartition(":")[2])
     os.kill(stack.processes["aggregator"], signal.SIGTERM)
-    await _until(lambda: http_answer(port, "/health/live")[0] != _OK)
+    await _until(lambda: http_request(port, "/health/live")[0] != _OK)
     workers = Workers(folder, logs)
     try:
         yield workers
     finally:
         for worker in workers.running:
             await worker.end(signal.SIGKILL)
-        await asyncio.to_thread(start_stack, folder, leash=True)
+        await asyncio.to_thread(start_stack, folder, stop_at_exit=True)

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
+from deploy.local.demo.comparison import compare_downloads, select_owner
 from deploy.local.demo.errors import DemoError
-from deploy.local.demo.judgement import compared, owner_of
-from deploy.local.demo.report import show_summary, verdict
-from deploy.local.demo.steps import Steps
-from deploy.local.demo.story import walk
+from deploy.local.demo.report import result_line, show_summary
+from deploy.local.demo.steps import StepPrinter
+from deploy.local.demo.walkthrough import run_walkthrough
 from deploy.local.raw_files import DEFAULT_DAYS, RawFilesError
-from deploy.local.raw_telemetry import from_folder, made_up
+from deploy.local.raw_telemetry import from_folder, generate_telemetry
 from deploy.local.stack import StackError, start_stack, stop_stack
 from exhaust.errors import ExhaustError
 
@@ -45,10 +45,10 @@ INTERRUPTED: Final = 130  # the shells' exit code for SIGINT: 128 and its number
 def main() -> int:
     """Run the demo and return its exit code."""
     arguments = _arguments()
-    steps = Steps(Console(highlight=False))
+    steps = StepPrinter(Console(highlight=False))
     try:
         telemetry = _telemetry(arguments, steps)
-        owner = owner_of(telemetry, steps)
+        owner = select_owner(telemetry, steps)
         with _alone_in(arguments.folder):
             return _run(telemetry, owner, arguments.folder, steps)
     except RawFilesError as error:
@@ -89,11 +89,13 @@ def _day_count(text: str) -> int:
     return int(text)
 
 
-def _telemetry(arguments: argparse.Namespace, steps: Steps) -> RawTelemetry:
+def _telemetry(arguments: argparse.Namespace, steps: StepPrinter) -> RawTelemetry:
     today = datetime.now(UTC).date()
     with steps.step("Read the raw telemetry" if arguments.raw else "Make up raw telemetry") as step:
         telemetry = (
-            from_folder(arguments.raw, today, arguments.days) if arguments.raw else made_up(today, arguments.days)
+            from_folder(arguments.raw, today, arguments.days)
+            if arguments.raw
+            else generate_telemetry(today, arguments.days)
         )
         step.outcome = telemetry.extent
     return telemetry
@@ -112,27 +114,27 @@ def _alone_in(folder: Path) -> Iterator[None]:
         yield
 
 
-def _run(telemetry: RawTelemetry, owner: Owner, folder: Path, steps: Steps) -> int:
+def _run(telemetry: RawTelemetry, owner: Owner, folder: Path, steps: StepPrinter) -> int:
     downloads = folder / "downloads"
     downloads.mkdir(exist_ok=True)
     with _new_stack(folder / STACK, steps) as stack:
-        finished = asyncio.run(walk(stack, telemetry, owner, downloads, steps))
-        outcome = compared(telemetry, owner, finished, steps)
+        finished = asyncio.run(run_walkthrough(stack, telemetry, owner, downloads, steps))
+        outcome = compare_downloads(telemetry, owner, finished, steps)
     show_summary(steps.console, outcome, steps, folder / STACK)
-    matched, line = verdict(outcome)
+    matched, line = result_line(outcome)
     steps.console.print(line, style="bold green" if matched else "bold red", markup=False, soft_wrap=True)
     return 0 if matched else FAILED
 
 
 @contextmanager
-def _new_stack(folder: Path, steps: Steps) -> Iterator[Stack]:
+def _new_stack(folder: Path, steps: StepPrinter) -> Iterator[Stack]:
     try:
         with steps.step("Start Kafka, PostgreSQL, S3 and the three services") as step:
             # Telemetry of an earlier demo would spoil the exact comparison.
             stop_stack(folder)
             if (folder / "settings.json").exists():  # this is a stack's folder, not somebody else's of that name
                 shutil.rmtree(folder)
-            stack = start_stack(folder, leash=True)
+            stack = start_stack(folder, stop_at_exit=True)
             step.outcome = f"the gateway listens on {stack.gateway}"
         yield stack
     finally:

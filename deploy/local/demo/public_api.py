@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from deploy.local.demo.windows import Window
+    from deploy.local.demo.date_ranges import DateRange
 
 DATASET: Final = "eks-consumption-raw"
 USERNAME: Final = "demo"
@@ -67,10 +67,10 @@ class PublicApi:
         result = await self._call("/v1/client", {"clientName": client, "licenseKeyName": key_name})
         return _text(result, "licenseKey")
 
-    async def submit(self, resource: str, window: Window, key: str, partner: str) -> str:
+    async def submit(self, resource: str, dates: DateRange, key: str, partner: str) -> str:
         """Submit a request for a resource and return its request id."""
         result = await self._call(
-            f"/v2/datasets/{DATASET}/{resource}/{window.first.isoformat()}/{window.last.isoformat()}",
+            f"/v2/datasets/{DATASET}/{resource}/{dates.first.isoformat()}/{dates.last.isoformat()}",
             {"licenseKey": key, "partnerid": partner, "username": USERNAME},
         )
         return _text(result, "requestid")

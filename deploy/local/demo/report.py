@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from deploy.local.demo.public_api import DATASET
-from deploy.local.demo.steps import counted
+from deploy.local.demo.steps import pluralize
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from deploy.local.demo.judgement import Outcome
-    from deploy.local.demo.steps import Steps
+    from deploy.local.demo.comparison import DemoResult
+    from deploy.local.demo.steps import StepPrinter
 
 
-def show_summary(console: Console, outcome: Outcome, steps: Steps, stack: Path) -> None:
+def show_summary(console: Console, outcome: DemoResult, steps: StepPrinter, stack: Path) -> None:
     """Print all but the last line; `stack` is the folder that keeps the demo's servers and their data."""
     console.print()
     console.print(_days(outcome))
@@ -31,17 +31,17 @@ def show_summary(console: Console, outcome: Outcome, steps: Steps, stack: Path) 
     console.print()
 
 
-def verdict(outcome: Outcome) -> tuple[bool, str]:
+def result_line(outcome: DemoResult) -> tuple[bool, str]:
     """Return whether every day matched, and a line that says so or names the first difference."""
     events, size = sum(day.events for day in outcome.days), sum(day.bytes for day in outcome.days)
-    totals = f"{counted(len(outcome.days), 'day')}, {counted(events, 'event')}, {counted(size, 'byte')}"
+    totals = f"{pluralize(len(outcome.days), 'day')}, {pluralize(events, 'event')}, {pluralize(size, 'byte')}"
     for day in outcome.days:
         if day.difference:
             return False, f"{totals}: NOT as the independent count. First difference: {day.difference}"
     return True, f"{totals}: every day matches the independent count"
 
 
-def _days(outcome: Outcome) -> Table:
+def _days(outcome: DemoResult) -> Table:
     table = Table(title=f"{DATASET} of {outcome.owner.kind} {outcome.owner.identifier}", title_justify="left")
     table.add_column("day")
     table.add_column("events", justify="right")
@@ -54,7 +54,7 @@ def _days(outcome: Outcome) -> Table:
     return table
 
 
-def _durations(steps: Steps) -> Table:
+def _durations(steps: StepPrinter) -> Table:
     table = Table(title="How long each step took", title_justify="left")
     table.add_column("step")
     table.add_column("seconds", justify="right")
@@ -63,9 +63,9 @@ def _durations(steps: Steps) -> Table:
     return table
 
 
-def _by_hand(outcome: Outcome, stack: Path) -> str:
-    owner, window = outcome.owner, outcome.finished[-1].window
-    first, last = window.first.isoformat(), window.last.isoformat()
+def _by_hand(outcome: DemoResult, stack: Path) -> str:
+    owner, dates = outcome.owner, outcome.finished[-1].dates
+    first, last = dates.first.isoformat(), dates.last.isoformat()
     python = Path(os.path.relpath(sys.executable))
     folder = shlex.quote(str(stack))
     post = "curl -sS -H 'Content-Type: application/json'"

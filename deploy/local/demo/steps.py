@@ -27,7 +27,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Steps:
+class StepPrinter:
     """A printer of steps, which keeps their durations in order."""
 
     console: Console
@@ -46,16 +46,16 @@ class Steps:
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def counted(number: int, noun: str) -> str:
+def pluralize(number: int, noun: str) -> str:
     """Return a number with its noun: 1 day, 1,200 days."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def in_words(status: Status) -> str:
+def describe(status: Status) -> str:
     """Return the progress of a request as a sentence."""
     return (
-        f"{status.word}: {status.days_done} of {counted(status.days_total, 'day')}, "
-        f"{counted(status.events, 'event')}, {counted(status.bytes, 'byte')}"
+        f"{status.word}: {status.days_done} of {pluralize(status.days_total, 'day')}, "
+        f"{pluralize(status.events, 'event')}, {pluralize(status.bytes, 'byte')}"
     )
 
 
@@ -87,7 +87,7 @@ class RequestProgress:
 
     def show(self, status: Status) -> bool:
         """Show a status, and return whether it differs from the last one."""
-        words = in_words(status)
+        words = describe(status)
         if words == self._last:
             return False
         self._last = words

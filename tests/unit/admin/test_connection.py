@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from admin.connection import STACK_FILE, bucket_settings, topic_settings
-from deploy.local.addresses import S3Access, Stack, save
+from deploy.local.addresses import S3Access, Stack, save_stack
 from deploy.local.folder import Folder
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def local_stack(tmp_path: Path) -> None:
     folder = Folder(tmp_path / STACK_FILE.parent)
     folder.create()
-    save(
+    save_stack(
         folder,
         Stack(
             "",

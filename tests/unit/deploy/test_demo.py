@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.demo.judgement import Outcome
+from deploy.local.demo.comparison import DemoResult
+from deploy.local.demo.date_ranges import DateRange, cover_with_ranges
 from deploy.local.demo.owner import Owner, choose_owner
-from deploy.local.demo.report import verdict
-from deploy.local.demo.windows import Window, windows_over
-from deploy.local.independent_count import DayFound, resource_of
-from deploy.local.raw_telemetry import from_folder, made_up
+from deploy.local.demo.report import result_line
+from deploy.local.independent_count import DayComparison, resource_of
+from deploy.local.raw_telemetry import from_folder, generate_telemetry
 
 FIRST = date(2026, 1, 1)
 
@@ -24,7 +24,7 @@ def packed(*events: dict[str, object]) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("days", "windows"),
+    ("days", "ranges"),
     [
         ([], []),
         ([0], [(0, 0)]),
@@ -33,14 +33,14 @@ def packed(*events: dict[str, object]) -> bytes:
         ([400, 0, 10, 20, 32, 62], [(0, 20), (32, 62), (400, 400)]),
     ],
 )
-def test_windows_hold_every_day_and_at_most_31(days: list[int], windows: list[tuple[int, int]]) -> None:
-    found = windows_over(after(day) for day in days)
-    assert found == [Window(after(first), after(last)) for first, last in windows]
-    assert all(len(window.days) <= 31 for window in found)
+def test_ranges_hold_every_day_and_at_most_31(days: list[int], ranges: list[tuple[int, int]]) -> None:
+    found = cover_with_ranges(after(day) for day in days)
+    assert found == [DateRange(after(first), after(last)) for first, last in ranges]
+    assert all(len(dates.days) <= 31 for dates in found)
 
 
 def test_a_window_names_each_of_its_days() -> None:
-    assert Window(after(30), after(32)).days == ["2026-01-31", "2026-02-01", "2026-02-02"]
+    assert DateRange(after(30), after(32)).days == ["2026-01-31", "2026-02-01", "2026-02-02"]
 
 
 def test_the_owner_with_the_most_version_families_is_chosen_before_the_one_with_the_most_events() -> None:
@@ -62,7 +62,7 @@ def test_without_events_there_is_no_owner() -> None:
 
 
 def test_made_up_telemetry_covers_the_last_days() -> None:
-    telemetry = made_up(after(2), 2)
+    telemetry = generate_telemetry(after(2), 2)
     assert telemetry.days == [FIRST, after(1)]
     assert len(telemetry.of_day("2026-01-01")) == 3
     owner = choose_owner((source.read() for source in telemetry.objects), "in.ekstep", telemetry.owners)
@@ -80,10 +80,10 @@ def test_a_folder_is_read_by_day(tmp_path: Path) -> None:
 
 def test_the_verdict_counts_and_names_the_first_difference() -> None:
     owner = Owner("channel", "c", "r", 3, ())
-    right = DayFound("2026-01-01", 1200, 34567, 0)
-    wrong = DayFound("2026-01-02", 1, 2, 0, "2026-01-02: member 1: expected a, found b")
-    outcome = Outcome(owner, [], [right])
-    assert verdict(outcome) == (True, "1 day, 1,200 events, 34,567 bytes: every day matches the independent count")
-    matched, line = verdict(Outcome(owner, [], [right, wrong, wrong]))
+    right = DayComparison("2026-01-01", 1200, 34567, 0)
+    wrong = DayComparison("2026-01-02", 1, 2, 0, "2026-01-02: member 1: expected a, found b")
+    outcome = DemoResult(owner, [], [right])
+    assert result_line(outcome) == (True, "1 day, 1,200 events, 34,567 bytes: every day matches the independent count")
+    matched, line = result_line(DemoResult(owner, [], [right, wrong, wrong]))
     assert not matched
     assert line.endswith("NOT as the independent count. First difference: 2026-01-02: member 1: expected a, found b")

@@ -14,8 +14,8 @@ from deploy.local.independent_count import (
     compare_download,
     count_day,
     count_object,
-    event_on,
     expected_lines,
+    parse_event,
     partners_of,
     resource_of,
     tags_of,
@@ -121,7 +121,7 @@ def test_tags_are_where_the_version_says(event: Event, tags: list[str]) -> None:
     ],
 )
 def test_no_event(line: bytes) -> None:
-    assert event_on(line) is None
+    assert parse_event(line) is None
 
 
 @pytest.mark.parametrize(
@@ -135,11 +135,11 @@ def test_no_event(line: bytes) -> None:
     ],
 )
 def test_an_event(line: bytes) -> None:
-    assert event_on(line) is not None
+    assert parse_event(line) is not None
 
 
 def test_the_last_of_duplicate_keys_wins() -> None:
-    event = event_on(b'{"eid": "START", "ver": "1.0", "ver": "2.0", "channel": "a", "channel": "b"}')
+    event = parse_event(b'{"eid": "START", "ver": "1.0", "ver": "2.0", "channel": "a", "channel": "b"}')
     assert event is not None
     assert channel_of(event, "default") == "b"
 

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from deploy.local.addresses import S3Access, Stack, save
+from deploy.local.addresses import S3Access, Stack, save_stack
 from deploy.local.folder import Folder
 
 NO_STACK = Stack("", "", "", "", "", "", S3Access("", "", "", "", ""), "", {}, "")
@@ -13,7 +13,7 @@ NO_STACK = Stack("", "", "", "", "", "", S3Access("", "", "", "", ""), "", {}, "
 def test_a_reader_of_the_logs_may_stop_reading(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     folder.create()
-    save(folder, NO_STACK)
+    save_stack(folder, NO_STACK)
     folder.log("gateway").write_text("first\n")
     command = [sys.executable, "-m", "deploy.local", "logs", "--folder", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as logs:

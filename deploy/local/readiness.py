@@ -12,7 +12,7 @@ _POSTGRES_PROTOCOL = 3 << 16  # version 3.0
 _METADATA_REQUEST = struct.pack(">hhihi", 3, 1, 1, -1, 0)
 
 
-def http_answer(port: int, path: str, method: str = "GET") -> tuple[int, bytes]:
+def http_request(port: int, path: str, method: str = "GET") -> tuple[int, bytes]:
     """Send an HTTP request to a server on this machine.
 
     Returns:
@@ -29,7 +29,7 @@ def http_answer(port: int, path: str, method: str = "GET") -> tuple[int, bytes]:
         connection.close()
 
 
-def kafka_serves(port: int) -> bool:
+def kafka_is_ready(port: int) -> bool:
     """Return whether the cluster has a broker that has joined it, which is later than its port being open."""
     try:
         with (
@@ -43,7 +43,7 @@ def kafka_serves(port: int) -> bool:
     return bool(brokers > 0)
 
 
-def postgres_serves(port: int, user: str, database: str) -> bool:
+def postgres_is_ready(port: int, user: str, database: str) -> bool:
     """Return whether PostgreSQL accepts this user's connections, which it does after its recovery."""
     parameters = f"user\0{user}\0database\0{database}\0\0".encode()
     start_up = struct.pack(">ii", len(parameters) + 8, _POSTGRES_PROTOCOL) + parameters

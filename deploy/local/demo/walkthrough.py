@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Final
 
 import aiohttp
 
+from deploy.local.demo.date_ranges import cover_with_ranges
 from deploy.local.demo.errors import DemoError
 from deploy.local.demo.public_api import DATASET, PublicApi
-from deploy.local.demo.steps import RequestProgress, Steps, counted, in_words
-from deploy.local.demo.windows import windows_over
-from deploy.local.raw_telemetry import ForeignTelemetryError, load
+from deploy.local.demo.steps import RequestProgress, StepPrinter, describe, pluralize
+from deploy.local.raw_telemetry import ForeignTelemetryError, load_telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from deploy.local.demo.date_ranges import DateRange
     from deploy.local.demo.owner import Owner
     from deploy.local.demo.public_api import Status
-    from deploy.local.demo.windows import Window
     from deploy.local.raw_telemetry import RawTelemetry
     from deploy.local.stack import Stack
 
@@ -44,16 +44,18 @@ class Partner:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class FinishedRequest:
     """A complete request, with its last status and the file of its download."""
 
-    window: Window
+    dates: DateRange
     request_id: str
     status: Status
     archive: Path
 
 
-async def walk(stack: Stack, telemetry: RawTelemetry, owner: Owner, downloads: Path, steps: Steps) -> list[Finished]:
+async def run_walkthrough(
+    stack: Stack, telemetry: RawTelemetry, owner: Owner, downloads: Path, steps: StepPrinter
+) -> list[FinishedRequest]:
     """Run all steps of a partner and an operator on a running stack.
 
     Args:
@@ -75,19 +77,19 @@ async def walk(stack: Stack, telemetry: RawTelemetry, owner: Owner, downloads: P
         api = PublicApi(session, stack.gateway)
         partner = await _register(api, owner, steps)
         await _grant(stack, partner, steps)
-        return [await _request(api, partner, window, downloads, steps) for window in windows_over(telemetry.days)]
+        return [await _request(api, partner, dates, downloads, steps) for dates in cover_with_ranges(telemetry.days)]
 
 
-async def _load(stack: Stack, telemetry: RawTelemetry, steps: Steps) -> None:
+async def _load(stack: Stack, telemetry: RawTelemetry, steps: StepPrinter) -> None:
     with steps.step(f"Load {telemetry.title} into the raw bucket") as step:
         try:
-            size = await load(stack, telemetry)
+            size = await load_telemetry(stack, telemetry)
         except ForeignTelemetryError as error:
             raise DemoError(str(error)) from error
-        step.outcome = f"{telemetry.extent}, {counted(size, 'byte')} compressed"
+        step.outcome = f"{telemetry.extent}, {pluralize(size, 'byte')} compressed"
 
 
-async def _register(api: PublicApi, owner: Owner, steps: Steps) -> Partner:
+async def _register(api: PublicApi, owner: Owner, steps: StepPrinter) -> Partner:
     client = f"demo-{datetime.now(UTC):%Y%m%dT%H%M%S}"
     with steps.step("Register a client: POST /v1/client") as step:
         key = await api.register(client, KEY_NAME)
@@ -95,7 +97,7 @@ async def _register(api: PublicApi, owner: Owner, steps: Steps) -> Partner:
     return Partner(client, key, owner)
 
 
-async def _grant(stack: Stack, partner: Partner, steps: Steps) -> None:
+async def _grant(stack: Stack, partner: Partner, steps: StepPrinter) -> None:
     owner = partner.owner
     words = ["grant", "--client", partner.client, "--key-name", KEY_NAME, f"--{owner.kind}={owner.identifier}"]
     with steps.step("Grant it the resource: exhaustctl grant") as step:
@@ -122,20 +124,22 @@ async def _run_command(words: Sequence[str], environment: Mapping[str, str]) -> 
         raise DemoError(f"exhaustctl {words[0]} failed: {said.decode(errors='replace').strip()}")
 
 
-async def _request(api: PublicApi, partner: Partner, window: Window, downloads: Path, steps: Steps) -> Finished:
-    first, last = window.first.isoformat(), window.last.isoformat()
+async def _request(
+    api: PublicApi, partner: Partner, dates: DateRange, downloads: Path, steps: StepPrinter
+) -> FinishedRequest:
+    first, last = dates.first.isoformat(), dates.last.isoformat()
     with steps.step(f"Request {first} to {last}: POST /v2/datasets/...") as step:
-        request_id = await api.submit(partner.owner.resource, window, partner.key, partner.owner.identifier)
+        request_id = await api.submit(partner.owner.resource, dates, partner.key, partner.owner.identifier)
         with RequestProgress(steps.console) as progress:
             status = await _until_ended(api, request_id, partner.key, progress)
         if status.word != "complete":
             raise DemoError(f"request {request_id} ended {status.word}: {status.error or 'no reason given'}")
-        step.outcome = in_words(status)
+        step.outcome = describe(status)
     archive = downloads / f"{DATASET}_{first}_{last}.zip"
     with steps.step(f"Download {first} to {last} with its signed URL") as step:
         size = await api.download(status.url, archive)
-        step.outcome = f"{counted(size, 'byte')} in {archive}"
-    return Finished(window, request_id, status, archive)
+        step.outcome = f"{pluralize(size, 'byte')} in {archive}"
+    return FinishedRequest(dates, request_id, status, archive)
 
 
 async def _until_ended(api: PublicApi, request_id: str, key: str, progress: RequestProgress) -> Status:
@@ -148,5 +152,5 @@ async def _until_ended(api: PublicApi, request_id: str, key: str, progress: Requ
             changed = time.monotonic()
         if time.monotonic() - changed > STUCK_AFTER.total_seconds():
             limit = f"{STUCK_AFTER.total_seconds():.0f} s"
-            raise DemoError(f"request {request_id} made no progress for {limit}: {in_words(status)}")
+            raise DemoError(f"request {request_id} made no progress for {limit}: {describe(status)}")
         await asyncio.sleep(POLL_INTERVAL.total_seconds())

@@ -14,7 +14,7 @@ MAX_DAYS: Final = 31
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class DateRange:
     """The date range of one request, both ends included."""
 
     first: date
@@ -27,12 +27,12 @@ class Window:
         return [(self.first + timedelta(days=after)).isoformat() for after in range(count)]
 
 
-def windows_over(days: Iterable[date]) -> list[Window]:
+def cover_with_ranges(days: Iterable[date]) -> list[DateRange]:
     """Return the fewest ranges of at most 31 days, in order, that cover all of the days and begin and end with one."""
-    windows: list[Window] = []
+    ranges: list[DateRange] = []
     for day in sorted(days):
-        if windows and (day - windows[-1].first).days < MAX_DAYS:
-            windows[-1] = Window(windows[-1].first, day)
+        if ranges and (day - ranges[-1].first).days < MAX_DAYS:
+            ranges[-1] = DateRange(ranges[-1].first, day)
         else:
-            windows.append(Window(day, day))
-    return windows
+            ranges.append(DateRange(day, day))
+    return ranges
