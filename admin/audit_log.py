@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from admin.connection import on_database
-from admin.options import utc
-from admin.tables import show
+from admin.connection import run_on_database
+from admin.options import as_utc
+from admin.tables import print_table
 from exhaust.postgres.audit import Action, AuditFilter, find_audit_entries
 
 
@@ -22,9 +22,9 @@ def audit(
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="Acts at most, the newest.")] = 100,
 ) -> None:
     """Show the actions in the audit, newest first."""
-    wanted = AuditFilter(actor, action, subject, utc(since), utc(until), None, limit)
-    acts = on_database(lambda database: find_audit_entries(database, wanted))
-    show(
+    wanted = AuditFilter(actor, action, subject, as_utc(since), as_utc(until), None, limit)
+    acts = run_on_database(lambda database: find_audit_entries(database, wanted))
+    print_table(
         ("number", "at", "actor", "action", "subject", "detail"),
         [
             (act.number, act.at, act.actor, act.action, act.subject, json.dumps(act.detail, ensure_ascii=False))

@@ -11,7 +11,7 @@ from pydantic_settings import SettingsError
 from admin.audit_log import audit
 from admin.grants import grant, grants_app, who_has_access
 from admin.keys import bind_subject, keys_app, rotate_pepper, unbind_subject
-from admin.preparation import buckets, migrate, topics
+from admin.provisioning import buckets, migrate, topics
 from admin.test_issuer import app as test_issuer_app
 from exhaust.errors import ConfigurationError, ErrorCode, ExhaustError
 from exhaust.violations import settings_errors

@@ -25,7 +25,7 @@ _PEPPERS: Final = "EXHAUST_LICENSE_KEY_PEPPERS"
 _Result = TypeVar("_Result")
 
 
-def on_database(work: Callable[[Database], Awaitable[_Result]]) -> _Result:
+def run_on_database(work: Callable[[Database], Awaitable[_Result]]) -> _Result:
     """Run work on the database as its owner, and return its result.
 
     Raises:
@@ -75,7 +75,7 @@ def bucket_settings() -> RawObjectSettings:
     return RawObjectSettings.model_validate({f"s3_{name}": value for name, value in _read(STACK_FILE)["s3"].items()})
 
 
-def operator() -> str:
+def audit_actor() -> str:
     """Return the actor that the audit names for this command."""
     return f"operator/{getpass.getuser()}"
 

@@ -6,9 +6,19 @@ from typing import Annotated
 
 import typer
 
-from admin.connection import on_database, operator
-from admin.options import Channel, ClientName, DatasetName, KeyName, Partner, Resource, dataset_id, one_resource, utc
-from admin.tables import cell, show
+from admin.connection import audit_actor, run_on_database
+from admin.options import (
+    Channel,
+    ClientName,
+    DatasetName,
+    KeyName,
+    Partner,
+    Resource,
+    as_utc,
+    resolve_dataset,
+    resolve_resource,
+)
+from admin.tables import print_table, printable
 from exhaust.postgres.database import Database
 from exhaust.postgres.grants import Grant, GrantStore
 from exhaust.postgres.license_keys import find_user
@@ -28,8 +38,10 @@ def grant(
     expires: Annotated[datetime | None, typer.Option(help="UTC time at which the grant ends.")] = None,
 ) -> None:
     """Let the holder of a license key read a resource. Name it by exactly one of --resource, --partner, --channel."""
-    granted = Grant(client, key_name, one_resource(resource, partner, channel), dataset_id(dataset), utc(expires))
-    on_database(lambda database: GrantStore(database).add(granted, actor=operator()))
+    granted = Grant(
+        client, key_name, resolve_resource(resource, partner, channel), resolve_dataset(dataset), as_utc(expires)
+    )
+    run_on_database(lambda database: GrantStore(database).add(granted, actor=audit_actor()))
     end = f" until {granted.expires_at.isoformat()}" if granted.expires_at else ""
     typer.echo(f"{_holder(granted)} may read resource {granted.resource}{_scope(granted)}{end}.")
 
@@ -45,16 +57,16 @@ def remove(
     dataset: Annotated[str | None, typer.Option(help="The grant for this dataset; every grant if left out.")] = None,
 ) -> None:
     """Withdraw a resource from the holder of a license key, effective at once."""
-    withdrawn = Grant(client, key_name, one_resource(resource, partner, channel), dataset_id(dataset))
+    withdrawn = Grant(client, key_name, resolve_resource(resource, partner, channel), resolve_dataset(dataset))
 
     async def work(database: Database) -> tuple[int, bool]:
         store = GrantStore(database)
-        removed = await store.remove(withdrawn, actor=operator())
+        removed = await store.remove(withdrawn, actor=audit_actor())
         async with database.transaction() as connection:
             user_id = await find_user(connection, client, key_name)
         return removed, await store.may_read(user_id, withdrawn.resource, withdrawn.dataset)
 
-    removed, still = on_database(work)
+    removed, still = run_on_database(work)
     what = f"resource {withdrawn.resource}{_scope(withdrawn)}"
     if removed:
         typer.echo(f"Withdrew {removed} grant(s) of {_holder(withdrawn)} on {what}.")
@@ -72,7 +84,7 @@ def list_grants(
     key_name: Annotated[str | None, typer.Option(help="Only of this licenseKeyName.")] = None,
 ) -> None:
     """Show what a client may read, with the grants that have ended."""
-    _show(on_database(lambda database: GrantStore(database).find_by_client(client, key_name)))
+    _show(run_on_database(lambda database: GrantStore(database).find_by_client(client, key_name)))
 
 
 def who_has_access(
@@ -82,12 +94,12 @@ def who_has_access(
     dataset: DatasetName = None,
 ) -> None:
     """Show who may read a resource now, and by which grant."""
-    wanted, within = one_resource(resource, partner, channel), dataset_id(dataset)
-    _show(on_database(lambda database: GrantStore(database).find_by_resource(wanted, within)))
+    wanted, within = resolve_resource(resource, partner, channel), resolve_dataset(dataset)
+    _show(run_on_database(lambda database: GrantStore(database).find_by_resource(wanted, within)))
 
 
 def _show(grants: Sequence[Grant]) -> None:
-    show(
+    print_table(
         ("client", "key name", "resource", "dataset", "expires"),
         [
             (grant.client_name, grant.license_key_name, grant.resource, grant.dataset or "every", grant.expires_at)
@@ -97,7 +109,7 @@ def _show(grants: Sequence[Grant]) -> None:
 
 
 def _holder(grant: Grant) -> str:
-    return f"{cell(grant.client_name)} / {cell(grant.license_key_name)}"
+    return f"{printable(grant.client_name)} / {printable(grant.license_key_name)}"
 
 
 def _scope(grant: Grant) -> str:

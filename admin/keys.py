@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from admin.connection import on_database, operator, peppers
+from admin.connection import audit_actor, peppers, run_on_database
 from admin.options import ClientName, KeyName
-from admin.tables import cell, show
+from admin.tables import print_table, printable
 from exhaust.postgres.license_keys import OVERLAP, KeyStore
 from exhaust.postgres.token_subjects import TokenSubject, TokenSubjects
 
@@ -21,9 +21,9 @@ keys_app = typer.Typer(help="A client's license keys.", no_args_is_help=True)
 @keys_app.command("list")
 def list_keys(client: ClientName) -> None:
     """Show all keys that a client ever had. The keys themselves are stored nowhere."""
-    keys = on_database(lambda database: KeyStore(database, {}).find_by_client(client))
+    keys = run_on_database(lambda database: KeyStore(database, {}).find_by_client(client))
     now = datetime.now(UTC)
-    show(
+    print_table(
         ("number", "key name", "state", "created", "ends", "revoked", "pepper"),
         [
             (
@@ -50,11 +50,14 @@ def rotate(
 ) -> None:
     """Make a new key that may do what the old one may. It is printed this once, alone on standard output."""
     known, overlap = peppers(), timedelta(hours=overlap_hours)
-    license_key = on_database(
-        lambda database: KeyStore(database, known).rotate(client, key_name, actor=operator(), overlap=overlap)
+    license_key = run_on_database(
+        lambda database: KeyStore(database, known).rotate(client, key_name, actor=audit_actor(), overlap=overlap)
     )
     typer.echo(license_key)
-    typer.echo(f"The new key of {cell(client)} / {cell(key_name)}. The one so far ends in {overlap_hours} h.", err=True)
+    typer.echo(
+        f"The new key of {printable(client)} / {printable(key_name)}. The one so far ends in {overlap_hours} h.",
+        err=True,
+    )
 
 
 @keys_app.command("revoke")
@@ -66,13 +69,15 @@ def revoke(
     ] = None,
 ) -> None:
     """Refuse keys from now on, for good; all of this key name unless one is numbered."""
-    revoked = on_database(
-        lambda database: KeyStore(database, {}).revoke(client, key_name, actor=operator(), number=number)
+    revoked = run_on_database(
+        lambda database: KeyStore(database, {}).revoke(client, key_name, actor=audit_actor(), number=number)
     )
     if not revoked:
-        typer.echo(f"{cell(client)} / {cell(key_name)} has no such key that was not revoked already.", err=True)
+        typer.echo(
+            f"{printable(client)} / {printable(key_name)} has no such key that was not revoked already.", err=True
+        )
         raise typer.Exit(1)
-    typer.echo(f"Revoked {revoked} key(s) of {cell(client)} / {cell(key_name)}.")
+    typer.echo(f"Revoked {revoked} key(s) of {printable(client)} / {printable(key_name)}.")
 
 
 def rotate_pepper() -> None:
@@ -82,9 +87,9 @@ def rotate_pepper() -> None:
     old pepper hashes no key, take it out of EXHAUST_LICENSE_KEY_PEPPERS.
     """
     known = peppers()
-    counts = on_database(lambda database: KeyStore(database, {}).count_by_pepper())
+    counts = run_on_database(lambda database: KeyStore(database, {}).count_by_pepper())
     versions = sorted({*known, *counts}, reverse=True)
-    show(
+    print_table(
         ("pepper", "valid keys", "what to do"),
         [(version, counts.get(version, 0), _advice(version, counts, max(known), set(known))) for version in versions],
     )
@@ -102,14 +107,14 @@ def _advice(version: int, counts: dict[int, int], newest: int, known: set[int]) 
 def bind_subject(issuer: Issuer, subject: Subject, client: ClientName, key_name: KeyName) -> None:
     """Let tokens of this issuer and subject act as a client; what it may read is granted to that client."""
     token = TokenSubject(issuer, subject)
-    on_database(lambda database: TokenSubjects(database).bind(token, client, key_name, actor=operator()))
-    typer.echo(f"{cell(subject)} of {cell(issuer)} acts as {cell(client)} / {cell(key_name)}.")
+    run_on_database(lambda database: TokenSubjects(database).bind(token, client, key_name, actor=audit_actor()))
+    typer.echo(f"{printable(subject)} of {printable(issuer)} acts as {printable(client)} / {printable(key_name)}.")
 
 
 def unbind_subject(issuer: Issuer, subject: Subject) -> None:
     """Let tokens of this issuer and subject act for nobody."""
     token = TokenSubject(issuer, subject)
-    if not on_database(lambda database: TokenSubjects(database).unbind(token, actor=operator())):
-        typer.echo(f"{cell(subject)} of {cell(issuer)} was not bound.", err=True)
+    if not run_on_database(lambda database: TokenSubjects(database).unbind(token, actor=audit_actor())):
+        typer.echo(f"{printable(subject)} of {printable(issuer)} was not bound.", err=True)
         raise typer.Exit(1)
-    typer.echo(f"{cell(subject)} of {cell(issuer)} acts for nobody now.")
+    typer.echo(f"{printable(subject)} of {printable(issuer)} acts for nobody now.")

@@ -18,7 +18,7 @@ Channel = Annotated[str | None, typer.Option("--channel", help="Channel id.")]
 DatasetName = Annotated[str | None, typer.Option("--dataset", help="Only in this dataset; every dataset if left out.")]
 
 
-def one_resource(resource: str | None, partner: str | None, channel: str | None) -> str:
+def resolve_resource(resource: str | None, partner: str | None, channel: str | None) -> str:
     """Return the canonical resource id that exactly one of the three options names."""
     named = [value for value in (resource, partner, channel) if value]
     if len(named) != 1:
@@ -26,7 +26,7 @@ def one_resource(resource: str | None, partner: str | None, channel: str | None)
     return parse_resource(resource) if resource else resource_id(named[0])
 
 
-def dataset_id(name: str | None) -> str | None:
+def resolve_dataset(name: str | None) -> str | None:
     """Return the dataset's own id for its id or alias; None for every dataset."""
     if not name:
         return None
@@ -36,6 +36,6 @@ def dataset_id(name: str | None) -> str | None:
     return found.id
 
 
-def utc(moment: datetime | None) -> datetime | None:
+def as_utc(moment: datetime | None) -> datetime | None:
     """Return a time from the command line with UTC as its zone."""
     return moment.replace(tzinfo=UTC) if moment else None

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def show(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table on a terminal; elsewhere a line of headings and one for each row, separated by tabs."""
-    cells = [[cell(value) for value in row] for row in rows]
+    cells = [[printable(value) for value in row] for row in rows]
     if not sys.stdout.isatty():
         for line in [list(headings), *cells]:
             typer.echo("\t".join(line))
@@ -28,7 +28,7 @@ def show(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     Console().print(table)
 
 
-def cell(value: object) -> str:
+def printable(value: object) -> str:
     """Return a value as text on one line, with control characters of client-given names escaped."""
     if value is None:
         return "-"

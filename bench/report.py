@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from admin.tables import show
+from admin.tables import print_table
 from bench.bars import verdict
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ BAR_COLUMNS: Final = ("bar", "measured", "limit", "verdict")
 
 def show_bars(bars: Sequence[Bar]) -> None:
     """Print a table on a terminal, tab-separated lines in a pipe; the verdict is last."""
-    show(BAR_COLUMNS, [bar.row for bar in bars])
+    print_table(BAR_COLUMNS, [bar.row for bar in bars])
     print()
     print(verdict(bars))
 

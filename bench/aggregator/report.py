@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from admin.tables import show
+from admin.tables import print_table
 from bench.aggregator.results import COLUMNS, MEMORY_COLUMNS, PROCESSOR_COLUMNS
 from bench.aggregator.stages import STAGES
 from bench.report import bars_section, circumstances, show_bars, table
@@ -32,13 +32,13 @@ Made by `make bench`; do not edit. Seconds are medians; ratios are medians over 
 
 def show_results(results: Results) -> None:
     """Print tables on a terminal, or lines with tabs in a pipe; the verdict is last."""
-    show(COLUMNS, [row.cells for row in results.rows])
+    print_table(COLUMNS, [row.cells for row in results.rows])
     print()
-    show(MEMORY_COLUMNS, [seen.cells for seen in results.memory])
+    print_table(MEMORY_COLUMNS, [seen.cells for seen in results.memory])
     print()
-    show(PROCESSOR_COLUMNS, _processor_rows(results))
+    print_table(PROCESSOR_COLUMNS, _processor_rows(results))
     print()
-    show(*_stage_table(results))
+    print_table(*_stage_table(results))
     print()
     show_bars(results.bars)
 

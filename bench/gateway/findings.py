@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
-from admin.tables import show
+from admin.tables import print_table
 from bench.bars import at_least, at_most
 from bench.gateway.calls import ROUNDS
 from bench.gateway.download import MIB, SIZE
@@ -100,9 +100,9 @@ def _row(calls: str, name: str, rounds: Sequence[Measured]) -> tuple[str, ...]:
 
 def show_findings(findings: Findings) -> None:
     """Print tables on a terminal, tab-separated lines in a pipe; the verdict is last."""
-    show(COLUMNS, findings.rows)
+    print_table(COLUMNS, findings.rows)
     print()
-    show(DOWNLOAD_COLUMNS, findings.downloads)
+    print_table(DOWNLOAD_COLUMNS, findings.downloads)
     print()
     show_bars(findings.bars)
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from admin.tables import cell, show
+from admin.tables import print_table, printable
 
 HEADINGS = ("client", "ends")
 NAME = "[bold red]maple[/]\x1b[31m\n"
@@ -18,7 +18,7 @@ class Terminal(io.StringIO):
 
 
 def test_in_a_pipe_rows_are_lines_with_tabs(capsys: pytest.CaptureFixture[str]) -> None:
-    show(HEADINGS, [(NAME, None), ("oak", datetime(2026, 1, 1, 5, 30, tzinfo=timezone(timedelta(hours=5.5))))])
+    print_table(HEADINGS, [(NAME, None), ("oak", datetime(2026, 1, 1, 5, 30, tzinfo=timezone(timedelta(hours=5.5))))])
     lines = ["client\tends", "[bold red]maple[/]\\x1b[31m\\n\t-", "oak\t2026-01-01T00:00:00Z"]
     assert capsys.readouterr().out.splitlines() == lines
 
@@ -28,7 +28,7 @@ def test_on_a_terminal_it_is_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", terminal)
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("NO_COLOR", "1")
-    show(HEADINGS, [(NAME, None)])
+    print_table(HEADINGS, [(NAME, None)])
     printed = terminal.getvalue()
     assert "[bold red]maple[/]\\x1b[31m\\n" in printed
     assert "│" in printed
@@ -47,4 +47,4 @@ def test_on_a_terminal_it_is_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     ids=ascii,
 )
 def test_a_cell_is_one_harmless_line(value: object, expected: str) -> None:
-    assert cell(value) == expected
+    assert printable(value) == expected

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from admin.connection import bucket_settings, on_database, topic_settings
+from admin.connection import bucket_settings, run_on_database, topic_settings
 from exhaust.domain.catalogue import load_catalogue
 from exhaust.domain.object_keys import expiry_by_prefix
 from exhaust.kafka.topics import create_topics
@@ -19,7 +19,7 @@ def migrate(
     runtime_role: Annotated[str, typer.Option(help="Database role of the running services.")] = "exhaust_runtime",
 ) -> None:
     """Bring the database's tables up to date."""
-    applied = on_database(lambda database: migrate_database(database, runtime_role=runtime_role))
+    applied = run_on_database(lambda database: migrate_database(database, runtime_role=runtime_role))
     typer.echo(f"Applied {', '.join(applied)}." if applied else "The tables are up to date.")
 
 
