@@ -3,6 +3,6 @@
 import sys
 
 
-def tell(what: str) -> None:
+def report_progress(what: str) -> None:
     """Print a progress message on standard error."""
     print(f"bench: {what}", file=sys.stderr, flush=True)

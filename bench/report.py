@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 BAR_COLUMNS: Final = ("bar", "measured", "limit", "verdict")
 
 
-def show_bars(bars: Sequence[Bar]) -> None:
+def print_bars(bars: Sequence[Bar]) -> None:
     """Print a table on a terminal, tab-separated lines in a pipe; the verdict is last."""
     print_table(BAR_COLUMNS, [bar.row for bar in bars])
     print()

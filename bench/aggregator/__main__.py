@@ -16,7 +16,7 @@ from bench.aggregator.testbed import DEFAULT_FOLDER, open_testbed
 from bench.aggregator.versions import versions
 from bench.errors import BenchError
 from bench.machine import machine
-from bench.progress import tell
+from bench.progress import report_progress
 from deploy.local.stack import PROJECT, StackError
 
 ROUNDS: Final = 5
@@ -38,7 +38,7 @@ def measure(folder: Path, results: Results, *, quick: bool, keep: bool) -> None:
             scaling.measure_amounts(testbed, results)
             scaling.measure_sizes(testbed, results)
         scaling.judge_memory(results)
-        tell("where the time of a scan worker goes")
+        report_progress("where the time of a scan worker goes")
         results.stages = measure_stages(testbed.blocks[0].path)
         latency.measure(testbed, results, folder / "blocks")
 

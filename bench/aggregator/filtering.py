@@ -12,7 +12,7 @@ from bench.aggregator.results import Row
 from bench.aggregator.testbed import CHANNEL, SHARED, SHARED_PREFIX
 from bench.bars import at_least
 from bench.errors import BenchError
-from bench.progress import tell
+from bench.progress import report_progress
 
 if TYPE_CHECKING:
     from bench.aggregator.correctness import Expected
@@ -62,9 +62,9 @@ def measure(testbed: Testbed, results: Results) -> None:
     """Measure each peer, alternating with ours."""
     objects = day_objects(FIRST_DAY, testbed.blocks, OBJECTS)
     testbed.upload(SHARED_PREFIX, objects)
-    tell("works out independently what the day holds")
+    report_progress("works out independently what the day holds")
     expected = expect(testbed.files(objects), CHANNEL)
-    tell("checks our output")
+    report_progress("checks our output")
     done = testbed.build(SHARED, [FIRST_DAY])
     ours = testbed.fetch(done.keys[0])
     if found := difference(ours, expected):
@@ -75,7 +75,7 @@ def measure(testbed: Testbed, results: Results) -> None:
     times: list[float] = []
     processors: list[ProcessorTime] = []
     for peer in PEERS:
-        tell(f"{peer.name}, in turns with ours")
+        report_progress(f"{peer.name}, in turns with ours")
         turns = _beside(testbed, results, peer, objects, expected)
         times += turns.ours
         processors += turns.our_time

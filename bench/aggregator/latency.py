@@ -18,7 +18,7 @@ from bench.aggregator.results import Row
 from bench.aggregator.testbed import CHANNEL, RESOURCE, SHARED, SHARED_PREFIX
 from bench.bars import at_most
 from bench.errors import BenchError
-from bench.progress import tell
+from bench.progress import report_progress
 from deploy.local.stack import start_stack
 
 if TYPE_CHECKING:
@@ -45,13 +45,13 @@ def measure(testbed: Testbed, results: Results, cache: Path) -> None:
         results: gets the result.
         cache: folder for the blocks of these days, all of whose events are the partner's.
     """
-    tell("starts the services")
+    report_progress("starts the services")
     stack = start_stack(testbed.folder / "stack", services=True, stop_at_exit=True)
     made = blocks(cache, OBJECTS, Recipe(EVENTS // OBJECTS, (CHANNEL,)))
     days = days_from(FIRST, 1 + ROUNDS)
     for day in days:
         testbed.upload(SHARED_PREFIX, day_objects(day, made, OBJECTS))
-    tell(f"submit to complete, {EVENTS:,} events, {ROUNDS} times")
+    report_progress(f"submit to complete, {EVENTS:,} events, {ROUNDS} times")
     partner = _Partner(stack.gateway, stack.postgres)
     taken = [(partner.wait_for(day), partner.wait_for(day)) for day in days][1:]
     fresh, built = tuple(first for first, _ in taken), tuple(second for _, second in taken)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from admin.tables import print_table
 from bench.aggregator.results import COLUMNS, MEMORY_COLUMNS, PROCESSOR_COLUMNS
 from bench.aggregator.stages import STAGES
-from bench.report import bars_section, circumstances, show_bars, table
+from bench.report import bars_section, circumstances, print_bars, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +40,7 @@ def show_results(results: Results) -> None:
     print()
     print_table(*_stage_table(results))
     print()
-    show_bars(results.bars)
+    print_bars(results.bars)
 
 
 def markdown(results: Results, rounds: int, machine: Mapping[str, str], versions: Mapping[str, str]) -> str:

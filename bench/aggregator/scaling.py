@@ -13,7 +13,7 @@ from bench.aggregator.results import MIB, Row
 from bench.aggregator.testbed import SHARED, SHARED_PREFIX
 from bench.bars import at_most
 from bench.errors import BenchError
-from bench.progress import tell
+from bench.progress import report_progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +55,7 @@ MONTH_OF_GB: Final = Size("31 days of 1 GB", MONTH, DAY_BLOCKS)
 def measure_partners(testbed: Testbed, results: Results) -> None:
     """Measure 20 resources of one shared day, alternating with one of them, on the objects of filtering.py."""
     task = f"{len(CHANNELS)} resources of one day"
-    tell(f"{task}, in turns with one")
+    report_progress(f"{task}, in turns with one")
     turns = testbed.alternate(
         lambda: testbed.build(SHARED, [FIRST_DAY]).seconds,
         lambda: results.add_memory(task, testbed.build(SHARED, [FIRST_DAY], CHANNELS)),
@@ -69,7 +69,7 @@ def measure_partners(testbed: Testbed, results: Results) -> None:
 def measure_amounts(testbed: Testbed, results: Results) -> None:
     """Measure 4 and 16 times the data in as many more objects; 16 times alternates with once."""
     _once(testbed, results, FOUR)
-    tell(f"{SIXTEEN.name}, in turns with once")
+    report_progress(f"{SIXTEEN.name}, in turns with once")
     testbed.upload(SHARED_PREFIX, SIXTEEN.of_day(testbed, SIXTEEN_DAY))
     turns = testbed.alternate(
         lambda: results.add_memory(ONE, testbed.build(SHARED, [FIRST_DAY])),
@@ -95,7 +95,7 @@ def judge_memory(results: Results) -> None:
 
 
 def _once(testbed: Testbed, results: Results, size: Size) -> None:
-    tell(size.name)
+    report_progress(size.name)
     for day in size.days:
         testbed.upload(SHARED_PREFIX, size.of_day(testbed, day))
     with testbed.watched():

@@ -18,7 +18,7 @@ from bench.aggregator.peers.job import Job
 from bench.aggregator.processor_time import ProcessorTime, processor_time
 from bench.bars import Pairs
 from bench.errors import BenchError
-from bench.progress import tell
+from bench.progress import report_progress
 from bench.s3_client import S3Client, chunks
 from bench.store import Store
 from deploy.local import seaweedfs
@@ -174,12 +174,12 @@ def open_testbed(folder: Path, rounds: int, *, keep: bool) -> Iterator[Testbed]:
         rounds: as of Testbed.
         keep: True to keep all else.
     """
-    tell("makes the data, once")
+    report_progress("makes the data, once")
     made = blocks(folder / "blocks")
     scratch = folder / "scratch"
     shutil.rmtree(scratch, ignore_errors=True)
     try:
-        tell("starts Kafka, PostgreSQL and SeaweedFS")
+        report_progress("starts Kafka, PostgreSQL and SeaweedFS")
         stack = start_stack(scratch / "stack", services=False, stop_at_exit=True)
         store = Store(stack.s3.endpoint, stack.s3.access_key, stack.s3.secret_key)
         environment = service_environment(scratch / "stack", "aggregator")

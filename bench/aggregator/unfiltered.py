@@ -17,7 +17,7 @@ from bench.aggregator.results import MIB, Row
 from bench.aggregator.testbed import CHANNEL, WHOLE, WHOLE_PREFIX
 from bench.bars import at_least
 from bench.errors import BenchError
-from bench.progress import tell
+from bench.progress import report_progress
 
 if TYPE_CHECKING:
     from bench.aggregator.results import Results
@@ -37,7 +37,7 @@ def measure_whole(testbed: Testbed, results: Results) -> None:
     objects = day_objects(DAY, testbed.blocks, OBJECTS)
     testbed.upload(WHOLE_PREFIX, objects)
     task, size = f"{OBJECTS} whole objects", sum(made.stored for made in objects)
-    tell(f"{task}, in turns with a plain copy")
+    report_progress(f"{task}, in turns with a plain copy")
     job = testbed.job("plain_copy", WHOLE_PREFIX, objects)
     turns = testbed.alternate(
         lambda: results.add_memory(f"{task} of a resource", testbed.build(WHOLE, [DAY])),
@@ -54,7 +54,7 @@ def measure_whole(testbed: Testbed, results: Results) -> None:
 def measure_assembling(testbed: Testbed, results: Results) -> None:
     """Measure the assembling of 31 days that exist, alternating with bare UploadPartCopy."""
     task, size = f"assemble {ASSEMBLED_DAYS} days of 64 MiB", ASSEMBLED_DAYS * ASSEMBLED_SIZE
-    tell(f"{task}, in turns with bare UploadPartCopy")
+    report_progress(f"{task}, in turns with bare UploadPartCopy")
     days = _existing(testbed)
     copied = replace(
         testbed.job("part_copy", "", ()), keys=tuple(day.key for day in days), target="peers/assembled.zip"

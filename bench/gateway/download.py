@@ -15,8 +15,8 @@ from uuid import uuid4
 
 from bench.bars import Pairs
 from bench.errors import BenchError
-from bench.gateway.load import LIMIT
-from bench.gateway.place import DATASET, PARTNERS, days
+from bench.gateway.load_generator import LIMIT
+from bench.gateway.testbed import DATASET, PARTNERS, days
 from bench.memory import MemoryWatch, resident
 from bench.s3_client import CHUNK, S3Client
 from bench.store import Store
@@ -25,7 +25,7 @@ from telemetry.resource_ids import resource_id
 if TYPE_CHECKING:
     from http.client import HTTPResponse
 
-    from bench.gateway.place import Place
+    from bench.gateway.testbed import Testbed
 
 MIB: Final = 1024 * 1024
 SIZE: Final = 1024 * MIB
@@ -48,31 +48,31 @@ class Downloaded:
     added: int
 
 
-async def put_download(place: Place) -> None:
+async def put_download(testbed: Testbed) -> None:
     """File a finished download of SIZE bytes, which are not a zip: the gateway does not look at them."""
     chunk = urandom(CHUNK)
-    _client(place).put(place.stack.s3.exhaust_bucket, KEY, repeat(chunk, SIZE // CHUNK), SIZE)
+    _client(testbed).put(testbed.stack.s3.exhaust_bucket, KEY, repeat(chunk, SIZE // CHUNK), SIZE)
     outcome = {"key": KEY, "digest": hashlib.sha256(chunk).hexdigest()}
     day = date.fromisoformat(days()[0])
-    side = place.gateway
-    async with side.owner.transaction() as connection:
+    service = testbed.gateway
+    async with service.owner.transaction() as connection:
         resource = resource_id(PARTNERS[0])
-        await connection.execute(_FINISHED, uuid4(), side.user_id, PARTNERS[0], DATASET, resource, day, outcome)
+        await connection.execute(_FINISHED, uuid4(), service.user_id, PARTNERS[0], DATASET, resource, day, outcome)
 
 
-def compare_downloads(place: Place) -> Downloaded:
+def compare_downloads(testbed: Testbed) -> Downloaded:
     """Download both ways once without counting, then alternate. This blocks for some seconds."""
-    gateway = place.stack.processes["gateway"]
+    gateway = testbed.stack.processes["gateway"]
     with MemoryWatch(lambda: resident(gateway)) as memory:
-        turns = [(_through_gateway(place), _straight(place)) for _ in range(1 + ROUNDS)][1:]
+        turns = [(_download_from_gateway(testbed), _download_from_s3(testbed)) for _ in range(1 + ROUNDS)][1:]
     return Downloaded(Pairs(tuple(ours for ours, _ in turns), tuple(theirs for _, theirs in turns)), memory.added)
 
 
-def _through_gateway(place: Place) -> float:
-    side = place.gateway
+def _download_from_gateway(testbed: Testbed) -> float:
+    service = testbed.gateway
     first, last = days()
-    body = json.dumps({"request": {"licenseKey": side.license_key}})
-    connection = HTTPConnection(side.address.host, side.address.port, timeout=LIMIT.total_seconds())
+    body = json.dumps({"request": {"licenseKey": service.license_key}})
+    connection = HTTPConnection(service.address.host, service.address.port, timeout=LIMIT.total_seconds())
     started = time.perf_counter()
     connection.request(
         "POST",
@@ -85,10 +85,10 @@ def _through_gateway(place: Place) -> float:
     return seconds
 
 
-def _straight(place: Place) -> float:
-    client = _client(place)
+def _download_from_s3(testbed: Testbed) -> float:
+    client = _client(testbed)
     started = time.perf_counter()
-    return _read(client.get(place.stack.s3.exhaust_bucket, KEY), started)
+    return _read(client.get(testbed.stack.s3.exhaust_bucket, KEY), started)
 
 
 def _read(answer: HTTPResponse, started: float) -> float:
@@ -102,6 +102,6 @@ def _read(answer: HTTPResponse, started: float) -> float:
     return seconds
 
 
-def _client(place: Place) -> S3Client:
-    s3 = place.stack.s3
+def _client(testbed: Testbed) -> S3Client:
+    s3 = testbed.stack.s3
     return S3Client(Store(s3.endpoint, s3.access_key, s3.secret_key))

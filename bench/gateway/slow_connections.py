@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Final
 
 from bench.errors import BenchError
 from bench.gateway.calls import READ, status_reads
-from bench.gateway.load import Measured, call_on_new_connections
+from bench.gateway.load_generator import CallStats, call_on_new_connections
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bench.gateway.load import Address
-    from bench.gateway.place import Place
+    from bench.gateway.load_generator import Address
+    from bench.gateway.testbed import Testbed
 
 SLOW: Final = 10_000
 QUIET: Final = timedelta(seconds=2)
-BESIDE: Final = timedelta(seconds=5)
+CROWDED: Final = timedelta(seconds=5)
 OPENING: Final = timedelta(seconds=0.1)
 _ADDRESSES: Final = 50  # so that each stays below what one address may have
 _OWN_FILES: Final = 200
@@ -32,35 +32,35 @@ _HALF_A_HEAD: Final = b"POST /v1/client HTTP/1.1\r\nHost: bench\r\nX-Slow: "
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class SlowConnectionsResult:
     """A caller's calls without and beside slow connections, and the seconds that it took to open those."""
 
-    quiet: Measured
-    crowded: Measured
+    quiet: CallStats
+    crowded: CallStats
     opening: float
 
 
-async def call_beside_slow_ones(place: Place) -> Beside:
+async def measure_beside_slow_connections(testbed: Testbed) -> SlowConnectionsResult:
     """Measure status reads, each on its own connection, before and while SLOW connections are open.
 
     Raises:
         BenchError: this machine does not let a process open as many files.
     """
-    reads = await status_reads(place.gateway)
-    address = place.gateway.address
+    reads = await status_reads(testbed.gateway)
+    address = testbed.gateway.address
     quiet = await call_on_new_connections(address, QUIET, reads.__next__)
     started = time.perf_counter()
     with ExitStack() as stack:
         opened = asyncio.create_task(asyncio.to_thread(stack.enter_context, _slow_connections(address)))
-        crowded = Measured()
+        crowded = CallStats()
         while not opened.done():
             crowded.add(await call_on_new_connections(address, OPENING, reads.__next__))
         await opened
         opening = time.perf_counter() - started
-        crowded.add(await call_on_new_connections(address, BESIDE, reads.__next__))
+        crowded.add(await call_on_new_connections(address, CROWDED, reads.__next__))
     for measured in (quiet, crowded):
         measured.check(READ)
-    return Beside(quiet, crowded, opening)
+    return SlowConnectionsResult(quiet, crowded, opening)
 
 
 @contextmanager

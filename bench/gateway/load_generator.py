@@ -34,7 +34,7 @@ class Address:
 
 
 @dataclass(slots=True)
-class Measured:
+class CallStats:
     """Answered calls.
 
     Attributes:
@@ -67,7 +67,7 @@ class Measured:
         if set(self.statuses) != {expected}:
             raise BenchError(f"calls were answered with {dict(self.statuses)} instead of {expected} alone")
 
-    def add(self, other: Measured) -> None:
+    def add(self, other: CallStats) -> None:
         """Count the calls of another measurement too."""
         self.statuses += other.statuses
         self.latencies += other.latencies
@@ -84,7 +84,9 @@ def post(path: str, body: bytes, headers: Mapping[str, str] | None = None) -> by
 class Caller(asyncio.Protocol):
     """A connection that calls, waits for the whole answer, and calls again."""
 
-    def __init__(self, next_call: Callable[[], bytes | None], measured: Measured, *, keep_bodies: bool = False) -> None:
+    def __init__(
+        self, next_call: Callable[[], bytes | None], measured: CallStats, *, keep_bodies: bool = False
+    ) -> None:
         """Prepare.
 
         Args:
@@ -137,17 +139,17 @@ class Caller(asyncio.Protocol):
             self.ended.set_exception(exc or ConnectionError("the service closed the connection"))
 
 
-async def call_all(address: Address, calls: list[bytes]) -> Measured:
+async def call_all(address: Address, calls: list[bytes]) -> CallStats:
     """Make these calls over CONNECTIONS connections, and keep the answers."""
-    measured = Measured()
+    measured = CallStats()
     waiting = iter(calls)
     await _run(address, lambda: next(waiting, None), measured, keep_bodies=True)
     return measured
 
 
-async def call_for(address: Address, duration: timedelta, next_call: Callable[[], bytes]) -> Measured:
+async def call_for(address: Address, duration: timedelta, next_call: Callable[[], bytes]) -> CallStats:
     """Call over CONNECTIONS connections for this duration, after a warm-up that does not count."""
-    measured = Measured()
+    measured = CallStats()
     begun = time.perf_counter()
     counted_from = begun + WARM_UP.total_seconds()
     end = counted_from + duration.total_seconds()
@@ -167,9 +169,9 @@ async def call_for(address: Address, duration: timedelta, next_call: Callable[[]
     return measured
 
 
-async def call_on_new_connections(address: Address, duration: timedelta, next_call: Callable[[], bytes]) -> Measured:
+async def call_on_new_connections(address: Address, duration: timedelta, next_call: Callable[[], bytes]) -> CallStats:
     """Call for this duration, one call after the other, each on a connection of its own."""
-    measured = Measured()
+    measured = CallStats()
     started = time.perf_counter()
     end = started + duration.total_seconds()
     async with asyncio.timeout(LIMIT.total_seconds()):
@@ -188,7 +190,7 @@ def _once(call: bytes) -> Callable[[], bytes | None]:
 async def _run(
     address: Address,
     next_call: Callable[[], bytes | None],
-    measured: Measured,
+    measured: CallStats,
     *,
     keep_bodies: bool = False,
     connections: int = CONNECTIONS,

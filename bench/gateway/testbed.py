@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from bench.gateway.load import Address
+from bench.gateway.load_generator import Address
 from deploy.local.folder import Folder
 from deploy.local.postgres import RUNTIME
 from deploy.local.processes import Processes
@@ -48,7 +48,7 @@ STOP_LIMIT: Final = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class Service:
     """One of the two compared services.
 
     Attributes:
@@ -62,7 +62,7 @@ class Side:
     license_key: str
     user_id: int
 
-    async def empty(self) -> None:
+    async def delete_requests(self) -> None:
         """Remove all requests, so that every round begins alike."""
         async with self.owner.transaction() as connection:
             await connection.execute("SELECT pg_advisory_xact_lock($1)", RELEASE_LOCK)  # it is nobody else's turn
@@ -71,18 +71,18 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Testbed:
     """Both services, running."""
 
     stack: Stack
-    gateway: Side
-    bare: Side
+    gateway: Service
+    bare: Service
     # What the gateway runs with.
     environment: dict[str, str]
 
 
 @asynccontextmanager
-async def open_place() -> AsyncIterator[Place]:
+async def open_testbed() -> AsyncIterator[Testbed]:
     """Start both services anew, and stop them at the end of the block."""
     stop_stack(FOLDER)
     shutil.rmtree(FOLDER, ignore_errors=True)
@@ -103,7 +103,7 @@ async def open_place() -> AsyncIterator[Place]:
                 gateway_port = urlsplit(stack.gateway).port or 0
                 gateway = await _with_client("gateway", gateway_port, tables, peppers)
                 bare = await _with_client("bare service", port, bare_tables, peppers)
-                yield Place(stack, gateway, bare, environment)
+                yield Testbed(stack, gateway, bare, environment)
     finally:
         await asyncio.to_thread(stop_stack, FOLDER)
 
@@ -128,7 +128,7 @@ async def _bare_tables(stack: Stack) -> AsyncIterator[Database]:
         yield owner
 
 
-async def _with_client(name: str, port: int, tables: Database, peppers: dict[str, str]) -> Side:
+async def _with_client(name: str, port: int, tables: Database, peppers: dict[str, str]) -> Service:
     """Register a license key that may read for all partners, and return the service with it."""
     keys = KeyStore(tables, {int(version): SecretStr(pepper) for version, pepper in peppers.items()})
     license_key = await keys.register(*CLIENT)
@@ -136,7 +136,7 @@ async def _with_client(name: str, port: int, tables: Database, peppers: dict[str
     for partner in PARTNERS:
         await grants.add(Grant(*CLIENT, resource_id(partner)), actor="operator/bench")
     client = await keys.find_client(*CLIENT)
-    return Side(name, Address(port), tables, license_key, client.user_id)
+    return Service(name, Address(port), tables, license_key, client.user_id)
 
 
 @asynccontextmanager

@@ -10,22 +10,22 @@ from admin.tables import print_table
 from bench.bars import at_least, at_most
 from bench.gateway.calls import ROUNDS
 from bench.gateway.download import MIB, SIZE
-from bench.gateway.slow import SLOW
-from bench.report import bars_section, circumstances, show_bars, table
+from bench.gateway.slow_connections import SLOW
+from bench.report import bars_section, circumstances, print_bars, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bench.bars import Bar
-    from bench.gateway.calls import Compared
+    from bench.gateway.calls import Comparison
     from bench.gateway.download import Downloaded
-    from bench.gateway.load import Measured
-    from bench.gateway.slow import Beside
+    from bench.gateway.load_generator import CallStats
+    from bench.gateway.slow_connections import SlowConnectionsResult
 
 MS: Final = 1000
 COLUMNS: Final = ("calls", "answered by", "a second", "p50 ms", "p99 ms", "slowest ms")
 DOWNLOAD_COLUMNS: Final = ("1 GiB", "MiB/s", "s")
-_HOW: Final = """\
+_METHOD: Final = """\
 Made by `make bench-gateway`; do not edit. All figures are medians over rounds in which both services took turns; so are
 the ratios.
 
@@ -43,26 +43,26 @@ the ratios.
 
 
 @dataclass(slots=True)
-class Findings:
+class Results:
     """All results, in the order in which they were measured."""
 
     rows: list[tuple[str, ...]] = field(default_factory=list)
     downloads: list[tuple[str, ...]] = field(default_factory=list)
     bars: list[Bar] = field(default_factory=list)
 
-    def add_submits(self, compared: Compared) -> None:
+    def add_submits(self, comparison: Comparison) -> None:
         """Add the submits of both services."""
-        self._add_compared("submit", compared)
-        over = median(measured.percentile(99) / measured.percentile(50) for measured in compared.gateway)
+        self._add_comparison("submit", comparison)
+        over = median(measured.percentile(99) / measured.percentile(50) for measured in comparison.gateway)
         self.bars += [
-            at_least("submit, share of the bare service's calls a second", compared.share, 40, "%"),
+            at_least("submit, share of the bare service's calls a second", comparison.share, 40, "%"),
             at_most("submit, its p99 as times of its p50", over, 5, "x"),
         ]
 
-    def add_statuses(self, compared: Compared) -> None:
+    def add_statuses(self, comparison: Comparison) -> None:
         """Add the status reads of both services."""
-        self._add_compared("status", compared)
-        self.bars.append(at_least("status, share of the bare service's calls a second", compared.share, 50, "%"))
+        self._add_comparison("status", comparison)
+        self.bars.append(at_least("status, share of the bare service's calls a second", comparison.share, 50, "%"))
 
     def add_downloads(self, downloaded: Downloaded) -> None:
         """Add the downloads of both ways."""
@@ -74,7 +74,7 @@ class Findings:
             at_most("the same, memory that it adds to the gateway", downloaded.added / MIB, 50, "MiB"),
         ]
 
-    def add_slow(self, beside: Beside) -> None:
+    def add_slow(self, beside: SlowConnectionsResult) -> None:
         """Add the calls that ran beside slow connections."""
         self.rows += [
             _row("status, on new connections", "gateway", [beside.quiet]),
@@ -83,11 +83,11 @@ class Findings:
         slowest = MS * max(beside.crowded.latencies)
         self.bars.append(at_most(f"slowest answer beside {SLOW:,} slow connections", slowest, 1000, "ms"))
 
-    def _add_compared(self, calls: str, compared: Compared) -> None:
-        self.rows += [_row(calls, "gateway", compared.gateway), _row(calls, "bare service", compared.bare)]
+    def _add_comparison(self, calls: str, comparison: Comparison) -> None:
+        self.rows += [_row(calls, "gateway", comparison.gateway), _row(calls, "bare service", comparison.bare)]
 
 
-def _row(calls: str, name: str, rounds: Sequence[Measured]) -> tuple[str, ...]:
+def _row(calls: str, name: str, rounds: Sequence[CallStats]) -> tuple[str, ...]:
     return (
         calls,
         name,
@@ -98,25 +98,25 @@ def _row(calls: str, name: str, rounds: Sequence[Measured]) -> tuple[str, ...]:
     )
 
 
-def show_findings(findings: Findings) -> None:
+def print_results(results: Results) -> None:
     """Print tables on a terminal, tab-separated lines in a pipe; the verdict is last."""
-    print_table(COLUMNS, findings.rows)
+    print_table(COLUMNS, results.rows)
     print()
-    print_table(DOWNLOAD_COLUMNS, findings.downloads)
+    print_table(DOWNLOAD_COLUMNS, results.downloads)
     print()
-    show_bars(findings.bars)
+    print_bars(results.bars)
 
 
-def markdown(findings: Findings, machine: Mapping[str, str], versions: Mapping[str, str]) -> str:
+def markdown(results: Results, machine: Mapping[str, str], versions: Mapping[str, str]) -> str:
     """Return the text of docs/benchmarks-gateway.md."""
     parts = [
         "# Benchmarks of the gateway\n",
-        _HOW,
+        _METHOD,
         circumstances(ROUNDS, machine, versions),
-        bars_section(findings.bars),
+        bars_section(results.bars),
         "## Calls\n",
-        table(COLUMNS, findings.rows),
+        table(COLUMNS, results.rows),
         "## Downloads\n",
-        table(DOWNLOAD_COLUMNS, findings.downloads),
+        table(DOWNLOAD_COLUMNS, results.downloads),
     ]
     return "\n".join(parts)
