@@ -13,7 +13,7 @@ import typer
 from pydantic import SecretStr, ValidationError
 
 from exhaust.postgres.database import open_database
-from exhaust.settings import LicenseKeySettings, OwnerSettings, RawObjectSettings, TopicSettings
+from exhaust.settings import LicenseKeySettings, OwnerSettings, S3RawBucketSettings, TopicSettings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -64,15 +64,15 @@ def topic_settings() -> TopicSettings:
     return TopicSettings(kafka_bootstrap=_read(STACK_FILE)["kafka"])
 
 
-def bucket_settings() -> RawObjectSettings:
+def bucket_settings() -> S3RawBucketSettings:
     """Return the S3 store's settings: from the environment, else of the local stack that runs in this folder.
 
     Raises:
         pydantic.ValidationError: neither says where it is.
     """
     if "EXHAUST_S3_ENDPOINT" in os.environ or not STACK_FILE.exists():
-        return RawObjectSettings()
-    return RawObjectSettings.model_validate({f"s3_{name}": value for name, value in _read(STACK_FILE)["s3"].items()})
+        return S3RawBucketSettings()
+    return S3RawBucketSettings.model_validate({f"s3_{name}": value for name, value in _read(STACK_FILE)["s3"].items()})
 
 
 def audit_actor() -> str:

@@ -11,7 +11,7 @@ from exhaust.domain.catalogue import load_catalogue
 from exhaust.domain.object_keys import expiry_by_prefix
 from exhaust.kafka.topics import create_topics
 from exhaust.postgres.migrate import migrate as migrate_database
-from exhaust.s3.store import open_objects
+from exhaust.s3.store import open_object_store
 from exhaust.settings import CatalogueSettings
 
 
@@ -36,10 +36,10 @@ def buckets() -> None:
     retention = timedelta(days=max(dataset.retention_days for dataset in catalogue.by_name.values()))
 
     async def run() -> list[str]:
-        async with open_objects(settings) as objects:
+        async with open_object_store(settings) as objects:
             names = (settings.s3_raw_bucket, settings.s3_exhaust_bucket)
             created = [name for name in names if await objects.create_bucket(name)]
-            await objects.expire(settings.s3_exhaust_bucket, expiry_by_prefix(retention))
+            await objects.set_expiration(settings.s3_exhaust_bucket, expiry_by_prefix(retention))
             return created
 
     created = asyncio.run(run())

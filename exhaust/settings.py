@@ -107,7 +107,7 @@ class TopicSettings(KafkaSettings):
     kafka_replication: Annotated[int, Field(ge=1, le=100)] = 1
 
 
-class ObjectSettings(SettingsGroup):
+class S3Settings(SettingsGroup):
     """The S3 store, and the bucket of archives.
 
     Without keys, those of the platform count: of a profile, a web identity or the role of the machine.
@@ -126,7 +126,7 @@ class ObjectSettings(SettingsGroup):
         return self
 
 
-class RawObjectSettings(ObjectSettings):
+class S3RawBucketSettings(S3Settings):
     """The S3 store, and both buckets: of archives, and of raw telemetry."""
 
     s3_raw_bucket: Bucket

@@ -23,7 +23,7 @@ from bench.errors import BenchError
 from bench.memory import MemoryWatch, family_memory
 from exhaust.domain.catalogue import load_catalogue
 from exhaust.process.run import run_process
-from exhaust.s3.store import open_objects
+from exhaust.s3.store import open_object_store
 from schemas.events import DayRequested
 from services.aggregator.archive.day_summary import DaySummary
 from services.aggregator.assemble import Assembler
@@ -178,7 +178,7 @@ def _summary(day: date, found: ExistingDay) -> DaySummary:
 async def _serve(answers: IO[str]) -> None:
     settings = AggregatorSettings()
     catalogue = load_catalogue(settings.catalogue)
-    async with open_objects(settings) as objects, open_day_builder(objects, catalogue, settings) as builder:
+    async with open_object_store(settings) as objects, open_day_builder(objects, catalogue, settings) as builder:
         engine = _Engine(builder, Assembler(objects, settings.s3_exhaust_bucket))
         while line := await asyncio.to_thread(sys.stdin.readline):
             print(json.dumps(await engine.do(json.loads(line))), file=answers, flush=True)

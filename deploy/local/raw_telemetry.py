@@ -7,9 +7,9 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from deploy.local.object_settings import object_settings
 from deploy.local.raw_files import read_folder
-from exhaust.s3.store import open_objects
+from deploy.local.s3_settings import s3_settings
+from exhaust.s3.store import open_object_store
 from telemetry.generator import GeneratorPlan, RawObject, generate
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ async def load_telemetry(stack: Stack, telemetry: RawTelemetry) -> int:
     """
     bucket = stack.s3.raw_bucket
     size = 0
-    async with open_objects(object_settings(stack.s3)) as objects:
+    async with open_object_store(s3_settings(stack.s3)) as objects:
         ours = {RAW_PREFIX + source.name for source in telemetry.objects}
         if others := [found.key async for found in objects.list(bucket, RAW_PREFIX) if found.key not in ours]:
             raise ForeignTelemetryError(f"bucket {bucket} holds other telemetry, such as {others[0]}: use an empty one")

@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.utils import parse_timestamp
 
 from exhaust.errors import ConfigurationError, ErrorCode, ExhaustError, unavailable
-from exhaust.s3.errors import ObjectExistsError, ObjectMissingError, UploadGoneError
+from exhaust.s3.errors import NoSuchUploadError, ObjectExistsError, ObjectMissingError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
     from types_aiobotocore_s3 import S3Client
 
-    from exhaust.settings import ObjectSettings
+    from exhaust.settings import S3Settings
 
 READ_TIMEOUT: Final = timedelta(seconds=30)
 CALL_TIMEOUT: Final = timedelta(minutes=2)
@@ -36,7 +36,7 @@ DRIVER_ERRORS: Final = (BotoCoreError, aiohttp.ClientError, OSError, TimeoutErro
 
 
 @asynccontextmanager
-async def open_clients(settings: ObjectSettings) -> AsyncIterator[tuple[S3Client, S3Client]]:
+async def open_clients(settings: S3Settings) -> AsyncIterator[tuple[S3Client, S3Client]]:
     """Open one client for reading and one for writing; they connect when they are first used.
 
     There are two because waiting for a free connection of a shared pool has no time-out.
@@ -63,7 +63,7 @@ async def open_clients(settings: ObjectSettings) -> AsyncIterator[tuple[S3Client
         yield reader, writer
 
 
-async def _open_session(settings: ObjectSettings) -> aioboto3.Session:
+async def _open_session(settings: S3Settings) -> aioboto3.Session:
     driver_session = get_session()
     driver_session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_parse_timestamp)
     try:
@@ -104,7 +104,7 @@ async def store_call(bucket: str, key: str = "", *, deadline: timedelta = CALL_T
     Raises:
         ObjectMissingError: there is no such object, or no such bucket.
         ObjectExistsError: the condition of the call does not hold.
-        UploadGoneError: there is no such multipart upload.
+        NoSuchUploadError: there is no such multipart upload.
         ExhaustError: SERVICE_UNAVAILABLE, or INTERNAL_ERROR when the credentials are refused.
     """
     try:
@@ -120,7 +120,7 @@ def _our_error(error: ClientError, bucket: str, key: str) -> Exception:
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
     code = error.response["Error"]["Code"]
     if code == "NoSuchUpload":
-        return UploadGoneError(ErrorCode.SERVICE_UNAVAILABLE, f"the upload of {key} was aborted on the way")
+        return NoSuchUploadError(ErrorCode.SERVICE_UNAVAILABLE, f"the upload of {key} was aborted on the way")
     if status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
         return ObjectMissingError(key)
     if status in {HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED}:

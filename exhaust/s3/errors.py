@@ -13,5 +13,5 @@ class ObjectExistsError(Exception):
     """An object with this key exists and was to stay."""
 
 
-class UploadGoneError(ExhaustError):
+class NoSuchUploadError(ExhaustError):
     """Somebody else aborted the multipart upload; it may be begun again."""

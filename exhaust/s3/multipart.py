@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from exhaust.s3.object_info import ObjectInfo
 
-MIN_PART: Final = 5 * 1024 * 1024
+MIN_PART_SIZE: Final = 5 * 1024 * 1024
 PARTS_BEFORE_GROWTH: Final = 1000  # later parts are larger, so that 268 GiB fit into 10,000
-COPIES_AT_ONCE: Final = 4  # parts that the store copies by itself; eight cost SeaweedFS a twentieth more work
+MAX_CONCURRENT_COPIES: Final = 4  # parts that the store copies by itself; eight cost SeaweedFS a twentieth more work
 
 log = structlog.get_logger(__name__)
 
@@ -33,12 +33,12 @@ log = structlog.get_logger(__name__)
 class MultipartUpload:
     """A multipart upload. It begins with its first part, and is aborted unless it was completed."""
 
-    def __init__(self, client: S3Client, room: asyncio.Semaphore, bucket: str, key: str, content_type: str) -> None:
+    def __init__(self, client: S3Client, slots: asyncio.Semaphore, bucket: str, key: str, content_type: str) -> None:
         """Prepare.
 
         Args:
             client: that the upload is written with.
-            room: for parts whose bytes are held here; all uploads of a process may share it.
+            slots: for parts whose bytes are held here; all uploads of a process may share it.
             bucket: where the object shall lie.
             key: its name.
             content_type: its type.
@@ -49,9 +49,9 @@ class MultipartUpload:
         self._content_type = content_type
         self._upload_id = ""
         self._parts: dict[int, asyncio.Future[str]] = {}
-        self._next = 1
-        self._data = room
-        self._copies = asyncio.Semaphore(COPIES_AT_ONCE)
+        self._next_number = 1
+        self._slots = slots
+        self._copy_slots = asyncio.Semaphore(MAX_CONCURRENT_COPIES)
 
     async def __aenter__(self) -> Self:
         return self
@@ -60,20 +60,20 @@ class MultipartUpload:
         for part in self._parts.values():
             part.cancel()
         await asyncio.gather(*self._parts.values(), return_exceptions=True)
-        if self.begun:
+        if self.is_started:
             await asyncio.shield(self._abort())
 
     @property
-    def begun(self) -> bool:
+    def is_started(self) -> bool:
         """Whether the store knows of the upload."""
         return bool(self._upload_id)
 
     @property
     def part_size(self) -> int:
         """How many bytes the next part should have."""
-        return MIN_PART * (1 + len(self._parts) // PARTS_BEFORE_GROWTH)
+        return MIN_PART_SIZE * (1 + len(self._parts) // PARTS_BEFORE_GROWTH)
 
-    async def add(self, read: Callable[[], Awaitable[bytes]], *, number: int | None = None) -> None:
+    async def add_part(self, read: Callable[[], Awaitable[bytes]], *, number: int | None = None) -> None:
         """Add a part of bytes that travel through this process; returns when there is room for them.
 
         Args:
@@ -82,24 +82,24 @@ class MultipartUpload:
         """
 
         async def send(number: int) -> str:
-            return await self._send(number, await read())
+            return await self._upload_part(number, await read())
 
-        await self._ready(self._data)
-        self._start(send, self._data, number)
+        await self._acquire_slot(self._slots)
+        self._start_part(send, self._slots, number)
 
-    def take_number(self) -> int:
+    def reserve_part_number(self) -> int:
         """The next part's number, for a part that is added after those behind it."""
-        self._next += 1
-        return self._next - 1
+        self._next_number += 1
+        return self._next_number - 1
 
-    async def add_front(self, buffer: bytearray, size: int) -> None:
+    async def add_part_from(self, buffer: bytearray, size: int) -> None:
         """Add a part of the first bytes of a buffer; they are taken off it once there is room for them."""
-        await self._ready(self._data)
+        await self._acquire_slot(self._slots)
         data = bytes(memoryview(buffer)[:size])
         del buffer[:size]
-        self._start(lambda number: self._send(number, data), self._data)
+        self._start_part(lambda number: self._upload_part(number, data), self._slots)
 
-    async def copy(self, source: ObjectInfo, start: int, end: int) -> None:
+    async def copy_part(self, source: ObjectInfo, start: int, end: int) -> None:
         """Add a part that the store copies from an object of the same bucket.
 
         Args:
@@ -121,8 +121,8 @@ class MultipartUpload:
                 )
             return answer["CopyPartResult"]["ETag"]
 
-        await self._ready(self._copies)
-        self._start(send, self._copies)
+        await self._acquire_slot(self._copy_slots)
+        self._start_part(send, self._copy_slots)
 
     async def complete(self) -> None:
         """Make the object of its parts.
@@ -141,30 +141,32 @@ class MultipartUpload:
             )
         self._upload_id = ""
 
-    async def _send(self, number: int, data: bytes) -> str:
+    async def _upload_part(self, number: int, data: bytes) -> str:
         async with self._call():
             answer = await self._client.upload_part(
                 Bucket=self._bucket, Key=self._key, UploadId=self._upload_id, PartNumber=number, Body=data
             )
         return answer["ETag"]
 
-    async def _ready(self, room: asyncio.Semaphore) -> None:
-        """Begin, and wait for a place in the room."""
-        if not self.begun:
-            await self._begin()
+    async def _acquire_slot(self, slots: asyncio.Semaphore) -> None:
+        """Begin, and wait for a free slot."""
+        if not self.is_started:
+            await self._start_upload()
         for part in self._parts.values():
             if part.done():
                 part.result()  # the first failure ends the upload at once
-        await room.acquire()
+        await slots.acquire()
 
-    def _start(self, send: Callable[[int], Awaitable[str]], room: asyncio.Semaphore, number: int | None = None) -> None:
-        number = number or self.take_number()
+    def _start_part(
+        self, send: Callable[[int], Awaitable[str]], slots: asyncio.Semaphore, number: int | None = None
+    ) -> None:
+        number = number or self.reserve_part_number()
         part = asyncio.ensure_future(send(number))
-        part.add_done_callback(lambda _: room.release())  # also when it is cancelled before it has begun
+        part.add_done_callback(lambda _: slots.release())  # also when it is cancelled before it has begun
         self._parts[number] = part
 
-    async def _begin(self) -> None:
-        creating = asyncio.ensure_future(self._create())
+    async def _start_upload(self) -> None:
+        creating = asyncio.ensure_future(self._create_upload())
         try:
             self._upload_id = await asyncio.shield(creating)
         except asyncio.CancelledError:
@@ -173,7 +175,7 @@ class MultipartUpload:
                 self._upload_id = await creating
             raise
 
-    async def _create(self) -> str:
+    async def _create_upload(self) -> str:
         async with self._call():
             answer = await self._client.create_multipart_upload(
                 Bucket=self._bucket, Key=self._key, ContentType=self._content_type

@@ -5,42 +5,44 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from contextlib import aclosing, asynccontextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
 
 from exhaust.errors import ErrorCode, ExhaustError, SourceObjectError, unavailable
 from exhaust.s3.driver import CONNECT_TIMEOUT, DRIVER_ERRORS, READ_TIMEOUT, open_clients, store_call
-from exhaust.s3.errors import ObjectExistsError, ObjectMissingError, UploadGoneError
+from exhaust.s3.errors import NoSuchUploadError, ObjectExistsError, ObjectMissingError
 from exhaust.s3.multipart import MultipartUpload
 from exhaust.s3.object_info import ObjectInfo
 from exhaust.s3.streamed_upload import upload_stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from types_aiobotocore_s3 import S3Client
     from types_aiobotocore_s3.type_defs import LifecycleRuleTypeDef, ListObjectsV2OutputTypeDef, PutObjectRequestTypeDef
 
-    from exhaust.settings import ObjectSettings
+    from exhaust.settings import S3Settings
 
 READ_CHUNK: Final = 1024 * 1024
-DATA_AT_ONCE: Final = 4  # parts of uploads on their way, each of 5 MiB or more
-MAX_RESUMES: Final = 5
+MAX_CONCURRENT_PARTS: Final = 4  # parts of uploads on their way, each of 5 MiB or more
+MAX_RESUMES: Final = 5  # in a row, without a byte between them
+RESUME_DELAY: Final = timedelta(milliseconds=100)  # doubled before each
 
 Page = TypeVar("Page")
 
 log = structlog.get_logger(__name__)
 
 
-class Objects:
+class ObjectStore:
     """The operations on objects. All raise ExhaustError SERVICE_UNAVAILABLE when S3 does not answer."""
 
     def __init__(self, reader: S3Client, writer: S3Client) -> None:
         self._reader = reader
         self._writer = writer
-        self._room = asyncio.Semaphore(DATA_AT_ONCE)
+        self._part_slots = asyncio.Semaphore(MAX_CONCURRENT_PARTS)
 
     async def list(self, bucket: str, prefix: str) -> AsyncIterator[ObjectInfo]:
         """Every object whose key starts with `prefix`, in key order, however many pages that takes."""
@@ -48,7 +50,7 @@ class Objects:
             for entry in page.get("Contents", ()):
                 yield ObjectInfo(entry["Key"], entry["ETag"].strip('"'), entry["Size"])
 
-    async def folders(self, bucket: str, prefix: str) -> AsyncIterator[str]:
+    async def list_folders(self, bucket: str, prefix: str) -> AsyncIterator[str]:
         """Names of the folders right below `prefix`, without slashes."""
         async for page in self._pages(bucket, prefix, delimiter="/"):
             for entry in page.get("CommonPrefixes", ()):
@@ -120,7 +122,7 @@ class Objects:
                 log.warning("s3.read_cut", key=source.key, offset=position, error=type(cut).__name__)
                 if resumes > MAX_RESUMES:
                     raise unavailable("S3") from cut
-                await asyncio.sleep(0.1 * 2**resumes)
+                await asyncio.sleep(RESUME_DELAY.total_seconds() * 2**resumes)
         if chunk:
             yield bytes(chunk)
 
@@ -144,15 +146,21 @@ class Objects:
                 yield chunk
 
     async def put(
-        self, bucket: str, key: str, data: bytes, *, content_type: str = "application/octet-stream", keep: bool = False
+        self,
+        bucket: str,
+        key: str,
+        data: bytes,
+        *,
+        content_type: str = "application/octet-stream",
+        if_absent: bool = False,
     ) -> None:
         """Write a small object in one call.
 
         Raises:
-            ObjectExistsError: `keep` is set and there is one already.
+            ObjectExistsError: `if_absent` is set and there is one already.
         """
         request: PutObjectRequestTypeDef = {"Bucket": bucket, "Key": key, "Body": data, "ContentType": content_type}
-        if keep:
+        if if_absent:
             request["IfNoneMatch"] = "*"
         async with store_call(bucket, key):
             await self._writer.put_object(**request)
@@ -164,7 +172,7 @@ class Objects:
         chunks: AsyncGenerator[bytes, None],
         *,
         content_type: str,
-        front: Callable[[], bytes] = bytes,
+        leading_bytes: Callable[[], bytes] = bytes,
     ) -> None:
         """Write an object of any size from a stream; few parts are held in memory.
 
@@ -175,37 +183,37 @@ class Objects:
             key: its name.
             chunks: its bytes.
             content_type: its type.
-            front: gives what stands before the chunks, when they have ended.
+            leading_bytes: gives what stands before the chunks, when they have ended.
         """
-        async with aclosing(chunks), self.multipart(bucket, key, content_type) as upload:
-            small = await upload_stream(upload, chunks, front)
+        async with aclosing(chunks), self.multipart_upload(bucket, key, content_type) as upload:
+            small = await upload_stream(upload, chunks, leading_bytes)
         if small is not None:
-            async with self._room:
+            async with self._part_slots:
                 await self.put(bucket, key, bytes(small), content_type=content_type)
 
-    def multipart(self, bucket: str, key: str, content_type: str) -> MultipartUpload:
+    def multipart_upload(self, bucket: str, key: str, content_type: str) -> MultipartUpload:
         """A multipart upload, to be entered."""
-        return MultipartUpload(self._writer, self._room, bucket, key, content_type)
+        return MultipartUpload(self._writer, self._part_slots, bucket, key, content_type)
 
-    async def reap_uploads(self, bucket: str, *, begun_before: datetime) -> int:
+    async def abort_abandoned_uploads(self, bucket: str, *, started_before: datetime) -> int:
         """Abort multipart uploads that were abandoned; how many there were.
 
         Their parts cost room and show in no listing. A process that is killed leaves its uploads behind.
         """
-        reaped = 0
+        aborted = 0
         pages = self._writer.get_paginator("list_multipart_uploads").paginate(Bucket=bucket)
         async for page in _each_page(pages, bucket):
             for upload in page.get("Uploads", ()):
-                if upload["Initiated"] < begun_before:
-                    with contextlib.suppress(UploadGoneError):  # somebody else was faster
+                if upload["Initiated"] < started_before:
+                    with contextlib.suppress(NoSuchUploadError):  # somebody else was faster
                         async with store_call(bucket, upload["Key"]):
                             await self._writer.abort_multipart_upload(
                                 Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"]
                             )
-                    reaped += 1
-        return reaped
+                    aborted += 1
+        return aborted
 
-    async def signed_url(self, bucket: str, key: str, *, lifetime: timedelta, file_name: str) -> str:
+    async def presigned_url(self, bucket: str, key: str, *, lifetime: timedelta, file_name: str) -> str:
         """An address that lets anybody read this one object for a while, offered as a file to save."""
         return await self._reader.generate_presigned_url(
             "get_object",
@@ -227,7 +235,7 @@ class Objects:
             return False
         return True
 
-    async def expire(self, bucket: str, lifetimes: Mapping[str, timedelta]) -> None:
+    async def set_expiration(self, bucket: str, lifetimes: Mapping[str, timedelta]) -> None:
         """Have the store delete objects some time after they were written; replaces what the bucket had been told.
 
         Args:
@@ -264,11 +272,11 @@ async def _each_page(pages: AsyncIterable[Page], bucket: str, prefix: str = "") 
 
 
 @asynccontextmanager
-async def open_objects(settings: ObjectSettings) -> AsyncIterator[Objects]:
+async def open_object_store(settings: S3Settings) -> AsyncIterator[ObjectStore]:
     """Clients for the store; they connect when they are first used.
 
     Raises:
         ConfigurationError: there are no credentials.
     """
     async with open_clients(settings) as (reader, writer):
-        yield Objects(reader, writer)
+        yield ObjectStore(reader, writer)

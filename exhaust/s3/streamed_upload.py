@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 async def upload_stream(
-    upload: MultipartUpload, chunks: AsyncIterator[bytes], front: Callable[[], bytes]
+    upload: MultipartUpload, chunks: AsyncIterator[bytes], leading_bytes: Callable[[], bytes]
 ) -> bytearray | None:
-    """Make an object of what `front` gives and the chunks.
+    """Make an object of what `leading_bytes` gives and the chunks.
 
     Args:
         upload: where parts go, when there is more than one.
         chunks: the stream.
-        front: called when the chunks have ended.
+        leading_bytes: called when the chunks have ended.
 
     Returns:
         None when the object is made; its bytes when they are too few for two parts, so that nothing was sent.
@@ -36,20 +36,20 @@ async def upload_stream(
             buffer += chunk
             while len(buffer) > (size := upload.part_size):
                 if first:
-                    await upload.add_front(buffer, size)
+                    await upload.add_part_from(buffer, size)
                 else:
-                    first = upload.take_number()
+                    first = upload.reserve_part_number()
                     await asyncio.to_thread(file.write, bytes(memoryview(buffer)[:size]))
                     del buffer[:size]
         if not first:
-            buffer[:0] = front()
+            buffer[:0] = leading_bytes()
             return buffer
 
         def first_part() -> bytes:
             file.seek(0)
-            return front() + file.read()
+            return leading_bytes() + file.read()
 
-        await upload.add_front(buffer, len(buffer))
-        await upload.add(lambda: asyncio.to_thread(first_part), number=first)
+        await upload.add_part_from(buffer, len(buffer))
+        await upload.add_part(lambda: asyncio.to_thread(first_part), number=first)
         await upload.complete()
         return None

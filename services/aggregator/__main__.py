@@ -12,7 +12,7 @@ from exhaust.kafka.producer import Producer, open_producer
 from exhaust.logs import configure_logging
 from exhaust.process.health import STALL_LIMIT, Health
 from exhaust.process.run import run_process, run_until_stopped
-from exhaust.s3.store import open_objects
+from exhaust.s3.store import open_object_store
 from schemas.events import TOPIC_DAYS, TOPIC_REQUESTS
 from services.aggregator.assemble import Assembler
 from services.aggregator.build.day_builder import open_day_builder
@@ -63,7 +63,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
     health = Health(stall_limit=stall_limit)
     async with AsyncExitStack() as stack:
         producer = await stack.enter_async_context(open_producer(settings))
-        objects = await stack.enter_async_context(open_objects(settings))
+        objects = await stack.enter_async_context(open_object_store(settings))
         publisher = CompletionPublisher(producer)
         planner = Planner(producer, publisher, catalogue, retry_for=settings.retry_for)
         worker = DayWorker(

@@ -14,7 +14,7 @@ from exhaust.domain.days import DayRange
 from exhaust.domain.object_keys import attempt_prefix, day_marker_key, day_markers_prefix, outer_archive_key
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.s3.errors import ObjectExistsError, ObjectMissingError
-from exhaust.s3.multipart import MIN_PART
+from exhaust.s3.multipart import MIN_PART_SIZE
 from schemas.events import FinishedArchive
 from services.aggregator.archive.day_summary import DaySummary
 from services.aggregator.archive.manifest import manifest_json
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from exhaust.s3.object_info import ObjectInfo
-    from exhaust.s3.store import Objects
+    from exhaust.s3.store import ObjectStore
     from schemas.events import DayRequested
     from services.aggregator.archive.part_plan import Part
 
@@ -41,7 +41,7 @@ class Assembler:
     Two may see them all; they write the same bytes, and the first outcome stays.
     """
 
-    def __init__(self, objects: Objects, bucket: str) -> None:
+    def __init__(self, objects: ObjectStore, bucket: str) -> None:
         self._objects = objects
         self._bucket = bucket
 
@@ -49,7 +49,9 @@ class Assembler:
         """Mark a day of the attempt as finished. The first marker stays, so that what is assembled never changes."""
         key = day_marker_key(request.requestid, request.attempt, request.day)
         try:
-            await self._objects.put(self._bucket, key, summary.to_json(), content_type="application/json", keep=True)
+            await self._objects.put(
+                self._bucket, key, summary.to_json(), content_type="application/json", if_absent=True
+            )
         except ObjectExistsError:
             log.info("day.marked_already")
 
@@ -68,7 +70,7 @@ class Assembler:
             archive = await self._assemble(request, days, keys)
         try:
             await self._objects.put(
-                self._bucket, outcome_key, archive.to_json(), content_type="application/json", keep=True
+                self._bucket, outcome_key, archive.to_json(), content_type="application/json", if_absent=True
             )
         except ObjectExistsError:
             log.info("request.assembled_already")
@@ -82,7 +84,7 @@ class Assembler:
             [StoredDay(summary.day, summary.key, summary.size, summary.crc32) for summary in summaries], manifest
         )
         key = outer_archive_key(request.requestid, request.attempt, request.datasetid, days.first, days.last)
-        sha256 = await self._write(key, plan_parts(segments, min_part=MIN_PART))
+        sha256 = await self._write(key, plan_parts(segments, min_part=MIN_PART_SIZE))
         return FinishedArchive(
             key=key,
             size=outer_size(segments),
@@ -98,12 +100,12 @@ class Assembler:
             data = await self._read(parts[0])
             await self._objects.put(self._bucket, key, data, content_type=ZIP)
             return hashlib.sha256(data).hexdigest()
-        async with self._objects.multipart(self._bucket, key, ZIP) as upload:
+        async with self._objects.multipart_upload(self._bucket, key, ZIP) as upload:
             for part in parts:
                 if isinstance(part, ReadPart):
-                    await upload.add(partial(self._read, part))
+                    await upload.add_part(partial(self._read, part))
                 else:
-                    await upload.copy(await self._head(part), part.start, part.end)
+                    await upload.copy_part(await self._head(part), part.start, part.end)
             await upload.complete()
         return None
 

@@ -12,7 +12,7 @@ from exhaust.settings import (
     CatalogueSettings,
     ConsumerSettings,
     ProcessSettings,
-    RawObjectSettings,
+    S3RawBucketSettings,
     SettingsGroup,
 )
 
@@ -33,7 +33,7 @@ class ChannelSettings(SettingsGroup):
     default_channel: Annotated[str, Field(min_length=1, max_length=256)] = "in.ekstep"
 
 
-class AggregatorSettings(ProcessSettings, ConsumerSettings, RawObjectSettings, CatalogueSettings, ChannelSettings):
+class AggregatorSettings(ProcessSettings, ConsumerSettings, S3RawBucketSettings, CatalogueSettings, ChannelSettings):
     """How much is done at once, and the limits of a raw object.
 
     cores is the number of processes that scan, and of days that are scanned at the same time. day_records is how many

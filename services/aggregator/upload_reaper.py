@@ -11,14 +11,14 @@ from exhaust.process.periodic import run_periodically
 
 if TYPE_CHECKING:
     from exhaust.process.health import Health
-    from exhaust.s3.store import Objects
+    from exhaust.s3.store import ObjectStore
 
 INTERVAL: Final = timedelta(hours=1)
 
 log = structlog.get_logger(__name__)
 
 
-async def reap_uploads(health: Health, objects: Objects, bucket: str, abandoned_after: timedelta) -> None:
+async def reap_uploads(health: Health, objects: ObjectStore, bucket: str, abandoned_after: timedelta) -> None:
     """Abort abandoned multipart uploads, now and every hour until the stop. Several aggregators may do so at once.
 
     Args:
@@ -29,7 +29,7 @@ async def reap_uploads(health: Health, objects: Objects, bucket: str, abandoned_
     """
 
     async def reap() -> None:
-        reaped = await objects.reap_uploads(bucket, begun_before=datetime.now(UTC) - abandoned_after)
+        reaped = await objects.abort_abandoned_uploads(bucket, started_before=datetime.now(UTC) - abandoned_after)
         if reaped:
             log.warning("s3.uploads_reaped", uploads=reaped)
 

@@ -20,7 +20,7 @@ from exhaust.postgres.license_keys import KeyStore
 from exhaust.postgres.token_subjects import TokenSubjects
 from exhaust.process.health import STALL_LIMIT, Health
 from exhaust.process.run import run_process, run_until_stopped
-from exhaust.s3.store import open_objects
+from exhaust.s3.store import open_object_store
 from services.gateway.apps import Operations, internal_app, public_app
 from services.gateway.auth.access import Access
 from services.gateway.auth.tokens.verifier import open_token_verifier
@@ -63,7 +63,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         access = Access(keys, TokenSubjects(database), GrantStore(database), catalogue, tokens, limits)
         publish = RequestPublisher(producer).publish
         relay = Relay(database, publish, health.registry, max_in_flight_per_partner=settings.max_in_flight_per_partner)
-        objects = await stack.enter_async_context(open_objects(settings))
+        objects = await stack.enter_async_context(open_object_store(settings))
         requests = RequestService(
             database, max_open_per_partner=settings.max_open_requests_per_partner, on_created=relay.wake
         )

@@ -12,7 +12,7 @@ from exhaust.errors import ErrorCode, ExhaustError
 
 if TYPE_CHECKING:
     from exhaust.s3.object_info import ObjectInfo
-    from exhaust.s3.store import Objects
+    from exhaust.s3.store import ObjectStore
 
 ZIP: Final = "application/zip"
 ANY_TAG: Final = "*"
@@ -64,7 +64,7 @@ def requested_range(request: web.BaseRequest, download: Download) -> range | Non
     return part
 
 
-async def send(request: web.Request, objects: Objects, bucket: str, download: Download) -> web.StreamResponse:
+async def send(request: web.Request, objects: ObjectStore, bucket: str, download: Download) -> web.StreamResponse:
     """Send the archive, the requested range of it, or 304 to a caller who has it.
 
     Raises:

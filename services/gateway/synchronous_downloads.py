@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from exhaust.domain.requests import DatasetRequest, Submitter
     from exhaust.postgres.database import Database
     from exhaust.s3.object_info import ObjectInfo
-    from exhaust.s3.store import Objects
+    from exhaust.s3.store import ObjectStore
     from services.gateway.request_service import RequestService
 
 POLL_INTERVAL: Final = timedelta(milliseconds=100)
@@ -58,7 +58,7 @@ class SynchronousDownloads:
     def __init__(
         self,
         database: Database,
-        objects: Objects,
+        objects: ObjectStore,
         requests: RequestService,
         *,
         bucket: str,

@@ -19,7 +19,7 @@ from exhaust.postgres.database import open_database
 from exhaust.postgres.grants import GrantStore
 from exhaust.process.health import STALL_LIMIT, Health
 from exhaust.process.run import run_process, run_until_stopped
-from exhaust.s3.store import open_objects
+from exhaust.s3.store import open_object_store
 from schemas.bodies import EmptyBody
 from schemas.events import TOPIC_COMPLETIONS
 from schemas.operations import (
@@ -81,7 +81,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
             open_database(settings.postgres_dsn, pool_size=settings.postgres_pool_size)
         )
         producer = await stack.enter_async_context(open_producer(settings))
-        objects = await stack.enter_async_context(open_objects(settings))
+        objects = await stack.enter_async_context(open_object_store(settings))
         states = RequestStates(database)
         changes = ChangeNotifier()
         answers = AnswerBuilder(

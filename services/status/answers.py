@@ -11,7 +11,7 @@ from exhaust.domain.requests import State
 if TYPE_CHECKING:
     from exhaust.domain.catalogue import Catalogue
     from exhaust.postgres.request_views import RequestView
-    from exhaust.s3.store import Objects
+    from exhaust.s3.store import ObjectStore
 
 DEFAULT_RETENTION: Final = timedelta(days=7)  # of a dataset that left the catalogue
 
@@ -19,7 +19,7 @@ DEFAULT_RETENTION: Final = timedelta(days=7)  # of a dataset that left the catal
 class AnswerBuilder:
     """Builds the JSON of requests. It signs download links anew for each answer; no link is stored."""
 
-    def __init__(self, objects: Objects, catalogue: Catalogue, *, bucket: str, link_lifetime: timedelta) -> None:
+    def __init__(self, objects: ObjectStore, catalogue: Catalogue, *, bucket: str, link_lifetime: timedelta) -> None:
         self._objects = objects
         self._catalogue = catalogue
         self._bucket = bucket
@@ -72,7 +72,7 @@ class AnswerBuilder:
         return (view.ended_at or view.created_at) + retention
 
     async def _link(self, view: RequestView, key: str) -> str:
-        return await self._objects.signed_url(
+        return await self._objects.presigned_url(
             self._bucket,
             key,
             lifetime=self._link_lifetime,

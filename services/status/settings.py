@@ -10,15 +10,15 @@ from pydantic import Field
 from exhaust.settings import (
     CatalogueSettings,
     ConsumerSettings,
-    ObjectSettings,
     PostgresSettings,
     ProcessSettings,
+    S3Settings,
     ServiceTokenSettings,
 )
 
 
 class StatusSettings(
-    ProcessSettings, PostgresSettings, ConsumerSettings, ObjectSettings, ServiceTokenSettings, CatalogueSettings
+    ProcessSettings, PostgresSettings, ConsumerSettings, S3Settings, ServiceTokenSettings, CatalogueSettings
 ):
     """How long a download link lives, and when a request without progress is tried again."""
 

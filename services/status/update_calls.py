@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from exhaust.http.endpoint import Call
-    from exhaust.s3.store import Objects
+    from exhaust.s3.store import ObjectStore
     from schemas.operations import UpdateBody
     from services.status.change_notifier import ChangeNotifier
     from services.status.request_states import RequestStates
@@ -27,7 +27,7 @@ EXTERNAL_FAILURE: Final = {"code": ErrorCode.INTERNAL_ERROR, "message": "the job
 class UpdateCalls:
     """Applies updates. The download URL is never stored: it only names one of the request's own objects."""
 
-    def __init__(self, states: RequestStates, objects: Objects, changes: ChangeNotifier, *, bucket: str) -> None:
+    def __init__(self, states: RequestStates, objects: ObjectStore, changes: ChangeNotifier, *, bucket: str) -> None:
         self._states = states
         self._objects = objects
         self._changes = changes

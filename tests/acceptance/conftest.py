@@ -9,10 +9,10 @@ import pytest
 from pydantic import SecretStr
 
 from admin.test_issuer import Algorithm, LocalIssuer, make_issuer
-from deploy.local.object_settings import object_settings
+from deploy.local.s3_settings import s3_settings
 from deploy.local.stack import Stack, start_stack, stop_stack
 from exhaust.postgres.database import Database, open_database
-from exhaust.s3.store import Objects, open_objects
+from exhaust.s3.store import ObjectStore, open_object_store
 from telemetry.generator import GeneratorPlan, generate
 from tests.conftest import ROOT
 from tests.support.partner import Partner
@@ -55,8 +55,8 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture(scope="session")
-async def objects(stack: Stack) -> AsyncIterator[Objects]:
-    async with open_objects(object_settings(stack.s3)) as opened:
+async def objects(stack: Stack) -> AsyncIterator[ObjectStore]:
+    async with open_object_store(s3_settings(stack.s3)) as opened:
         yield opened
 
 
@@ -67,7 +67,7 @@ async def owner_database(stack: Stack) -> AsyncIterator[Database]:
 
 
 @pytest.fixture(scope="session")
-async def raw_days(stack: Stack, objects: Objects) -> dict[str, dict[str, bytes]]:
+async def raw_days(stack: Stack, objects: ObjectStore) -> dict[str, dict[str, bytes]]:
     """Ten days of generated telemetry in `eks-consumption-raw`: by day, by object name."""
     days: dict[str, dict[str, bytes]] = {}
     for raw in generate(PLAN):

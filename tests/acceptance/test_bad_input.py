@@ -18,7 +18,7 @@ from tests.support.raw_dataset import event, packed
 
 if TYPE_CHECKING:
     from deploy.local.stack import Stack
-    from exhaust.s3.store import Objects
+    from exhaust.s3.store import ObjectStore
     from tests.support.partner import Partner
 
 DATASET, PREFIX = "eks-creation-metrics", "creation/metrics/"
@@ -87,7 +87,7 @@ def _peak(pid: int) -> int:
 
 
 async def test_every_bad_object_ends_its_request_with_a_reason_and_the_worker_lives(
-    partner: Partner, objects: Objects, stack: Stack
+    partner: Partner, objects: ObjectStore, stack: Stack
 ) -> None:
     await partner.grant(OWNER)
     worker = read_stack(FOLDER).processes["aggregator"]

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from deploy.local.object_settings import object_settings
+from deploy.local.s3_settings import s3_settings
 from deploy.local.stack import Stack
 from exhaust.postgres.database import Database
-from exhaust.s3.store import Objects
+from exhaust.s3.store import ObjectStore
 from tests.acceptance.conftest import FIRST, PLAN
 from tests.support.partner import Partner, resource_of
-from tests.support.signed_s3 import delete_object
+from tests.support.s3_operations import delete_object
 
 DATASET = "eks-consumption-raw"
 RETENTION_DAYS = 7  # of the dataset, in the catalogue
@@ -21,7 +21,7 @@ async def test_a_download_expires_and_a_new_submit_builds_it_again(
     partner: Partner,
     stack: Stack,
     raw_days: dict[str, object],
-    objects: Objects,
+    objects: ObjectStore,
     owner_database: Database,
 ) -> None:
     assert raw_days
@@ -45,7 +45,7 @@ async def test_a_download_expires_and_a_new_submit_builds_it_again(
         gone = [found.key async for found in objects.list(stack.s3.exhaust_bucket, prefix)]
         assert gone
         for key in gone:
-            await delete_object(object_settings(stack.s3), stack.s3.exhaust_bucket, key)
+            await delete_object(s3_settings(stack.s3), stack.s3.exhaust_bucket, key)
 
     late = (await partner.status(request_id)).result
     assert (late["status"], late["expired"], "downloadurl" in late) == ("complete", True, False)

@@ -10,7 +10,7 @@ import aiohttp
 
 from deploy.local.independent_count import Wanted, compare_download
 from deploy.local.stack import Stack, start_stack
-from exhaust.s3.store import Objects
+from exhaust.s3.store import ObjectStore
 from telemetry.generator import GeneratorPlan, generate
 from tests.acceptance.conftest import FOLDER
 from tests.support.partner import Partner, resource_of
@@ -36,14 +36,14 @@ async def built(http: aiohttp.ClientSession, stack: Stack) -> float:
     )
 
 
-async def durable(objects: Objects, stack: Stack) -> set[str]:
+async def durable(objects: ObjectStore, stack: Stack) -> set[str]:
     """Records of finished day archives of the request's resource."""
     prefix = f"records/eks-consumption-raw/{resource_of(OWNER)}/2026-07-"
     return {found.key async for found in objects.list(stack.s3.exhaust_bucket, prefix) if found.key.endswith(".json")}
 
 
 async def test_a_killed_aggregator_loses_nothing_and_builds_nothing_twice(
-    partner: Partner, http: aiohttp.ClientSession, stack: Stack, objects: Objects, tmp_path: Path
+    partner: Partner, http: aiohttp.ClientSession, stack: Stack, objects: ObjectStore, tmp_path: Path
 ) -> None:
     raw: dict[str, dict[str, bytes]] = {}
     for found in generate(PLAN):

@@ -17,7 +17,7 @@ import pytest
 
 from admin.test_issuer import LocalIssuer, mint_token
 from deploy.local.stack import Stack
-from exhaust.s3.store import Objects
+from exhaust.s3.store import ObjectStore
 from tests.acceptance.test_v3 import SUBJECT, bind
 from tests.support.partner import Partner, resource_of
 
@@ -47,7 +47,9 @@ def day_object() -> bytes:
 
 
 @pytest.fixture(scope="module")
-async def large(stack: Stack, http: aiohttp.ClientSession, objects: Objects, issuer: LocalIssuer) -> dict[str, Source]:
+async def large(
+    stack: Stack, http: aiohttp.ClientSession, objects: ObjectStore, issuer: LocalIssuer
+) -> dict[str, Source]:
     """An archive of many megabytes, by the ways that lead to it."""
     for day in DAYS:
         name = f"public/{resource_of(CHANNEL)}/{day}-1780272000000.json.gz"

@@ -13,7 +13,7 @@ from remotezip import RemoteZip
 
 from deploy.local.independent_count import Wanted, compare_download
 from deploy.local.stack import Stack
-from exhaust.s3.store import Objects
+from exhaust.s3.store import ObjectStore
 from tests.acceptance.conftest import FIRST, PLAN
 from tests.support.partner import Partner, resource_of
 from tests.support.s3_proxy import proxy
@@ -135,7 +135,7 @@ async def test_a_tool_reads_one_day_without_the_rest(partner: Partner, raw_days:
 
 
 async def test_a_corrupt_object_fails_the_request_and_is_named(
-    partner: Partner, objects: Objects, stack: Stack
+    partner: Partner, objects: ObjectStore, stack: Stack
 ) -> None:
     owner = "org.example.partner.corrupt"
     await partner.grant(owner)

@@ -16,11 +16,11 @@ from uuid import uuid4
 import pytest
 
 from deploy.local.independent_count import Wanted, compare_download
-from deploy.local.object_settings import object_settings
+from deploy.local.s3_settings import s3_settings
 from tests.acceptance.conftest import FOLDER
 from tests.support.partner import Partner, resource_of
 from tests.support.raw_dataset import event, packed
-from tests.support.signed_s3 import delete_object, open_uploads
+from tests.support.s3_operations import delete_object, list_multipart_uploads
 from tests.support.workers import Workers, own_workers
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     import aiohttp
 
     from deploy.local.stack import Stack
-    from exhaust.s3.store import Objects
-    from exhaust.settings import RawObjectSettings
+    from exhaust.s3.store import ObjectStore
+    from exhaust.settings import S3RawBucketSettings
     from tests.support.workers import Worker
 
 # Every kill costs some five seconds, so few are enough each time; EXHAUST_KILLS=20 looks closer.
@@ -64,8 +64,8 @@ class Export:
     """A request that can be made again and again, with or without what earlier ones built."""
 
     partner: Partner
-    objects: Objects
-    settings: RawObjectSettings
+    objects: ObjectStore
+    settings: S3RawBucketSettings
     owner: str
     first: date
     raw: dict[str, dict[str, bytes]]
@@ -100,11 +100,11 @@ class Export:
         await asyncio.gather(*(delete_object(self.settings, bucket, key) for key in await self.built()))
 
     async def left_open(self) -> list[str]:
-        return await open_uploads(self.settings, self.settings.s3_exhaust_bucket, "")
+        return await list_multipart_uploads(self.settings, self.settings.s3_exhaust_bucket, "")
 
 
 async def new_export(
-    stack: Stack, partner: Partner, objects: Objects, *, first: date, days: int, filler: int, lines: int
+    stack: Stack, partner: Partner, objects: ObjectStore, *, first: date, days: int, filler: int, lines: int
 ) -> Export:
     """Raw objects of `days` days for a new owner, two a day; half of their lines are somebody else's."""
     owner = f"in.channel.{uuid4().hex[:8]}"
@@ -124,11 +124,11 @@ async def new_export(
             *(objects.put(stack.s3.raw_bucket, f"raw/{name}", data) for name, data in raw[day].items())
         )
     await partner.grant(owner)
-    return Export(partner, objects, object_settings(stack.s3), owner, first, raw)
+    return Export(partner, objects, s3_settings(stack.s3), owner, first, raw)
 
 
 @pytest.fixture
-async def large(stack: Stack, partner: Partner, objects: Objects) -> Export:
+async def large(stack: Stack, partner: Partner, objects: ObjectStore) -> Export:
     """Days of some 7 MiB, so that each is an upload of several parts."""
     return await new_export(stack, partner, objects, first=FIRST, days=3, filler=4096, lines=1400)
 
@@ -185,7 +185,7 @@ async def killed(workers: Workers, worker: Worker, export: Export) -> tuple[Work
 
 
 async def test_one_worker_and_three_give_the_same_bytes_cold_and_warm(
-    workers: Workers, stack: Stack, partner: Partner, objects: Objects
+    workers: Workers, stack: Stack, partner: Partner, objects: ObjectStore
 ) -> None:
     export = await new_export(stack, partner, objects, first=FIRST + timedelta(days=40), days=8, filler=512, lines=1000)
     alone = await workers.start(PATIENT)
@@ -213,7 +213,7 @@ async def test_one_worker_and_three_give_the_same_bytes_cold_and_warm(
 
 
 async def test_health_answers_while_every_core_is_busy(
-    workers: Workers, stack: Stack, partner: Partner, objects: Objects, http: aiohttp.ClientSession
+    workers: Workers, stack: Stack, partner: Partner, objects: ObjectStore, http: aiohttp.ClientSession
 ) -> None:
     export = await new_export(
         stack, partner, objects, first=FIRST + timedelta(days=20), days=4, filler=16, lines=15_000

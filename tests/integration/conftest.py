@@ -19,7 +19,7 @@ from yarl import URL
 
 from deploy.local.addresses import S3Access
 from deploy.local.folder import Folder
-from deploy.local.object_settings import object_settings as settings_of_store
+from deploy.local.s3_settings import s3_settings as settings_of_store
 from deploy.local.servers import choose_servers
 from deploy.local.stack import Stack, start_stack, stop_stack
 from exhaust.domain.catalogue import load_catalogue
@@ -34,8 +34,8 @@ from exhaust.postgres.license_keys import KeyStore
 from exhaust.postgres.migrate import migrate
 from exhaust.postgres.token_subjects import TokenSubjects
 from exhaust.process.health import Health
-from exhaust.s3.store import Objects, open_objects
-from exhaust.settings import RawObjectSettings
+from exhaust.s3.store import ObjectStore, open_object_store
+from exhaust.settings import S3RawBucketSettings
 from services.gateway.apps import Operations, internal_app, public_app
 from services.gateway.auth.access import Access
 from services.gateway.auth.tokens.verifier import open_token_verifier
@@ -187,16 +187,16 @@ async def producer(kafka_settings: KafkaTestSettings) -> AsyncIterator[Producer]
 
 
 @pytest.fixture(scope="session")
-def object_settings(servers: Stack) -> RawObjectSettings:
+def s3_settings(servers: Stack) -> S3RawBucketSettings:
     own = replace(servers.s3, raw_bucket=f"raw-{uuid4().hex[:8]}", exhaust_bucket=f"exhaust-{uuid4().hex[:8]}")
     return settings_of_store(own)
 
 
 @pytest.fixture(scope="session")
-async def objects(object_settings: RawObjectSettings) -> AsyncIterator[Objects]:
-    async with open_objects(object_settings) as opened:
-        await opened.create_bucket(object_settings.s3_raw_bucket)
-        await opened.create_bucket(object_settings.s3_exhaust_bucket)
+async def objects(s3_settings: S3RawBucketSettings) -> AsyncIterator[ObjectStore]:
+    async with open_object_store(s3_settings) as opened:
+        await opened.create_bucket(s3_settings.s3_raw_bucket)
+        await opened.create_bucket(s3_settings.s3_exhaust_bucket)
         yield opened
 
 
@@ -292,16 +292,16 @@ def assert_refused(reply: Reply, status: int, code: str, *, ver: str = "2.0") ->
 
 
 @pytest.fixture(scope="session")
-async def away_objects() -> AsyncIterator[Objects]:
+async def away_objects() -> AsyncIterator[ObjectStore]:
     """A store that is away. One for all tests: the driver takes a second of work to make its clients."""
     nowhere = S3Access(f"http://127.0.0.1:{closed_port()}", "nobody", "nothing", "raw", "exhaust")
-    async with open_objects(settings_of_store(nowhere)) as opened:
+    async with open_object_store(settings_of_store(nowhere)) as opened:
         yield opened
 
 
 @asynccontextmanager
 async def open_gateway(
-    database: Database, producer: Producer, objects: Objects, *, origins: Collection[str] = ()
+    database: Database, producer: Producer, objects: ObjectStore, *, origins: Collection[str] = ()
 ) -> AsyncIterator[Gateway]:
     """A gateway without relay, whose status service and store are away."""
     health = Health(checks={"postgres": database.ping, "kafka": producer.ping})
@@ -368,7 +368,7 @@ async def with_grants(gateway: Gateway, owner: Database) -> Gateway:
 
 @pytest.fixture
 async def gateway(
-    database: Database, owner_database: Database, producer: Producer, away_objects: Objects
+    database: Database, owner_database: Database, producer: Producer, away_objects: ObjectStore
 ) -> AsyncIterator[Gateway]:
     async with open_gateway(database, producer, away_objects) as opened:
         yield await with_grants(opened, owner_database)

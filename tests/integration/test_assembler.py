@@ -25,17 +25,17 @@ from services.aggregator.assemble import Assembler
 from tests.support.raw_dataset import DAY, MINE, RawDataset, event, packed
 
 if TYPE_CHECKING:
-    from exhaust.s3.store import Objects
-    from exhaust.settings import RawObjectSettings
+    from exhaust.s3.store import ObjectStore
+    from exhaust.settings import S3RawBucketSettings
     from schemas.events import DayRequested, FinishedArchive
 
 DAYS = 3
 
 
 @pytest.fixture
-async def dataset(objects: Objects, object_settings: RawObjectSettings) -> RawDataset:
+async def dataset(objects: ObjectStore, s3_settings: S3RawBucketSettings) -> RawDataset:
     """Three days: two with events, one without any."""
-    made = RawDataset.new(objects, object_settings, Layout.SHARED)
+    made = RawDataset.new(objects, s3_settings, Layout.SHARED)
     for number in (0, 2):
         day = DAY + timedelta(days=number)
         lines = [event(line, filler=hashlib.sha256(str(line).encode()).hexdigest()) for line in range(200)]

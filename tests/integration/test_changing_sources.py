@@ -15,21 +15,21 @@ from prometheus_client import CollectorRegistry
 
 from exhaust.domain.catalogue import Layout
 from exhaust.kafka.records import Record
-from exhaust.s3.store import open_objects
+from exhaust.s3.store import open_object_store
 from schemas.events import TOPIC_DAYS
 from services.aggregator.assemble import Assembler
 from services.aggregator.completion_publisher import CompletionPublisher
 from services.aggregator.day_worker import DayMetrics, DayWorker
 from tests.support.raw_dataset import RawDataset, event, packed
+from tests.support.s3_operations import delete_object
 from tests.support.s3_proxy import proxy
-from tests.support.signed_s3 import delete_object
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from exhaust.kafka.producer import Producer
-    from exhaust.s3.store import Objects
-    from exhaust.settings import RawObjectSettings
+    from exhaust.s3.store import ObjectStore
+    from exhaust.settings import S3RawBucketSettings
     from tests.support.s3_proxy import Proxy
 
 MIB = 1024 * 1024
@@ -40,9 +40,9 @@ LARGE = [event(number, filler=NOISE[number * 8192 : (number + 1) * 8192]) for nu
 
 
 @pytest.fixture
-async def dataset(objects: Objects, object_settings: RawObjectSettings) -> RawDataset:
+async def dataset(objects: ObjectStore, s3_settings: S3RawBucketSettings) -> RawDataset:
     """A large object and five small ones, most of which one scan worker opens only when the large one is read."""
-    made = RawDataset.new(objects, object_settings, Layout.SHARED)
+    made = RawDataset.new(objects, s3_settings, Layout.SHARED)
     await made.put(NAMES[0], packed(*LARGE))
     for number, name in enumerate(NAMES[1:], start=1):
         await made.put(name, packed(event(number)))
@@ -54,7 +54,7 @@ async def working(dataset: RawDataset, producer: Producer) -> AsyncIterator[tupl
     """A worker whose readings are cut again and again, so that there is time between two ranges."""
     async with proxy(dataset.settings.s3_endpoint, cut_after=MIB // 2) as way:
         settings = dataset.settings.model_copy(update={"s3_endpoint": f"http://{way.address}"})
-        async with open_objects(settings) as objects, replace(dataset, objects=objects).builder() as builder:
+        async with open_object_store(settings) as objects, replace(dataset, objects=objects).builder() as builder:
             assembler = Assembler(dataset.objects, dataset.settings.s3_exhaust_bucket)
             metrics = DayMetrics(CollectorRegistry())
             yield (

@@ -6,7 +6,7 @@ import pytest
 
 from exhaust.kafka.producer import Producer
 from exhaust.postgres.database import Database
-from exhaust.s3.store import Objects
+from exhaust.s3.store import ObjectStore
 from tests.integration.conftest import RESOURCE, Ask, Gateway, assert_refused, open_gateway, with_grants, written
 
 PORTAL, OTHER = "https://portal.example.org", "https://other.example.org"
@@ -26,7 +26,7 @@ STRANGERS = [
 
 @pytest.fixture
 async def open_to_portal(
-    database: Database, owner_database: Database, producer: Producer, away_objects: Objects
+    database: Database, owner_database: Database, producer: Producer, away_objects: ObjectStore
 ) -> AsyncIterator[Gateway]:
     async with open_gateway(database, producer, away_objects, origins=[PORTAL]) as opened:
         yield await with_grants(opened, owner_database)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from exhaust.domain.catalogue import Layout
-from exhaust.s3.store import Objects
+from exhaust.s3.store import ObjectStore
 from services.aggregator.archive.day_summary import UnreadableLine
 from services.aggregator.build.day_scan import DayScanner
 from services.aggregator.build.scan_workers import open_scan_workers
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from exhaust.s3.object_info import ObjectInfo
-    from exhaust.settings import RawObjectSettings
+    from exhaust.settings import S3RawBucketSettings
     from services.aggregator.archive.day_summary import DaySummary
 
 FIRST, SECOND, THIRD = (f"2026-11-01-179349120000{number}.json.gz" for number in range(3))
@@ -32,10 +32,10 @@ def large(*, unreadable: bool) -> bytes:
     return gzip.compress(event(0) * LINES + (b"nothing\n" if unreadable else b"") + event(1), 0)
 
 
-class LateFirst(Objects):
+class LateFirst(ObjectStore):
     """The real store, which answers for the first object only after it was asked for the second."""
 
-    def __init__(self, store: Objects) -> None:
+    def __init__(self, store: ObjectStore) -> None:
         vars(self).update(vars(store))
         self._second_came = asyncio.Event()
 
@@ -50,7 +50,7 @@ class LateFirst(Objects):
             yield chunk
 
 
-async def scanned(objects: Objects, dataset: RawDataset, workers: int) -> DaySummary:
+async def scanned(objects: ObjectStore, dataset: RawDataset, workers: int) -> DaySummary:
     plan = await dataset.plan()
     async with asyncio.timeout(DEADLINE_S), open_scan_workers(workers) as pool:
         [summary] = await DayScanner(objects, pool, dataset.settings).write([plan])
@@ -58,8 +58,8 @@ async def scanned(objects: Objects, dataset: RawDataset, workers: int) -> DaySum
 
 
 @pytest.fixture
-async def dataset(objects: Objects, object_settings: RawObjectSettings) -> RawDataset:
-    made = RawDataset.new(objects, object_settings, Layout.RESOURCE)
+async def dataset(objects: ObjectStore, s3_settings: S3RawBucketSettings) -> RawDataset:
+    made = RawDataset.new(objects, s3_settings, Layout.RESOURCE)
     for name, unreadable in ((FIRST, True), (SECOND, False), (THIRD, True)):
         await made.put(f"{CHANNEL}/{name}", large(unreadable=unreadable))
     return made
@@ -67,14 +67,14 @@ async def dataset(objects: Objects, object_settings: RawObjectSettings) -> RawDa
 
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_a_late_object_gets_a_worker_before_the_objects_that_wait_for_it(
-    dataset: RawDataset, objects: Objects, workers: int
+    dataset: RawDataset, objects: ObjectStore, workers: int
 ) -> None:
     summary = await scanned(LateFirst(objects), dataset, workers)
     assert [source.events for source in summary.sources] == [LINES + 1] * 3
 
 
 async def test_unreadable_lines_are_numbered_when_all_objects_are_written(
-    dataset: RawDataset, objects: Objects
+    dataset: RawDataset, objects: ObjectStore
 ) -> None:
     summary = await scanned(objects, dataset, 1)
     prefix = f"{dataset.dataset.prefix}{CHANNEL}/"

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from exhaust.http.request import MAX_BODY_BYTES
 from exhaust.kafka.producer import Producer
 from exhaust.postgres.database import Database, open_database
-from exhaust.s3.store import Objects
+from exhaust.s3.store import ObjectStore
 from telemetry.resource_ids import resource_id
 from tests.integration.conftest import (
     EXPIRED,
@@ -365,7 +365,7 @@ async def test_identical_submits_at_once_are_one_request(gateway: Gateway, datab
 
 
 async def test_without_the_database_calls_are_503_until_it_returns(
-    gateway: Gateway, runtime_dsn: SecretStr, producer: Producer, away_objects: Objects
+    gateway: Gateway, runtime_dsn: SecretStr, producer: Producer, away_objects: ObjectStore
 ) -> None:
     dsn = urlsplit(runtime_dsn.get_secret_value())
     credentials, _, server = dsn.netloc.rpartition("@")

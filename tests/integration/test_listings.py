@@ -9,7 +9,7 @@ from aiohttp import web
 
 from exhaust.domain.catalogue import Layout
 from exhaust.http.listener import open_listener
-from exhaust.s3.store import open_objects
+from exhaust.s3.store import open_object_store
 from services.aggregator.build.day_builder import list_sources
 from tests.support.raw_dataset import DAY, MINE, RawDataset, event, packed
 from tests.support.s3_proxy import closed_port
@@ -17,8 +17,8 @@ from tests.support.s3_proxy import closed_port
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from exhaust.s3.store import Objects
-    from exhaust.settings import RawObjectSettings
+    from exhaust.s3.store import ObjectStore
+    from exhaust.settings import S3RawBucketSettings
 
 PAGE = 1000  # keys of a page at most, as in every store
 MANY = 50_000
@@ -60,26 +60,28 @@ class PagedStore:
 
 
 @asynccontextmanager
-async def paged(settings: RawObjectSettings, keys: Sequence[str]) -> AsyncIterator[tuple[Objects, PagedStore]]:
+async def paged(settings: S3RawBucketSettings, keys: Sequence[str]) -> AsyncIterator[tuple[ObjectStore, PagedStore]]:
     store = PagedStore(keys)
     app = web.Application()
     app.router.add_get("/{bucket}", store.answer)
     port = closed_port()
     async with (
         open_listener(app, "127.0.0.1", port),
-        open_objects(settings.model_copy(update={"s3_endpoint": f"http://127.0.0.1:{port}"})) as objects,
+        open_object_store(settings.model_copy(update={"s3_endpoint": f"http://127.0.0.1:{port}"})) as objects,
     ):
         yield objects, store
 
 
-async def test_the_made_up_store_lists_like_the_real_one(objects: Objects, object_settings: RawObjectSettings) -> None:
-    dataset = RawDataset.new(objects, object_settings, Layout.SHARED)
+async def test_the_made_up_store_lists_like_the_real_one(
+    objects: ObjectStore, s3_settings: S3RawBucketSettings
+) -> None:
+    dataset = RawDataset.new(objects, s3_settings, Layout.SHARED)
     names = ["2026-11-01-1.gz", "2026-11-01-10.gz", "2026-11-02-1.gz", "2026-11-01-9.gz"]
     for name in names:
         await dataset.put(name, packed(event()))
-    bucket = object_settings.s3_raw_bucket
+    bucket = s3_settings.s3_raw_bucket
     keys = [dataset.dataset.prefix + name for name in names]
-    async with paged(object_settings, keys) as (made_up, _):
+    async with paged(s3_settings, keys) as (made_up, _):
         for prefix in ("", "2026-11-01-", "2026-11-01-1", "nothing"):
             found = [
                 [each.key async for each in store.list(bucket, dataset.dataset.prefix + prefix)]
@@ -89,11 +91,11 @@ async def test_the_made_up_store_lists_like_the_real_one(objects: Objects, objec
 
 
 async def test_fifty_thousand_objects_of_a_day_are_listed_in_order(
-    objects: Objects, object_settings: RawObjectSettings
+    objects: ObjectStore, s3_settings: S3RawBucketSettings
 ) -> None:
-    dataset = RawDataset.new(objects, object_settings, Layout.SHARED)
+    dataset = RawDataset.new(objects, s3_settings, Layout.SHARED)
     keys = [f"{dataset.dataset.prefix}{DAY}-{1793491200000 + number * 7919 % MANY}.json.gz" for number in range(MANY)]
-    async with paged(object_settings, keys) as (many, store):
-        found = await list_sources(many, object_settings.s3_raw_bucket, dataset.dataset, MINE, DAY)
+    async with paged(s3_settings, keys) as (many, store):
+        found = await list_sources(many, s3_settings.s3_raw_bucket, dataset.dataset, MINE, DAY)
     assert [source.key for source in found] == sorted(keys)
     assert store.pages == MANY // PAGE

@@ -13,16 +13,16 @@ from aiohttp import web
 
 from exhaust.errors import ConfigurationError
 from exhaust.http.listener import open_listener
-from exhaust.s3.store import open_objects
+from exhaust.s3.store import open_object_store
+from tests.support.s3_operations import credentials_of
 from tests.support.s3_proxy import closed_port
-from tests.support.signed_s3 import keys_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from exhaust.s3.store import Objects
-    from exhaust.settings import ObjectSettings
+    from exhaust.s3.store import ObjectStore
+    from exhaust.settings import S3Settings
 
 ROLE = "arn:aws:iam::123456789012:role/exhaust"
 ROLE_KEY = "ASIAROLE"
@@ -118,80 +118,80 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
 
 
 @pytest.fixture
-def without_keys(object_settings: ObjectSettings) -> ObjectSettings:
-    return object_settings.model_copy(update={"s3_access_key": None, "s3_secret_key": None})
+def without_keys(s3_settings: S3Settings) -> S3Settings:
+    return s3_settings.model_copy(update={"s3_access_key": None, "s3_secret_key": None})
 
 
 async def test_without_keys_a_profile_is_used(
-    objects: Objects,
-    object_settings: ObjectSettings,
-    without_keys: ObjectSettings,
+    objects: ObjectStore,
+    s3_settings: S3Settings,
+    without_keys: S3Settings,
     environment: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    keys = keys_of(object_settings)
+    keys = credentials_of(s3_settings)
     (tmp_path / "credentials").write_text(
         f"[exhaust]\naws_access_key_id={keys.access_key}\naws_secret_access_key={keys.secret_key}\n", encoding="utf-8"
     )
     environment.setenv("AWS_PROFILE", "exhaust")
-    bucket, key = object_settings.s3_exhaust_bucket, f"profile-{uuid4().hex[:8]}"
-    async with open_objects(without_keys) as by_profile:
+    bucket, key = s3_settings.s3_exhaust_bucket, f"profile-{uuid4().hex[:8]}"
+    async with open_object_store(without_keys) as by_profile:
         await by_profile.put(bucket, key, b"written by a profile")
     assert await objects.get(bucket, key) == b"written by a profile"
 
 
 async def test_keys_of_the_settings_go_before_those_of_the_platform(
-    object_settings: ObjectSettings, environment: pytest.MonkeyPatch
+    s3_settings: S3Settings, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("AWS_ACCESS_KEY_ID", "somebody-else")
     environment.setenv("AWS_SECRET_ACCESS_KEY", "another-secret")
-    async with open_objects(object_settings) as opened:
-        await opened.ping(object_settings.s3_exhaust_bucket)
+    async with open_object_store(s3_settings) as opened:
+        await opened.ping(s3_settings.s3_exhaust_bucket)
 
 
 async def test_without_keys_a_web_identity_is_used(
-    platform: Platform, without_keys: ObjectSettings, environment: pytest.MonkeyPatch, tmp_path: Path
+    platform: Platform, without_keys: S3Settings, environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "identity").write_text(WEB_IDENTITY, encoding="utf-8")
     environment.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "identity"))
     environment.setenv("AWS_ROLE_ARN", ROLE)
     environment.setenv("AWS_ENDPOINT_URL_STS", platform.url)
-    async with open_objects(without_keys.model_copy(update={"s3_endpoint": platform.url})) as opened:
+    async with open_object_store(without_keys.model_copy(update={"s3_endpoint": platform.url})) as opened:
         await opened.ping("raw")
     assert platform.callers == [(ROLE_KEY, SESSION_TOKEN)]
 
 
 async def test_without_keys_the_role_of_the_machine_is_used(
-    platform: Platform, without_keys: ObjectSettings, environment: pytest.MonkeyPatch
+    platform: Platform, without_keys: S3Settings, environment: pytest.MonkeyPatch
 ) -> None:
     environment.delenv("AWS_EC2_METADATA_DISABLED")
     environment.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", platform.url)
-    async with open_objects(without_keys.model_copy(update={"s3_endpoint": platform.url})) as opened:
+    async with open_object_store(without_keys.model_copy(update={"s3_endpoint": platform.url})) as opened:
         await opened.ping("raw")
     assert platform.callers == [(ROLE_KEY, SESSION_TOKEN)]
 
 
 @pytest.mark.usefixtures("environment")
-async def test_without_any_credentials_nothing_starts(without_keys: ObjectSettings) -> None:
+async def test_without_any_credentials_nothing_starts(without_keys: S3Settings) -> None:
     with pytest.raises(ConfigurationError, match="EXHAUST_S3_ACCESS_KEY and EXHAUST_S3_SECRET_KEY, or give"):
-        async with open_objects(without_keys):
+        async with open_object_store(without_keys):
             pass
 
 
 async def test_a_profile_that_does_not_exist_is_named(
-    without_keys: ObjectSettings, environment: pytest.MonkeyPatch
+    without_keys: S3Settings, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(ConfigurationError, match="nobody"):
-        async with open_objects(without_keys):
+        async with open_object_store(without_keys):
             pass
 
 
 async def test_half_of_the_platforms_keys_is_refused_without_showing_it(
-    without_keys: ObjectSettings, environment: pytest.MonkeyPatch
+    without_keys: S3Settings, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("AWS_ACCESS_KEY_ID", "planted-5Zq9")
     with pytest.raises(ConfigurationError, match="AWS_SECRET_ACCESS_KEY") as refused:
-        async with open_objects(without_keys):
+        async with open_object_store(without_keys):
             pass
     assert "planted-5Zq9" not in str(refused.value)

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
     from pathlib import Path
 
-    from exhaust.s3.store import Objects
-    from exhaust.settings import RawObjectSettings
+    from exhaust.s3.store import ObjectStore
+    from exhaust.settings import S3RawBucketSettings
     from services.aggregator.archive.day_summary import DaySummary
     from services.aggregator.build.day_builder import DayBuilder
 
@@ -205,11 +205,11 @@ def read_samples(samples: Path) -> Iterator[list[Sample]]:
 
 @pytest.fixture(scope="module", params=[False, True], ids=["by hash", "by id"])
 async def loaded(
-    read_samples: list[Sample], objects: Objects, object_settings: RawObjectSettings, request: pytest.FixtureRequest
+    read_samples: list[Sample], objects: ObjectStore, s3_settings: S3RawBucketSettings, request: pytest.FixtureRequest
 ) -> AsyncIterator[Loaded]:
     """The samples in the shared layout. A dataset for each way to ask: what one has built the other would find."""
     by_id: bool = request.param
-    dataset = RawDataset.new(objects, object_settings, Layout.SHARED)
+    dataset = RawDataset.new(objects, s3_settings, Layout.SHARED)
     await asyncio.gather(*(dataset.put(sample.name, sample.data) for sample in read_samples))
     async with dataset.builder() as builder:
         yield Loaded(dataset, builder, read_samples, by_id)
@@ -260,10 +260,10 @@ async def test_every_tag_gets_its_lines(loaded: Loaded) -> None:
 
 @pytest.fixture(scope="module")
 async def folders(
-    read_samples: list[Sample], objects: Objects, object_settings: RawObjectSettings
+    read_samples: list[Sample], objects: ObjectStore, s3_settings: S3RawBucketSettings
 ) -> AsyncIterator[tuple[RawDataset, DayBuilder]]:
     """The samples in the resource layout: each in the folder of every owner that it names, written in all forms."""
-    dataset = RawDataset.new(objects, object_settings, Layout.RESOURCE)
+    dataset = RawDataset.new(objects, s3_settings, Layout.RESOURCE)
     for sample in read_samples:
         puts = []
         for number, owner in enumerate(sorted(sample.owners())):

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exhaust.postgres.database import Database
-    from exhaust.s3.store import Objects
-    from exhaust.settings import RawObjectSettings
+    from exhaust.s3.store import ObjectStore
+    from exhaust.settings import S3RawBucketSettings
     from tests.support.kafka_cluster import KafkaTestSettings
 
 START_LIMIT_S, STALL_LIMIT_S = 90, 5
@@ -64,26 +64,24 @@ class Place:
 async def place(
     runtime_dsn: SecretStr,
     kafka_settings: KafkaTestSettings,
-    object_settings: RawObjectSettings,
-    objects: Objects,
+    s3_settings: S3RawBucketSettings,
+    objects: ObjectStore,
 ) -> Place:
-    await objects.put(
-        object_settings.s3_raw_bucket, f"raw/{today(DAY)}-1.json.gz", gzip.compress(EVENT, compresslevel=0)
-    )
+    await objects.put(s3_settings.s3_raw_bucket, f"raw/{today(DAY)}-1.json.gz", gzip.compress(EVENT, compresslevel=0))
     ports = {listener: closed_port() for listener in (*PROCESSES, "gateway_internal")}
     environment = {
         "EXHAUST_INTERNAL_PORT": str(ports["gateway_internal"]),
         "EXHAUST_STATUS_URL": f"http://127.0.0.1:{ports['status']}",
         "EXHAUST_POSTGRES_DSN": runtime_dsn.get_secret_value(),
         "EXHAUST_KAFKA_BOOTSTRAP": kafka_settings.kafka_bootstrap,
-        "EXHAUST_S3_ENDPOINT": object_settings.s3_endpoint,
-        "EXHAUST_S3_RAW_BUCKET": object_settings.s3_raw_bucket,
-        "EXHAUST_S3_EXHAUST_BUCKET": object_settings.s3_exhaust_bucket,
+        "EXHAUST_S3_ENDPOINT": s3_settings.s3_endpoint,
+        "EXHAUST_S3_RAW_BUCKET": s3_settings.s3_raw_bucket,
+        "EXHAUST_S3_EXHAUST_BUCKET": s3_settings.s3_exhaust_bucket,
         "EXHAUST_SERVICE_TOKEN": "a service token for tests",
         "EXHAUST_LICENSE_KEY_PEPPERS": json.dumps({"1": "a pepper with more than enough characters"}),
     }
     for name in ("s3_access_key", "s3_secret_key"):
-        secret = getattr(object_settings, name)
+        secret = getattr(s3_settings, name)
         environment[variable(name)] = secret.get_secret_value()
     return Place(environment, ports)
 

@@ -20,8 +20,8 @@ from tests.support.raw_dataset import DAY, RawDataset, event, packed
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from exhaust.s3.store import Objects
-    from exhaust.settings import RawObjectSettings
+    from exhaust.s3.store import ObjectStore
+    from exhaust.settings import S3RawBucketSettings
     from services.aggregator.archive.day_summary import DaySummary
     from services.aggregator.build.day_plan import DayPlan
     from services.aggregator.settings import AggregatorSettings
@@ -33,7 +33,7 @@ NAME = "2026-11-01-1793491200000.json.gz"
 class CountingScanner(DayScanner):
     """The real scanner, which also notes how many archives each of its scans wrote."""
 
-    def __init__(self, objects: Objects, pool: ScanWorkerPool, settings: AggregatorSettings) -> None:
+    def __init__(self, objects: ObjectStore, pool: ScanWorkerPool, settings: AggregatorSettings) -> None:
         super().__init__(objects, pool, settings)
         self.scans: list[int] = []
         self.began = asyncio.Event()
@@ -45,8 +45,8 @@ class CountingScanner(DayScanner):
 
 
 @pytest.fixture
-async def dataset(objects: Objects, object_settings: RawObjectSettings) -> RawDataset:
-    made = RawDataset.new(objects, object_settings, Layout.SHARED)
+async def dataset(objects: ObjectStore, s3_settings: S3RawBucketSettings) -> RawDataset:
+    made = RawDataset.new(objects, s3_settings, Layout.SHARED)
     await made.put(NAME, packed(*(event(number, channel=channel) for number, channel in enumerate(CHANNELS))))
     return made
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from exhaust.domain.catalogue import Layout
-from exhaust.s3.store import open_objects
+from exhaust.s3.store import open_object_store
 from services.aggregator.archive.outer_archive import Literal, StoredDay, outer_segments
 from services.aggregator.assemble import Assembler
 from tests.support.raw_dataset import CHANNEL, DAY, RawDataset, event, packed, summary_key
@@ -21,8 +21,8 @@ from tests.support.s3_proxy import proxy
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from exhaust.s3.store import Objects
-    from exhaust.settings import RawObjectSettings
+    from exhaust.s3.store import ObjectStore
+    from exhaust.settings import S3RawBucketSettings
     from tests.support.s3_proxy import Proxy
 
 MIB = 1024 * 1024
@@ -35,14 +35,14 @@ async def counted(dataset: RawDataset) -> AsyncIterator[tuple[RawDataset, Proxy]
     """The dataset, reached through a proxy that counts."""
     async with proxy(dataset.settings.s3_endpoint) as way:
         settings = dataset.settings.model_copy(update={"s3_endpoint": f"http://{way.address}"})
-        async with open_objects(settings) as objects:
+        async with open_object_store(settings) as objects:
             yield replace(dataset, objects=objects, settings=settings), way
 
 
 async def test_the_store_joins_days_of_ten_megabytes_and_more(
-    objects: Objects, object_settings: RawObjectSettings
+    objects: ObjectStore, s3_settings: S3RawBucketSettings
 ) -> None:
-    dataset = RawDataset.new(objects, object_settings, Layout.RESOURCE)
+    dataset = RawDataset.new(objects, s3_settings, Layout.RESOURCE)
     noise = hashlib.shake_128(b"noise").hexdigest(7 * MIB)
     request = uuid4()
     days = [dataset.wanted(day=DAY + timedelta(days=n), days=DAYS, request=request) for n in range(DAYS)]
@@ -81,9 +81,9 @@ async def test_the_store_joins_days_of_ten_megabytes_and_more(
 
 
 async def test_a_day_that_exists_costs_a_listing_and_one_small_object(
-    objects: Objects, object_settings: RawObjectSettings
+    objects: ObjectStore, s3_settings: S3RawBucketSettings
 ) -> None:
-    dataset = RawDataset.new(objects, object_settings, Layout.SHARED)
+    dataset = RawDataset.new(objects, s3_settings, Layout.SHARED)
     await dataset.put("2026-11-01-1793491200000.json.gz", packed(event()))
     summary = (await dataset.build()).summary
     async with counted(dataset) as (behind, way):

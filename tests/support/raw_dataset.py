@@ -22,8 +22,8 @@ from telemetry.resource_ids import resource_id
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
-    from exhaust.s3.store import Objects
-    from exhaust.settings import RawObjectSettings
+    from exhaust.s3.store import ObjectStore
+    from exhaust.settings import S3RawBucketSettings
     from services.aggregator.archive.day_summary import DaySummary
 
 DAY = date(2026, 11, 1)
@@ -46,22 +46,24 @@ def packed(*lines: bytes) -> bytes:
 class RawDataset:
     """The dataset, with the settings under which its days are built."""
 
-    objects: Objects
+    objects: ObjectStore
     settings: AggregatorSettings
     dataset: Dataset
 
     @classmethod
-    def new(cls, objects: Objects, object_settings: RawObjectSettings, layout: Layout, **limits: object) -> RawDataset:
+    def new(
+        cls, objects: ObjectStore, s3_settings: S3RawBucketSettings, layout: Layout, **limits: object
+    ) -> RawDataset:
         """A dataset without objects.
 
         Args:
             objects: the store.
-            object_settings: its buckets.
+            s3_settings: its buckets.
             layout: how the raw objects lie.
             limits: settings of the aggregator that are not the default ones.
         """
         name = f"dataset-{uuid4().hex[:8]}"
-        given = {"port": 1, "kafka_bootstrap": "nowhere", "cores": 1, **dict(object_settings), **limits}
+        given = {"port": 1, "kafka_bootstrap": "nowhere", "cores": 1, **dict(s3_settings), **limits}
         dataset = Dataset(id=name, aliases=(f"{name}-alias",), prefix=f"{name}/raw/", layout=layout, retention_days=1)
         return cls(objects, AggregatorSettings.model_validate(given), dataset)
 

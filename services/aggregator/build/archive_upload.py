@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from exhaust.s3.object_info import ObjectInfo
-    from exhaust.s3.store import Objects
+    from exhaust.s3.store import ObjectStore
     from services.aggregator.build.repeated_ids import RepeatedIdCounter
     from services.aggregator.scan.source_scan import ScanResult
 
@@ -40,7 +40,7 @@ class ArchiveUpload:
         repeated_ids: counts the event ids that come again.
     """
 
-    def __init__(self, objects: Objects, bucket: str, key: str, day: date, repeated_ids: RepeatedIdCounter) -> None:
+    def __init__(self, objects: ObjectStore, bucket: str, key: str, day: date, repeated_ids: RepeatedIdCounter) -> None:
         self._objects = objects
         self._bucket = bucket
         self._key = key
@@ -61,7 +61,7 @@ class ArchiveUpload:
             ExhaustError: S3 is away.
         """
         await self._objects.upload(
-            self._bucket, self._key, self._queue.items(), content_type="application/zip", front=self._header
+            self._bucket, self._key, self._queue.items(), content_type="application/zip", leading_bytes=self._header
         )
 
     async def add(self, source: ObjectInfo, member: str, deflated: bytes) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from exhaust.domain.catalogue import Catalogue, Dataset
     from exhaust.s3.object_info import ObjectInfo
-    from exhaust.s3.store import Objects
+    from exhaust.s3.store import ObjectStore
     from schemas.events import DayRequested
     from services.aggregator.settings import AggregatorSettings
 
@@ -43,7 +43,7 @@ class DayBuilder:
     """Builds day archives, or finds them built."""
 
     def __init__(
-        self, objects: Objects, catalogue: Catalogue, scans: SharedScans, settings: AggregatorSettings
+        self, objects: ObjectStore, catalogue: Catalogue, scans: SharedScans, settings: AggregatorSettings
     ) -> None:
         self._objects = objects
         self._catalogue = catalogue
@@ -81,7 +81,9 @@ class DayBuilder:
             return None
 
 
-async def list_sources(objects: Objects, bucket: str, dataset: Dataset, resource: str, day: date) -> list[ObjectInfo]:
+async def list_sources(
+    objects: ObjectStore, bucket: str, dataset: Dataset, resource: str, day: date
+) -> list[ObjectInfo]:
     """List the raw objects that may hold events of a resource received on a day, in key order.
 
     In a shared layout these are all objects of the day. In a resource layout they are the objects in folders whose name
@@ -92,7 +94,7 @@ async def list_sources(objects: Objects, bucket: str, dataset: Dataset, resource
     else:
         prefixes = [
             f"{dataset.prefix}{folder}/"
-            async for folder in objects.folders(bucket, dataset.prefix)
+            async for folder in objects.list_folders(bucket, dataset.prefix)
             if resource in {folder, canonical_resource_id(folder), resource_id(folder)}
         ]
     sources = []
@@ -107,7 +109,7 @@ async def list_sources(objects: Objects, bucket: str, dataset: Dataset, resource
 
 @asynccontextmanager
 async def open_day_builder(
-    objects: Objects, catalogue: Catalogue, settings: AggregatorSettings
+    objects: ObjectStore, catalogue: Catalogue, settings: AggregatorSettings
 ) -> AsyncIterator[DayBuilder]:
     """Open a day builder with scan workers of its own; both end with the block."""
     async with open_scan_workers(settings.cores) as workers:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
     from exhaust.s3.object_info import ObjectInfo
-    from exhaust.s3.store import Objects
+    from exhaust.s3.store import ObjectStore
     from services.aggregator.archive.day_summary import DaySummary
     from services.aggregator.build.day_plan import DayPlan
     from services.aggregator.build.scan_workers import ScanWorkerPool
@@ -60,7 +60,7 @@ class _ObjectScan:
 class DayScanner:
     """Scans the objects of a day and writes the archives that are wanted of it."""
 
-    def __init__(self, objects: Objects, workers: ScanWorkerPool, settings: AggregatorSettings) -> None:
+    def __init__(self, objects: ObjectStore, workers: ScanWorkerPool, settings: AggregatorSettings) -> None:
         self._objects = objects
         self._workers = workers
         self._raw_bucket = settings.s3_raw_bucket

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from exhaust.http.endpoint import BodyT, Call
     from exhaust.postgres.license_keys import Client
-    from exhaust.s3.store import Objects
+    from exhaust.s3.store import ObjectStore
     from services.gateway.auth.access import Access
     from services.gateway.synchronous_downloads import SynchronousDownloads
 
@@ -60,7 +60,7 @@ class DownloadHandler:
     """Answers with archives."""
 
     def __init__(
-        self, downloads: SynchronousDownloads, objects: Objects, access: Access, *, bucket: str, zone: ZoneInfo
+        self, downloads: SynchronousDownloads, objects: ObjectStore, access: Access, *, bucket: str, zone: ZoneInfo
     ) -> None:
         """Prepare.
 

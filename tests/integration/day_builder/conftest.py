@@ -21,8 +21,8 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from exhaust.s3.store import Objects
-    from exhaust.settings import RawObjectSettings
+    from exhaust.s3.store import ObjectStore
+    from exhaust.settings import S3RawBucketSettings
     from services.aggregator.archive.day_summary import DaySummary
 
 
@@ -32,9 +32,9 @@ MIB = 1024 * 1024
 
 
 @pytest.fixture
-def new_dataset(objects: Objects, object_settings: RawObjectSettings) -> Callable[..., RawDataset]:
+def new_dataset(objects: ObjectStore, s3_settings: S3RawBucketSettings) -> Callable[..., RawDataset]:
     def new(layout: Layout = Layout.SHARED, **limits: object) -> RawDataset:
-        return RawDataset.new(objects, object_settings, layout, **limits)
+        return RawDataset.new(objects, s3_settings, layout, **limits)
 
     return new
 

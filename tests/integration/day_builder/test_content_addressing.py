@@ -13,7 +13,7 @@ import pytest
 from exhaust.errors import ExhaustError
 from tests.integration.day_builder.conftest import LATER, MIB, NAME, agrees_with_itself
 from tests.support.raw_dataset import RawDataset, event, packed, summary_key
-from tests.support.signed_s3 import delete_object
+from tests.support.s3_operations import delete_object
 
 if sys.version_info >= (3, 14):
     pass

@@ -12,14 +12,14 @@ from uuid import uuid4
 
 import pytest
 
-from exhaust.s3.store import Objects, open_objects
-from tests.support.signed_s3 import open_uploads
+from exhaust.s3.store import ObjectStore, open_object_store
+from tests.support.s3_operations import list_multipart_uploads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
     from exhaust.s3.object_info import ObjectInfo
-    from exhaust.settings import RawObjectSettings
+    from exhaust.settings import S3RawBucketSettings
     from tests.support.s3_proxy import Proxy
 
 
@@ -29,11 +29,11 @@ ZIP = "application/zip"
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class ScratchPrefix:
     """Keys below a prefix that only one test knows."""
 
-    objects: Objects
-    settings: RawObjectSettings
+    objects: ObjectStore
+    settings: S3RawBucketSettings
     bucket: str
     prefix: str
 
@@ -44,26 +44,28 @@ class Shelf:
         found = [found.key async for found in self.objects.list(self.bucket, self.prefix + below)]
         return [key.removeprefix(self.prefix) for key in found]
 
-    async def upload(self, name: str, chunks: AsyncGenerator[bytes, None], front: bytes = b"") -> None:
-        await self.objects.upload(self.bucket, self.prefix + name, chunks, content_type=ZIP, front=lambda: front)
+    async def upload(self, name: str, chunks: AsyncGenerator[bytes, None], leading: bytes = b"") -> None:
+        await self.objects.upload(
+            self.bucket, self.prefix + name, chunks, content_type=ZIP, leading_bytes=lambda: leading
+        )
 
     async def head(self, name: str) -> ObjectInfo:
         return await self.objects.head(self.bucket, self.prefix + name)
 
-    async def open_uploads(self) -> list[str]:
-        return await open_uploads(self.settings, self.bucket, self.prefix)
+    async def list_multipart_uploads(self) -> list[str]:
+        return await list_multipart_uploads(self.settings, self.bucket, self.prefix)
 
     @asynccontextmanager
-    async def behind(self, way: Proxy) -> AsyncIterator[Shelf]:
-        """The same shelf, reached through a proxy."""
+    async def behind(self, way: Proxy) -> AsyncIterator[ScratchPrefix]:
+        """The same prefix, reached through a proxy."""
         settings = self.settings.model_copy(update={"s3_endpoint": f"http://{way.address}"})
-        async with open_objects(settings) as objects:
-            yield Shelf(objects, self.settings, self.bucket, self.prefix)
+        async with open_object_store(settings) as objects:
+            yield ScratchPrefix(objects, self.settings, self.bucket, self.prefix)
 
 
 @pytest.fixture
-def shelf(objects: Objects, object_settings: RawObjectSettings) -> Shelf:
-    return Shelf(objects, object_settings, object_settings.s3_raw_bucket, f"shelf-{uuid4().hex[:8]}/")
+def scratch(objects: ObjectStore, s3_settings: S3RawBucketSettings) -> ScratchPrefix:
+    return ScratchPrefix(objects, s3_settings, s3_settings.s3_raw_bucket, f"scratch-{uuid4().hex[:8]}/")
 
 
 def noise(size: int) -> bytes:
@@ -83,5 +85,5 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(pause)
 
 
-async def streamed(objects: Objects, bucket: str, source: ObjectInfo) -> bytes:
+async def streamed(objects: ObjectStore, bucket: str, source: ObjectInfo) -> bytes:
     return b"".join([chunk async for chunk in objects.stream(bucket, source)])

@@ -11,23 +11,23 @@ import pytest
 from pydantic import SecretStr
 
 from exhaust.errors import ErrorCode, ExhaustError
-from exhaust.s3.multipart import MIN_PART as PART_SIZE
+from exhaust.s3.multipart import MIN_PART_SIZE as PART_SIZE
 from exhaust.s3.object_info import ObjectInfo
-from exhaust.s3.store import Objects, open_objects
-from tests.integration.objects.conftest import MIB, PATIENCE_S, ZIP, Shelf, cut, streamed
+from exhaust.s3.store import ObjectStore, open_object_store
+from tests.integration.objects.conftest import MIB, PATIENCE_S, ZIP, ScratchPrefix, cut, streamed
+from tests.support.s3_operations import credentials_of
 from tests.support.s3_proxy import closed_port
-from tests.support.signed_s3 import keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
 
-async def test_wrong_credentials_are_told_without_them(shelf: Shelf) -> None:
+async def test_wrong_credentials_are_told_without_them(scratch: ScratchPrefix) -> None:
     planted = "planted-secret-5Zq9"
     for update in ({"s3_secret_key": SecretStr(planted)}, {"s3_access_key": SecretStr(planted)}):
-        async with open_objects(shelf.settings.model_copy(update=update)) as objects:
-            source = ObjectInfo(f"{shelf.prefix}a", "etag", 10)
-            for attempt in [*calls(objects, shelf), streamed(objects, shelf.bucket, source)]:
+        async with open_object_store(scratch.settings.model_copy(update=update)) as objects:
+            source = ObjectInfo(f"{scratch.prefix}a", "etag", 10)
+            for attempt in [*calls(objects, scratch), streamed(objects, scratch.bucket, source)]:
                 with pytest.raises(ExhaustError) as raised:
                     await attempt
                 assert raised.value.code is ErrorCode.INTERNAL_ERROR
@@ -35,37 +35,37 @@ async def test_wrong_credentials_are_told_without_them(shelf: Shelf) -> None:
                 assert "check the credentials" in raised.value.message
                 told = "".join(traceback.format_exception(raised.value))
                 assert planted not in told
-                assert keys_of(shelf.settings).secret_key not in told
+                assert credentials_of(scratch.settings).secret_key not in told
 
 
-async def test_an_s3_that_is_away_is_told(shelf: Shelf) -> None:
-    settings = shelf.settings.model_copy(update={"s3_endpoint": f"http://127.0.0.1:{closed_port()}"})
-    async with open_objects(settings) as objects, asyncio.timeout(PATIENCE_S):
-        outcomes = await asyncio.gather(*calls(objects, shelf), return_exceptions=True)
+async def test_an_s3_that_is_away_is_told(scratch: ScratchPrefix) -> None:
+    settings = scratch.settings.model_copy(update={"s3_endpoint": f"http://127.0.0.1:{closed_port()}"})
+    async with open_object_store(settings) as objects, asyncio.timeout(PATIENCE_S):
+        outcomes = await asyncio.gather(*calls(objects, scratch), return_exceptions=True)
     for outcome in outcomes:
         assert isinstance(outcome, ExhaustError), outcome
         assert outcome.code is ErrorCode.SERVICE_UNAVAILABLE
         assert outcome.retryable
 
 
-def calls(objects: Objects, shelf: Shelf) -> list[Awaitable[object]]:
+def calls(objects: ObjectStore, scratch: ScratchPrefix) -> list[Awaitable[object]]:
     """Every operation that talks to the server, save a stream, which waits long for one that is away."""
-    key = f"{shelf.prefix}a"
+    key = f"{scratch.prefix}a"
 
     async def listed() -> list[ObjectInfo]:
-        return [found async for found in objects.list(shelf.bucket, shelf.prefix)]
+        return [found async for found in objects.list(scratch.bucket, scratch.prefix)]
 
     async def folders() -> list[str]:
-        return [found async for found in objects.folders(shelf.bucket, shelf.prefix)]
+        return [found async for found in objects.list_folders(scratch.bucket, scratch.prefix)]
 
     return [
         listed(),
         folders(),
-        objects.get(shelf.bucket, key),
-        objects.head(shelf.bucket, key),
-        objects.put(shelf.bucket, key, b""),
-        objects.upload(shelf.bucket, key, cut(b"small", 5), content_type=ZIP),
-        objects.upload(shelf.bucket, key, cut(bytes(PART_SIZE + 1), MIB), content_type=ZIP),
+        objects.get(scratch.bucket, key),
+        objects.head(scratch.bucket, key),
+        objects.put(scratch.bucket, key, b""),
+        objects.upload(scratch.bucket, key, cut(b"small", 5), content_type=ZIP),
+        objects.upload(scratch.bucket, key, cut(bytes(PART_SIZE + 1), MIB), content_type=ZIP),
         objects.create_bucket(f"bucket-{uuid4().hex[:8]}"),
-        objects.ping(shelf.bucket),
+        objects.ping(scratch.bucket),
     ]

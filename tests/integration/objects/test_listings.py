@@ -9,17 +9,17 @@ from uuid import uuid4
 import pytest
 
 from exhaust.s3.object_info import ObjectInfo
-from tests.integration.objects.conftest import Shelf
+from tests.integration.objects.conftest import ScratchPrefix
 
 if TYPE_CHECKING:
-    from exhaust.s3.store import Objects
-    from exhaust.settings import RawObjectSettings
+    from exhaust.s3.store import ObjectStore
+    from exhaust.settings import S3RawBucketSettings
 
 
 @pytest.fixture(scope="module")
-async def full_shelf(objects: Objects, object_settings: RawObjectSettings) -> Shelf:
+async def full_prefix(objects: ObjectStore, s3_settings: S3RawBucketSettings) -> ScratchPrefix:
     """2,100 objects: half of them side by side, half each in a folder of its own."""
-    full = Shelf(objects, object_settings, object_settings.s3_raw_bucket, f"shelf-{uuid4().hex[:8]}/")
+    full = ScratchPrefix(objects, s3_settings, s3_settings.s3_raw_bucket, f"scratch-{uuid4().hex[:8]}/")
     names = [f"flat/{number * 7919 % 1050:05}" for number in range(1050)]
     names += [f"deep/folder-{number:05}/object" for number in range(1050)]
     for start in range(0, len(names), 300):
@@ -27,33 +27,37 @@ async def full_shelf(objects: Objects, object_settings: RawObjectSettings) -> Sh
     return full
 
 
-async def test_a_listing_goes_past_a_thousand_objects_in_key_order(full_shelf: Shelf) -> None:
+async def test_a_listing_goes_past_a_thousand_objects_in_key_order(full_prefix: ScratchPrefix) -> None:
     flat = [f"flat/{number:05}" for number in range(1050)]
     deep = [f"deep/folder-{number:05}/object" for number in range(1050)]
-    assert await full_shelf.names() == deep + flat
-    assert await full_shelf.names("flat/") == flat
-    assert await full_shelf.names("flat/0102") == flat[1020:1030]
+    assert await full_prefix.names() == deep + flat
+    assert await full_prefix.names("flat/") == flat
+    assert await full_prefix.names("flat/0102") == flat[1020:1030]
 
 
-async def test_folders_go_past_a_thousand_in_key_order(full_shelf: Shelf) -> None:
-    found = [folder async for folder in full_shelf.objects.folders(full_shelf.bucket, f"{full_shelf.prefix}deep/")]
+async def test_folders_go_past_a_thousand_in_key_order(full_prefix: ScratchPrefix) -> None:
+    found = [
+        folder async for folder in full_prefix.objects.list_folders(full_prefix.bucket, f"{full_prefix.prefix}deep/")
+    ]
     assert found == [f"folder-{number:05}" for number in range(1050)]
 
 
-async def test_a_listing_tells_size_and_etag(shelf: Shelf) -> None:
-    await shelf.put("a", data=b"hello")
-    [found] = [found async for found in shelf.objects.list(shelf.bucket, shelf.prefix)]
-    assert found == ObjectInfo(f"{shelf.prefix}a", hashlib.md5(b"hello", usedforsecurity=False).hexdigest(), 5)
-    assert found == await shelf.head("a")
+async def test_a_listing_tells_size_and_etag(scratch: ScratchPrefix) -> None:
+    await scratch.put("a", data=b"hello")
+    [found] = [found async for found in scratch.objects.list(scratch.bucket, scratch.prefix)]
+    assert found == ObjectInfo(f"{scratch.prefix}a", hashlib.md5(b"hello", usedforsecurity=False).hexdigest(), 5)
+    assert found == await scratch.head("a")
 
 
-async def test_folders_are_the_names_right_below_a_prefix(shelf: Shelf) -> None:
-    await shelf.put("one/a", "one/b", "two/deep/c", "plain", "with space/d", "Ünicode/e")
-    found = [folder async for folder in shelf.objects.folders(shelf.bucket, shelf.prefix)]
+async def test_folders_are_the_names_right_below_a_prefix(scratch: ScratchPrefix) -> None:
+    await scratch.put("one/a", "one/b", "two/deep/c", "plain", "with space/d", "Ünicode/e")
+    found = [folder async for folder in scratch.objects.list_folders(scratch.bucket, scratch.prefix)]
     assert sorted(found) == sorted(["one", "two", "with space", "Ünicode"])
-    assert [folder async for folder in shelf.objects.folders(shelf.bucket, f"{shelf.prefix}two/")] == ["deep"]
-    assert [folder async for folder in shelf.objects.folders(shelf.bucket, f"{shelf.prefix}none/")] == []
+    assert [folder async for folder in scratch.objects.list_folders(scratch.bucket, f"{scratch.prefix}two/")] == [
+        "deep"
+    ]
+    assert [folder async for folder in scratch.objects.list_folders(scratch.bucket, f"{scratch.prefix}none/")] == []
 
 
-async def test_an_empty_listing_is_empty(shelf: Shelf) -> None:
-    assert await shelf.names() == []
+async def test_an_empty_listing_is_empty(scratch: ScratchPrefix) -> None:
+    assert await scratch.names() == []

@@ -11,11 +11,11 @@ import pytest
 
 from exhaust.errors import ErrorCode, ExhaustError, SourceObjectError
 from exhaust.process.health import Health
-from exhaust.s3.multipart import MIN_PART as PART_SIZE
+from exhaust.s3.multipart import MIN_PART_SIZE as PART_SIZE
 from services.aggregator.upload_reaper import reap_uploads
-from tests.integration.objects.conftest import MIB, PATIENCE_S, ZIP, Shelf, cut, noise, streamed, until
+from tests.integration.objects.conftest import MIB, PATIENCE_S, ZIP, ScratchPrefix, cut, noise, streamed, until
+from tests.support.s3_operations import list_multipart_uploads
 from tests.support.s3_proxy import proxy
-from tests.support.signed_s3 import open_uploads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -33,26 +33,28 @@ if TYPE_CHECKING:
         (2 * PART_SIZE + 1, 3),
     ],
 )
-@pytest.mark.parametrize("front", [b"", b"what is known last"])
-async def test_an_upload_of_any_size_holds_the_same_bytes(shelf: Shelf, size: int, parts: int, front: bytes) -> None:
+@pytest.mark.parametrize("leading", [b"", b"what is known last"])
+async def test_an_upload_of_any_size_holds_the_same_bytes(
+    scratch: ScratchPrefix, size: int, parts: int, leading: bytes
+) -> None:
     data = noise(size)
-    await shelf.upload("a.zip", cut(data, 777_777), front)
-    found = await shelf.head("a.zip")
-    assert found.size == len(front) + size
+    await scratch.upload("a.zip", cut(data, 777_777), leading)
+    found = await scratch.head("a.zip")
+    assert found.size == len(leading) + size
     # The ETag of a multipart upload ends in the number of its parts.
     assert found.etag.partition("-")[2] == (str(parts) if parts else "")
-    assert await streamed(shelf.objects, shelf.bucket, found) == front + data
-    assert await shelf.open_uploads() == []
+    assert await streamed(scratch.objects, scratch.bucket, found) == leading + data
+    assert await scratch.list_multipart_uploads() == []
 
 
-async def test_a_chunk_may_hold_several_parts(shelf: Shelf) -> None:
+async def test_a_chunk_may_hold_several_parts(scratch: ScratchPrefix) -> None:
     data = noise(3 * PART_SIZE + 5)
-    await shelf.upload("a.zip", cut(data, len(data)))
-    assert await streamed(shelf.objects, shelf.bucket, await shelf.head("a.zip")) == data
+    await scratch.upload("a.zip", cut(data, len(data)))
+    assert await streamed(scratch.objects, scratch.bucket, await scratch.head("a.zip")) == data
 
 
 @pytest.mark.parametrize("size", [MIB, PART_SIZE + MIB, 2 * PART_SIZE + MIB])
-async def test_a_source_that_fails_leaves_nothing(shelf: Shelf, size: int) -> None:
+async def test_a_source_that_fails_leaves_nothing(scratch: ScratchPrefix, size: int) -> None:
     closed = asyncio.Event()
 
     async def failing() -> AsyncGenerator[bytes, None]:
@@ -64,13 +66,13 @@ async def test_a_source_that_fails_leaves_nothing(shelf: Shelf, size: int) -> No
             closed.set()
 
     with pytest.raises(SourceObjectError, match="raw/a"):
-        await shelf.upload("a.zip", failing())
+        await scratch.upload("a.zip", failing())
     assert closed.is_set()
-    assert await shelf.names() == []
-    assert await shelf.open_uploads() == []
+    assert await scratch.names() == []
+    assert await scratch.list_multipart_uploads() == []
 
 
-async def test_an_upload_that_is_cancelled_leaves_nothing(shelf: Shelf) -> None:
+async def test_an_upload_that_is_cancelled_leaves_nothing(scratch: ScratchPrefix) -> None:
     waiting, closed = asyncio.Event(), asyncio.Event()
 
     async def endless() -> AsyncGenerator[bytes, None]:
@@ -81,22 +83,22 @@ async def test_an_upload_that_is_cancelled_leaves_nothing(shelf: Shelf) -> None:
         finally:
             closed.set()
 
-    uploading = asyncio.create_task(shelf.upload("a.zip", endless()))
+    uploading = asyncio.create_task(scratch.upload("a.zip", endless()))
     await asyncio.wait_for(waiting.wait(), PATIENCE_S)
-    assert await shelf.open_uploads() == [f"{shelf.prefix}a.zip"]
+    assert await scratch.list_multipart_uploads() == [f"{scratch.prefix}a.zip"]
     uploading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await uploading
     assert closed.is_set()
-    assert await shelf.names() == []
-    assert await shelf.open_uploads() == []
+    assert await scratch.names() == []
+    assert await scratch.list_multipart_uploads() == []
 
 
-async def test_an_upload_that_is_cancelled_while_it_begins_leaves_nothing(shelf: Shelf) -> None:
+async def test_an_upload_that_is_cancelled_while_it_begins_leaves_nothing(scratch: ScratchPrefix) -> None:
     async def begun() -> bool:
-        return bool(await shelf.open_uploads())
+        return bool(await scratch.list_multipart_uploads())
 
-    async with proxy(shelf.settings.s3_endpoint) as way, shelf.behind(way) as behind:
+    async with proxy(scratch.settings.s3_endpoint) as way, scratch.behind(way) as behind:
         way.answering.clear()
         uploading = asyncio.create_task(behind.upload("a.zip", cut(bytes(PART_SIZE + 1), MIB)))
         # The server has begun it, and the answer that says so is still on its way.
@@ -105,31 +107,34 @@ async def test_an_upload_that_is_cancelled_while_it_begins_leaves_nothing(shelf:
         way.answering.set()
         with pytest.raises(asyncio.CancelledError):
             await uploading
-    assert await shelf.open_uploads() == []
+    assert await scratch.list_multipart_uploads() == []
 
 
-async def test_abandoned_uploads_are_reaped_and_young_ones_are_not(shelf: Shelf) -> None:
+async def test_abandoned_uploads_are_reaped_and_young_ones_are_not(scratch: ScratchPrefix) -> None:
     bucket = f"reaped-{uuid4().hex[:8]}"
-    await shelf.objects.create_bucket(bucket)
+    await scratch.objects.create_bucket(bucket)
 
     async def still_open() -> list[str]:
-        return await open_uploads(shelf.settings, bucket, "")
+        return await list_multipart_uploads(scratch.settings, bucket, "")
 
     health = Health()
-    async with shelf.objects.multipart(bucket, "a.zip", ZIP) as upload:
-        await upload.add_front(bytearray(PART_SIZE), PART_SIZE)
+    async with scratch.objects.multipart_upload(bucket, "a.zip", ZIP) as upload:
+        await upload.add_part_from(bytearray(PART_SIZE), PART_SIZE)
         await until(lambda: _is(still_open, ["a.zip"]))
-        assert await shelf.objects.reap_uploads(bucket, begun_before=datetime.now(UTC) - timedelta(hours=1)) == 0
+        assert (
+            await scratch.objects.abort_abandoned_uploads(bucket, started_before=datetime.now(UTC) - timedelta(hours=1))
+            == 0
+        )
         assert await still_open() == ["a.zip"]
         # What a worker does all the time.
-        reaping = asyncio.create_task(reap_uploads(health, shelf.objects, bucket, timedelta(seconds=-5)))
+        reaping = asyncio.create_task(reap_uploads(health, scratch.objects, bucket, timedelta(seconds=-5)))
         await until(lambda: _is(still_open, []))
         with pytest.raises(ExhaustError) as raised:
             await upload.complete()
         assert raised.value.retryable
         health.stop.set()
         await reaping
-    assert [found async for found in shelf.objects.list(bucket, "")] == []
+    assert [found async for found in scratch.objects.list(bucket, "")] == []
 
 
 async def _is(ask: Callable[[], Awaitable[list[str]]], expected: list[str]) -> bool:

@@ -18,8 +18,8 @@ from exhaust.http.listener import open_listener
 from exhaust.postgres.database import Database
 from exhaust.postgres.grants import GrantStore
 from exhaust.process.health import Health
-from exhaust.s3.store import Objects
-from exhaust.settings import RawObjectSettings
+from exhaust.s3.store import ObjectStore
+from exhaust.settings import S3RawBucketSettings
 from schemas.events import Completed, FinishedArchive
 from schemas.operations import USER_HEADER
 from services.status.__main__ import internal_app
@@ -77,8 +77,8 @@ async def status(
     states: RequestStates,
     runtime_dsn: SecretStr,
     kafka_settings: KafkaTestSettings,
-    object_settings: RawObjectSettings,
-    objects: Objects,
+    s3_settings: S3RawBucketSettings,
+    objects: ObjectStore,
     database: Database,
     link_lifetime: timedelta,
 ) -> AsyncIterator[Status]:
@@ -87,7 +87,7 @@ async def status(
         postgres_dsn=runtime_dsn,
         service_token=SecretStr(TOKEN),
         **kafka_settings.model_dump(),
-        **object_settings.model_dump(),
+        **s3_settings.model_dump(),
     )
     changes = ChangeNotifier()
     bucket = settings.s3_exhaust_bucket
@@ -137,14 +137,14 @@ def completed(request_id: UUID) -> Completed:
 async def link(
     status: Status,
     states: RequestStates,
-    objects: Objects,
-    object_settings: RawObjectSettings,
+    objects: ObjectStore,
+    s3_settings: S3RawBucketSettings,
     request_id: UUID,
     caller: int,
 ) -> URL:
     """The address of a download that exists."""
     event = completed(request_id)
-    await objects.put(object_settings.s3_exhaust_bucket, event.archive.key, DOWNLOAD)
+    await objects.put(s3_settings.s3_exhaust_bucket, event.archive.key, DOWNLOAD)
     await states.apply("/test", str(uuid4()), event)
     found = await status.result(request_id, caller)
     assert {name: found[name] for name in ("status", "size", "events", "bytes")} == {

@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 from yarl import URL
 
-from exhaust.s3.store import Objects
-from exhaust.settings import RawObjectSettings
+from exhaust.s3.store import ObjectStore
+from exhaust.settings import S3RawBucketSettings
 from tests.integration.conftest import Reply, assert_refused, envelope
 from tests.integration.status.conftest import DOWNLOAD, Status, headers
 
@@ -18,9 +18,9 @@ async def updated(status: Status, request_id: UUID | str, request: dict[str, Any
 
 
 async def test_an_external_job_completes_a_request(
-    status: Status, objects: Objects, object_settings: RawObjectSettings, request_id: UUID, caller: int
+    status: Status, objects: ObjectStore, s3_settings: S3RawBucketSettings, request_id: UUID, caller: int
 ) -> None:
-    bucket = object_settings.s3_exhaust_bucket
+    bucket = s3_settings.s3_exhaust_bucket
     key = f"requests/{request_id}/spark/part 1.zip"
     await objects.put(bucket, key, DOWNLOAD)
     await updated(status, request_id, {"status": "inprogress", "downloadurl": "ignored"})

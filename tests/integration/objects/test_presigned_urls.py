@@ -6,16 +6,16 @@ from datetime import timedelta
 
 import aiohttp
 
-from tests.integration.objects.conftest import ZIP, Shelf, until
-from tests.support.signed_s3 import keys_of
+from tests.integration.objects.conftest import ZIP, ScratchPrefix, until
+from tests.support.s3_operations import credentials_of
 
 
-async def test_a_signed_address_gives_the_object_to_anybody_as_a_file(shelf: Shelf) -> None:
-    await shelf.put("a.zip", data=b"0123456789")
-    url = await shelf.objects.signed_url(
-        shelf.bucket, f"{shelf.prefix}a.zip", lifetime=timedelta(minutes=5), file_name="days.zip"
+async def test_a_signed_address_gives_the_object_to_anybody_as_a_file(scratch: ScratchPrefix) -> None:
+    await scratch.put("a.zip", data=b"0123456789")
+    url = await scratch.objects.presigned_url(
+        scratch.bucket, f"{scratch.prefix}a.zip", lifetime=timedelta(minutes=5), file_name="days.zip"
     )
-    assert keys_of(shelf.settings).secret_key not in url
+    assert credentials_of(scratch.settings).secret_key not in url
     async with aiohttp.ClientSession() as http:
         async with http.get(url) as answer:
             assert (answer.status, await answer.read()) == (200, b"0123456789")
@@ -25,14 +25,16 @@ async def test_a_signed_address_gives_the_object_to_anybody_as_a_file(shelf: She
             assert (answer.status, await answer.read()) == (206, b"345")
         async with http.put(url, data=b"other") as answer:
             assert answer.status == 403
-    assert await shelf.objects.get(shelf.bucket, f"{shelf.prefix}a.zip") == b"0123456789"
+    assert await scratch.objects.get(scratch.bucket, f"{scratch.prefix}a.zip") == b"0123456789"
 
 
-async def test_a_signed_address_that_was_changed_or_is_old_gives_nothing(shelf: Shelf) -> None:
-    await shelf.put("a.zip", "b.zip")
-    key = f"{shelf.prefix}a.zip"
-    url = await shelf.objects.signed_url(shelf.bucket, key, lifetime=timedelta(minutes=5), file_name="days.zip")
-    short = await shelf.objects.signed_url(shelf.bucket, key, lifetime=timedelta(seconds=1), file_name="days.zip")
+async def test_a_signed_address_that_was_changed_or_is_old_gives_nothing(scratch: ScratchPrefix) -> None:
+    await scratch.put("a.zip", "b.zip")
+    key = f"{scratch.prefix}a.zip"
+    url = await scratch.objects.presigned_url(scratch.bucket, key, lifetime=timedelta(minutes=5), file_name="days.zip")
+    short = await scratch.objects.presigned_url(
+        scratch.bucket, key, lifetime=timedelta(seconds=1), file_name="days.zip"
+    )
     last = url[-1]
     tampered = [
         url.replace("a.zip", "b.zip", 1),
