@@ -121,27 +121,27 @@ class _Engine:
         if "existing" in job:
             return await self._assemble(job)
         pairs = product(job["owners"], map(date.fromisoformat, job["days"]))
-        wanted = [_wanted(job["dataset"], owner, day, day) for owner, day in pairs]
+        messages = [_message(job["dataset"], owner, day, day) for owner, day in pairs]
         started = time.perf_counter()
-        keys = await asyncio.gather(*map(self._build, wanted))
+        keys = await asyncio.gather(*map(self._build, messages))
         return {"seconds": time.perf_counter() - started, "keys": keys}
 
-    async def _build(self, wanted: DayRequested) -> str:
-        return (await self._builder.build(wanted)).summary.key
+    async def _build(self, message: DayRequested) -> str:
+        return (await self._builder.build(message)).summary.key
 
     async def _assemble(self, job: dict[str, Any]) -> dict[str, object]:
         days = [ExistingDay(**facts) for facts in job["existing"]]
         first = date.fromisoformat(days[0].day)
-        wanted = _wanted(job["dataset"], job["owners"][0], first, first + timedelta(days=len(days) - 1))
+        message = _message(job["dataset"], job["owners"][0], first, first + timedelta(days=len(days) - 1))
         for number, day in enumerate(days):
-            one = wanted.model_copy(update={"day": first + timedelta(days=number)})
+            one = message.model_copy(update={"day": first + timedelta(days=number)})
             await self._assembler.mark(one, _summary(one.day, day))
         started = time.perf_counter()
-        archive = await self._assembler.assemble_if_last(wanted)
+        archive = await self._assembler.assemble_if_last(message)
         return {"seconds": time.perf_counter() - started, "keys": [archive.key] if archive else []}
 
 
-def _wanted(dataset: str, owner: str, first: date, last: date) -> DayRequested:
+def _message(dataset: str, owner: str, first: date, last: date) -> DayRequested:
     return DayRequested(
         requestid=uuid4(),
         attempt=1,

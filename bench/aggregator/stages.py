@@ -82,7 +82,7 @@ def selections() -> Mapping[str, Sequence[Selection]]:
     }
 
 
-def sampled(block: bytes, wanted: Sequence[Selection], passes: int) -> dict[str, float]:
+def sampled(block: bytes, selected: Sequence[Selection], passes: int) -> dict[str, float]:
     """Return the milliseconds of one pass, by stage."""
     taken: defaultdict[str, float] = defaultdict(float)
     last = time.perf_counter()
@@ -98,15 +98,15 @@ def sampled(block: bytes, wanted: Sequence[Selection], passes: int) -> dict[str,
     signal.setitimer(signal.ITIMER_REAL, _EVERY_S, _EVERY_S)
     try:
         for _ in range(passes):
-            _scan(block, wanted)
+            _scan(block, selected)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     return {stage: 1000 * seconds / passes for stage, seconds in taken.items()}
 
 
-def _scan(block: bytes, wanted: Sequence[Selection]) -> None:
-    scan = SourceScan(ScanJob("block.json.gz", _LIMITS, wanted))
+def _scan(block: bytes, selected: Sequence[Selection]) -> None:
+    scan = SourceScan(ScanJob("block.json.gz", _LIMITS, selected))
     for start in range(0, len(block), _CHUNK):
         pickle.dumps(scan.feed(block[start : start + _CHUNK]))
     pickle.dumps(scan.finish())
@@ -125,9 +125,9 @@ def main() -> None:
     block = Path(sys.argv[1]).read_bytes()
     gc.set_threshold(100_000)  # as a scan worker does
     found = {}
-    for name, wanted in selections().items():
-        _scan(block, wanted)  # once without counting
-        found[name] = sampled(block, wanted, _PASSES)
+    for name, selected in selections().items():
+        _scan(block, selected)  # once without counting
+        found[name] = sampled(block, selected, _PASSES)
     print(json.dumps(found))
 
 

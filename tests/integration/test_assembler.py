@@ -48,27 +48,27 @@ async def dataset(objects: ObjectStore, s3_settings: S3RawBucketSettings) -> Raw
 def days(dataset: RawDataset) -> list[DayRequested]:
     """The messages of one request."""
     request = uuid4()
-    return [dataset.wanted(day=DAY + timedelta(days=number), days=DAYS, request=request) for number in range(DAYS)]
+    return [dataset.message(day=DAY + timedelta(days=number), days=DAYS, request=request) for number in range(DAYS)]
 
 
 def worker(dataset: RawDataset) -> Assembler:
     return Assembler(dataset.objects, dataset.settings.s3_exhaust_bucket)
 
 
-async def finish(dataset: RawDataset, wanted: DayRequested) -> FinishedArchive | None:
+async def finish(dataset: RawDataset, message: DayRequested) -> FinishedArchive | None:
     """What a worker does with one message."""
-    built = await dataset.build_wanted(wanted)
+    built = await dataset.build_message(message)
     assembler = worker(dataset)
-    await assembler.mark(wanted, built.summary)
-    return await assembler.assemble_if_last(wanted)
+    await assembler.mark(message, built.summary)
+    return await assembler.assemble_if_last(message)
 
 
 async def download(dataset: RawDataset, archive: FinishedArchive) -> bytes:
     return await dataset.objects.get(dataset.settings.s3_exhaust_bucket, archive.key)
 
 
-async def keys(dataset: RawDataset, wanted: DayRequested) -> list[str]:
-    prefix = attempt_prefix(wanted.requestid, wanted.attempt)
+async def keys(dataset: RawDataset, message: DayRequested) -> list[str]:
+    prefix = attempt_prefix(message.requestid, message.attempt)
     found = dataset.objects.list(dataset.settings.s3_exhaust_bucket, prefix)
     return [info.key.removeprefix(prefix) async for info in found]
 
@@ -92,11 +92,11 @@ async def test_only_the_last_day_assembles(
 
 
 async def test_the_download_holds_the_days_and_a_true_manifest(dataset: RawDataset, days: list[DayRequested]) -> None:
-    outcomes = [await finish(dataset, wanted) for wanted in days]
+    outcomes = [await finish(dataset, message) for message in days]
     assert outcomes[-1] is not None
     with zipfile.ZipFile(io.BytesIO(await download(dataset, outcomes[-1]))) as outer:
         assert outer.testzip() is None
-        names = [f"{wanted.day}.zip" for wanted in days]
+        names = [f"{message.day}.zip" for message in days]
         assert outer.namelist() == [*names, "manifest.json"]
         assert {info.compress_type for info in outer.infolist()} == {zipfile.ZIP_STORED}
         manifest: Any = json.loads(outer.read("manifest.json"))
@@ -134,10 +134,10 @@ def contained(archive: bytes) -> bytes:
 
 
 async def test_two_workers_at_once_give_one_outcome(dataset: RawDataset, days: list[DayRequested]) -> None:
-    for wanted in days:
-        built = await dataset.build_wanted(wanted)
-        await worker(dataset).mark(wanted, built.summary)
-    outcomes = await asyncio.gather(*(worker(dataset).assemble_if_last(wanted) for wanted in days * 2))
+    for message in days:
+        built = await dataset.build_message(message)
+        await worker(dataset).mark(message, built.summary)
+    outcomes = await asyncio.gather(*(worker(dataset).assemble_if_last(message) for message in days * 2))
     first = outcomes[0]
     assert first is not None
     assert outcomes == [first] * len(outcomes)
@@ -146,38 +146,38 @@ async def test_two_workers_at_once_give_one_outcome(dataset: RawDataset, days: l
 
 
 async def test_all_days_at_once_give_at_least_one_outcome(dataset: RawDataset, days: list[DayRequested]) -> None:
-    outcomes = await asyncio.gather(*(finish(dataset, wanted) for wanted in days))
+    outcomes = await asyncio.gather(*(finish(dataset, message) for message in days))
     told = [outcome for outcome in outcomes if outcome is not None]
     assert told
     assert told == [told[0]] * len(told)
 
 
 async def test_a_repeated_message_finds_the_outcome(dataset: RawDataset, days: list[DayRequested]) -> None:
-    archive = [await finish(dataset, wanted) for wanted in days][-1]
+    archive = [await finish(dataset, message) for message in days][-1]
     assert archive is not None
     sentinel = b"written by the test over the download"
     await dataset.objects.put(dataset.settings.s3_exhaust_bucket, archive.key, sentinel)
-    assert [await finish(dataset, wanted) for wanted in days] == [archive] * DAYS
+    assert [await finish(dataset, message) for message in days] == [archive] * DAYS
     assert await download(dataset, archive) == sentinel
 
 
 async def test_the_first_marker_of_a_day_stays(dataset: RawDataset, days: list[DayRequested]) -> None:
-    before = await dataset.build_wanted(days[0])
+    before = await dataset.build_message(days[0])
     await worker(dataset).mark(days[0], before.summary)
     await dataset.put(f"{DAY}-1793498400000.json.gz", packed(event(7), event(8)))
-    after = await dataset.build_wanted(days[0])
+    after = await dataset.build_message(days[0])
     assert after.summary.events == before.summary.events + 2
     await worker(dataset).mark(days[0], after.summary)
-    outcomes = [await finish(dataset, wanted) for wanted in days[1:]]
+    outcomes = [await finish(dataset, message) for message in days[1:]]
     assert outcomes[-1] is not None
     assert outcomes[-1].events == 402
 
 
 async def test_the_same_request_again_gives_the_same_bytes(dataset: RawDataset, days: list[DayRequested]) -> None:
-    again = [wanted.model_copy(update={"requestid": uuid4()}) for wanted in days]
-    again = [wanted.model_copy(update={"requestid": again[0].requestid}) for wanted in again]
-    first = [await finish(dataset, wanted) for wanted in days][-1]
-    second = [await finish(dataset, wanted) for wanted in again][-1]
+    again = [message.model_copy(update={"requestid": uuid4()}) for message in days]
+    again = [message.model_copy(update={"requestid": again[0].requestid}) for message in again]
+    first = [await finish(dataset, message) for message in days][-1]
+    second = [await finish(dataset, message) for message in again][-1]
     assert first is not None
     assert second is not None
     assert first.key != second.key
@@ -189,21 +189,21 @@ async def test_attempts_do_not_share_their_days(dataset: RawDataset, days: list[
     assert await finish(dataset, days[1]) is None
     third = days[2].model_copy(update={"attempt": 2})
     assert await finish(dataset, third) is None
-    second_attempt = [wanted.model_copy(update={"attempt": 2}) for wanted in days[:2]]
-    outcomes = [await finish(dataset, wanted) for wanted in second_attempt]
+    second_attempt = [message.model_copy(update={"attempt": 2}) for message in days[:2]]
+    outcomes = [await finish(dataset, message) for message in second_attempt]
     assert outcomes[0] is None
     assert outcomes[1] is not None
     assert outcomes[1].key.startswith(attempt_prefix(days[0].requestid, 2))
 
 
 async def test_a_worker_that_died_before_its_outcome_is_repeated(dataset: RawDataset, days: list[DayRequested]) -> None:
-    archive = [await finish(dataset, wanted) for wanted in days][-1]
+    archive = [await finish(dataset, message) for message in days][-1]
     assert archive is not None
     bucket = dataset.settings.s3_exhaust_bucket
-    other = [wanted.model_copy(update={"attempt": 5}) for wanted in days]
-    for wanted in other:
-        built = await dataset.build_wanted(wanted)
-        await worker(dataset).mark(wanted, built.summary)
+    other = [message.model_copy(update={"attempt": 5}) for message in days]
+    for message in other:
+        built = await dataset.build_message(message)
+        await worker(dataset).mark(message, built.summary)
     half = f"{attempt_prefix(other[0].requestid, 5)}{archive.key.rpartition('/')[2]}"
     await dataset.objects.put(bucket, half, b"half a downl")
     with pytest.raises(ObjectMissingError):
@@ -223,9 +223,9 @@ async def test_a_day_archive_that_lost_bytes_is_not_joined(
         event(number, filler=noise[start : start + 4096]) for number, start in enumerate(range(0, len(noise), 4096))
     ]
     await dataset.put(f"{DAY}-1793498400000.json.gz", packed(*filled))
-    built = [await dataset.build_wanted(wanted) for wanted in days]
-    for wanted, day in zip(days, built, strict=True):
-        await worker(dataset).mark(wanted, day.summary)
+    built = [await dataset.build_message(message) for message in days]
+    for message, day in zip(days, built, strict=True):
+        await worker(dataset).mark(message, day.summary)
     bucket, key = dataset.settings.s3_exhaust_bucket, built[0].summary.key
     await dataset.objects.put(bucket, key, (await dataset.objects.get(bucket, key))[1:])
     with pytest.raises(ExhaustError, match=key) as raised:
@@ -243,7 +243,7 @@ async def test_a_download_of_many_megabytes_is_whole(dataset: RawDataset, days: 
         await dataset.put(
             f"{DAY + timedelta(days=number)}-1793498400000.json.gz", gzip.compress(b"".join(lines), 1, mtime=0)
         )
-    archive = [await finish(dataset, wanted) for wanted in days][-1]
+    archive = [await finish(dataset, message) for message in days][-1]
     assert archive is not None
     data = await download(dataset, archive)
     assert len(data) == archive.size > 8 * 1024 * 1024
@@ -255,7 +255,7 @@ async def test_a_download_of_many_megabytes_is_whole(dataset: RawDataset, days: 
 async def test_markers_lie_where_the_listing_of_the_attempt_shows_them(
     dataset: RawDataset, days: list[DayRequested]
 ) -> None:
-    built = await dataset.build_wanted(days[1])
+    built = await dataset.build_message(days[1])
     await worker(dataset).mark(days[1], built.summary)
     prefix = day_markers_prefix(days[1].requestid, 1)
     found = dataset.objects.list(dataset.settings.s3_exhaust_bucket, prefix)

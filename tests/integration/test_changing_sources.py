@@ -72,7 +72,7 @@ async def first_cut(way: Proxy) -> None:
 
 
 async def handled(worker: DayWorker, dataset: RawDataset) -> asyncio.Task[None]:
-    record = Record(TOPIC_DAYS, 0, 0, b"key", dataset.wanted().to_json(), ())
+    record = Record(TOPIC_DAYS, 0, 0, b"key", dataset.message().to_json(), ())
     return asyncio.create_task(worker.handle(record))
 
 

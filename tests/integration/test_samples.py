@@ -134,7 +134,7 @@ class Loaded:
         return found
 
     async def check(self, ask: Ask) -> int:
-        message = self.dataset.wanted(
+        message = self.dataset.message(
             resource=ask.wanted.resource, owner=ask.owner if self.by_id else None, tags=ask.tags, day=ask.day
         )
         built = await self.builder.build(message)
@@ -283,7 +283,7 @@ async def test_whole_objects_pass_to_every_channel_and_partner(
         count = count_object(sample.name, sample.data, whole)
         # The independent count once for each object: it is the same for all to whom the object belongs.
         for owner in sorted(sample.owners()):
-            built = await builder.build(dataset.wanted(resource=resource_of(owner), owner=owner, day=sample.day))
+            built = await builder.build(dataset.message(resource=resource_of(owner), owner=owner, day=sample.day))
             [source] = [each for each in built.summary.sources if each.object.endswith(sample.name)]
             assert (source.events, source.bytes, source.unreadable) == (count.events, count.bytes, count.unreadable)
             found = (await dataset.members(built.summary))[member_name(sample.name)]
@@ -302,7 +302,7 @@ async def test_every_tag_chooses_in_the_resource_layout(
         step = 20 if sum(len(sample.lines) for sample in mine) > HUGE else 1
         for start in range(0, len(tags), step):
             some = tuple(tags[start : start + step])
-            built = await builder.build(dataset.wanted(resource=resource_of(owner), tags=some, day=day))
+            built = await builder.build(dataset.message(resource=resource_of(owner), tags=some, day=day))
             wanted = Wanted("", some, whole_objects=True)
             expected = {sample.name: sample.expected(wanted) for sample in mine}
             assert different_lines(await dataset.members(built.summary), expected) is None, (day, owner, some)

@@ -124,7 +124,8 @@ async def test_requests_for_one_day_share_one_scan(dataset: RawDataset) -> None:
     async with shared(dataset) as (scans, scanner):
         builder = DayBuilder(dataset.objects, Catalogue({dataset.dataset.id: dataset.dataset}), scans, dataset.settings)
         asked = [
-            dataset.wanted(resource=resource_id(channel), owner=channel) for channel in CHANNELS[:MAX_ARCHIVES_PER_SCAN]
+            dataset.message(resource=resource_id(channel), owner=channel)
+            for channel in CHANNELS[:MAX_ARCHIVES_PER_SCAN]
         ]
         built = await asyncio.gather(*map(builder.build, asked))
         assert [(day.summary.events, day.reused) for day in built] == [(1, False)] * MAX_ARCHIVES_PER_SCAN

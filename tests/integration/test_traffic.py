@@ -45,19 +45,19 @@ async def test_the_store_joins_days_of_ten_megabytes_and_more(
     dataset = RawDataset.new(objects, s3_settings, Layout.RESOURCE)
     noise = hashlib.shake_128(b"noise").hexdigest(7 * MIB)
     request = uuid4()
-    days = [dataset.wanted(day=DAY + timedelta(days=n), days=DAYS, request=request) for n in range(DAYS)]
+    days = [dataset.message(day=DAY + timedelta(days=n), days=DAYS, request=request) for n in range(DAYS)]
     bucket = dataset.settings.s3_exhaust_bucket
-    for number, wanted in enumerate(days):
+    for number, message in enumerate(days):
         line = b'{"eid":"A","mid":"%d","noise":"%s"}\n'
         lines = [line % (number, noise[at : at + 8192].encode()) for at in range(0, len(noise), 8192)]
-        await dataset.put(f"{CHANNEL}/{wanted.day}-1793491200000.json", b"".join(lines))
-        await dataset.put(f"{CHANNEL}/{wanted.day}-1793491200001.json", b"".join(reversed(lines)))
+        await dataset.put(f"{CHANNEL}/{message.day}-1793491200000.json", b"".join(lines))
+        await dataset.put(f"{CHANNEL}/{message.day}-1793491200001.json", b"".join(reversed(lines)))
     async with counted(dataset) as (behind, way):
         summaries = []
         async with dataset.builder() as builder:
-            for wanted in days:
-                summaries.append((await builder.build(wanted)).summary)
-                await Assembler(objects, bucket).mark(wanted, summaries[-1])
+            for message in days:
+                summaries.append((await builder.build(message)).summary)
+                await Assembler(objects, bucket).mark(message, summaries[-1])
         assert min(summary.size for summary in summaries) >= 10 * MIB
         assert way.taken == 0
         archive = await Assembler(behind.objects, bucket).assemble_if_last(days[-1])

@@ -75,7 +75,7 @@ class RawDataset:
         """Write a raw object; its name counts from the dataset's prefix."""
         await self.objects.put(self.settings.s3_raw_bucket, self.dataset.prefix + name, data)
 
-    def wanted(
+    def message(
         self,
         *,
         resource: str = MINE,
@@ -102,17 +102,17 @@ class RawDataset:
         """What shall be built of DAY as its objects are now."""
         bucket = self.settings.s3_raw_bucket
         sources = await list_sources(self.objects, bucket, self.dataset, resource, DAY)
-        request = self.wanted(resource=resource, owner=owner, tags=tags)
-        return plan_day(self.dataset, request, sources, default_channel=self.settings.default_channel)
+        message = self.message(resource=resource, owner=owner, tags=tags)
+        return plan_day(self.dataset, message, sources, default_channel=self.settings.default_channel)
 
     async def build(
         self, *, resource: str = MINE, owner: str | None = None, tags: tuple[str, ...] = (), day: date = DAY
     ) -> BuiltDay:
-        return await self.build_wanted(self.wanted(resource=resource, owner=owner, tags=tags, day=day))
+        return await self.build_message(self.message(resource=resource, owner=owner, tags=tags, day=day))
 
-    async def build_wanted(self, wanted: DayRequested) -> BuiltDay:
+    async def build_message(self, message: DayRequested) -> BuiltDay:
         async with self.builder() as builder:
-            return await builder.build(wanted)
+            return await builder.build(message)
 
     async def archive(self, summary: DaySummary) -> bytes:
         """The bytes of a day archive, without its header as a member of a download."""

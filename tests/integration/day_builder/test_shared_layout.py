@@ -53,15 +53,15 @@ async def test_tags_choose_among_the_resources_events(shared: RawDataset) -> Non
 async def test_a_dataset_by_its_alias_shares_the_archives(shared: RawDataset) -> None:
     await shared.put(f"{NAME}.gz", packed(event()))
     first = await shared.build()
-    wanted = shared.wanted().model_copy(update={"datasetid": shared.dataset.aliases[0]})
-    second = await shared.build_wanted(wanted)
+    message = shared.message().model_copy(update={"datasetid": shared.dataset.aliases[0]})
+    second = await shared.build_message(message)
     assert second.reused
     assert second.summary == first.summary
 
 
 async def test_an_unknown_dataset_is_an_internal_error(shared: RawDataset) -> None:
     with pytest.raises(ExhaustError) as raised:
-        await shared.build_wanted(shared.wanted().model_copy(update={"datasetid": "no-such"}))
+        await shared.build_message(shared.message().model_copy(update={"datasetid": "no-such"}))
     assert raised.value.code is ErrorCode.INTERNAL_ERROR
 
 
