@@ -15,7 +15,6 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from exhaust.errors import unavailable
-from schemas.events import TOPIC_DEAD_LETTERS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -64,7 +63,8 @@ class Producer:
         """Raise ExhaustError SERVICE_UNAVAILABLE when Kafka does not answer."""
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT.total_seconds()):
-                await (await self._started()).partitions_for(TOPIC_DEAD_LETTERS)
+                # Other calls may answer from what the driver remembers.
+                await (await self._started()).client.fetch_all_metadata()
         except (KafkaError, OSError, TimeoutError) as error:
             raise unavailable("Kafka") from error
 

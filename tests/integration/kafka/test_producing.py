@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -12,10 +15,12 @@ from exhaust.errors import ExhaustError
 from exhaust.kafka.producer import open_producer
 from exhaust.kafka.records import Record
 from exhaust.kafka.topics import create_topics
+from exhaust.process.retry import retry_while_unavailable
 from schemas.events import CloudEvent
-from tests.integration.kafka.conftest import Handled, Scene
+from tests.integration.kafka.conftest import PATIENCE_S, Handled, Scene
 
 if TYPE_CHECKING:
+    from deploy.local.stack import Stack
     from tests.support.kafka_cluster import KafkaTestSettings
 
 
@@ -64,6 +69,22 @@ async def test_a_producer_goes_on_after_a_failure(scene: Scene) -> None:
     async with scene.member(handled.note):
         await handled.until_all(["before", "after"])
     assert handled.values == ["before", "after"]
+
+
+async def test_a_ping_asks_kafka_itself(scene: Scene, servers: Stack) -> None:
+    process = servers.processes.get("kafka")
+    if process is None:
+        pytest.skip("this Kafka is not ours to stop")
+    async with open_producer(scene.settings) as own:
+        await own.send_raw(scene.topic, None, b"before", [])
+        os.kill(process, signal.SIGSTOP)
+        try:
+            with pytest.raises(ExhaustError, match="Kafka does not answer"):
+                await own.ping()
+        finally:
+            os.kill(process, signal.SIGCONT)
+        async with asyncio.timeout(PATIENCE_S):
+            await retry_while_unavailable(own.ping, give_up_after=None)
 
 
 async def test_topics_are_created_once(kafka_settings: KafkaTestSettings) -> None:
