@@ -62,7 +62,7 @@ class SettingsGroup(BaseSettings):
 
 
 class ProcessSettings(SettingsGroup):
-    """What every process has: its listener and its log."""
+    """The listener and the log of a process."""
 
     host: Annotated[str, Field(min_length=1, max_length=253)] = "127.0.0.1"
     port: Port
@@ -73,7 +73,7 @@ class PostgresSettings(SettingsGroup):
     """The database, as the runtime role."""
 
     postgres_dsn: Dsn
-    # One is held while a slow Kafka is waited for, so the callers need another.
+    # The relay holds one while it waits for Kafka, so callers need another.
     postgres_pool_size: Annotated[int, Field(ge=2, le=1000)] = 10
 
 
@@ -92,8 +92,8 @@ class KafkaSettings(SettingsGroup):
 class ConsumerSettings(KafkaSettings):
     """The Kafka cluster, for a member of a consumer group."""
 
-    # A worker that dies is missed after this time; its partitions then move to the others. The brokers have bounds of
-    # their own: by default group.min.session.timeout.ms is 6 s, and group.max.session.timeout.ms 30 minutes.
+    # After this time without a heartbeat Kafka gives a worker's partitions to the others. Brokers have bounds of their
+    # own: by default group.min.session.timeout.ms is 6 s and group.max.session.timeout.ms is 30 minutes.
     kafka_session_timeout: Annotated[timedelta, Field(ge=timedelta(seconds=2), le=timedelta(minutes=30))] = timedelta(
         seconds=45
     )
@@ -133,7 +133,7 @@ class S3RawBucketSettings(S3Settings):
 
 
 class ServiceTokenSettings(SettingsGroup):
-    """The secret that internal callers show one another."""
+    """The secret of internal calls."""
 
     service_token: BearerToken
 

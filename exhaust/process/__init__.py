@@ -1,1 +1,1 @@
-"""What makes a program a well-behaved process: signals, health, a watchdog, a drain."""
+"""The life of a process: start, health, periodic loops, a watchdog, and a drain at SIGTERM."""

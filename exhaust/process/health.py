@@ -1,4 +1,4 @@
-"""What a process says of itself: its loops turn, its dependencies answer, it is not draining."""
+"""The health of a process: running loops, answering dependencies, no drain."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ READY_TIMEOUT: Final = timedelta(seconds=5)
 
 
 class Heartbeat(Protocol):
-    """Told at every turn of a loop that it still turns."""
+    """A call that a loop makes at every turn, so that the watchdog knows it is alive."""
 
     def __call__(self) -> None:
-        """One more turn."""
+        """Note one turn."""
 
 
 @dataclass(slots=True)
 class Health:
-    """What the process says of itself.
+    """The health of one process, shared by its loops and its listener.
 
     Attributes:
-        checks: by name, calls that raise ExhaustError while a dependency is away.
+        checks: by the name of a dependency, a call that raises ExhaustError while it is away.
         stop: set by SIGTERM or SIGINT; from then on the process is not ready.
-        stall_limit: for how long a loop may go without a beat before the watchdog ends the process.
+        registry: of the metrics that the process publishes.
+        stall_limit: how long a loop may go without a heartbeat before the watchdog ends the process.
     """
 
     checks: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
@@ -43,21 +44,21 @@ class Health:
     _beats: dict[str, float] = field(default_factory=dict)
 
     def heartbeat(self, loop: str) -> Heartbeat:
-        """A call that each turn of the named loop makes; a loop that stops making it ends the process."""
+        """Return the heartbeat of a loop, which has to be called from now on, at every turn."""
 
-        def turned() -> None:
+        def beat() -> None:
             self._beats[loop] = time.monotonic()
 
-        turned()
-        return turned
+        beat()
+        return beat
 
     def stalled(self) -> list[str]:
-        """Names of the loops that have not turned for the stall limit."""
+        """Return the names of the loops without a heartbeat for longer than the stall limit."""
         oldest = time.monotonic() - self.stall_limit.total_seconds()
         return [loop for loop, at in list(self._beats.items()) if at < oldest]
 
     async def unready(self) -> dict[str, str]:
-        """What keeps the process from being ready, by name; empty when it is ready."""
+        """Return the problems that keep the process from being ready, by dependency; empty when it is ready."""
         if self.stop.is_set():
             return {"process": "draining"}
         problems = {}

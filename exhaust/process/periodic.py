@@ -1,4 +1,4 @@
-"""The loops of a process that wait: each beats while it waits, so that a long wait is never taken for a stall."""
+"""Waiting, and work that is repeated. A loop sends heartbeats while it waits, so that a long wait is no stall."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ async def run_periodically(
     interval: timedelta,
     wake: asyncio.Event | None = None,
 ) -> None:
-    """Do a piece of work again and again until the process stops.
+    """Repeat a piece of work until the process stops.
 
-    A server that is away (ExhaustError) is logged as `<name>.waiting`, and so is a turn that is given up because it
-    takes half of the stall limit; the next turn follows as usual. Any other error is raised.
+    A turn that fails because a server is away (ExhaustError) is logged as `<name>.waiting`. A turn that takes half of
+    the stall limit is cancelled and logged likewise. After either the loop goes on. Any other error is raised.
 
     Args:
-        health: of the process.
+        health: gives the stop, the stall limit and the heartbeat.
         name: of the loop, for its heartbeat and its log.
-        work: one turn. What it leaves undone when it is cancelled must be safe to repeat.
-        interval: between the end of a turn and the next.
-        wake: begins the next turn early. It is cleared before each turn, so `work` may set it to be called at once.
+        work: does one turn. It must be safe to repeat after it was cancelled.
+        interval: between the end of a turn and the start of the next.
+        wake: starts the next turn early. It is cleared before each turn; `work` may set it to be repeated at once.
     """
     heartbeat = health.heartbeat(name)
     events = (health.stop,) if wake is None else (health.stop, wake)
@@ -50,17 +50,19 @@ async def run_periodically(
         if wake is not None:
             wake.clear()
         try:
-            async with asyncio.timeout(limit.total_seconds()):
+            async with asyncio.timeout(limit.total_seconds()) as turn:
                 await work()
         except ExhaustError as error:
             log.warning(waiting, error=error.message)
         except TimeoutError:
+            if not turn.expired():
+                raise
             log.warning(waiting, error=f"a turn took longer than {limit.total_seconds():.0f} s")
         await wait_for_event(*events, heartbeat=heartbeat, limit=interval)
 
 
 async def wait_for_event(*events: asyncio.Event, heartbeat: Heartbeat, limit: timedelta | None = None) -> None:
-    """Wait until one of the events is set or the limit has passed; beat meanwhile."""
+    """Wait until one of the events is set or the limit has passed, with heartbeats meanwhile."""
     waiting = [asyncio.ensure_future(event.wait()) for event in events]
     try:
         await wait_for_first(waiting, heartbeat=heartbeat, limit=limit)
@@ -72,7 +74,7 @@ async def wait_for_event(*events: asyncio.Event, heartbeat: Heartbeat, limit: ti
 async def wait_for_first(
     futures: Collection[asyncio.Future[Any]], *, heartbeat: Heartbeat, limit: timedelta | None = None
 ) -> None:
-    """Wait until one of the futures is done or the limit has passed; beat meanwhile. The futures go on."""
+    """Wait until one of the futures is done or the limit has passed, with heartbeats meanwhile. Cancel none of them."""
     deadline = None if limit is None else time.monotonic() + limit.total_seconds()
     while True:
         heartbeat()

@@ -1,4 +1,4 @@
-"""Trying again while a server is away."""
+"""Retries of work that fails while a server is away."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ LONGEST_WAIT: Final = timedelta(seconds=5)
 
 
 async def retry_while_unavailable(work: Callable[[], Awaitable[None]], *, give_up_after: timedelta | None) -> None:
-    """Do a piece of work, and do it again while what it raises may pass by itself.
+    """Do a piece of work, and repeat it while it raises an ExhaustError that is retryable.
 
     Args:
         work: is called at least once, and must be safe to repeat.
-        give_up_after: a failure that comes later than this is the last; None tries for ever.
+        give_up_after: the first failure after this time is raised; None repeats for ever.
 
     Raises:
-        ExhaustError: it cannot pass by itself, or did not in time.
+        ExhaustError: not retryable, or not over in time.
     """
     async for attempt in stamina.retry_context(
         on=_is_retryable, attempts=None, timeout=give_up_after, wait_initial=FIRST_WAIT, wait_max=LONGEST_WAIT

@@ -1,4 +1,4 @@
-"""Running a process: its loops together, signals, a drain, and exit codes that say what went wrong."""
+"""The run of a process: its loops, its signals, its drain and its exit code."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ log = structlog.get_logger(__name__)
 
 
 async def run_until_stopped(health: Health, *loops: Coroutine[None, None, None]) -> None:
-    """Run a process's loops together until they end after a stop; one that fails ends them all.
+    """Run the loops of a process until SIGTERM or SIGINT, and wait until they have drained.
 
     Args:
-        health: its `stop` is set by SIGTERM and SIGINT.
-        loops: each returns soon after `health.stop` is set.
+        health: its `stop` is set by the signals.
+        loops: each returns soon after `health.stop` is set. One that raises cancels the others.
     """
     event_loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -48,9 +48,9 @@ async def run_until_stopped(health: Health, *loops: Coroutine[None, None, None])
 
 
 def run_process(serve: Callable[[], Coroutine[None, None, None]]) -> None:
-    """Run a process's async main on uvloop.
+    """Run the async main of a process on uvloop.
 
-    Wrong settings end it with a plain sentence and exit code 2, a server that is away at the start with 1.
+    When it cannot start it exits with a sentence: with code 2 for wrong settings, with 1 for a server that is away.
     """
     try:
         uvloop.run(serve())

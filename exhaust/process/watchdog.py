@@ -1,4 +1,4 @@
-"""Ends a process whose loops have stopped turning."""
+"""The watchdog: it ends a process whose loops have stalled, so that a supervisor can start another."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 def start_watchdog(health: Health) -> None:
-    """A thread, so that it still runs when the event loop does not: a stalled process is worse than a dead one."""
+    """Start a thread that ends the process once a loop has stalled. A thread runs even when the event loop hangs."""
 
     def watch() -> None:
         while not health.stop.is_set():

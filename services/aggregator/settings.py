@@ -28,18 +28,25 @@ def _usable_cores() -> int:
 
 
 class ChannelSettings(SettingsGroup):
-    """Whose an event is that names no channel."""
+    """The channel of events that name none."""
 
     default_channel: Annotated[str, Field(min_length=1, max_length=256)] = "in.ekstep"
 
 
 class AggregatorSettings(ProcessSettings, ConsumerSettings, S3RawBucketSettings, CatalogueSettings, ChannelSettings):
-    """How much is done at once, and the limits of a raw object.
+    """The settings of the aggregator.
 
-    cores is the number of processes that scan, and of days that are scanned at the same time. day_records is how many
-    messages a worker has in hand: those that want the same day share a scan. max_object_bytes is the inflated size.
-    max_ratio is inflated to stored size, and only counts once an object has given ratio_grace_bytes: small objects of
-    repeated lines compress very well.
+    Attributes:
+        cores: how many processes scan, and how many days are scanned at once.
+        day_records: how many messages a worker handles at once; those that ask for the same day share a scan.
+        retry_for: how long a piece of work is retried.
+        max_line_bytes: of a line of a raw object.
+        max_object_bytes: of a raw object, inflated.
+        max_ratio: of the inflated size of a raw object to its stored size.
+        ratio_grace_bytes: the inflated size from which on max_ratio counts; small objects of repeated lines compress
+            very well.
+        max_members: compressed members of a raw object.
+        abandoned_after: the age from which an unfinished upload counts as abandoned.
     """
 
     cores: Annotated[int, Field(ge=1, le=MAX_CORES)] = Field(default_factory=_usable_cores)

@@ -25,18 +25,23 @@ from exhaust.settings import (
 )
 from services.gateway.cors import Origin
 
-# A call has this time for all but the wait: to find out who calls, to file the request, to look once more.
-_WITHOUT_THE_WAIT: Final = timedelta(seconds=5)
-MAX_SYNC_TIMEOUT: Final = HANDLER_TIMEOUT - _WITHOUT_THE_WAIT
-MAX_CONNECTIONS: Final = MAX_OPEN_FILES // 2  # more than this the process never accepts
+# For everything in a synchronous download but its wait: authentication, the request itself, the last look.
+_REST_OF_THE_CALL: Final = timedelta(seconds=5)
+MAX_SYNC_TIMEOUT: Final = HANDLER_TIMEOUT - _REST_OF_THE_CALL
+MAX_CONNECTIONS: Final = MAX_OPEN_FILES // 2  # a listener never accepts more
 
 
 class LimitSettings(SettingsGroup):
-    """The limits of the public listener.
+    """The limits of one caller on the public listener.
 
     Attributes:
+        holder_calls_per_minute: of one license key.
+        address_calls_per_minute: from one address.
+        max_open_requests_per_partner: accepted and unfinished requests.
         trusted_proxies: how many proxies stand before the gateway; that entry of X-Forwarded-For, counted from its
             end, is the caller's address. 0 takes the connection's.
+        registration: who may register a client.
+        registration_token: what a caller shows when registration is "token".
     """
 
     holder_calls_per_minute: Annotated[int, Field(ge=1, le=1_000_000_000)] = 6000
@@ -54,11 +59,11 @@ class LimitSettings(SettingsGroup):
 
 
 class ConnectionSettings(SettingsGroup):
-    """What a listener that everybody can reach bears: connections, and time for the headers of a request."""
+    """The limits of connections to the public listener."""
 
     max_connections: Annotated[int, Field(ge=1, le=MAX_CONNECTIONS)] = 10_000
     max_connections_per_address: Annotated[int, Field(ge=1, le=MAX_CONNECTIONS)] = 256
-    # Less than the 30 s that a connection is kept alive, which would end it first, without a word.
+    # Less than the 30 s of keep-alive, which would end the connection first, without an answer.
     header_timeout: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(seconds=29))] = timedelta(
         seconds=10
     )
@@ -75,11 +80,19 @@ class GatewaySettings(
     CatalogueSettings,
     LimitSettings,
 ):
-    """`port` is the public listener, `internal_port` the one for operators and internal services.
+    """The settings of the gateway.
 
-    sync_timeout is how long a synchronous download waits, sync_fresh_for how old a finished download may
-    be that serves another call. token_issuers is the file of the issuers whose tokens are accepted; without it, none.
-    cors_origins are those whose pages may call the public listener. day_zone is where "today" is.
+    Attributes:
+        port: of the public listener.
+        internal_port: of the listener for operators and internal services.
+        status_url: of the status service.
+        max_in_flight_per_partner: released and unfinished requests.
+        sync_timeout: how long a synchronous download waits before it answers 503.
+        sync_fresh_for: how old a finished download may be that serves another synchronous call.
+        token_issuers: the file of the issuers whose tokens are accepted; without it, none are.
+        cors_origins: the origins whose pages may call the public listener.
+        relay_interval: between two looks at the outbox, unless a submit wakes the relay.
+        day_zone: the time zone in which "today" is.
     """
 
     internal_port: Port
@@ -93,7 +106,7 @@ class GatewaySettings(
             validation_alias=AliasChoices("EXHAUST_SYNC_TIMEOUT", "EXHAUST_SYNC_PATIENCE"),  # the second until 0.3.0
         ),
     ] = timedelta(seconds=40)
-    # Longer than the Retry-After of a download that took too long: who comes back must find it.
+    # Longer than the Retry-After of an unfinished download, so that the next call finds it finished.
     sync_fresh_for: Annotated[timedelta, Field(ge=timedelta(seconds=30), le=timedelta(days=1))] = timedelta(minutes=5)
     token_issuers: Path | None = None
     cors_origins: Annotated[frozenset[Origin], Field(min_length=0, max_length=1000)] = frozenset()
@@ -109,6 +122,6 @@ class GatewaySettings(
         return self
 
     def connection_limits(self) -> ConnectionLimits:
-        """What the public listener bears. Behind a proxy one address stands for many callers, so it has no maximum."""
+        """Return the limits of connections. Behind proxies an address has none, since it stands for many callers."""
         per_address = None if self.trusted_proxies else self.max_connections_per_address
         return ConnectionLimits(self.max_connections, per_address, self.header_timeout)

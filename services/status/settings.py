@@ -20,11 +20,18 @@ from exhaust.settings import (
 class StatusSettings(
     ProcessSettings, PostgresSettings, ConsumerSettings, S3Settings, ServiceTokenSettings, CatalogueSettings
 ):
-    """How long a download link lives, and when a request without progress is tried again."""
+    """The settings of the status service.
 
-    # S3 (signature version 4) signs none that lives longer.
+    Attributes:
+        link_lifetime: of a download link.
+        no_progress_after: when a request without progress is tried again.
+        max_attempts: how often a request is tried.
+        reap_interval: between two searches for requests without progress.
+    """
+
+    # S3 signs no link that lives longer (signature version 4).
     link_lifetime: Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=7))] = timedelta(hours=1)
-    # Long enough for a day to be built.
+    # At least as long as a worker needs to build a day.
     no_progress_after: Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=7))] = timedelta(hours=1)
     max_attempts: Annotated[int, Field(ge=1, le=1000)] = 3
     reap_interval: Annotated[timedelta, Field(ge=timedelta(milliseconds=100), le=timedelta(hours=1))] = timedelta(
