@@ -37,6 +37,7 @@ from schemas.operations import (
 from services.status.answers import AnswerBuilder
 from services.status.change_notifier import ChangeNotifier
 from services.status.completions import CompletionConsumer
+from services.status.external_updates import ExternalUpdates
 from services.status.reaper import Reaper
 from services.status.request_reader import RequestReader
 from services.status.request_states import RequestStates
@@ -91,7 +92,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
             link_lifetime=settings.link_lifetime,
         )
         calls = StatusCalls(RequestReader(database, GrantStore(database), changes), answers)
-        updates = UpdateCalls(states, objects, changes, bucket=settings.s3_exhaust_bucket)
+        updates = UpdateCalls(ExternalUpdates(states, objects, changes, bucket=settings.s3_exhaust_bucket))
         consumer_loop = ConsumerLoop(
             settings,
             group="status",

@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING
 
-from exhaust.domain.object_keys import request_prefix
-from exhaust.domain.requests import State, parse_request_id, unknown_request
+from exhaust.domain.requests import State, parse_request_id
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http.endpoint import Answer
-from exhaust.s3.errors import ObjectMissingError
-from services.status.request_states import RefusedCompletionError
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from exhaust.http.endpoint import Call
-    from exhaust.s3.store import ObjectStore
     from schemas.operations import UpdateBody
-    from services.status.change_notifier import ChangeNotifier
-    from services.status.request_states import RequestStates
-
-EXTERNAL_FAILURE: Final = {"code": ErrorCode.INTERNAL_ERROR, "message": "the job that aggregated it reported a failure"}
+    from services.status.external_updates import ExternalUpdates
 
 
 class UpdateCalls:
-    """Applies updates. The download URL is never stored: it only names one of the request's own objects."""
+    """Answers update calls."""
 
-    def __init__(self, states: RequestStates, objects: ObjectStore, changes: ChangeNotifier, *, bucket: str) -> None:
-        self._states = states
-        self._objects = objects
-        self._changes = changes
-        self._bucket = bucket
+    def __init__(self, updates: ExternalUpdates) -> None:
+        self._updates = updates
 
     async def update(self, call: Call[UpdateBody]) -> Answer:
-        """Apply an update to the request's present attempt; the same update again changes nothing."""
+        """Apply an update to the request's present attempt."""
         request_id = parse_request_id(call.path("requestid"))
         try:
             state = {word.wire: word for word in State}[call.body.status or ""]
@@ -42,36 +29,5 @@ class UpdateCalls:
             raise ExhaustError(
                 ErrorCode.INVALID_DATA_ERROR, "request/status must be inprogress, complete or failed"
             ) from None
-        outcome: dict[str, object] | None = None
-        if state is State.COMPLETE:
-            outcome = await self._archive(request_id, call.body.download_url or "")
-        elif state is State.FAILED:
-            outcome = dict(EXTERNAL_FAILURE)
-        try:
-            await self._states.update(request_id, state, outcome)
-        except RefusedCompletionError as error:
-            raise unknown_request() from error
-        self._changes.notify(request_id)
+        await self._updates.apply(request_id, state, call.body.download_url or "")
         return Answer()
-
-    async def _archive(self, request_id: UUID, url: str) -> dict[str, object]:
-        """Find the object that a URL names: s3://bucket/key, http(s)://host/bucket/key, or a key alone."""
-        folder = request_prefix(request_id)
-        try:
-            path = unquote(urlsplit(url).path) if "://" in url else url
-        except ValueError:
-            path = ""
-        _, found, name = path.partition(folder)
-        key = f"{folder}{name}"
-        if not found or not name or ".." in name or "\0" in name:
-            raise ExhaustError(
-                ErrorCode.INVALID_DATA_ERROR,
-                f"request/downloadurl must name an object under {folder} of the exhaust bucket",
-            )
-        try:
-            stored = await self._objects.head(self._bucket, key)
-        except ObjectMissingError as error:
-            raise ExhaustError(
-                ErrorCode.INVALID_DATA_ERROR, "request/downloadurl names an object that does not exist"
-            ) from error
-        return {"key": key, "size": stored.size}

@@ -25,6 +25,7 @@ from schemas.operations import USER_HEADER
 from services.status.__main__ import internal_app
 from services.status.answers import AnswerBuilder
 from services.status.change_notifier import ChangeNotifier
+from services.status.external_updates import ExternalUpdates
 from services.status.request_reader import RequestReader
 from services.status.request_states import RequestStates
 from services.status.settings import StatusSettings
@@ -93,7 +94,7 @@ async def status(
     bucket = settings.s3_exhaust_bucket
     answers = AnswerBuilder(objects, load_catalogue(None), bucket=bucket, link_lifetime=link_lifetime)
     calls = StatusCalls(RequestReader(database, GrantStore(database), changes), answers)
-    updates = UpdateCalls(states, objects, changes, bucket=bucket)
+    updates = UpdateCalls(ExternalUpdates(states, objects, changes, bucket=bucket))
     app = internal_app(Health(checks={"postgres": database.ping}), settings, calls, updates)
     async with aiohttp.ClientSession() as session, open_listener(app, settings.host, settings.port):
         yield Status(session, f"http://{settings.host}:{settings.port}")
