@@ -6,6 +6,7 @@ import ast
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Final, Literal, get_args, get_origin
 from zoneinfo import ZoneInfo
 
@@ -50,6 +51,7 @@ def read_by_command() -> set[str]:
     return {field for group in groups for field in getattr(exhaust.settings, group).model_fields}
 
 
+@cache
 def rows_wanted() -> dict[str, Row]:
     """By setting, what its row has to say."""
     readers: dict[str, list[str]] = {}
@@ -110,6 +112,7 @@ def in_words(number: int) -> str:
     return number.human_readable(separator=" ").replace(".0 ", " ")
 
 
+@cache
 def table() -> dict[str, tuple[str, ...]]:
     return {found[0]: found[1:] for found in ROW.findall(TABLE.read_text())}
 
@@ -128,9 +131,14 @@ def test_a_row_says_what_the_code_says(name: str) -> None:
     assert meaning
 
 
+@cache
+def code_of(process: str) -> str:
+    rooms = (ROOT / "services" / process, ROOT / "exhaust")
+    return "\n".join(path.read_text() for room in rooms for path in sorted(room.rglob("*.py")))
+
+
 @pytest.mark.parametrize(
     ("process", "name"), [(process, name) for process, group in PROCESSES.items() for name in group.model_fields]
 )
 def test_a_process_reads_the_settings_that_it_has(process: str, name: str) -> None:
-    code = [path for room in (f"services/{process}", "exhaust") for path in sorted((ROOT / room).rglob("*.py"))]
-    assert any(re.search(rf"\.{name}\b", path.read_text()) for path in code)
+    assert re.search(rf"\.{name}\b", code_of(process))

@@ -28,12 +28,17 @@ def modules(folders: tuple[str, ...]) -> list[Path]:
 
 def functions(path: Path) -> list[tuple[str, int]]:
     """Every function as `file:line name` with its length in lines."""
-    tree = ast.parse(path.read_text())
-    return [
-        (f"{path.relative_to(ROOT)}:{node.lineno} {node.name}", (node.end_lineno or node.lineno) - node.lineno + 1)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    ]
+    found = []
+    waiting: list[ast.AST] = [ast.parse(path.read_text())]
+    while waiting:
+        # Functions stand in statements, which are few beside the expressions in them.
+        for node in ast.iter_child_nodes(waiting.pop()):
+            if isinstance(node, ast.stmt | ast.excepthandler | ast.match_case):
+                waiting.append(node)
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                name = f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
+                found.append((name, (node.end_lineno or node.lineno) - node.lineno + 1))
+    return found
 
 
 @each_part
