@@ -322,7 +322,7 @@ async def open_gateway(
             objects,
             requests,
             bucket="exhaust",
-            settings=SynchronousSettings(max_wait=timedelta(seconds=1), max_age=timedelta(minutes=5)),
+            settings=SynchronousSettings(max_wait=timedelta(seconds=0.2), max_age=timedelta(minutes=5)),
         )
         away = HttpUrl(f"http://127.0.0.1:{closed_port()}")
         operations = Operations(
