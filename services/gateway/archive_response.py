@@ -11,6 +11,8 @@ from aiohttp import web
 from exhaust.errors import ErrorCode, ExhaustError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from exhaust.s3.object_info import ObjectInfo
     from exhaust.s3.store import ObjectStore
 
@@ -64,7 +66,9 @@ def requested_range(request: web.BaseRequest, download: Download) -> range | Non
     return part
 
 
-async def send(request: web.Request, objects: ObjectStore, bucket: str, download: Download) -> web.StreamResponse:
+async def send_archive(
+    request: web.Request, objects: ObjectStore, bucket: str, download: Download
+) -> web.StreamResponse:
     """Send the archive, the requested range of it, or 304 to a caller who has it.
 
     Raises:
@@ -95,15 +99,19 @@ async def send(request: web.Request, objects: ObjectStore, bucket: str, download
     response.content_length = len(sent)
     await response.prepare(request)
     if request.method != "HEAD":
-        try:
-            async with aclosing(objects.stream(bucket, download.info, start=sent.start, end=sent.stop)) as chunks:
-                async for chunk in chunks:
-                    await response.write(chunk)
-        except ExhaustError as error:
-            # The headers are sent, so only a broken connection tells the caller that bytes are missing.
-            raise ConnectionAbortedError(error.message) from error
+        async with aclosing(objects.stream(bucket, download.info, start=sent.start, end=sent.stop)) as chunks:
+            await _write(response, chunks)
     await response.write_eof()
     return response
+
+
+async def _write(response: web.StreamResponse, chunks: AsyncIterator[bytes]) -> None:
+    try:
+        async for chunk in chunks:
+            await response.write(chunk)
+    except ExhaustError as error:
+        # The headers are sent, so only a broken connection tells the caller that bytes are missing.
+        raise ConnectionAbortedError(error.message) from error
 
 
 def is_not_modified(request: web.BaseRequest, download: Download) -> bool:

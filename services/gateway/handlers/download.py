@@ -15,7 +15,7 @@ from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http.endpoint import StreamedAnswer
 from schemas.bodies import EmptyBody, KeyBody, ShortText
 from schemas.operations import Operation
-from services.gateway.archive_response import Download, is_not_modified, send
+from services.gateway.archive_response import Download, is_not_modified, send_archive
 from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class DownloadHandler:
             await self._downloads.record_download(request, submitter)
 
         async def stream(http: web.Request) -> web.StreamResponse:
-            return await send(http, self._objects, self._bucket, download)
+            return await send_archive(http, self._objects, self._bucket, download)
 
         return StreamedAnswer(stream)
 
