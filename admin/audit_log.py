@@ -14,7 +14,9 @@ from exhaust.postgres.audit import Action, AuditFilter, find_audit_entries
 
 def audit(
     *,
-    actor: Annotated[str | None, typer.Option(help="Such as user/7, operator/NAME, service/NAME or public.")] = None,
+    actor: Annotated[
+        str | None, typer.Option(help="Such as user/7, operator/DATABASE USER/NAME, service/NAME or public.")
+    ] = None,
     action: Annotated[Action | None, typer.Option(help="What was done.")] = None,
     subject: Annotated[str | None, typer.Option(help="To what, such as user/7 or request/<id>.")] = None,
     since: Annotated[datetime | None, typer.Option(help="From this UTC time on.")] = None,
@@ -25,9 +27,17 @@ def audit(
     wanted = AuditFilter(actor, action, subject, as_utc(since), as_utc(until), None, limit)
     acts = run_on_database(lambda database: find_audit_entries(database, wanted))
     print_table(
-        ("number", "at", "actor", "action", "subject", "detail"),
+        ("number", "at", "actor", "action", "subject", "detail", "database user"),
         [
-            (act.number, act.at, act.actor, act.action, act.subject, json.dumps(act.detail, ensure_ascii=False))
+            (
+                act.number,
+                act.at,
+                act.actor,
+                act.action,
+                act.subject,
+                json.dumps(act.detail, ensure_ascii=False),
+                act.database_user,
+            )
             for act in acts
         ],
     )

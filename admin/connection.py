@@ -76,7 +76,7 @@ def bucket_settings() -> S3RawBucketSettings:
 
 
 def audit_actor() -> str:
-    """Return the actor that the audit names for this command."""
+    """Return the actor that the audit names for this command; the database puts its own user before the name."""
     return f"operator/{getpass.getuser()}"
 
 

@@ -10,16 +10,29 @@ from admin.connection import bucket_settings, run_on_database, topic_settings
 from exhaust.domain.catalogue import load_catalogue
 from exhaust.domain.object_keys import expiry_by_prefix
 from exhaust.kafka.topics import create_topics
+from exhaust.postgres.migrate import GATEWAY_ROLE, RUNTIME_ROLE, STATUS_ROLE
 from exhaust.postgres.migrate import migrate as migrate_database
 from exhaust.s3.store import open_object_store
 from exhaust.settings import CatalogueSettings
 
 
 def migrate(
-    runtime_role: Annotated[str, typer.Option(help="Database role of the running services.")] = "exhaust_runtime",
+    gateway_role: Annotated[
+        str | None, typer.Option(help=f"Database role of the gateway. [default: {GATEWAY_ROLE}, if it exists]")
+    ] = None,
+    status_role: Annotated[
+        str | None, typer.Option(help=f"Database role of the status service. [default: {STATUS_ROLE}, if it exists]")
+    ] = None,
+    runtime_role: Annotated[
+        str | None, typer.Option(help=f"One database role for both. [default: {RUNTIME_ROLE}, if it exists]")
+    ] = None,
 ) -> None:
-    """Bring the database's tables up to date."""
-    applied = run_on_database(lambda database: migrate_database(database, runtime_role=runtime_role))
+    """Bring the database's tables up to date, and give the roles of the services the rights that they need."""
+    applied = run_on_database(
+        lambda database: migrate_database(
+            database, runtime_role=runtime_role, gateway_role=gateway_role, status_role=status_role
+        )
+    )
     typer.echo(f"Applied {', '.join(applied)}." if applied else "The tables are up to date.")
 
 

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
     from exhaust.postgres.database import Connection, Database
 
-RECORD: Final = "INSERT INTO audit (actor, action, subject, detail) VALUES ($1, $2, $3, $4)"
+# The function sets the time and the database's role itself; services may not write the table.
+RECORD: Final = "SELECT record_audit($1, $2, $3, $4)"
 _FIND: Final = """
-SELECT id, at, actor, action, subject, detail FROM audit
+SELECT id, at, actor, action, subject, detail, database_user FROM audit
 WHERE ($1::text IS NULL OR actor = $1)
   AND ($2::text IS NULL OR action = $2)
   AND ($3::text IS NULL OR subject = $3)
@@ -27,8 +28,7 @@ WHERE ($1::text IS NULL OR actor = $1)
 ORDER BY id DESC LIMIT $7
 """
 _LINKS: Final = """
-INSERT INTO audit (actor, action, subject, detail)
-SELECT 'user/' || l.user_id, $1, 'request/' || l.request_id, '{}'
+SELECT record_audit('user/' || l.user_id, $1, 'request/' || l.request_id, '{}')
 FROM unnest($2::bigint[], $3::uuid[]) AS l (user_id, request_id)
 """
 
@@ -55,8 +55,9 @@ class AuditEntry:
 
     Attributes:
         number: grows with each entry.
-        actor: the user, operator or service that acted: user/7, operator/NAME, service/NAME or public.
+        actor: the user, operator or service that acted: user/7, operator/DATABASE USER/NAME, service/NAME or public.
         subject: the user, request or resource that it was done to, such as user/7 or request/<id>.
+        database_user: the database's role that wrote the entry; None before it was recorded.
     """
 
     number: int
@@ -65,6 +66,7 @@ class AuditEntry:
     action: str
     subject: str
     detail: Mapping[str, Any]
+    database_user: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ async def record_action(
 
     Args:
         connection: the action's transaction.
-        actor: as in an entry.
+        actor: as in an entry, but operator/NAME of an operator: the database puts its own user before the name.
         action: register, grant, submit, … (see Action).
         subject: as in an entry.
         detail: more about it; never a secret.
@@ -122,6 +124,4 @@ async def find_audit_entries(database: Database, wanted: AuditFilter) -> list[Au
             wanted.before,
             wanted.limit,
         )
-    return [
-        AuditEntry(row["id"], row["at"], row["actor"], row["action"], row["subject"], row["detail"]) for row in rows
-    ]
+    return [AuditEntry(*row.values()) for row in rows]

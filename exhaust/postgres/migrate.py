@@ -6,22 +6,37 @@ import hashlib
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
+from exhaust.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-    from exhaust.postgres.database import Database
+    from exhaust.postgres.database import Connection, Database
+
+RUNTIME_ROLE: Final = "exhaust_runtime"
+GATEWAY_ROLE: Final = "exhaust_gateway"
+STATUS_ROLE: Final = "exhaust_status"
 
 _MIGRATION_LOCK: Final = 7_203_001  # any constant; one migration holds it at a time
 
 
-async def migrate(owner: Database, *, runtime_role: str) -> list[str]:
-    """Bring the tables up to date and give the runtime role its rights; this may be repeated, and run twice at once.
+async def migrate(
+    owner: Database, *, runtime_role: str | None = None, gateway_role: str | None = None, status_role: str | None = None
+) -> list[str]:
+    """Bring the tables up to date and give the services' roles their rights. Safe to repeat and to run twice at once.
+
+    Args:
+        owner: the database, with the role that owns the tables.
+        runtime_role: role of services that share one; RUNTIME_ROLE, if it exists, when left out.
+        gateway_role: role of the gateway alone; GATEWAY_ROLE, if it exists, when left out.
+        status_role: role of the status service alone; STATUS_ROLE, if it exists, when left out.
 
     Returns:
-        The names of the migrations that were applied now.
+        Names of the migrations that were applied now.
 
     Raises:
-        ValueError: the file of an applied migration was changed.
+        ValueError: a migration that was applied earlier has another text now.
+        ConfigurationError: a role that was named does not exist, or none does.
     """
     applied_now = []
     async with owner.transaction() as connection:
@@ -43,11 +58,36 @@ async def migrate(owner: Database, *, runtime_role: str) -> list[str]:
                     "INSERT INTO schema_migrations (name, sha256) VALUES ($1, $2)", file.name, digest
                 )
                 applied_now.append(file.name)
-        await connection.execute("SELECT set_config('exhaust.runtime_role', $1, true)", runtime_role)
-        await connection.execute(
-            resources.files("exhaust.postgres.migrations").joinpath("runtime_role.sql").read_text()
-        )
+        runtime = await _existing(connection, runtime_role, RUNTIME_ROLE)
+        gateway = await _existing(connection, gateway_role, GATEWAY_ROLE)
+        status = await _existing(connection, status_role, STATUS_ROLE)
+        await _give_rights(connection, runtime, gateway + runtime, status + runtime)
     return applied_now
+
+
+async def _existing(connection: Connection, named: str | None, default: str) -> list[str]:
+    """Return the role, named or by default, or nothing when the default does not exist."""
+    rows = await connection.fetch("SELECT rolname::text FROM pg_roles WHERE rolname = $1", named or default)
+    if named and not rows:
+        raise ConfigurationError(f"the database has no role {named!r}; create it, or name another")
+    return [row["rolname"] for row in rows]
+
+
+async def _give_rights(connection: Connection, runtime: list[str], gateway: list[str], status: list[str]) -> None:
+    if not (gateway and status):
+        raise ConfigurationError(
+            f"the database has no roles for the services; create {GATEWAY_ROLE} and {STATUS_ROLE}, or one for both,"
+            f" {RUNTIME_ROLE}, or name others"
+        )
+    await connection.execute(
+        "SELECT set_config('exhaust.runtime_role', $1, true),"
+        " set_config('exhaust.gateway_roles', $2::text[]::text, true),"
+        " set_config('exhaust.status_roles', $3::text[]::text, true)",
+        "".join(runtime),
+        gateway,
+        status,
+    )
+    await connection.execute(resources.files("exhaust.postgres.migrations").joinpath("rights.sql").read_text())
 
 
 def _migrations() -> list[Traversable]:

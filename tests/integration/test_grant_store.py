@@ -78,7 +78,7 @@ async def test_a_grant_is_in_the_audit(grants: GrantStore, database: Database, u
     row = await database.fetch_one("SELECT actor, action, subject, detail FROM audit")
     assert row is not None
     assert dict(row) == {
-        "actor": "operator/somebody",
+        "actor": "operator/exhaust_owner/somebody",
         "action": "grant",
         "subject": f"user/{user_id}",
         "detail": {"resource": RESOURCE, "dataset": "D001", "expires": "2030-01-01T00:00:00+00:00"},

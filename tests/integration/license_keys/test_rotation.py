@@ -88,7 +88,7 @@ async def test_revoking_is_at_once_for_good_and_in_the_audit(keys: KeyStore, dat
         await keys.rotate(*NAMES, actor="operator/somebody")
     acts = await database.fetch("SELECT action, actor, detail FROM audit ORDER BY id")
     assert [row["action"] for row in acts] == ["register", "register", "rotate", "revoke"]
-    assert (acts[-1]["actor"], acts[-1]["detail"]) == ("operator/somebody", {"keys": 2})
+    assert (acts[-1]["actor"], acts[-1]["detail"]) == ("operator/exhaust_runtime/somebody", {"keys": 2})
     assert acts[-2]["detail"] == {"overlap_seconds": 24 * 3600}
 
 

@@ -49,6 +49,7 @@ class AuditHandler:
                 "action": act.action,
                 "subject": act.subject,
                 "detail": act.detail,
+                "databaseUser": act.database_user,
             }
             for act in acts
         ]

@@ -1,0 +1,59 @@
+-- What the roles of the running services may do; run after every migration. What an earlier version gave is taken back.
+-- The migration command sets exhaust.gateway_roles and exhaust.status_roles, arrays of roles that exist, and
+-- exhaust.runtime_role, the role of services that share one (in both arrays), or ''.
+DO $$
+DECLARE
+    gateway_roles text[] := current_setting('exhaust.gateway_roles')::text[];
+    status_roles text[] := current_setting('exhaust.status_roles')::text[];
+    runtime_role text := current_setting('exhaust.runtime_role');
+    role text;
+BEGIN
+    FOREACH role IN ARRAY gateway_roles || status_roles LOOP
+        EXECUTE format(
+            $rights$
+            GRANT USAGE ON SCHEMA %2$I TO %1$I;
+            REVOKE ALL ON ALL TABLES IN SCHEMA %2$I FROM %1$I;
+            GRANT EXECUTE ON FUNCTION record_audit(text, text, text, jsonb) TO %1$I
+            $rights$,
+            role, current_schema()
+        );
+    END LOOP;
+
+    FOREACH role IN ARRAY gateway_roles LOOP
+        EXECUTE format(
+            $rights$
+            GRANT SELECT, INSERT ON data_exhaust_users TO %1$I;
+            -- Grants, keys: the internal listener administers both. A revoked key stays revoked, by a trigger.
+            GRANT SELECT, INSERT, UPDATE (expires_at), DELETE ON data_exhaust_users_resources TO %1$I;
+            GRANT SELECT, INSERT, UPDATE (license_key_hash, pepper_version, expires_at, revoked_at)
+                ON license_keys TO %1$I;
+            GRANT SELECT ON valid_license_keys, token_subjects TO %1$I;
+            GRANT SELECT, INSERT, UPDATE (request_id), DELETE ON idempotency_keys TO %1$I;
+            GRANT SELECT, INSERT, UPDATE (moved_at) ON requests TO %1$I;
+            GRANT SELECT, INSERT, DELETE ON outbox TO %1$I;
+            GRANT SELECT ON audit TO %1$I
+            $rights$,
+            role
+        );
+    END LOOP;
+
+    FOREACH role IN ARRAY status_roles LOOP
+        EXECUTE format(
+            $rights$
+            GRANT SELECT ON data_exhaust_users_resources TO %1$I;
+            GRANT SELECT, UPDATE (attempt, state, moved_at, ended_at, outcome) ON requests TO %1$I;
+            GRANT SELECT, INSERT ON outbox TO %1$I;
+            GRANT SELECT, INSERT, UPDATE (events, bytes) ON request_days TO %1$I;
+            GRANT SELECT, INSERT ON inbox TO %1$I
+            $rights$,
+            role
+        );
+    END LOOP;
+
+    IF runtime_role <> '' THEN
+        -- Services of version 0.1.0, which may still be running, write the audit directly. They can say no more by it
+        -- than by record_audit: the trigger stamps these rows too.
+        EXECUTE format('GRANT INSERT (actor, action, subject, detail) ON audit TO %I', runtime_role);
+    END IF;
+END
+$$;
