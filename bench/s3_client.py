@@ -1,4 +1,4 @@
-"""S3 over plain HTTP: for the peers and the ceilings, and to load data.
+"""An S3 client over plain HTTP, for the peers, the ceilings and the data that they need.
 
 It shares nothing with the engine that is measured but botocore's signer, and each call is one HTTP request on a
 connection of its own thread.
@@ -43,15 +43,15 @@ class S3Client:
         self._connection = HTTPConnection(host, timeout=_TIMEOUT.total_seconds(), blocksize=CHUNK)
 
     def get(self, bucket: str, key: str) -> HTTPResponse:
-        """An object's bytes, to be read to the end before the next call."""
+        """Open an object; read the response to its end before the next call."""
         return self._open("GET", f"/{bucket}/{key}")
 
     def put(self, bucket: str, key: str, body: bytes | Iterable[bytes], size: int) -> None:
-        """Writes an object of a known size."""
+        """Write an object of a known size."""
         self._call("PUT", f"/{bucket}/{key}", body=body, headers={"Content-Length": str(size)})
 
     def list(self, bucket: str, prefix: str) -> Iterator[tuple[str, int]]:
-        """Keys below a prefix, with their sizes."""
+        """List the keys below a prefix, with their sizes."""
         after = ""
         while True:
             query = {"list-type": "2", "prefix": prefix} | ({"start-after": after} if after else {})
@@ -63,22 +63,22 @@ class S3Client:
             after = found[-1][0]
 
     def delete_below(self, bucket: str, prefix: str) -> None:
-        """Deletes every object below a prefix."""
+        """Delete every object below a prefix."""
         for key, _ in list(self.list(bucket, prefix)):
             self._call("DELETE", f"/{bucket}/{key}")
 
-    def begin(self, bucket: str, key: str) -> str:
-        """Begins a multipart upload and returns its id."""
+    def create_multipart_upload(self, bucket: str, key: str) -> str:
+        """Start a multipart upload and return its id."""
         answer = self._call("POST", f"/{bucket}/{key}", {"uploads": ""})[1].decode()
         return answer.partition("<UploadId>")[2].partition("</UploadId>")[0]
 
-    def part(self, bucket: str, key: str, upload: str, number: int, data: bytes) -> str:
-        """Writes a part and returns its ETag."""
+    def upload_part(self, bucket: str, key: str, upload: str, number: int, data: bytes) -> str:
+        """Upload a part and return its ETag."""
         query = {"partNumber": str(number), "uploadId": upload}
         return self._call("PUT", f"/{bucket}/{key}", query, body=data)[0]["etag"]
 
-    def part_copy(self, bucket: str, key: str, upload: str, number: int, source: str) -> str:
-        """Makes an object of the same bucket a part, without moving its bytes here, and returns the part's ETag."""
+    def upload_part_copy(self, bucket: str, key: str, upload: str, number: int, source: str) -> str:
+        """Have the store copy an object of the same bucket as a part, and return the ETag of the part."""
         query = {"partNumber": str(number), "uploadId": upload}
         copied = {"x-amz-copy-source": quote(f"/{bucket}/{source}")}
         answer = self._call("PUT", f"/{bucket}/{key}", query, headers=copied)[1].decode()
@@ -87,8 +87,8 @@ class S3Client:
             raise BenchError(f"UploadPartCopy of {source} answered without an ETag: {answer[:200]}")
         return etag[1].replace("&#34;", "").replace("&quot;", "")
 
-    def complete(self, bucket: str, key: str, upload: str, etags: Sequence[str]) -> None:
-        """Makes an object of the parts."""
+    def complete_multipart_upload(self, bucket: str, key: str, upload: str, etags: Sequence[str]) -> None:
+        """Complete a multipart upload."""
         parts = "".join(
             f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>"
             for number, etag in enumerate(etags, start=1)
@@ -132,12 +132,12 @@ class S3Client:
 
 
 def chunks(answer: HTTPResponse) -> Iterator[bytes]:
-    """The bytes of an answer as they come."""
+    """Yield the bytes of a response as they arrive."""
     while chunk := answer.read(CHUNK):
         yield chunk
 
 
 def in_parts(pieces: Iterator[bytes], pieces_each: int) -> Iterator[bytes]:
-    """Pieces joined, so many at a time."""
+    """Join pieces, a number at a time."""
     while part := b"".join(islice(pieces, pieces_each)):
         yield part

@@ -1,1 +1,1 @@
-"""Listing, reading, writing and signing objects: the only folder that imports the S3 driver."""
+"""The S3 store: the only folder that imports the S3 driver."""

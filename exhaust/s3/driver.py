@@ -1,4 +1,4 @@
-"""The S3 driver: its clients and their credentials, and its errors as ours."""
+"""The clients of the S3 driver, their credentials, and the translation of their errors into ours."""
 
 from __future__ import annotations
 
@@ -31,15 +31,16 @@ CALL_TIMEOUT: Final = timedelta(minutes=2)
 CONNECT_TIMEOUT: Final = timedelta(seconds=5)
 CONNECTIONS: Final = 32  # of each client
 
-# What a connection, a time-out or the driver itself may raise, beside the store's own answers.
+# Raised by a connection, a time-out or the driver itself; an answer of the store that is an error is a ClientError.
 DRIVER_ERRORS: Final = (BotoCoreError, aiohttp.ClientError, OSError, TimeoutError)
 
 
 @asynccontextmanager
 async def open_clients(settings: S3Settings) -> AsyncIterator[tuple[S3Client, S3Client]]:
-    """Open one client for reading and one for writing; they connect when they are first used.
+    """Open a client for reading and a client for writing; each connects when it is first used.
 
-    There are two because waiting for a free connection of a shared pool has no time-out.
+    There are two because nothing limits how long a call waits for a connection of a pool: reads that hold all of
+    them would stop every write.
 
     Raises:
         ConfigurationError: the settings hold no keys, and the platform has none either.
@@ -77,7 +78,7 @@ async def _open_session(settings: S3Settings) -> aioboto3.Session:
     except (BotoCoreError, ClientError) as error:
         raise ConfigurationError(f"the credentials for S3 cannot be read: {error}") from error
     if credentials is None:
-        # A client that was made without any would never look again.
+        # A client that starts without credentials never looks for them again.
         raise ConfigurationError(
             "there are no credentials for S3: set EXHAUST_S3_ACCESS_KEY and EXHAUST_S3_SECRET_KEY, "
             "or give the process a profile, a web identity or its machine a role"
@@ -90,16 +91,19 @@ def _text(secret: SecretStr | None) -> str | None:
 
 
 def _parse_timestamp(text: str) -> datetime:
-    """Parse a time in an answer. The driver's own parser costs two thirds of a listing, and blocks the event loop."""
+    """Parse a time in an answer of the store.
+
+    The driver's own parser takes two thirds of the time of a listing, in which the event loop stands still.
+    """
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        return parse_timestamp(text)  # a header has the format of HTTP
+        return parse_timestamp(text)  # headers use the format of HTTP
 
 
 @asynccontextmanager
 async def store_call(bucket: str, key: str = "", *, deadline: timedelta = CALL_TIMEOUT) -> AsyncIterator[None]:
-    """Give the calls of a block one deadline, and raise our errors for the driver's.
+    """Set a deadline for the calls of a block, and raise our errors in place of the driver's.
 
     Raises:
         ObjectMissingError: there is no such object, or no such bucket.

@@ -1,4 +1,4 @@
-"""What the store's answers mean to a caller beside "try again later"."""
+"""The errors of single operations, which callers handle."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from exhaust.errors import ExhaustError
 
 
 class ObjectMissingError(Exception):
-    """There is no object with this key."""
+    """The bucket has no object with this key."""
 
 
 class ObjectExistsError(Exception):
-    """An object with this key exists and was to stay."""
+    """The bucket has an object with this key already, and it was not to be overwritten."""
 
 
 class NoSuchUploadError(ExhaustError):
-    """Somebody else aborted the multipart upload; it may be begun again."""
+    """The store does not know the multipart upload: somebody else aborted it. A new one may succeed."""

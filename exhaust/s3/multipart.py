@@ -1,6 +1,7 @@
-"""Writing one large object in parts that travel at the same time; nothing is left behind when it fails.
+"""Multipart uploads whose parts are uploaded concurrently, and which are aborted when they fail.
 
-Parts have 5 MiB to 5 GiB, save the last, and there are 10,000 at most: Amazon S3's limits, which other stores share.
+Every part but the last has 5 MiB to 5 GiB, and an upload has 10,000 parts at most: Amazon S3's limits, which other
+stores share.
 """
 
 from __future__ import annotations
@@ -25,29 +26,29 @@ if TYPE_CHECKING:
 
 MIN_PART_SIZE: Final = 5 * 1024 * 1024
 PARTS_BEFORE_GROWTH: Final = 1000  # later parts are larger, so that 268 GiB fit into 10,000
-MAX_CONCURRENT_COPIES: Final = 4  # parts that the store copies by itself; eight cost SeaweedFS a twentieth more work
+MAX_CONCURRENT_COPIES: Final = 4  # UploadPartCopy calls; eight cost SeaweedFS a twentieth more processor time
 
 log = structlog.get_logger(__name__)
 
 
 class MultipartUpload:
-    """A multipart upload. It begins with its first part, and is aborted unless it was completed."""
+    """A multipart upload. It starts with its first part; leaving the block aborts it unless it is complete."""
 
     def __init__(self, client: S3Client, slots: asyncio.Semaphore, bucket: str, key: str, content_type: str) -> None:
-        """Prepare.
+        """Prepare an upload, without calling the store.
 
         Args:
-            client: that the upload is written with.
-            slots: for parts whose bytes are held here; all uploads of a process may share it.
-            bucket: where the object shall lie.
-            key: its name.
-            content_type: its type.
+            client: calls the store.
+            slots: limits the parts whose bytes are in memory; uploads may share it.
+            bucket: of the new object.
+            key: of the new object.
+            content_type: of the new object.
         """
         self._client = client
         self._bucket = bucket
         self._key = key
         self._content_type = content_type
-        self._upload_id = ""
+        self._upload_id = ""  # while the store knows of no upload
         self._parts: dict[int, asyncio.Future[str]] = {}
         self._next_number = 1
         self._slots = slots
@@ -60,25 +61,20 @@ class MultipartUpload:
         for part in self._parts.values():
             part.cancel()
         await asyncio.gather(*self._parts.values(), return_exceptions=True)
-        if self.is_started:
+        if self._upload_id:
             await asyncio.shield(self._abort())
 
     @property
-    def is_started(self) -> bool:
-        """Whether the store knows of the upload."""
-        return bool(self._upload_id)
-
-    @property
     def part_size(self) -> int:
-        """How many bytes the next part should have."""
+        """The size that the next part should have."""
         return MIN_PART_SIZE * (1 + len(self._parts) // PARTS_BEFORE_GROWTH)
 
     async def add_part(self, read: Callable[[], Awaitable[bytes]], *, number: int | None = None) -> None:
-        """Add a part of bytes that travel through this process; returns when there is room for them.
+        """Upload a part in the background; return as soon as there is a slot for it.
 
         Args:
-            read: gives the bytes, when it is their turn.
-            number: that was taken for the part; None for the next.
+            read: returns the bytes; it is called when the slot is there.
+            number: reserved for the part before; None for the next number.
         """
 
         async def send(number: int) -> str:
@@ -88,24 +84,24 @@ class MultipartUpload:
         self._start_part(send, self._slots, number)
 
     def reserve_part_number(self) -> int:
-        """The next part's number, for a part that is added after those behind it."""
+        """Reserve the next number, for a part that is added after the parts behind it."""
         self._next_number += 1
         return self._next_number - 1
 
     async def add_part_from(self, buffer: bytearray, size: int) -> None:
-        """Add a part of the first bytes of a buffer; they are taken off it once there is room for them."""
+        """Upload the first bytes of a buffer as a part, and remove them from the buffer once there is a slot for it."""
         await self._acquire_slot(self._slots)
         data = bytes(memoryview(buffer)[:size])
         del buffer[:size]
         self._start_part(lambda number: self._upload_part(number, data), self._slots)
 
     async def copy_part(self, source: ObjectInfo, start: int, end: int) -> None:
-        """Add a part that the store copies from an object of the same bucket.
+        """Have the store copy bytes of an object of the same bucket as a part.
 
         Args:
-            source: as it was listed; the copy fails if it is another one by now.
-            start: first byte.
-            end: the byte behind the last.
+            source: the object as listed; the copy fails when it has changed since.
+            start: offset of the first byte.
+            end: offset behind the last byte.
         """
 
         async def send(number: int) -> str:
@@ -125,10 +121,10 @@ class MultipartUpload:
         self._start_part(send, self._copy_slots)
 
     async def complete(self) -> None:
-        """Make the object of its parts.
+        """Wait for all parts, and make them one object.
 
         Raises:
-            ExhaustError: a part could not be written.
+            ExhaustError: a part could not be uploaded or copied.
         """
         numbers = sorted(self._parts)
         etags = await asyncio.gather(*(self._parts[number] for number in numbers))
@@ -149,12 +145,12 @@ class MultipartUpload:
         return answer["ETag"]
 
     async def _acquire_slot(self, slots: asyncio.Semaphore) -> None:
-        """Begin, and wait for a free slot."""
-        if not self.is_started:
+        """Start the upload if this is its first part, and wait for a free slot."""
+        if not self._upload_id:
             await self._start_upload()
         for part in self._parts.values():
             if part.done():
-                part.result()  # the first failure ends the upload at once
+                part.result()  # raise the first failure at once
         await slots.acquire()
 
     def _start_part(
@@ -162,7 +158,7 @@ class MultipartUpload:
     ) -> None:
         number = number or self.reserve_part_number()
         part = asyncio.ensure_future(send(number))
-        part.add_done_callback(lambda _: slots.release())  # also when it is cancelled before it has begun
+        part.add_done_callback(lambda _: slots.release())  # also of a task that is cancelled before it runs
         self._parts[number] = part
 
     async def _start_upload(self) -> None:
@@ -170,7 +166,7 @@ class MultipartUpload:
         try:
             self._upload_id = await asyncio.shield(creating)
         except asyncio.CancelledError:
-            # The store begins the upload all the same; only with its id can it be aborted.
+            # The store starts the upload nevertheless, and only its id can abort it.
             with contextlib.suppress(ExhaustError):
                 self._upload_id = await creating
             raise

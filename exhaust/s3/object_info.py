@@ -1,4 +1,4 @@
-"""An object of the store, as a listing shows it."""
+"""The facts of an object that a listing shows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """Key, ETag without quotes, and size in bytes as stored. Another content has another ETag."""
+    """An object of the store. Other content has another ETag.
+
+    Attributes:
+        key: its name in the bucket.
+        etag: without quotes.
+        size: in bytes, as stored.
+    """
 
     key: str
     etag: str

@@ -1,4 +1,4 @@
-"""The operations on objects: listing, reading, writing, signing."""
+"""The object store: listing, reading, writing and presigned URLs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from exhaust.settings import S3Settings
 
 READ_CHUNK: Final = 1024 * 1024
-MAX_CONCURRENT_PARTS: Final = 4  # parts of uploads on their way, each of 5 MiB or more
+MAX_CONCURRENT_PARTS: Final = 4  # of all uploads of a process, each 5 MiB or more in memory
 MAX_RESUMES: Final = 5  # in a row, without a byte between them
 RESUME_DELAY: Final = timedelta(milliseconds=100)  # doubled before each
 
@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 
 class ObjectStore:
-    """The operations on objects. All raise ExhaustError SERVICE_UNAVAILABLE when S3 does not answer."""
+    """An S3 store. Every method raises ExhaustError SERVICE_UNAVAILABLE when the store does not answer."""
 
     def __init__(self, reader: S3Client, writer: S3Client) -> None:
         self._reader = reader
@@ -45,13 +45,13 @@ class ObjectStore:
         self._part_slots = asyncio.Semaphore(MAX_CONCURRENT_PARTS)
 
     async def list(self, bucket: str, prefix: str) -> AsyncIterator[ObjectInfo]:
-        """Every object whose key starts with `prefix`, in key order, however many pages that takes."""
+        """List the objects whose keys start with a prefix, in key order, across all pages."""
         async for page in self._pages(bucket, prefix, delimiter=""):
             for entry in page.get("Contents", ()):
                 yield ObjectInfo(entry["Key"], entry["ETag"].strip('"'), entry["Size"])
 
     async def list_folders(self, bucket: str, prefix: str) -> AsyncIterator[str]:
-        """Names of the folders right below `prefix`, without slashes."""
+        """List the names of the folders directly below a prefix, without slashes."""
         async for page in self._pages(bucket, prefix, delimiter="/"):
             for entry in page.get("CommonPrefixes", ()):
                 yield entry["Prefix"][len(prefix) : -1]
@@ -61,22 +61,22 @@ class ObjectStore:
         return _each_page(paginator.paginate(Bucket=bucket, Prefix=prefix, Delimiter=delimiter), bucket, prefix)
 
     async def get(self, bucket: str, key: str) -> bytes:
-        """A small object, whole.
+        """Return the bytes of a small object.
 
         Raises:
-            ObjectMissingError: there is none.
+            ObjectMissingError: there is no such object.
         """
         async with store_call(bucket, key):
             answer = await self._reader.get_object(Bucket=bucket, Key=key)
-            body = answer["Body"]  # entered, it gives another object
+            body = answer["Body"]  # entering it returns the response, whose read() is another
             async with body:
                 return await body.read()
 
     async def head(self, bucket: str, key: str) -> ObjectInfo:
-        """An object's size and ETag.
+        """Return the size and ETag of an object.
 
         Raises:
-            ObjectMissingError: there is none.
+            ObjectMissingError: there is no such object.
         """
         async with store_call(bucket, key):
             answer = await self._reader.head_object(Bucket=bucket, Key=key)
@@ -85,16 +85,18 @@ class ObjectStore:
     async def stream(
         self, bucket: str, source: ObjectInfo, *, start: int = 0, end: int | None = None
     ) -> AsyncGenerator[bytes, None]:
-        """The bytes of one object in chunks of READ_CHUNK, the last perhaps less; a cut is resumed where it stopped.
+        """Read an object in chunks of READ_CHUNK bytes, the last of which may be shorter.
+
+        When the connection breaks, reading goes on where it stopped.
 
         Args:
-            bucket: where it lies.
+            bucket: of the object.
             source: the object as listed.
-            start: first byte.
-            end: the byte behind the last; None for all.
+            start: offset of the first byte.
+            end: offset behind the last byte; None for the end of the object.
 
         Raises:
-            SourceObjectError: SOURCE_OBJECT_CHANGED when the object is not the listed one any more.
+            SourceObjectError: SOURCE_OBJECT_CHANGED when the object was replaced or deleted since it was listed.
         """
         position = start
         stop = source.size if end is None else end
@@ -136,7 +138,7 @@ class ObjectStore:
             raise SourceObjectError(
                 ErrorCode.SOURCE_OBJECT_CHANGED, source.key, "was replaced or deleted while it was being read"
             ) from error
-        body = answer["Body"]  # entered, it gives another object
+        body = answer["Body"]  # entering it returns the response, whose read() is another
         async with body:
             while True:
                 async with asyncio.timeout(READ_TIMEOUT.total_seconds()):
@@ -154,10 +156,10 @@ class ObjectStore:
         content_type: str = "application/octet-stream",
         if_absent: bool = False,
     ) -> None:
-        """Write a small object in one call.
+        """Write a small object with one call.
 
         Raises:
-            ObjectExistsError: `if_absent` is set and there is one already.
+            ObjectExistsError: `if_absent` is set, and there is an object with this key.
         """
         request: PutObjectRequestTypeDef = {"Bucket": bucket, "Key": key, "Body": data, "ContentType": content_type}
         if if_absent:
@@ -174,16 +176,16 @@ class ObjectStore:
         content_type: str,
         leading_bytes: Callable[[], bytes] = bytes,
     ) -> None:
-        """Write an object of any size from a stream; few parts are held in memory.
+        """Write an object of any size from a stream, with few parts in memory.
 
-        Nothing is left behind when it fails or is cancelled.
+        An upload that fails or is cancelled leaves nothing in the store.
 
         Args:
-            bucket: where the object shall lie.
-            key: its name.
-            chunks: its bytes.
-            content_type: its type.
-            leading_bytes: gives what stands before the chunks, when they have ended.
+            bucket: of the new object.
+            key: of the new object.
+            chunks: its bytes behind the leading ones; closed at the end.
+            content_type: of the new object.
+            leading_bytes: returns its first bytes; it is called when the chunks have ended.
         """
         async with aclosing(chunks), self.multipart_upload(bucket, key, content_type) as upload:
             small = await upload_stream(upload, chunks, leading_bytes)
@@ -192,20 +194,21 @@ class ObjectStore:
                 await self.put(bucket, key, bytes(small), content_type=content_type)
 
     def multipart_upload(self, bucket: str, key: str, content_type: str) -> MultipartUpload:
-        """A multipart upload, to be entered."""
+        """Return a multipart upload, which is a context manager."""
         return MultipartUpload(self._writer, self._part_slots, bucket, key, content_type)
 
     async def abort_abandoned_uploads(self, bucket: str, *, started_before: datetime) -> int:
-        """Abort multipart uploads that were abandoned; how many there were.
+        """Abort the multipart uploads that started before a time; return their number.
 
-        Their parts cost room and show in no listing. A process that is killed leaves its uploads behind.
+        A process that is killed leaves its uploads behind: their parts take space, and no listing of
+        objects shows them.
         """
         aborted = 0
         pages = self._writer.get_paginator("list_multipart_uploads").paginate(Bucket=bucket)
         async for page in _each_page(pages, bucket):
             for upload in page.get("Uploads", ()):
                 if upload["Initiated"] < started_before:
-                    with contextlib.suppress(NoSuchUploadError):  # somebody else was faster
+                    with contextlib.suppress(NoSuchUploadError):  # another process aborted it first
                         async with store_call(bucket, upload["Key"]):
                             await self._writer.abort_multipart_upload(
                                 Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"]
@@ -214,7 +217,7 @@ class ObjectStore:
         return aborted
 
     async def presigned_url(self, bucket: str, key: str, *, lifetime: timedelta, file_name: str) -> str:
-        """An address that lets anybody read this one object for a while, offered as a file to save."""
+        """Return a URL that lets anybody download one object until it expires; browsers save it under the file name."""
         return await self._reader.generate_presigned_url(
             "get_object",
             Params={
@@ -227,7 +230,7 @@ class ObjectStore:
         )
 
     async def create_bucket(self, bucket: str) -> bool:
-        """Create a bucket unless it exists; whether it was created now."""
+        """Create a bucket; return False when it exists already."""
         try:
             async with store_call(bucket):
                 await self._writer.create_bucket(Bucket=bucket)
@@ -236,11 +239,11 @@ class ObjectStore:
         return True
 
     async def set_expiration(self, bucket: str, lifetimes: Mapping[str, timedelta]) -> None:
-        """Have the store delete objects some time after they were written; replaces what the bucket had been told.
+        """Have the store delete objects some days after they were written, in place of all earlier rules of the bucket.
 
         Args:
-            bucket: the bucket.
-            lifetimes: whole days, by what keys begin with.
+            bucket: where the rules apply.
+            lifetimes: whole days, by prefix of the key.
         """
         rules: list[LifecycleRuleTypeDef] = [
             {"ID": prefix, "Status": "Enabled", "Filter": {"Prefix": prefix}, "Expiration": {"Days": lifetime.days}}
@@ -252,7 +255,7 @@ class ObjectStore:
             )
 
     async def ping(self, bucket: str) -> None:
-        """Raises ExhaustError when S3 does not answer for this bucket."""
+        """Raise ExhaustError SERVICE_UNAVAILABLE when the store does not answer, or has no such bucket."""
         try:
             async with store_call(bucket, deadline=CONNECT_TIMEOUT):
                 await self._reader.head_bucket(Bucket=bucket)
@@ -261,7 +264,7 @@ class ObjectStore:
 
 
 async def _each_page(pages: AsyncIterable[Page], bucket: str, prefix: str = "") -> AsyncIterator[Page]:
-    """Give each page of a listing; every page has a deadline of its own."""
+    """Yield the pages of a listing, each with a deadline of its own."""
     coming = aiter(pages)
     while True:
         async with store_call(bucket, prefix):
@@ -273,10 +276,10 @@ async def _each_page(pages: AsyncIterable[Page], bucket: str, prefix: str = "") 
 
 @asynccontextmanager
 async def open_object_store(settings: S3Settings) -> AsyncIterator[ObjectStore]:
-    """Clients for the store; they connect when they are first used.
+    """Open the store of the settings; it connects when it is first used.
 
     Raises:
-        ConfigurationError: there are no credentials.
+        ConfigurationError: neither the settings nor the platform have credentials.
     """
     async with open_clients(settings) as (reader, writer):
         yield ObjectStore(reader, writer)

@@ -1,7 +1,7 @@
-"""Writing an object from a stream, when the bytes that stand before it are only known at its end.
+"""Uploads of a stream whose leading bytes are only known at its end.
 
-A store takes parts in any order. So the first part is sent last, and until then it waits in a file without a name: of
-many objects that are written at the same time, the first parts would be too much for the memory.
+A store accepts parts in any order, so the first part is uploaded last. Until then it waits in a temporary file: the
+first parts of many concurrent uploads would need too much memory.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ if TYPE_CHECKING:
 async def upload_stream(
     upload: MultipartUpload, chunks: AsyncIterator[bytes], leading_bytes: Callable[[], bytes]
 ) -> bytearray | None:
-    """Make an object of what `leading_bytes` gives and the chunks.
+    """Upload the leading bytes and the chunks behind them as one object.
 
     Args:
-        upload: where parts go, when there is more than one.
-        chunks: the stream.
-        leading_bytes: called when the chunks have ended.
+        upload: receives the parts, if there are two or more.
+        chunks: the bytes of the stream.
+        leading_bytes: returns the leading bytes; it is called when the chunks have ended.
 
     Returns:
-        None when the object is made; its bytes when they are too few for two parts, so that nothing was sent.
+        None when the object is complete; all of its bytes when they are too few for two parts: then nothing was
+        uploaded.
     """
     buffer = bytearray()
     first = 0

@@ -1,4 +1,4 @@
-"""Credentials for the store: the keys of the settings, else those that the platform gives to the process."""
+"""The credentials for S3 are the keys of the settings, or those that the platform gives to the process."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ WEB_IDENTITY = "a-web-identity-token"
 
 @dataclass
 class Platform:
-    """A cloud: its token service, the metadata of its machines, and a store that only keeps who called.
+    """A cloud platform: its token service, the metadata of its machines, and a store that records its callers.
 
     Attributes:
-        url: where all three listen.
-        callers: access key and session token of each call of the store.
+        url: of all three.
+        callers: the access key and the session token of each call of the store.
     """
 
     url: str = ""
@@ -108,7 +108,7 @@ async def platform() -> AsyncIterator[Platform]:
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    """An environment without any credentials, to be changed."""
+    """An environment without credentials, for tests to change."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
@@ -140,7 +140,7 @@ async def test_without_keys_a_profile_is_used(
     assert await objects.get(bucket, key) == b"written by a profile"
 
 
-async def test_keys_of_the_settings_go_before_those_of_the_platform(
+async def test_the_keys_of_the_settings_take_precedence_over_the_platforms(
     s3_settings: S3Settings, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("AWS_ACCESS_KEY_ID", "somebody-else")
@@ -172,13 +172,13 @@ async def test_without_keys_the_role_of_the_machine_is_used(
 
 
 @pytest.mark.usefixtures("environment")
-async def test_without_any_credentials_nothing_starts(without_keys: S3Settings) -> None:
+async def test_a_store_does_not_open_without_credentials(without_keys: S3Settings) -> None:
     with pytest.raises(ConfigurationError, match="EXHAUST_S3_ACCESS_KEY and EXHAUST_S3_SECRET_KEY, or give"):
         async with open_object_store(without_keys):
             pass
 
 
-async def test_a_profile_that_does_not_exist_is_named(
+async def test_the_error_for_an_unknown_profile_names_it(
     without_keys: S3Settings, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("AWS_PROFILE", "nobody")
@@ -187,7 +187,7 @@ async def test_a_profile_that_does_not_exist_is_named(
             pass
 
 
-async def test_half_of_the_platforms_keys_is_refused_without_showing_it(
+async def test_the_error_for_half_a_pair_of_keys_does_not_show_it(
     without_keys: S3Settings, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("AWS_ACCESS_KEY_ID", "planted-5Zq9")

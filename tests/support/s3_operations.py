@@ -1,4 +1,4 @@
-"""S3 operations that the kit does not have."""
+"""S3 operations that only tests need, signed with botocore's signer."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 async def list_multipart_uploads(settings: S3Settings, bucket: str, prefix: str) -> list[str]:
-    """Keys below the prefix that have a multipart upload which is neither completed nor aborted."""
+    """List the keys below a prefix that have a multipart upload which is neither complete nor aborted."""
     listing = await _call(settings, "GET", f"/{bucket}?uploads=")
     assert "<ListMultipartUploadsResult" in listing
     return [key for key in re.findall("<Key>([^<]*)</Key>", listing) if key.startswith(prefix)]
 
 
 async def expiration_days(settings: S3Settings, bucket: str) -> dict[str, int]:
-    """After how many days the bucket's objects expire, by what their keys begin with."""
+    """Return after how many days the objects of a bucket expire, by prefix of the key."""
     rules = await _call(settings, "GET", f"/{bucket}?lifecycle=")
     return {prefix: int(days) for prefix, days in re.findall("<Prefix>([^<]*)</Prefix>.*?<Days>(\\d+)</Days>", rules)}
 
@@ -43,7 +43,7 @@ async def _call(settings: S3Settings, method: str, path: str) -> str:
 
 
 def credentials_of(settings: S3Settings) -> Credentials:
-    """The keys of settings that hold some."""
+    """Return the credentials of settings that hold some."""
     assert settings.s3_access_key is not None
     assert settings.s3_secret_key is not None
     return Credentials(settings.s3_access_key.get_secret_value(), settings.s3_secret_key.get_secret_value())

@@ -132,7 +132,7 @@ def test_a_wrong_setting_is_named_in_one_sentence(
 
 
 @pytest.mark.parametrize("name", ["S3_ACCESS_KEY", "S3_SECRET_KEY"])
-def test_one_key_of_the_store_without_the_other_is_refused(gateway: pytest.MonkeyPatch, name: str) -> None:
+def test_one_s3_key_without_the_other_is_refused(gateway: pytest.MonkeyPatch, name: str) -> None:
     gateway.delenv(f"EXHAUST_{name}")
     with pytest.raises(ValidationError) as refused:
         GatewaySettings()
@@ -141,7 +141,7 @@ def test_one_key_of_the_store_without_the_other_is_refused(gateway: pytest.Monke
     ]
 
 
-def test_the_keys_of_the_store_may_be_the_platforms(gateway: pytest.MonkeyPatch) -> None:
+def test_both_s3_keys_may_be_left_out(gateway: pytest.MonkeyPatch) -> None:
     for name in ("S3_ACCESS_KEY", "S3_SECRET_KEY"):
         gateway.delenv(f"EXHAUST_{name}")
     settings = GatewaySettings()

@@ -13,18 +13,18 @@ def main() -> None:
     job = read_job()
     with timed():
         client = S3Client(job.store)
-        upload = client.begin(job.target_bucket, job.target)
+        upload = client.create_multipart_upload(job.target_bucket, job.target)
 
         def copy(number: int) -> str:
             return _copy(job, upload, number)
 
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             etags = list(pool.map(copy, range(1, len(job.keys) + 1)))
-        client.complete(job.target_bucket, job.target, upload, etags)
+        client.complete_multipart_upload(job.target_bucket, job.target, upload, etags)
 
 
 def _copy(job: Job, upload: str, number: int) -> str:
-    return S3Client(job.store).part_copy(job.target_bucket, job.target, upload, number, job.keys[number - 1])
+    return S3Client(job.store).upload_part_copy(job.target_bucket, job.target, upload, number, job.keys[number - 1])
 
 
 if __name__ == "__main__":

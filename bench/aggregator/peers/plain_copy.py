@@ -26,10 +26,12 @@ def _copy(job: Job, key: str) -> None:
     if size <= _PART:
         target.put(job.target_bucket, new, chunks(answer), size)
         return
-    upload = target.begin(job.target_bucket, new)
+    upload = target.create_multipart_upload(job.target_bucket, new)
     parts = in_parts(chunks(answer), _PART // CHUNK)
-    etags = [target.part(job.target_bucket, new, upload, number, part) for number, part in enumerate(parts, start=1)]
-    target.complete(job.target_bucket, new, upload, etags)
+    etags = [
+        target.upload_part(job.target_bucket, new, upload, number, part) for number, part in enumerate(parts, start=1)
+    ]
+    target.complete_multipart_upload(job.target_bucket, new, upload, etags)
 
 
 if __name__ == "__main__":

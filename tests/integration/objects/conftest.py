@@ -1,4 +1,4 @@
-"""Keys below a prefix that only one test knows, on a real S3."""
+"""A prefix of keys for one test, on a real S3."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from tests.support.s3_proxy import Proxy
 
 
-PATIENCE_S = 45.0
+TIMEOUT_S = 45.0
 MIB = 1024 * 1024
 ZIP = "application/zip"
 
 
 @dataclass(frozen=True, slots=True)
 class ScratchPrefix:
-    """Keys below a prefix that only one test knows."""
+    """The keys below a prefix that only one test uses."""
 
     objects: ObjectStore
     settings: S3RawBucketSettings
@@ -56,9 +56,9 @@ class ScratchPrefix:
         return await list_multipart_uploads(self.settings, self.bucket, self.prefix)
 
     @asynccontextmanager
-    async def behind(self, way: Proxy) -> AsyncIterator[ScratchPrefix]:
+    async def through(self, faulty_proxy: Proxy) -> AsyncIterator[ScratchPrefix]:
         """The same prefix, reached through a proxy."""
-        settings = self.settings.model_copy(update={"s3_endpoint": f"http://{way.address}"})
+        settings = self.settings.model_copy(update={"s3_endpoint": f"http://{faulty_proxy.address}"})
         async with open_object_store(settings) as objects:
             yield ScratchPrefix(objects, self.settings, self.bucket, self.prefix)
 
@@ -68,22 +68,22 @@ def scratch(objects: ObjectStore, s3_settings: S3RawBucketSettings) -> ScratchPr
     return ScratchPrefix(objects, s3_settings, s3_settings.s3_raw_bucket, f"scratch-{uuid4().hex[:8]}/")
 
 
-def noise(size: int) -> bytes:
+def pseudo_random(size: int) -> bytes:
     return hashlib.shake_128(str(size).encode()).digest(size)
 
 
-async def cut(data: bytes, size: int) -> AsyncGenerator[bytes, None]:
+async def in_chunks(data: bytes, size: int) -> AsyncGenerator[bytes, None]:
     for start in range(0, len(data), size):
         yield data[start : start + size]
 
 
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
+async def wait_until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(TIMEOUT_S):
         for pause in itertools.repeat(0.05):
             if await condition():
                 return
             await asyncio.sleep(pause)
 
 
-async def streamed(objects: ObjectStore, bucket: str, source: ObjectInfo) -> bytes:
+async def read_stream(objects: ObjectStore, bucket: str, source: ObjectInfo) -> bytes:
     return b"".join([chunk async for chunk in objects.stream(bucket, source)])

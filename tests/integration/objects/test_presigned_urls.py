@@ -1,4 +1,4 @@
-"""Signed addresses give one object to whoever has them, for a time."""
+"""A presigned URL gives one object to whoever has it, until it expires."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import aiohttp
 
-from tests.integration.objects.conftest import ZIP, ScratchPrefix, until
+from tests.integration.objects.conftest import ZIP, ScratchPrefix, wait_until
 from tests.support.s3_operations import credentials_of
 
 
-async def test_a_signed_address_gives_the_object_to_anybody_as_a_file(scratch: ScratchPrefix) -> None:
+async def test_a_presigned_url_downloads_one_object_as_a_file(scratch: ScratchPrefix) -> None:
     await scratch.put("a.zip", data=b"0123456789")
     url = await scratch.objects.presigned_url(
         scratch.bucket, f"{scratch.prefix}a.zip", lifetime=timedelta(minutes=5), file_name="days.zip"
@@ -28,7 +28,7 @@ async def test_a_signed_address_gives_the_object_to_anybody_as_a_file(scratch: S
     assert await scratch.objects.get(scratch.bucket, f"{scratch.prefix}a.zip") == b"0123456789"
 
 
-async def test_a_signed_address_that_was_changed_or_is_old_gives_nothing(scratch: ScratchPrefix) -> None:
+async def test_a_changed_or_expired_presigned_url_is_refused(scratch: ScratchPrefix) -> None:
     await scratch.put("a.zip", "b.zip")
     key = f"{scratch.prefix}a.zip"
     url = await scratch.objects.presigned_url(scratch.bucket, key, lifetime=timedelta(minutes=5), file_name="days.zip")
@@ -52,5 +52,5 @@ async def test_a_signed_address_that_was_changed_or_is_old_gives_nothing(scratch
 
         for address in tampered:
             assert await refuses(address), address
-        await until(lambda: refuses(short))
+        await wait_until(lambda: refuses(short))
         assert not await refuses(url)

@@ -1,4 +1,4 @@
-"""Small objects and buckets: written, kept, missing, expired."""
+"""Small objects and buckets: writing, conditional writing, missing objects, expiration."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from tests.integration.objects.conftest import ScratchPrefix
 
 
-async def test_a_small_object_comes_back(scratch: ScratchPrefix) -> None:
+async def test_a_small_object_is_read_as_it_was_written(scratch: ScratchPrefix) -> None:
     await scratch.put("small", data=b"\x00\xff")
     await scratch.put("empty", data=b"")
     assert await scratch.objects.get(scratch.bucket, f"{scratch.prefix}small") == b"\x00\xff"
     assert await scratch.objects.get(scratch.bucket, f"{scratch.prefix}empty") == b""
 
 
-async def test_a_kept_object_is_not_written_over(scratch: ScratchPrefix) -> None:
+async def test_a_write_if_absent_does_not_overwrite(scratch: ScratchPrefix) -> None:
     key = f"{scratch.prefix}kept"
     await scratch.objects.put(scratch.bucket, key, b"first", if_absent=True)
     with pytest.raises(ObjectExistsError):
@@ -34,7 +34,7 @@ async def test_a_kept_object_is_not_written_over(scratch: ScratchPrefix) -> None
     assert await scratch.objects.get(scratch.bucket, key) == b"third"
 
 
-async def test_of_many_that_keep_the_same_object_one_wins(scratch: ScratchPrefix) -> None:
+async def test_one_of_many_concurrent_writes_if_absent_succeeds(scratch: ScratchPrefix) -> None:
     key = f"{scratch.prefix}race"
     written = [str(number).encode() for number in range(8)]
     outcomes = await asyncio.gather(
@@ -45,7 +45,7 @@ async def test_of_many_that_keep_the_same_object_one_wins(scratch: ScratchPrefix
     assert [await scratch.objects.get(scratch.bucket, key)] == winners
 
 
-async def test_what_is_not_there_is_missing(scratch: ScratchPrefix) -> None:
+async def test_a_missing_object_is_reported_as_missing(scratch: ScratchPrefix) -> None:
     key = f"{scratch.prefix}none"
     for attempt in (scratch.objects.get(scratch.bucket, key), scratch.objects.head(scratch.bucket, key)):
         with pytest.raises(ObjectMissingError):
@@ -62,7 +62,7 @@ async def test_a_bucket_is_created_once(scratch: ScratchPrefix) -> None:
     await scratch.objects.ping(bucket)
 
 
-async def test_objects_expire_as_they_are_told(scratch: ScratchPrefix) -> None:
+async def test_new_expiration_rules_replace_the_earlier_ones(scratch: ScratchPrefix) -> None:
     bucket = f"bucket-{uuid4().hex[:8]}"
     await scratch.objects.create_bucket(bucket)
     for days in (3, 7):
