@@ -14,11 +14,11 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import KafkaError
-from prometheus_client import Gauge
+from prometheus_client import Counter, Gauge
 
 from exhaust.kafka.offsets import OffsetTracker
 from exhaust.kafka.producer import CLOSE_TIMEOUT
-from exhaust.kafka.records import Record, RejectedRecordError, dead_letter_headers
+from exhaust.kafka.records import Record, RejectedRecordError, RejectionCode, dead_letter_headers, rejection_of
 from exhaust.process.periodic import BEAT_INTERVAL, wait_for_event, wait_for_first
 from schemas.events import TOPIC_DEAD_LETTERS
 
@@ -78,6 +78,7 @@ class ConsumerLoop:
         self._tasks: dict[tuple[TopicPartition, int], asyncio.Task[None]] = {}
         self.topic: Final = topic
         self._partitions = 0
+        self._dead_letters: Counter | None = None
 
     async def run(self, stop: asyncio.Event, heartbeat: Heartbeat, drain_timeout: timedelta) -> None:
         """Consume until `stop` is set, then drain.
@@ -191,11 +192,14 @@ class ConsumerLoop:
 
     async def _dead_letter(self, record: Record, error: Exception) -> None:
         """Send a record to the dead-letter topic, again and again until Kafka has it."""
+        code, pointer = rejection_of(error)
         log.error(
             "kafka.dead_letter",
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
+            code=code,
+            pointer=pointer,
             error=type(error).__name__,
             exc_info=not isinstance(error, RejectedRecordError),
         )
@@ -207,7 +211,9 @@ class ConsumerLoop:
                 log.warning("kafka.dead_letter_retry", error=str(failure))
                 await asyncio.sleep(DEAD_LETTER_INTERVAL.total_seconds())
             else:
-                return
+                break
+        if self._dead_letters is not None:
+            self._dead_letters.labels(self.topic, code).inc()
 
     async def _commit(self, consumer: AIOKafkaConsumer) -> None:
         offsets = {
@@ -235,6 +241,12 @@ class ConsumerLoop:
     def partition_count(self) -> int:
         """Return how many of the topic's partitions this member reads at the moment."""
         return self._partitions
+
+    def count_dead_letters(self, counter: Counter) -> None:
+        """Count dead letters from now on, by topic and code."""
+        self._dead_letters = counter
+        for code in RejectionCode:
+            counter.labels(self.topic, code)
 
     def on_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Count the partitions that a rebalance gave. The next poll pauses or resumes them."""
@@ -277,8 +289,12 @@ def _milliseconds(duration: timedelta) -> int:
     return duration // timedelta(milliseconds=1)
 
 
-def publish_partition_counts(registry: CollectorRegistry, *loops: ConsumerLoop) -> None:
-    """Add the metric `exhaust_partitions{topic}`, the partitions that this process reads at the moment."""
-    gauge = Gauge("exhaust_partitions", "Partitions that this process reads.", ["topic"], registry=registry)
+def publish_consumer_metrics(registry: CollectorRegistry, *loops: ConsumerLoop) -> None:
+    """Add the metrics of consumers: the partitions that they read at the moment, and their dead letters by code."""
+    partitions = Gauge("exhaust_partitions", "Partitions that this process reads.", ["topic"], registry=registry)
+    dead_letters = Counter(
+        "exhaust_dead_letters", "Records that became dead letters, by reason.", ["topic", "code"], registry=registry
+    )
     for loop in loops:
-        gauge.labels(loop.topic).set_function(loop.partition_count)
+        partitions.labels(loop.topic).set_function(loop.partition_count)
+        loop.count_dead_letters(dead_letters)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from exhaust.domain.catalogue import load_catalogue
 from exhaust.http.health import open_health_listener
-from exhaust.kafka.consumer import ConsumerLoop, publish_partition_counts
+from exhaust.kafka.consumer import ConsumerLoop, publish_consumer_metrics
 from exhaust.kafka.producer import Producer, open_producer
 from exhaust.logs import configure_logging
 from exhaust.process.health import STALL_LIMIT, Health
@@ -74,7 +74,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
             retry_for=settings.retry_for,
         )
         plans, days = _consumer_loops(settings, producer, planner, worker)
-        publish_partition_counts(health.registry, plans, days)
+        publish_consumer_metrics(health.registry, plans, days)
 
         async def s3_answers() -> None:
             await objects.ping(settings.s3_exhaust_bucket)

@@ -23,11 +23,11 @@ import structlog
 from prometheus_client import Counter, Histogram
 
 from exhaust.errors import ErrorCode, ExhaustError, SourceObjectError
-from exhaust.kafka.records import RejectedRecordError
+from exhaust.kafka.records import RejectedRecordError, RejectionCode
 from exhaust.logs import bind_trace
 from exhaust.process.retry import retry_while_unavailable
-from schemas.events import DayRequested, Failure, FinishedDay
-from services.aggregator.records import decode_record
+from schemas.events import Failure, FinishedDay
+from services.aggregator.records import decode_day
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from exhaust.kafka.records import Record
+    from schemas.events import DayRequested
     from services.aggregator.assemble import Assembler
     from services.aggregator.build.day_builder import BuiltDay, DayBuilder
     from services.aggregator.completion_publisher import CompletionPublisher
@@ -84,9 +85,7 @@ class DayWorker:
         Raises:
             RejectedRecordError: the record holds no day, or the day cannot be built, which was published.
         """
-        request = decode_record(record, DayRequested)
-        if not request.fromdate <= request.day <= request.todate:
-            raise RejectedRecordError(f"day {request.day} is not one of the request's")
+        request = decode_day(record)
         traceparent = record.header("traceparent")
         bind_trace(traceparent, request_id=str(request.requestid), attempt=request.attempt, day=str(request.day))
 
@@ -97,7 +96,7 @@ class DayWorker:
             await retry_while_unavailable(work, give_up_after=self._retry_for)
         except ExhaustError as error:
             await self._fail(request, traceparent, error)
-            raise RejectedRecordError(f"{error.code}: {error.message}") from error
+            raise RejectedRecordError(RejectionCode.WORK_FAILED, f"{error.code}: {error.message}") from error
         except Exception:
             await self._fail(request, traceparent, _internal_fault())
             raise

@@ -14,7 +14,7 @@ from exhaust.logs import bind_trace
 from exhaust.process.retry import retry_while_unavailable
 from schemas.events import TOPIC_DAYS, TYPE_DAY_REQUESTED, CloudEvent, DatasetRequested, DayRequested
 from services.aggregator.completion_publisher import SOURCE
-from services.aggregator.records import decode_record
+from services.aggregator.records import decode_request
 
 if TYPE_CHECKING:
     from datetime import date, timedelta
@@ -45,7 +45,7 @@ class Planner:
             RejectedRecordError: the record holds no request.
             ExhaustError: SERVICE_UNAVAILABLE when Kafka stayed away.
         """
-        request = decode_record(record, DatasetRequested)
+        request = decode_request(record)
         traceparent = record.header("traceparent")
         bind_trace(traceparent, request_id=str(request.requestid), attempt=request.attempt)
         days = DayRange(request.fromdate, request.todate)

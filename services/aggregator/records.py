@@ -1,31 +1,68 @@
-"""The decoding of records of the aggregator's two topics."""
+"""The decoding and checking of records of the aggregator's two topics.
+
+Whoever can write to a topic can ask for anything, so a record is checked here as if nobody had checked it before.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from datetime import date
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter
 
-from exhaust.kafka.records import RejectedRecordError
-from exhaust.violations import violations_text
+from exhaust.domain.days import MAX_DAYS
+from exhaust.kafka.decoding import decode_record
+from exhaust.kafka.records import RejectedRecordError, RejectionCode
 from schemas.events import DatasetRequested, DayRequested
+from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
     from exhaust.kafka.records import Record
 
+FIRST_DAY: Final = date(1970, 1, 1)
+_REQUESTS: Final = TypeAdapter(DatasetRequested)
+_DAYS: Final = TypeAdapter(DayRequested)
 Message = TypeVar("Message", DatasetRequested, DayRequested)
 
 
-def decode_record(record: Record, kind: type[Message]) -> Message:
-    """Return the message in a record.
+def decode_request(record: Record) -> DatasetRequested:
+    """Return the request in a record of dataset.requests.
 
     Raises:
-        RejectedRecordError: it holds no such message.
+        RejectedRecordError: it holds none, or one that nobody may make.
     """
-    try:
-        message = kind.model_validate_json(record.value)
-    except ValidationError as error:
-        raise RejectedRecordError(f"not an event of {record.topic}: {violations_text(error)}") from error
+    return _checked(decode_record(record, _REQUESTS))
+
+
+def decode_day(record: Record) -> DayRequested:
+    """Return the day in a record of dataset.days.
+
+    Raises:
+        RejectedRecordError: it holds none, or one that nobody may ask for.
+    """
+    message = _checked(decode_record(record, _DAYS))
+    if not message.fromdate <= message.day <= message.todate:
+        raise RejectedRecordError(RejectionCode.DAY_OUTSIDE, f"day {message.day} is not one of the request's", "/day")
+    return message
+
+
+def _checked(message: Message) -> Message:
+    if message.fromdate < FIRST_DAY:
+        raise RejectedRecordError(
+            RejectionCode.DAY_OUTSIDE, f"fromdate {message.fromdate} is before {FIRST_DAY}", "/fromdate"
+        )
     if message.fromdate > message.todate:
-        raise RejectedRecordError(f"fromdate {message.fromdate} is after todate {message.todate}")
+        raise RejectedRecordError(
+            RejectionCode.DAY_OUTSIDE, f"fromdate {message.fromdate} is after todate {message.todate}", "/todate"
+        )
+    days = (message.todate - message.fromdate).days + 1
+    if days > MAX_DAYS:
+        raise RejectedRecordError(
+            RejectionCode.RANGE_TOO_LARGE, f"{days} days, of which a request has at most {MAX_DAYS}", "/todate"
+        )
+    # An owner only speeds the search for its events: a wrong one would find none of the resource's.
+    if message.owner is not None and resource_id(message.owner) != message.resourceid:
+        raise RejectedRecordError(
+            RejectionCode.OWNER_MISMATCH, f"resource {message.resourceid} is not that of the owner", "/owner"
+        )
     return message

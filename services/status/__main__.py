@@ -12,7 +12,7 @@ from exhaust.http.app import edge_app, service_token_check
 from exhaust.http.endpoint import HttpMetrics, endpoint
 from exhaust.http.health import health_routes, metrics_route
 from exhaust.http.listener import open_listener
-from exhaust.kafka.consumer import ConsumerLoop, publish_partition_counts
+from exhaust.kafka.consumer import ConsumerLoop, publish_consumer_metrics
 from exhaust.kafka.producer import open_producer
 from exhaust.logs import configure_logging
 from exhaust.postgres.database import open_database
@@ -101,7 +101,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
             producer=producer,
             concurrency=CONCURRENCY,
         )
-        publish_partition_counts(health.registry, consumer_loop)
+        publish_consumer_metrics(health.registry, consumer_loop)
         # Not Kafka: while it is away, the service still answers from the database.
         health.checks["postgres"] = database.ping
         app = internal_app(health, settings, calls, updates)

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 from prometheus_client import Counter
-from pydantic import ValidationError
 
-from exhaust.kafka.records import RejectedRecordError
+from exhaust.kafka.decoding import decode_record
+from exhaust.kafka.records import RejectedRecordError, RejectionCode
 from exhaust.logs import bind_trace
 from exhaust.process.retry import retry_while_unavailable
-from exhaust.violations import violations_text
 from schemas.events import COMPLETION
 from services.status.request_states import RefusedCompletionError
 
@@ -41,13 +40,10 @@ class CompletionConsumer:
         Raises:
             RejectedRecordError: the record is no completion event, or one that must not count.
         """
-        try:
-            completion = COMPLETION.validate_json(record.value)
-        except ValidationError as error:
-            raise RejectedRecordError(f"not a completion event: {violations_text(error)}") from error
+        completion = decode_record(record, COMPLETION)
         event_id = record.header("ce_id")
         if not event_id:
-            raise RejectedRecordError("the header ce_id is missing")
+            raise RejectedRecordError(RejectionCode.SCHEMA, "the header ce_id is missing")
         bind_trace(record.header("traceparent"), request_id=str(completion.requestid))
 
         async def apply() -> None:
@@ -56,7 +52,7 @@ class CompletionConsumer:
         try:
             await retry_while_unavailable(apply, give_up_after=None)
         except RefusedCompletionError as error:
-            raise RejectedRecordError(str(error)) from error
+            raise RejectedRecordError(RejectionCode.UNKNOWN_REQUEST, str(error)) from error
         self._changes.notify(completion.requestid)
         self._applied.labels(completion.status).inc()
         log.info("completion.taken_in", status=completion.status, attempt=completion.attempt)

@@ -49,6 +49,7 @@ async def test_an_undecodable_record_becomes_a_dead_letter_and_stops_nothing(
     headers = dict(letters[0].headers)
     assert headers["odd"] == b"\x00\xff"
     assert headers["dl_topic"] == topic.encode()
+    assert (headers["dl_code"], headers["dl_pointer"]) == (b"NOT_JSON", b"")
     assert headers["dl_error"].startswith(b"RejectedRecordError")
     reply = await partner.submit(f"eks-consumption-metrics/{resource_of(OWNER)}/{FIRST}/{FIRST}", partner_id=OWNER)
     assert (await partner.finished(reply.result["requestid"]))["status"] == "complete"

@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from exhaust.kafka.records import Record, RejectedRecordError
+from exhaust.kafka.records import Record, RejectedRecordError, RejectionCode
 from schemas.events import TOPIC_DEAD_LETTERS
 from tests.integration.kafka.conftest import AT_ONCE, Handled, Scene, new_scene
 
@@ -57,7 +57,10 @@ async def test_only_the_contiguous_finished_prefix_is_committed(scene: Scene) ->
 
 
 async def test_what_a_handler_raises_goes_to_the_dead_letters_and_is_committed(scene: Scene) -> None:
-    verdicts = {b"reject": RejectedRecordError("not an event"), b"break": ValueError("x" * 2000)}
+    verdicts = {
+        b"reject": RejectedRecordError(RejectionCode.SCHEMA, "not an event", "/archive/size"),
+        b"break": ValueError("x" * 2000),
+    }
 
     async def work(record: Record) -> None:
         if record.value in verdicts:
@@ -84,11 +87,14 @@ async def test_what_a_handler_raises_goes_to_the_dead_letters_and_is_committed(s
         ("dl_partition", b"0"),
         ("dl_offset", b"0"),
         ("dl_group", scene.group.encode()),
+        ("dl_code", b"SCHEMA"),
+        ("dl_pointer", b"/archive/size"),
         ("dl_error", b"RejectedRecordError: not an event"),
     )
     assert broken.key is None
     assert broken.value == b"break"
     assert broken.header("dl_offset") == "2"
+    assert (broken.header("dl_code"), broken.header("dl_pointer")) == ("INTERNAL", "")
     assert broken.header("dl_error").startswith("ValueError: xxx")
     assert len(broken.header("dl_error")) == 1000
     assert await scene.uncommitted() == []
@@ -99,7 +105,7 @@ async def test_the_largest_record_that_kafka_takes_can_become_a_dead_letter(scen
     buried = Handled()
 
     async def refuse(_record: Record) -> None:
-        raise RejectedRecordError("junk")
+        raise RejectedRecordError(RejectionCode.NOT_JSON, "junk")
 
     async def note(record: Record) -> None:
         if record.header("dl_topic") == scene.topic:
