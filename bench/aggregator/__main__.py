@@ -38,7 +38,7 @@ def measure(folder: Path, results: Results, *, quick: bool, keep: bool) -> None:
             scaling.measure_amounts(testbed, results)
             scaling.measure_sizes(testbed, results)
         scaling.judge_memory(results)
-        report_progress("where the time of a scan worker goes")
+        report_progress("measuring the stages of a scan worker")
         results.stages = measure_stages(testbed.blocks[0].path)
         latency.measure(testbed, results, folder / "blocks")
 

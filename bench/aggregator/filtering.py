@@ -62,9 +62,9 @@ def measure(testbed: Testbed, results: Results) -> None:
     """Measure each peer, alternating with ours."""
     objects = day_objects(FIRST_DAY, testbed.blocks, OBJECTS)
     testbed.upload(SHARED_PREFIX, objects)
-    report_progress("works out independently what the day holds")
+    report_progress("counting the day independently")
     expected = expect(testbed.files(objects), CHANNEL)
-    report_progress("checks our output")
+    report_progress("checking our output")
     done = testbed.build(SHARED, [FIRST_DAY])
     ours = testbed.fetch(done.keys[0])
     if found := difference(ours, expected):

@@ -45,7 +45,7 @@ def measure(testbed: Testbed, results: Results, cache: Path) -> None:
         results: gets the result.
         cache: folder for the blocks of these days, all of whose events are the partner's.
     """
-    report_progress("starts the services")
+    report_progress("starting the services")
     stack = start_stack(testbed.folder / "stack", services=True, stop_at_exit=True)
     made = blocks(cache, OBJECTS, Recipe(EVENTS // OBJECTS, (CHANNEL,)))
     days = days_from(FIRST, 1 + ROUNDS)

@@ -174,12 +174,12 @@ def open_testbed(folder: Path, rounds: int, *, keep: bool) -> Iterator[Testbed]:
         rounds: as of Testbed.
         keep: True to keep all else.
     """
-    report_progress("makes the data, once")
+    report_progress("generating the data, once")
     made = blocks(folder / "blocks")
     scratch = folder / "scratch"
     shutil.rmtree(scratch, ignore_errors=True)
     try:
-        report_progress("starts Kafka, PostgreSQL and SeaweedFS")
+        report_progress("starting Kafka, PostgreSQL and SeaweedFS")
         stack = start_stack(scratch / "stack", services=False, stop_at_exit=True)
         store = Store(stack.s3.endpoint, stack.s3.access_key, stack.s3.secret_key)
         environment = service_environment(scratch / "stack", "aggregator")

@@ -32,16 +32,16 @@ _PACKAGES: Final = ("aiohttp", "uvloop", "asyncpg", "orjson", "pydantic", "aiobo
 async def measure() -> Results:
     """Measure everything."""
     results = Results()
-    report_progress("starts the stack, and the bare service")
+    report_progress("starting the stack, and the bare service")
     async with open_testbed() as testbed:
-        report_progress("submits")
+        report_progress("measuring submits")
         results.add_submits(await compare_submits(testbed))
-        report_progress("status reads")
+        report_progress("measuring status reads")
         results.add_statuses(await compare_statuses(testbed))
-        report_progress("puts an object of 1 GiB, and downloads it")
+        report_progress("storing an object of 1 GiB, and downloading it")
         await put_download(testbed)
         results.add_downloads(await asyncio.to_thread(compare_downloads, testbed))
-        report_progress("opens slow connections")
+        report_progress("opening slow connections")
         results.add_slow(await measure_beside_slow_connections(testbed))
     return results
 

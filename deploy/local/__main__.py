@@ -15,7 +15,7 @@ _INTERRUPTED = 130
 
 
 def _up(folder: Path) -> None:
-    print("Starts what does not run yet of Kafka, PostgreSQL, SeaweedFS and the three services ...", flush=True)
+    print("Starting what does not run yet of Kafka, PostgreSQL, SeaweedFS and the three services ...", flush=True)
     stack = start_stack(folder)
     print(f"The stack is up; its addresses and credentials are in {Folder(folder.resolve()).stack_file}.")
     print(f"  gateway    {stack.gateway}")
