@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 
 from deploy.local.independent_count import Wanted, compare_download
-from deploy.local.stack import Stack, start_stack
+from deploy.local.stack import Stack, read_stack, start_stack
 from exhaust.s3.store import ObjectStore
 from telemetry.generator import GeneratorPlan, generate
 from tests.acceptance.conftest import FOLDER
@@ -59,12 +59,13 @@ async def test_a_killed_aggregator_loses_nothing_and_builds_nothing_twice(
             if finished_before:
                 break
             await asyncio.sleep(0.005)
-    os.kill(stack.processes["aggregator"], signal.SIGKILL)
+    killed = read_stack(FOLDER).processes["aggregator"]  # another test may have started it again
+    os.kill(killed, signal.SIGKILL)
     finished_before = await durable(objects, stack)
     assert 0 < len(finished_before) < len(PLAN.days), "the kill came too late to be in the middle"
 
     restarted = await asyncio.to_thread(start_stack, FOLDER, stop_at_exit=True)
-    assert restarted.processes["aggregator"] != stack.processes["aggregator"]
+    assert restarted.processes["aggregator"] != killed
     result = await partner.finished(reply.result["requestid"])
 
     assert result["status"] == "complete"
