@@ -56,7 +56,13 @@ from tests.support.kafka_cluster import KafkaTestSettings
 from tests.support.s3_proxy import closed_port
 
 RUNTIME_ROLE = "exhaust_runtime"
-TABLES = "data_exhaust_users, data_exhaust_users_resources, requests, outbox, request_days, inbox, audit"
+# Rows that refer to others go first. TRUNCATE would take 30 ms a test, because it writes files.
+DELETE_ALL = (
+    "DELETE FROM outbox; DELETE FROM request_days; DELETE FROM inbox; DELETE FROM idempotency_keys;"
+    " DELETE FROM requests; DELETE FROM audit; DELETE FROM token_subjects; DELETE FROM license_keys;"
+    " DELETE FROM data_exhaust_users_resources; DELETE FROM data_exhaust_users"
+)
+TABLES = frozenset(DELETE_ALL.replace("DELETE FROM ", "").split("; "))
 LONG_AGO = date(2026, 1, 1)
 PARTNER, FORMER_PARTNER = "org.example.partner", "org.example.former"
 RESOURCE = resource_id(PARTNER)
@@ -124,7 +130,7 @@ async def owner_database(servers: Stack, schema: str) -> AsyncIterator[Database]
 async def database(runtime_dsn: SecretStr, owner_database: Database) -> AsyncIterator[Database]:
     """The runtime role's, on empty tables."""
     async with owner_database.transaction() as connection:
-        await connection.execute(f"TRUNCATE {TABLES} CASCADE")
+        await connection.execute(DELETE_ALL)
     async with open_database(runtime_dsn, pool_size=10) as opened:
         yield opened
 
