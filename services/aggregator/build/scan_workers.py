@@ -45,7 +45,10 @@ class HashesDifferError(ExhaustError):
     """Two scan workers hash the same text differently, so that repeated ids cannot be counted."""
 
     def __init__(self) -> None:
-        super().__init__(ErrorCode.SERVICE_UNAVAILABLE, "the scan workers do not hash alike; restart the aggregator")
+        super().__init__(
+            ErrorCode.SERVICE_UNAVAILABLE,
+            "the aggregator cannot count repeated events, as its scan workers do not hash alike; it must be restarted",
+        )
 
 
 class ScanWorkerPool:

@@ -49,7 +49,7 @@ class ScanJob:
 
 @dataclass(frozen=True, slots=True)
 class ScanOutput:
-    """What one chunk of the object gave.
+    """The output of one chunk of the object.
 
     Attributes:
         deflated: for each selection, the next bytes of its member's deflate stream.
@@ -64,7 +64,7 @@ class ScanOutput:
 
 @dataclass(frozen=True, slots=True)
 class ScanResult:
-    """What the whole object gave to one selection.
+    """The result of the whole object for one selection.
 
     Attributes:
         content: checksum and sizes of its member; None when nothing was selected, so that there is no member.
