@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import KafkaError
+from aiokafka.errors import InvalidSessionTimeoutError, KafkaError
 from prometheus_client import Counter, Gauge
 
+from exhaust.errors import ConfigurationError
 from exhaust.kafka.offsets import OffsetTracker
 from exhaust.kafka.producer import CLOSE_TIMEOUT
 from exhaust.kafka.records import Record, RejectedRecordError, RejectionCode, dead_letter_headers, rejection_of
@@ -87,6 +88,9 @@ class ConsumerLoop:
             stop: set by SIGTERM.
             heartbeat: called at every turn of the loop.
             drain_timeout: how long work in progress may take after the stop; then it is cancelled without a commit.
+
+        Raises:
+            ConfigurationError: the brokers refuse the session timeout.
         """
         consumer = await self._join(stop, heartbeat)
         if consumer is None:
@@ -119,6 +123,11 @@ class ConsumerLoop:
             outcomes: list[BaseException | None] = await asyncio.gather(joining, return_exceptions=True)
             failure = outcomes[0]
             await _stop(consumer)
+            if isinstance(failure, InvalidSessionTimeoutError):
+                raise ConfigurationError(
+                    "the Kafka brokers refuse EXHAUST_KAFKA_SESSION_TIMEOUT; set it within their"
+                    " group.min.session.timeout.ms and group.max.session.timeout.ms"
+                ) from failure
             if failure is not None and not isinstance(failure, KafkaError | OSError | asyncio.CancelledError):
                 raise failure
             log.warning("kafka.connect_failed", group=self._group, error=type(failure).__name__)

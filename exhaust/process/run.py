@@ -33,17 +33,26 @@ async def run_until_stopped(health: Health, *loops: Coroutine[None, None, None])
     Args:
         health: its `stop` is set by the signals.
         loops: each returns soon after `health.stop` is set. One that raises cancels the others.
+
+    Raises:
+        ConfigurationError: raised by a loop.
+        ExceptionGroup: of any other errors of the loops.
     """
     event_loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         event_loop.add_signal_handler(number, health.stop.set)
     start_watchdog(health)
     log.info("process.started")
-    async with asyncio.TaskGroup() as group:
-        for loop in loops:
-            group.create_task(loop)
-        await wait_for_event(health.stop, heartbeat=health.heartbeat("event loop"))
-        log.info("process.draining")
+    try:
+        async with asyncio.TaskGroup() as group:
+            for loop in loops:
+                group.create_task(loop)
+            await wait_for_event(health.stop, heartbeat=health.heartbeat("event loop"))
+            log.info("process.draining")
+    except* ConfigurationError as refused:
+        raise refused.exceptions[0] from None
+    finally:
+        health.stop.set()  # for the watchdog
     log.info("process.stopped")
 
 

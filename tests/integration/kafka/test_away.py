@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.errors import ConfigurationError, ErrorCode, ExhaustError
 from exhaust.kafka.producer import open_producer
 from exhaust.kafka.topics import create_topics
 from tests.integration.kafka.conftest import DRAIN, PATIENCE_S, Handled, Scene
@@ -56,3 +57,11 @@ async def test_a_producer_without_kafka_says_so(kafka_settings: KafkaTestSetting
                 await attempt
             assert raised.value.code is ErrorCode.SERVICE_UNAVAILABLE
             assert raised.value.retryable
+
+
+async def test_a_session_timeout_that_kafka_refuses_is_a_wrong_setting(scene: Scene) -> None:
+    too_long = scene.settings.model_copy(update={"kafka_session_timeout": timedelta(minutes=31)})
+    refused = Scene(too_long, scene.producer, scene.topic)
+    async with asyncio.timeout(PATIENCE_S):
+        with pytest.raises(ConfigurationError, match="refuse EXHAUST_KAFKA_SESSION_TIMEOUT"):
+            await refused.consumer_loop(Handled().note).run(asyncio.Event(), lambda: None, DRAIN)
