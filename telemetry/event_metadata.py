@@ -44,6 +44,8 @@ def message_id(event: _Event) -> str | None:
 def schema_version(event: _Event) -> str:
     """Return the `ver` as it is written, cut to the length of the longest real one; "none" when there is none."""
     version = event.get("ver")
+    if isinstance(version, int | float) and not isinstance(version, bool):
+        version = str(version)
     return version[:_LONGEST_VERSION] if isinstance(version, str) and version else UNVERSIONED
 
 

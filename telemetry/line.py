@@ -11,12 +11,19 @@ from typing import Any, Final, NoReturn, TypedDict
 from msgspec.json import Decoder
 
 _BOM: Final = b"\xef\xbb\xbf"
+_MOST_INT_DIGITS: Final = 19
 UNREADABLE: Final = object()
 
 
 class _Context(TypedDict, total=False):
     channel: Any
     cdata: Any
+    cData: Any
+
+
+class _Dimensions(TypedDict, total=False):
+    channel: Any
+    tag: Any
 
 
 class _Etags(TypedDict, total=False):
@@ -44,7 +51,9 @@ class _Event(_EventMetadata, total=False):
 
     channel: Any
     context: _Context | list[Any] | str | float | bool | None
+    dimensions: _Dimensions | list[Any] | str | float | bool | None
     etags: _Etags | list[Any] | str | float | bool | None
+    genieTag: Any
     metadata: _Metadata | list[Any] | str | float | bool | None
     tags: Any
 
@@ -89,10 +98,14 @@ def _decode_batch(decode_line: Callable[[bytes], object], lines: Sequence[bytes]
 def _decode_any_json(line: bytes) -> object:
     """Decode what msgspec refuses although it is JSON: no object, a leading mark, lone surrogates of some devices."""
     try:
-        # Numbers never matter here; as floats they may have any number of digits.
-        return json.loads(line.removeprefix(_BOM).decode(), parse_int=float, parse_constant=_refuse)
+        return json.loads(line.removeprefix(_BOM).decode(), parse_int=_whole_number, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return UNREADABLE
+
+
+def _whole_number(digits: str) -> int | float:
+    """Read a number of any length: Python refuses to make an int of very many digits."""
+    return int(digits) if len(digits) <= _MOST_INT_DIGITS else float(digits)
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -6,18 +6,23 @@
 | 2.0 | `partnerid` and `partner` of the objects in `tags` | their `genie` and `dims` | `channel` |
 | 2.1, 2.2 | `etags.partner` | `etags.app`, `etags.dims` | `channel` |
 | 3.x, other | `id` of `context.cdata` of type `partner` | strings in `tags`, `genie` of objects | `context.channel` |
+| derived | `etags.partner` | see below | `dimensions.channel`, else `channel` |
 
+Derived events are summaries that the platform computes from other events. Their `eid` begins with `ME_`, and their
+`ver` is that of the summary. Their `context` belongs to the pipeline that computed them, and so does its channel. Their
+tags are those of 3.x and of 2.2, `genieTag`, and `dimensions.tag` unless it is `all`.
 In every version `metadata.partner_name` holds resource ids of partners, already hashed.
 
 Real telemetry is looser than its schemas. These rules settle what the schemas leave open:
 
-- `ver` alone decides, even when the event looks like another version. Without a `ver` that is a string it is 3.x.
+- Beside the `eid` of derived events, `ver` alone decides, even when the event looks like another version. A `ver` that
+  is a number counts as it is written. Any other `ver`, or none, is read as 3.x.
 - An id is a string. Where one is expected, a list of them counts too, however deeply nested; anything else is ignored.
 - Where a list is expected, a bare value counts as a list of one.
 - Blank ids are ignored; otherwise ids are kept and compared as they are written, with their case and white space.
 - A channel that is blank or missing is the default channel, and so is that of every event of version 1.0. Of a list of
-  channels the first one counts.
-- The type `partner` in `cdata` is written in any case, but without white space around it.
+  channels the first one counts. A channel that is something else, such as a number or an object, is no channel at all.
+- `cdata` is also written `cData`. Its type `partner` is written in any case, but without white space around it.
 - In 3.x a string in `tags` is a tag as it stands, even one that looks like serialised JSON.
 
 A change to these rules changes archives, and other files have to follow: CONTRIBUTING.md names each of them under
@@ -38,19 +43,20 @@ class Ownership:
     """The owners of one event. A property reads the event when it is asked: for most events the channel is enough.
 
     Attributes:
-        channel: the channel's id; the default channel when the event names none, so never blank.
+        channel: the channel's id, never blank; the default channel when the event names none; None when what stands in
+            its place is no id.
     """
 
     __slots__ = ("_event", "_rules", "channel")
 
     def __init__(self, event: _Event, default_channel: str) -> None:
-        version = event.get("ver")
         self._event = event
-        self._rules = _RULES.get(version, _LATEST_RULES) if isinstance(version, str) else _LATEST_RULES
+        self._rules = _rules_of(event)
         channel = self._rules.channel(event)
-        if not isinstance(channel, str) or not channel or channel.isspace():
-            channel = next(iter(_ids(channel)), default_channel)
-        self.channel = channel
+        if isinstance(channel, str) and channel and not channel.isspace():  # nearly always
+            self.channel: str | None = channel
+        else:
+            self.channel = _first_id(channel, default_channel)
 
     @property
     def partners(self) -> frozenset[str]:
@@ -59,8 +65,9 @@ class Ownership:
 
     @property
     def owners(self) -> tuple[str, ...]:
-        """Ids of the owners, as they are written: the channel, then the partners."""
-        return (self.channel, *self._rules.partners(self._event))
+        """Ids of the owners, as they are written: the channel, if there is one, then the partners."""
+        partners = self._rules.partners(self._event)
+        return (self.channel, *partners) if self.channel is not None else tuple(partners)
 
     @property
     def partner_resources(self) -> frozenset[str]:
@@ -135,6 +142,13 @@ def _ids(value: object) -> list[str]:
     return [item for item in _flat(value) if isinstance(item, str) and item and not item.isspace()]
 
 
+def _first_id(value: object, default: str) -> str | None:
+    """Return the first id in a value, the default when the value is blank or missing, and None when it is no id."""
+    items = _flat(value)
+    blank = all(item is None or (isinstance(item, str) and (not item or item.isspace())) for item in items)
+    return default if blank else next(iter(_ids(value)), None)
+
+
 def _objects(value: object) -> list[dict[str, object]]:
     return [item for item in _flat(value) if isinstance(item, dict)]
 
@@ -151,6 +165,11 @@ def _nothing(_event: _Event) -> list[str]:
 
 def _own_channel(event: _Event) -> object:
     return event.get("channel")
+
+
+def _derived_channel(event: _Event) -> object:
+    channel = _member(event, "dimensions", "channel")
+    return event.get("channel") if _first_id(channel, "") == "" else channel
 
 
 def _context_channel(event: _Event) -> object:
@@ -175,7 +194,11 @@ def _in_cdata(kind: str) -> _Reader:
 
     def read(event: _Event) -> Sequence[str]:
         context = event.get("context")
-        data = context.get("cdata") if isinstance(context, dict) else None
+        if not isinstance(context, dict):
+            return ()
+        data = context.get("cdata")
+        if "cData" in context:
+            data = [data, context["cData"]]
         if not data:
             return ()
         found: list[str] = []
@@ -192,9 +215,28 @@ def _tags_and_genie(event: _Event) -> list[str]:
     return [*_ids(event.get("tags")), *_GENIE(event)]
 
 
+def _tags_of_derived(event: _Event) -> list[str]:
+    """Read the tags of derived events: those of 3.x and 2.2, `genieTag`, and the dimension that is not `all`."""
+    dimension = [tag for tag in _ids(_member(event, "dimensions", "tag")) if tag != _EVERY_TAG]
+    return [*_tags_and_genie(event), *_ETAGS_RULES.tags(event), *_ids(event.get("genieTag")), *dimension]
+
+
+def _rules_of(event: _Event) -> _Rules:
+    eid = event["eid"]
+    if isinstance(eid, str) and eid.startswith(_DERIVED_EID):
+        return _DERIVED_RULES
+    version = event.get("ver")
+    if isinstance(version, float):
+        version = str(version)
+    return _RULES.get(version, _LATEST_RULES) if isinstance(version, str) else _LATEST_RULES
+
+
+_DERIVED_EID: Final = "ME_"
+_EVERY_TAG: Final = "all"
 _GENIE: Final = _in_tags("genie")
 _ETAGS_RULES: Final = _Rules(partners=_in("etags", "partner"), tags=_in("etags", "app", "dims"), channel=_own_channel)
 _LATEST_RULES: Final = _Rules(partners=_in_cdata("partner"), tags=_tags_and_genie, channel=_context_channel)
+_DERIVED_RULES: Final = _Rules(partners=_in("etags", "partner"), tags=_tags_of_derived, channel=_derived_channel)
 _RULES: Final[Mapping[str, _Rules]] = {
     "1.0": _Rules(partners=_in_tags("partnerid"), tags=_nothing, channel=_nothing),
     "2.0": _Rules(partners=_in_tags("partnerid", "partner"), tags=_in_tags("genie", "dims"), channel=_own_channel),

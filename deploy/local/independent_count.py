@@ -5,10 +5,12 @@ function for each question, and reads everything with `json`, one object in memo
 
 How an event is read, where the rules leave room:
 
-- The value of `ver` alone decides: "1.0"; "2.0"; "2.1" and "2.2"; anything else, or none, is read as 3.x.
+- An event whose `eid` begins with `ME_` is a summary, read by rules of its own. Of others the value of `ver` alone
+  decides: "1.0"; "2.0"; "2.1" and "2.2", also as numbers such as 2.1; anything else, or none, is read as 3.x.
 - Where a list is expected, a bare value counts as a list of one, and lists in lists count as one list.
-- A value is a string or a list of strings; blank strings and all else are ignored. Of channels the first counts.
-- 3.x tags: strings as they stand, and the `genie` of objects.
+- A value is a string or a list of strings; blank strings and all else are ignored. Of channels the first counts. Where
+  a channel should stand and only other values do, such as a number, the event has no channel at all.
+- 3.x tags: strings as they stand, and the `genie` of objects. `cdata` may be written `cData`.
 - `metadata.partner_name` is the SHA-1 of a partner already, in any version.
 - A line ends at a line feed. Lines of white space alone are nothing at all. A line that is no JSON object with an
   `eid` is unreadable: so is one with NaN or Infinity, and one that is not UTF-8.
@@ -27,6 +29,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+MOST_DIGITS = 1000
+"""Digits of a whole number that Python reads; of more it makes an error."""
+
 SHOWN = 100
 """Bytes of a line that a difference shows."""
 
@@ -78,13 +83,16 @@ class DayComparison:
 def parse_event(line: bytes) -> Event | None:
     """Return the event that a line holds, or None when it holds none."""
     try:
-        # Numbers never matter here; as floats they may have any number of digits.
-        value: object = json.loads(line.decode("utf-8"), parse_int=float, parse_constant=_refuse)
+        value: object = json.loads(line.decode("utf-8"), parse_int=_integer, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return None
     if isinstance(value, dict) and "eid" in value:
         return value
     return None
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) < MOST_DIGITS else float(digits)
 
 
 def _refuse(literal: str) -> None:
@@ -118,9 +126,19 @@ def _inside(event: Event, key: str) -> Event:
     return value if isinstance(value, dict) else {}
 
 
+def _kind_of(event: Event) -> str:
+    """Return the rules by which an event is read: ME, 1.0, 2.0, 2.1, 2.2 or another text for 3.x."""
+    eid, version = event.get("eid"), event.get("ver")
+    if isinstance(eid, str) and eid[:3] == "ME_":
+        return "ME"
+    if isinstance(version, float):
+        return repr(version)
+    return version if isinstance(version, str) and version != "ME" else ""
+
+
 def partners_of(event: Event) -> list[str]:
     """Return the ids of the partners that an event names."""
-    version = event.get("ver")
+    version = _kind_of(event)
     found: list[str] = []
     if version == "1.0":
         for tag in _objects(event.get("tags")):
@@ -129,29 +147,38 @@ def partners_of(event: Event) -> list[str]:
         for tag in _objects(event.get("tags")):
             found.extend(_strings(tag.get("partnerid")))
             found.extend(_strings(tag.get("partner")))
-    elif version in ("2.1", "2.2"):
+    elif version in ("2.1", "2.2", "ME"):
         found.extend(_strings(_inside(event, "etags").get("partner")))
     else:
-        for item in _objects(_inside(event, "context").get("cdata")):
+        context = _inside(event, "context")
+        for item in _objects([context.get("cdata"), context.get("cData")]):
             kind = item.get("type")
             if isinstance(kind, str) and kind.lower() == "partner":
                 found.extend(_strings(item.get("id")))
     return found
 
 
-def channel_of(event: Event, default_channel: str) -> str:
-    """Return the channel of an event, or the default channel when it names none."""
-    version = event.get("ver")
+def channel_of(event: Event, default_channel: str) -> str | None:
+    """Return the channel of an event; the default one when it names none, None when it names what is no id."""
+    version = _kind_of(event)
     if version == "1.0":
         return default_channel
+    places = [_inside(event, "context").get("channel")]
+    if version == "ME":
+        places = [_inside(event, "dimensions").get("channel"), event.get("channel")]
     if version in ("2.0", "2.1", "2.2"):
-        return next(_strings(event.get("channel")), default_channel)
-    return next(_strings(_inside(event, "context").get("channel")), default_channel)
+        places = [event.get("channel")]
+    for place in places:
+        for channel in _strings(place):
+            return channel
+        if any(item is not None and not isinstance(item, str) for item in _flattened(place)):
+            return None
+    return default_channel
 
 
 def tags_of(event: Event) -> list[str]:
     """Return the tags of an event."""
-    version = event.get("ver")
+    version = _kind_of(event)
     found: list[str] = []
     if version == "1.0":
         return found
@@ -159,10 +186,13 @@ def tags_of(event: Event) -> list[str]:
         for tag in _objects(event.get("tags")):
             found.extend(_strings(tag.get("genie")))
             found.extend(_strings(tag.get("dims")))
-    elif version in ("2.1", "2.2"):
+    if version in ("2.1", "2.2", "ME"):
         found.extend(_strings(_inside(event, "etags").get("app")))
         found.extend(_strings(_inside(event, "etags").get("dims")))
-    else:
+    if version == "ME":
+        found.extend(_strings(event.get("genieTag")))
+        found.extend(tag for tag in _strings(_inside(event, "dimensions").get("tag")) if tag != "all")
+    if version not in ("2.0", "2.1", "2.2"):
         found.extend(_strings(event.get("tags")))
         for tag in _objects(event.get("tags")):
             found.extend(_strings(tag.get("genie")))
@@ -190,7 +220,7 @@ def is_wanted(event: Event, wanted: Wanted) -> bool:
     if wanted.whole_objects:
         return True
     named = [*partners_of(event), channel_of(event, wanted.default_channel)]
-    if any(resource_of(name) == wanted.resource for name in named):
+    if any(name is not None and resource_of(name) == wanted.resource for name in named):
         return True
     hashes = _strings(_inside(event, "metadata").get("partner_name"))
     return any(_resource_of_hash(written) == wanted.resource for written in hashes)

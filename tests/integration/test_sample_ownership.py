@@ -22,6 +22,7 @@ PARTNER_PATHS = {
     "2.1": ["etags.partner"],
     "2.2": ["etags.partner"],
     "3": ["context.cdata#partner.id"],
+    "derived": ["etags.partner"],
 }
 TAG_PATHS = {
     "1.0": [],
@@ -29,8 +30,16 @@ TAG_PATHS = {
     "2.1": ["etags.app", "etags.dims"],
     "2.2": ["etags.app", "etags.dims"],
     "3": ["tags", "tags.genie"],
+    "derived": ["tags", "tags.genie", "etags.app", "etags.dims", "genieTag", "dimensions.tag"],
 }
-CHANNEL_PATHS = {"1.0": [], "2.0": ["channel"], "2.1": ["channel"], "2.2": ["channel"], "3": ["context.channel"]}
+CHANNEL_PATHS = {
+    "1.0": [],
+    "2.0": ["channel"],
+    "2.1": ["channel"],
+    "2.2": ["channel"],
+    "3": ["context.channel"],
+    "derived": ["dimensions.channel", "channel"],
+}
 
 Counts = Counter[tuple[str, str, str]]
 
@@ -71,12 +80,14 @@ def decoded_lines(path: Path) -> Iterator[object]:
 def owners(event: dict[str, object]) -> set[tuple[str, str]]:
     owner = ownership(event, default_channel=DEFAULT)
     named = {("partner", partner) for partner in owner.partners} | {("tag", tag) for tag in owner.tags}
-    return named | {("channel", owner.channel)}
+    return named | {("channel", str(owner.channel))}
 
 
 def owners_by_path(event: dict[str, object]) -> set[tuple[str, str]]:
     version = str(event.get("ver"))
-    rules = version if version in PARTNER_PATHS else "3"
+    rules = version if version in {"1.0", "2.0", "2.1", "2.2"} else "3"
+    if str(event["eid"]).startswith("ME_"):
+        rules = "derived"
     found: dict[str, list[str]] = {}
     for path, text in texts(event, ""):
         found.setdefault(path, []).append(text)

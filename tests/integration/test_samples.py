@@ -78,7 +78,7 @@ class Sample:
         return [line for line, place in self.lines if chosen[place]]
 
     def owners(self) -> set[str]:
-        channels = {channel_of(kind, DEFAULT_CHANNEL) for kind in self.kinds}
+        channels = {channel for kind in self.kinds if (channel := channel_of(kind, DEFAULT_CHANNEL)) is not None}
         return channels.union(*map(partners_of, self.kinds))
 
     def tags(self) -> set[str]:
@@ -181,7 +181,7 @@ def different_figures(
 
 
 def sample_files(folder: Path) -> Iterator[Path]:
-    for kind in ("v1v2", "v3"):
+    for kind in ("v1v2", "v3", "derived"):
         yield from sorted((folder / kind).glob("*.gz"))
 
 

@@ -44,8 +44,9 @@ def choose_owner(objects: Iterable[bytes], default_channel: str, among: frozense
             if event is None:
                 continue
             channel = channel_of(event, default_channel)
-            channels.add(channel)
-            for identifier in {channel, *partners_of(event)}:
+            of_channel = set() if channel is None else {channel}
+            channels |= of_channel
+            for identifier in of_channel.union(partners_of(event)):
                 events[identifier] += 1
                 families[identifier].update(_family(event))
     candidates = [identifier for identifier in sorted(events) if not among or identifier in among]

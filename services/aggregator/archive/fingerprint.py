@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from exhaust.s3.object_info import ObjectInfo
 
-ARCHIVE_FORMAT_VERSION: Final = 3  # raise it with every change that gives the same sources other bytes
+ARCHIVE_FORMAT_VERSION: Final = 4  # raise it with every change that gives the same sources other bytes
 _HEX_DIGITS: Final = 32
 
 

@@ -17,7 +17,7 @@ from telemetry.ownership import KNOWN_VERSIONS
 from telemetry.resource_ids import resource_id
 
 # Not of compressed bytes, which depend on the processor and on the version of isal: the fingerprint covers those apart.
-DIGESTS = {3: "f20f8ddd3a737c577a1258ad724c8ffd3aa3858bfd98f7b879a48cd03c232a31"}
+DIGESTS = {4: "7017eed0c7f630056beb7043a2a2b53ed269f2e527f536e20a47154ff6d449d2"}
 OWNERS = (
     "in.default",
     "channel",
@@ -26,8 +26,16 @@ OWNERS = (
     "tags-partner",
     "etags-partner",
     "cdata-partner",
+    "dimensions-channel",
 )
-TAGS = ((), ("tags-string",), ("tags-genie", "tags-dims"), ("etags-app",), ("etags-dims",))
+TAGS = (
+    (),
+    ("tags-string",),
+    ("tags-genie", "tags-dims"),
+    ("etags-app",),
+    ("etags-dims",),
+    ("genie-tag", "dimensions-tag"),
+)
 KEYS = (
     "raw/2026-11-01-1793493000000.json.gz",
     "raw/2026-11-01-1793493000000.JSON.gz",
@@ -40,14 +48,19 @@ KEYS = (
 
 
 def source() -> bytes:
-    """An object with events of every version, each owner and tag in turn, and lines that are no events."""
+    """An object with events of every version, derived ones too, without each member in turn, and unreadable lines."""
     lines = [b"junk\n", b"\n", b"\xef\xbb\xbf" + b'{"eid":"BOM","ver":"3.0"}\n', b'{"eid":"CRLF"}\r\n', b"[1]\n"]
-    for version in (*KNOWN_VERSIONS, "9.9"):
+    kinds: list[tuple[str, object]] = [(f"E{version}", version) for version in (*KNOWN_VERSIONS, "9.9", 2.1)] + [
+        ("ME_SUMMARY", "1.0")
+    ]
+    for eid, version in kinds:
         whole = {
-            "eid": f"E{version}",
+            "eid": eid,
             "ver": version,
             "channel": "channel",
             "context": {"channel": "context-channel", "cdata": [{"type": "partner", "id": "cdata-partner"}]},
+            "dimensions": {"channel": "dimensions-channel", "tag": "dimensions-tag"},
+            "genieTag": "genie-tag",
             "etags": {"partner": ["etags-partner"], "app": ["etags-app"], "dims": ["etags-dims"]},
             "tags": [
                 "tags-string",

@@ -62,7 +62,11 @@ def packed(*lines: bytes) -> bytes:
         ({"ver": "3.0", "context": {"cdata": [{"type": ["partner"], "id": "a"}]}}, []),
         ({"ver": "3.0", "context": None, "tags": [{"partnerid": "a"}]}, []),
         ({"context": {"cdata": [{"type": "partner", "id": "a"}]}}, ["a"]),
-        ({"ver": 2.0, "context": {"cdata": [{"type": "partner", "id": "a"}]}, "tags": [{"partner": "b"}]}, ["a"]),
+        ({"ver": 2.0, "context": {"cdata": [{"type": "partner", "id": "a"}]}, "tags": [{"partner": "b"}]}, ["b"]),
+        ({"ver": 2, "context": {"cdata": [{"type": "partner", "id": "a"}]}, "tags": [{"partner": "b"}]}, ["a"]),
+        ({"ver": "ME", "context": {"cData": [{"type": "partner", "id": "a"}]}, "etags": {"partner": "b"}}, ["a"]),
+        ({"eid": "ME_X", "ver": "3.0", "context": {"cdata": [{"type": "partner", "id": "a"}]}}, []),
+        ({"eid": "ME_X", "ver": "1.0", "etags": {"partner": "b"}}, ["b"]),
         ({"ver": "7.9", "context": {"cdata": [{"type": "partner", "id": "a"}]}}, ["a"]),
     ],
 )
@@ -79,12 +83,18 @@ def test_partners_are_where_the_version_says(event: Event, partners: list[str]) 
         ({"ver": "2.1", "channel": ["", "c", "d"]}, "c"),
         ({"ver": "2.2"}, "default"),
         ({"ver": "3.0", "context": {"channel": "c"}, "channel": "d"}, "c"),
-        ({"ver": "3.0", "context": {"channel": 12}}, "default"),
+        ({"ver": "3.0", "context": {"channel": 12}}, None),
+        ({"ver": "3.0", "context": {"channel": [12, "c"]}}, "c"),
+        ({"ver": "3.0", "context": {"channel": [None, " "]}}, "default"),
+        ({"eid": "ME_X", "ver": "3.0", "dimensions": {"channel": "c"}, "context": {"channel": "d"}}, "c"),
+        ({"eid": "ME_X", "ver": "3.0", "channel": "c"}, "c"),
+        ({"eid": "ME_X", "ver": "3.0", "dimensions": {"channel": {}}, "channel": "c"}, None),
+        ({"eid": "ME_X", "ver": "3.0", "context": {"channel": "d"}}, "default"),
         ({"ver": "3.0", "channel": "c"}, "default"),
         ({"context": {"channel": "c"}}, "c"),
     ],
 )
-def test_the_channel_is_where_the_version_says(event: Event, channel: str) -> None:
+def test_the_channel_is_where_the_version_says(event: Event, channel: str | None) -> None:
     assert channel_of(event, "default") == channel
 
 

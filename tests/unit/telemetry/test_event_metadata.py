@@ -43,7 +43,15 @@ def test_an_event_may_have_an_id(event: dict[str, object], mid: str | None) -> N
 
 @pytest.mark.parametrize(
     ("event", "version"),
-    [({"ver": "3.0"}, "3.0"), ({"ver": "x" * 99}, "x" * 16), ({"ver": 3}, "none"), ({"ver": ""}, "none"), ({}, "none")],
+    [
+        ({"ver": "3.0"}, "3.0"),
+        ({"ver": "x" * 99}, "x" * 16),
+        ({"ver": 3}, "3"),
+        ({"ver": 2.1}, "2.1"),
+        ({"ver": True}, "none"),
+        ({"ver": ""}, "none"),
+        ({}, "none"),
+    ],
 )
 def test_an_event_may_have_a_version(event: dict[str, object], version: str) -> None:
     assert schema_version(event) == version

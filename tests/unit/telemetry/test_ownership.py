@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deploy.local import independent_count
 from telemetry.ownership import Ownership, is_event, ownership
 from telemetry.resource_ids import resource_id
 
@@ -11,7 +12,7 @@ PRATHAM_HASH = "fd001eaba2e5b79b814446307d709ee2"
 
 
 def owned(**event: object) -> Ownership:
-    return ownership({"eid": "X", **event}, default_channel=DEFAULT)
+    return ownership({"eid": "X"} | event, default_channel=DEFAULT)
 
 
 def partner(*ids: object, kind: object = "partner") -> dict[str, object]:
@@ -49,7 +50,20 @@ PARTNERS = {
     "unknown version": ({"ver": "9", "context": partner("a"), "etags": {"partner": "b"}}, {"a"}),
     "version is not trimmed": ({"ver": "1.0 ", "context": partner("a"), "tags": [{"partnerid": "b"}]}, {"a"}),
     "missing version": ({"context": partner("a"), "tags": [{"partnerid": "b"}]}, {"a"}),
-    "version is a number": ({"ver": 1.0, "context": partner("a"), "tags": [{"partnerid": "b"}]}, {"a"}),
+    "version is a number": ({"ver": 1.0, "context": partner("a"), "tags": [{"partnerid": "b"}]}, {"b"}),
+    "version is a number of 2.2": ({"ver": 2.2, "etags": {"partner": "a"}}, {"a"}),
+    "version is a whole number": ({"ver": 2, "context": partner("a"), "tags": [{"partnerid": "b"}]}, {"a"}),
+    "version is true": ({"ver": True, "context": partner("a")}, {"a"}),
+    "3.0 cData": ({"ver": "3.0", "context": {"cData": [{"type": "partner", "id": "a"}]}}, {"a"}),
+    "3.0 cdata and cData": (
+        {"ver": "3.0", "context": {"cData": {"type": "partner", "id": "a"}, **partner("b")}},
+        {"a", "b"},
+    ),
+    "derived": ({"eid": "ME_SUMMARY", "ver": "1.0", "etags": {"partner": ["a"]}}, {"a"}),
+    "derived reads no tags": ({"eid": "ME_SUMMARY", "ver": "1.0", "tags": [{"partnerid": "a"}]}, set()),
+    "derived reads no context": ({"eid": "ME_SUMMARY", "ver": "3.0", "context": partner("a")}, set()),
+    "only capitals are derived": ({"eid": "me_SUMMARY", "ver": "3.0", "context": partner("a")}, {"a"}),
+    "derived in the middle": ({"eid": "OE_ME_", "ver": "3.0", "context": partner("a")}, {"a"}),
     "version is a list": ({"ver": ["1.0"], "context": partner("a")}, {"a"}),
     "blanks and non-strings": ({"ver": "3.0", "context": partner("", " \t", None, 7, 0.5, {"id": "x"}, "a")}, {"a"}),
     "ids keep case and white space": ({"ver": "3.0", "context": partner("A", "a", " a")}, {"A", "a", " a"}),
@@ -72,6 +86,20 @@ TAGS = {
     "3.0 JSON in a string": ({"ver": "3.0", "tags": ['{"genie":["a"]}', "b"]}, {'{"genie":["a"]}', "b"}),
     "3.0 tags of the context are none": ({"ver": "3.0", "context": {"tags": ["a"]}}, set()),
     "unknown version": ({"ver": "2.3", "tags": ["a"], "etags": {"app": "b"}}, {"a"}),
+    "derived": (
+        {
+            "eid": "ME_SUMMARY",
+            "ver": "2.1",
+            "tags": ["a", {"genie": "b", "dims": "x"}],
+            "etags": {"app": "c", "dims": ["d"], "partner": "y"},
+            "genieTag": ["e"],
+            "dimensions": {"tag": "f"},
+        },
+        {"a", "b", "c", "d", "e", "f"},
+    ),
+    "derived of every tag": ({"eid": "ME_SUMMARY", "ver": "1.0", "dimensions": {"tag": "all"}}, set()),
+    "derived with a tag named all": ({"eid": "ME_SUMMARY", "ver": "1.0", "tags": ["all"]}, {"all"}),
+    "genieTag of others": ({"ver": "3.0", "genieTag": "a", "dimensions": {"tag": "b"}}, set()),
 }
 
 CHANNELS = {
@@ -83,7 +111,31 @@ CHANNELS = {
     "3.0": ({"ver": "3.0", "channel": "a", "context": {"channel": "b"}}, "b"),
     "3.0 blank": ({"ver": "3.0", "channel": "a", "context": {"channel": " \n"}}, DEFAULT),
     "3.0 null": ({"ver": "3.0", "context": {"channel": None}}, DEFAULT),
-    "3.0 number": ({"ver": "3.0", "context": {"channel": 17}}, DEFAULT),
+    "3.0 number": ({"ver": "3.0", "context": {"channel": 17}}, None),
+    "3.0 true": ({"ver": "3.0", "context": {"channel": True}}, None),
+    "3.0 object": ({"ver": "3.0", "context": {"channel": {"id": "a"}}}, None),
+    "3.0 list of numbers": ({"ver": "3.0", "context": {"channel": [17]}}, None),
+    "3.0 empty list": ({"ver": "3.0", "context": {"channel": []}}, DEFAULT),
+    "2.0 number": ({"ver": "2.0", "channel": 0}, None),
+    "1.0 number": ({"ver": "1.0", "channel": 17}, DEFAULT),
+    "version is a number": ({"ver": 2.0, "channel": "a", "context": {"channel": "b"}}, "a"),
+    "derived": (
+        {
+            "eid": "ME_SUMMARY",
+            "ver": "1.0",
+            "dimensions": {"channel": "a"},
+            "channel": "b",
+            "context": {"channel": "c"},
+        },
+        "a",
+    ),
+    "derived without a dimension": ({"eid": "ME_SUMMARY", "ver": "3.0", "channel": "b"}, "b"),
+    "derived with a blank dimension": (
+        {"eid": "ME_SUMMARY", "ver": "2.1", "dimensions": {"channel": " "}, "channel": "b"},
+        "b",
+    ),
+    "derived with a number": ({"eid": "ME_SUMMARY", "ver": "2.1", "dimensions": {"channel": 3}, "channel": "b"}, None),
+    "derived without any": ({"eid": "ME_SUMMARY", "ver": "1.0", "context": {"channel": "c"}}, DEFAULT),
     "3.0 no context": ({"ver": "3.0"}, DEFAULT),
     "3.0 context is a string": ({"ver": "3.0", "context": "channel"}, DEFAULT),
     "3.0 keeps its white space": ({"ver": "3.0", "context": {"channel": " b "}}, " b "),
@@ -103,7 +155,7 @@ def test_tags(event: dict[str, object], expected: set[str]) -> None:
 
 
 @pytest.mark.parametrize(("event", "expected"), CHANNELS.values(), ids=CHANNELS)
-def test_channel(event: dict[str, object], expected: str) -> None:
+def test_channel(event: dict[str, object], expected: str | None) -> None:
     assert owned(**event).channel == expected
 
 
@@ -136,6 +188,12 @@ def test_an_event_belongs_to_its_partners_and_its_channel_and_nobody_else() -> N
         assert resource_id(other) not in event.resources
     for text in (PRATHAM, "in.a", PRATHAM_HASH.upper(), ""):
         assert text not in event.resources
+
+
+def test_an_event_whose_channel_is_no_id_belongs_to_its_partners_alone() -> None:
+    event = owned(ver="3.0", context={"channel": 17, **partner("p2")})
+    assert event.owners == ("p2",)
+    assert event.resources == {resource_id("p2")}
 
 
 def test_an_event_without_channel_belongs_to_the_default_one() -> None:
@@ -189,12 +247,16 @@ anything = st.recursive(
     max_leaves=6,
 )
 odd_events = st.fixed_dictionaries(
-    {"ver": st.sampled_from(["1.0", "2.0", "2.1", "2.2", "3.0"]) | anything},
+    {"ver": st.sampled_from(["1.0", "2.0", "2.1", "2.2", "3.0", 1.0, 2.0, 2.2]) | anything},
     optional={
+        "eid": st.sampled_from(["START", "ME_SUMMARY"]) | anything,
+        "genieTag": anything,
+        "dimensions": st.fixed_dictionaries({"channel": anything, "tag": anything}) | anything,
         "tags": anything,
         "channel": anything,
         "etags": st.fixed_dictionaries({"app": anything, "dims": anything, "partner": anything}) | anything,
-        "context": st.fixed_dictionaries({"channel": anything, "cdata": anything}) | anything,
+        "context": st.fixed_dictionaries({"channel": anything, "cdata": anything}, optional={"cData": anything})
+        | anything,
         "metadata": st.fixed_dictionaries({"partner_name": anything}) | anything,
     },
 )
@@ -204,8 +266,12 @@ odd_events = st.fixed_dictionaries(
 @given(event=odd_events)
 def test_any_json_has_an_owner(event: dict[str, object]) -> None:
     owner = owned(**event)
-    assert owner.channel.strip()
-    assert {resource_id(name) for name in (owner.channel, *owner.partners)} <= owner.resources
+    assert all(name.strip() for name in owner.owners)
+    assert {owner.channel, *owner.partners} - {None} == set(owner.owners)
+    assert {resource_id(name) for name in owner.owners} <= owner.resources
+    assert set(independent_count.partners_of({"eid": "X"} | event)) == owner.partners
+    assert set(independent_count.tags_of({"eid": "X"} | event)) == owner.tags
+    assert independent_count.channel_of({"eid": "X"} | event, DEFAULT) == owner.channel
     assert owner.partner_resources <= owner.resources
     assert all(name.strip() for name in owner.partners | owner.tags | owner.partner_resources)
     assert all(owner.has_any_tag([tag]) for tag in owner.tags)

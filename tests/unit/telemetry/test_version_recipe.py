@@ -10,18 +10,22 @@ from telemetry.line import decode
 from telemetry.ownership import KNOWN_VERSIONS, is_event, ownership
 
 DEFAULT = "in.default"
-VERSIONS = [*KNOWN_VERSIONS, "9.9", None]
+VERSIONS = [*KNOWN_VERSIONS, *map(float, KNOWN_VERSIONS), "9.9", None]
+EIDS = ["X", "ME_X"]
 
 
-def event_with_an_id_in_every_place(version: str | None) -> dict[str, object]:
+def event_with_an_id_in_every_place(version: str | float | None, eid: str = "X") -> dict[str, object]:
     """An event that names another id in each place where any version looks for one."""
     event: dict[str, object] = {
-        "eid": "X",
+        "eid": eid,
         "channel": "channel-1",
         "context": {
             "channel": "channel-2",
             "cdata": [{"type": "partner", "id": "cdata-1"}, {"type": "Partner", "id": ["cdata-2"]}],
+            "cData": [{"type": "partner", "id": "cdata-3"}],
         },
+        "dimensions": {"channel": "channel-3", "tag": "dimensions-1"},
+        "genieTag": "genie-1",
         "etags": {"partner": ["etags-1"], "app": ["etags-2"], "dims": ["etags-3"]},
         "metadata": {"partner_name": "0" * 32},
         "tags": ["tag-1", ["tag-2"], {"partnerid": "tag-3", "partner": "tag-4", "genie": ["tag-5"], "dims": "tag-6"}],
@@ -29,9 +33,10 @@ def event_with_an_id_in_every_place(version: str | None) -> dict[str, object]:
     return event if version is None else event | {"ver": version}
 
 
+@pytest.mark.parametrize("eid", EIDS)
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_decoder_keeps_every_member_that_the_rules_of_a_version_read(version: str | None) -> None:
-    whole = event_with_an_id_in_every_place(version)
+def test_the_decoder_keeps_every_member_that_the_rules_of_a_version_read(version: str | float | None, eid: str) -> None:
+    whole = event_with_an_id_in_every_place(version, eid)
     decoded = decode(json.dumps(whole).encode())
     assert is_event(decoded)
     read, expected = (ownership(event, default_channel=DEFAULT) for event in (decoded, whole))
@@ -39,9 +44,10 @@ def test_the_decoder_keeps_every_member_that_the_rules_of_a_version_read(version
     assert (read.tags, read.partner_resources) == (expected.tags, expected.partner_resources)
 
 
+@pytest.mark.parametrize("eid", EIDS)
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_independent_count_reads_a_version_by_the_same_rules(version: str | None) -> None:
-    event = event_with_an_id_in_every_place(version)
+def test_the_independent_count_reads_a_version_by_the_same_rules(version: str | float | None, eid: str) -> None:
+    event = event_with_an_id_in_every_place(version, eid)
     ours = ownership(event, default_channel=DEFAULT)
     assert set(independent_count.partners_of(event)) == ours.partners
     assert set(independent_count.tags_of(event)) == ours.tags
