@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from exhaust.process.health import Health
 
 STALL_EXIT_CODE: Final = 70
+WATCH_INTERVAL: Final = timedelta(seconds=1)
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +25,7 @@ def start_watchdog(health: Health) -> None:
 
     def watch() -> None:
         while not health.stop.is_set():
-            time.sleep(1.0)
+            time.sleep(WATCH_INTERVAL.total_seconds())
             if stalled := health.stalled():
                 log.critical("process.stalled", loops=stalled)
                 sys.stdout.flush()

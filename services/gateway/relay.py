@@ -63,9 +63,9 @@ class Relay:
 
     async def run(self, health: Health, interval: timedelta) -> None:
         """Release until the process stops. What is not released then waits safely for the next start."""
-        await run_periodically(health, "relay", self._turn, interval=interval, wake=self._wake)
+        await run_periodically(health, "relay", self._release_once, interval=interval, wake=self._wake)
 
-    async def _turn(self) -> None:
+    async def _release_once(self) -> None:
         if await self.release() == BATCH:
             self._wake.set()  # more may wait
 

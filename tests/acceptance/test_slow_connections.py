@@ -30,7 +30,7 @@ HEADER_TIMEOUT = "PT16S"  # longer than it is by default, so that a busy machine
 HALF_A_HEAD = b"POST /v1/client HTTP/1.1\r\nHost: x\r\nX-Slow: "
 HALF_A_BODY = b"POST /v1/client HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{"
 MUCH = b"GET /docs/swagger-ui.js HTTP/1.1\r\nHost: x\r\n\r\n"
-PATIENCE_S = 90.0
+TIMEOUT_S = 90.0
 SLOWEST_ANSWER_S = 15.0  # far more than a quick machine needs, and less than any deadline of the gateway here
 
 
@@ -51,7 +51,7 @@ def slow_callers(gateway: str, number: int) -> Iterator[list[socket.socket]]:
         callers = []
         for count in range(number):
             caller = stack.enter_context(socket.socket())
-            caller.settimeout(PATIENCE_S)
+            caller.settimeout(TIMEOUT_S)
             caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             caller.bind((f"127.0.1.{1 + count % ADDRESSES}", 0))
             caller.connect((address.hostname, address.port))
@@ -69,7 +69,7 @@ def ends(callers: list[socket.socket]) -> Counter[str]:
     with selectors.DefaultSelector() as selector:
         for caller in callers:
             selector.register(caller, selectors.EVENT_READ)
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while selector.get_map() and time.monotonic() < deadline:
             for key, _ in selector.select(1.0):
                 selector.unregister(key.fileobj)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tests.support.s3_proxy import Proxy
 
 MIB = 1024 * 1024
-PATIENCE_S = 45.0
+TIMEOUT_S = 45.0
 NAMES = [f"2026-11-01-{1793491200000 + number}.json.gz" for number in range(6)]
 NOISE = hashlib.shake_128(b"noise").hexdigest(2 * MIB)
 LARGE = [event(number, filler=NOISE[number * 8192 : (number + 1) * 8192]) for number in range(512)]
@@ -64,7 +64,7 @@ async def working(dataset: RawDataset, producer: Producer) -> AsyncIterator[tupl
 
 
 async def first_cut(way: Proxy) -> None:
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(TIMEOUT_S):
         for pause in itertools.repeat(0.005):
             if way.cuts:
                 return
@@ -83,7 +83,7 @@ async def test_an_object_that_is_replaced_between_two_ranges_is_read_again(
         handling = await handled(worker, dataset)
         await first_cut(way)
         await dataset.put(NAMES[0], packed(*reversed(LARGE)))
-        await asyncio.wait_for(handling, PATIENCE_S)
+        await asyncio.wait_for(handling, TIMEOUT_S)
     found = await dataset.build()
     assert found.reused, "the archive that was written is not that of what lies there now"
     members = await dataset.members(found.summary)
@@ -98,7 +98,7 @@ async def test_an_object_that_is_deleted_between_listing_and_reading_is_not_in_t
         handling = await handled(worker, dataset)
         await first_cut(way)
         await delete_object(dataset.settings, dataset.settings.s3_raw_bucket, f"{dataset.dataset.prefix}{NAMES[-1]}")
-        await asyncio.wait_for(handling, PATIENCE_S)
+        await asyncio.wait_for(handling, TIMEOUT_S)
     found = await dataset.build()
     assert found.reused, "the archive that was written is not that of what lies there now"
     assert list(await dataset.members(found.summary)) == [name.removesuffix(".gz") for name in NAMES[:-1]]

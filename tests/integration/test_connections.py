@@ -22,7 +22,7 @@ from exhaust.http.listener import open_listener
 from exhaust.process.health import Health
 from schemas.bodies import EmptyBody
 from schemas.operations import Operation
-from tests.support.raw_http import GOOD_REQUEST, PATIENCE_S, RawReply, read_reply
+from tests.support.raw_http import GOOD_REQUEST, TIMEOUT_S, RawReply, read_reply
 from tests.support.s3_proxy import closed_port
 
 SHORT, LONG = timedelta(seconds=0.3), timedelta(seconds=60)
@@ -47,7 +47,7 @@ class Line:
 
     async def closed(self) -> bytes:
         """Read until the server closes."""
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             return await self.reader.read()
 
 
@@ -139,7 +139,7 @@ async def test_slow_headers_end_the_connection(
             assert (await line.ask()).status == 200
         started = time.monotonic()
         assert_refused(await send(line), 408, "INVALID_DATA_ERROR")
-        assert SHORT.total_seconds() * 0.8 < time.monotonic() - started < PATIENCE_S
+        assert SHORT.total_seconds() * 0.8 < time.monotonic() - started < TIMEOUT_S
         assert await line.closed() == b""
         assert opened.count("_cut_total", why="headers too slow") == 1
 
@@ -233,7 +233,7 @@ async def test_a_connection_whose_answer_is_not_read_is_evicted() -> None:
     async with listener(ConnectionLimits(max_connections=1, send_timeout=LONG)) as opened:
         line = await opened.open()
         line.writer.write(STREAM)
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             while True:  # the first seconds of an answer are nobody's fault
                 another = await opened.open()
                 if (await another.ask()).status == 200:
@@ -245,7 +245,7 @@ async def test_a_connection_whose_answer_is_not_read_is_evicted() -> None:
 
 
 async def gauge_is(opened: Listener, number: int) -> None:
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(TIMEOUT_S):
         while True:
             if opened.count("") == number:
                 return
@@ -293,7 +293,7 @@ async def test_a_caller_who_does_not_read_is_disconnected() -> None:
     async with listener(ConnectionLimits(send_timeout=SHORT)) as opened:
         line = await opened.open()
         line.writer.write(STREAM)
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             await opened.stream_ended.wait()
         with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
             await line.reader.readexactly(len(CHUNK) * CHUNKS)

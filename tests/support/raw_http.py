@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-PATIENCE_S = 15.0
+TIMEOUT_S = 15.0
 GOOD_REQUEST = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -27,7 +27,7 @@ class RawReply:
 
 async def read_reply(reader: asyncio.StreamReader) -> RawReply:
     """The next answer of a connection."""
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(TIMEOUT_S):
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
         body = await reader.readexactly(int(headers.get("content-length", 0)))

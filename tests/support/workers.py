@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-_PATIENCE_S: Final = 60.0
+_TIMEOUT_S: Final = 60.0
 _OK: Final = 200
 _PARTITIONS: Final = TopicSettings.model_fields["kafka_partitions"].default
 
@@ -59,7 +59,7 @@ class Worker:
     async def end(self, number: signal.Signals) -> None:
         """Send a signal that ends it, and wait until it has ended."""
         self.process.send_signal(number)
-        await asyncio.wait_for(self.process.wait(), _PATIENCE_S)
+        await asyncio.wait_for(self.process.wait(), _TIMEOUT_S)
 
 
 @dataclass(slots=True)
@@ -112,7 +112,7 @@ class Workers:
 
 
 async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(_PATIENCE_S):
+    async with asyncio.timeout(_TIMEOUT_S):
         for pause in itertools.repeat(0.02):
             if await asyncio.to_thread(condition):
                 return

@@ -77,7 +77,7 @@ def test_both_ends_of_a_setting_are_accepted(
 
 
 @pytest.mark.parametrize(("group", "name", "field"), bounded())
-def test_what_lies_beyond_a_bound_is_refused_by_name(
+def test_a_value_beyond_a_bound_is_refused_by_name(
     environment: pytest.MonkeyPatch, group: type[SettingsGroup], name: str, field: FieldInfo
 ) -> None:
     for value in beyond(field):

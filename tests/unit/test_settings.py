@@ -98,7 +98,7 @@ def test_origins_are_a_list_and_none_by_default(gateway: pytest.MonkeyPatch) -> 
         *("https://portal.example.org:99999", "https://portal.example.org?a", " https://portal.example.org"),
     ],
 )
-def test_what_no_browser_sends_is_no_origin(gateway: pytest.MonkeyPatch, origin: str) -> None:
+def test_an_origin_that_no_browser_sends_is_refused(gateway: pytest.MonkeyPatch, origin: str) -> None:
     gateway.setenv("EXHAUST_CORS_ORIGINS", json.dumps([origin]))
     with pytest.raises(ValidationError):
         GatewaySettings()

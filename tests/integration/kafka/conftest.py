@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.support.kafka_cluster import KafkaTestSettings
 
 
-PATIENCE_S = 45.0
+TIMEOUT_S = 45.0
 DRAIN, AT_ONCE = timedelta(seconds=10), timedelta(milliseconds=50)
 LAST = "last"
 KEYS = tuple(f"key-{number}" for number in range(12))  # they fall on all of three partitions
@@ -43,7 +43,7 @@ class Handled:
             self._news.notify_all()
 
     async def until(self, condition: Callable[[list[str]], bool]) -> None:
-        async with asyncio.timeout(PATIENCE_S), self._news:
+        async with asyncio.timeout(TIMEOUT_S), self._news:
             await self._news.wait_for(lambda: condition(self.values))
 
     async def until_all(self, values: Iterable[str]) -> None:
@@ -85,7 +85,7 @@ class Scene:
     ) -> AsyncIterator[asyncio.Event]:
         """Runs a member of the group; stops it at the end. Its failure ends the block."""
         stop = asyncio.Event()
-        async with asyncio.timeout(PATIENCE_S * 2), asyncio.TaskGroup() as running:
+        async with asyncio.timeout(TIMEOUT_S * 2), asyncio.TaskGroup() as running:
             running.create_task(self.consumer_loop(handle, concurrency).run(stop, lambda: None, drain))
             yield stop
             stop.set()

@@ -56,7 +56,7 @@ async def test_only_the_contiguous_finished_prefix_is_committed(scene: Scene) ->
     assert await scene.uncommitted() == []
 
 
-async def test_what_a_handler_raises_goes_to_the_dead_letters_and_is_committed(scene: Scene) -> None:
+async def test_a_record_whose_handler_raises_is_dead_lettered_and_committed(scene: Scene) -> None:
     verdicts = {
         b"reject": RejectedRecordError(RejectionCode.SCHEMA, "not an event", "/archive/size"),
         b"break": ValueError("x" * 2000),
@@ -69,16 +69,16 @@ async def test_what_a_handler_raises_goes_to_the_dead_letters_and_is_committed(s
     headers = [("ce_id", b"1"), ("ce_type", b"\xff\x00"), ("ce_id", b"2")]
     for value in (b"reject", b"fine", b"break"):
         await scene.producer.send_raw(scene.topic, b"\x00key" if value == b"reject" else None, value, headers)
-    buried = Handled()
+    dead_lettered = Handled()
 
     async def note(record: Record) -> None:
         if record.header("dl_topic") == scene.topic:
-            await buried.note(record)
+            await dead_lettered.note(record)
 
     dead_letters = Scene(scene.settings, scene.producer, TOPIC_DEAD_LETTERS)
     async with scene.member(work), dead_letters.member(note):
-        await buried.until_all(["reject", "break"])
-    rejected, broken = sorted(buried.records, key=lambda record: record.header("dl_offset"))
+        await dead_lettered.until_all(["reject", "break"])
+    rejected, broken = sorted(dead_lettered.records, key=lambda record: record.header("dl_offset"))
     assert rejected.key == b"\x00key"
     assert rejected.value == b"reject"
     assert rejected.headers == (
@@ -102,24 +102,24 @@ async def test_what_a_handler_raises_goes_to_the_dead_letters_and_is_committed(s
 
 async def test_the_largest_record_that_kafka_takes_can_become_a_dead_letter(scene: Scene) -> None:
     largest = b"x" * (1024 * 1024 - 100)
-    buried = Handled()
+    dead_lettered = Handled()
 
     async def refuse(_record: Record) -> None:
         raise RejectedRecordError(RejectionCode.NOT_JSON, "junk")
 
     async def note(record: Record) -> None:
         if record.header("dl_topic") == scene.topic:
-            await buried.note(record)
+            await dead_lettered.note(record)
 
     await scene.producer.send_raw(scene.topic, None, largest, [])
     dead_letters = Scene(scene.settings, scene.producer, TOPIC_DEAD_LETTERS)
     async with dead_letters.member(note), scene.member(refuse, drain=AT_ONCE), asyncio.timeout(8):
-        await buried.until(bool)
-    assert buried.records[0].value == largest
+        await dead_lettered.until(bool)
+    assert dead_lettered.records[0].value == largest
     assert await scene.uncommitted() == []
 
 
-async def test_a_stop_finishes_what_is_short_and_leaves_what_is_long(scene: Scene) -> None:
+async def test_a_stop_finishes_short_work_and_cancels_long_work(scene: Scene) -> None:
     begun, stopping = Handled(), asyncio.Event()
     ended: dict[bytes, str] = {}
 

@@ -17,7 +17,7 @@ from exhaust.kafka.records import Record
 from exhaust.kafka.topics import create_topics
 from exhaust.process.retry import retry_while_unavailable
 from schemas.events import CloudEvent
-from tests.integration.kafka.conftest import PATIENCE_S, Handled, Scene
+from tests.integration.kafka.conftest import TIMEOUT_S, Handled, Scene
 
 if TYPE_CHECKING:
     from deploy.local.stack import Stack
@@ -58,7 +58,7 @@ async def test_an_event_travels_as_a_binary_cloudevent(scene: Scene) -> None:
     assert record.header("no such header") == ""
 
 
-async def test_a_producer_goes_on_after_a_failure(scene: Scene) -> None:
+async def test_a_producer_sends_again_after_a_failure(scene: Scene) -> None:
     handled = Handled()
     async with open_producer(scene.settings) as own:
         await own.send_raw(scene.topic, None, b"before", [])
@@ -83,7 +83,7 @@ async def test_a_ping_asks_kafka_itself(scene: Scene, servers: Stack) -> None:
                 await own.ping()
         finally:
             os.kill(process, signal.SIGCONT)
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             await retry_while_unavailable(own.ping, give_up_after=None)
 
 

@@ -11,14 +11,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from exhaust.kafka.producer import Producer, open_producer
-from tests.integration.kafka.conftest import AT_ONCE, PATIENCE_S, Handled, Scene, new_scene
+from tests.integration.kafka.conftest import AT_ONCE, TIMEOUT_S, Handled, Scene, new_scene
 
 if TYPE_CHECKING:
     from exhaust.kafka.records import Record
     from tests.support.kafka_cluster import KafkaTestSettings
 
 
-async def test_a_member_that_joins_and_leaves_neither_loses_nor_wedges_anything(
+async def test_a_member_that_joins_and_leaves_loses_no_record(
     kafka_settings: KafkaTestSettings, producer: Producer
 ) -> None:
     scene = await new_scene(kafka_settings, producer, partitions=3)
@@ -47,7 +47,7 @@ async def test_a_member_that_joins_and_leaves_neither_loses_nor_wedges_anything(
     assert await scene.uncommitted() == []
 
 
-async def test_what_is_finished_when_a_rebalance_begins_does_not_come_again(scene: Scene) -> None:
+async def test_records_finished_before_a_rebalance_are_not_delivered_again(scene: Scene) -> None:
     handled, joined = Handled(), Handled()
     neighbour = replace(await new_scene(scene.settings, scene.producer, partitions=1), group=scene.group)
     enough = asyncio.Event()
@@ -71,7 +71,7 @@ async def test_what_is_finished_when_a_rebalance_begins_does_not_come_again(scen
     assert len(handled.values) - len(set(handled.values)) <= 8
 
 
-async def test_work_from_before_a_rebalance_does_not_hide_what_is_unfinished(scene: Scene) -> None:
+async def test_work_from_before_a_rebalance_commits_no_unfinished_record(scene: Scene) -> None:
     begun, finished = Handled(), Handled()
     gates: defaultdict[tuple[str, int], asyncio.Event] = defaultdict(asyncio.Event)
 
@@ -99,7 +99,7 @@ async def test_work_from_before_a_rebalance_does_not_hide_what_is_unfinished(sce
     assert (await scene.uncommitted())[:1] == ["2"]
 
 
-async def test_a_member_waits_its_turn_behind_one_that_went_away_without_a_word(scene: Scene) -> None:
+async def test_a_member_joins_once_the_session_of_a_frozen_one_has_expired(scene: Scene) -> None:
     # A member that was killed holds the group until its session ends, which takes longer than any one call may.
     slow = Scene(
         scene.settings.model_copy(update={"kafka_session_timeout": timedelta(seconds=11)}), scene.producer, scene.topic
@@ -108,7 +108,7 @@ async def test_a_member_waits_its_turn_behind_one_that_went_away_without_a_word(
 
     async def freeze(_record: Record) -> None:
         frozen.set()
-        thaw.wait(PATIENCE_S)  # stops its whole event loop, heartbeats included
+        thaw.wait(TIMEOUT_S)  # stops its whole event loop, heartbeats included
 
     async def frozen_member() -> None:
         stop = asyncio.Event()
@@ -120,7 +120,7 @@ async def test_a_member_waits_its_turn_behind_one_that_went_away_without_a_word(
     frozen_thread = asyncio.create_task(asyncio.to_thread(asyncio.run, frozen_member()))
     handled = Handled()
     try:
-        assert await asyncio.to_thread(frozen.wait, PATIENCE_S)
+        assert await asyncio.to_thread(frozen.wait, TIMEOUT_S)
         async with slow.member(handled.note):
             await handled.until_all(["first"])
     finally:

@@ -42,7 +42,7 @@ async def ran(work: Callable[[Health, int], Awaitable[None]], *, interval: timed
     return health
 
 
-async def test_a_long_wait_beats_again_and_again() -> None:
+async def test_a_long_wait_sends_heartbeats() -> None:
     beaten = asyncio.Event()
     async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as running:
         waiting = running.create_task(wait_for_event(asyncio.Event(), heartbeat=counted(3, beaten), limit=LONG))
@@ -123,7 +123,7 @@ async def test_a_defect_ends_the_loop() -> None:
         await ran(work, interval=SHORT, wake=asyncio.Event())
 
 
-async def test_a_loop_without_a_beat_is_stalled() -> None:
+async def test_a_loop_without_a_heartbeat_is_stalled() -> None:
     health = Health(stall_limit=timedelta(0))
     health.heartbeat("quiet")
     assert health.stalled() == ["quiet"]

@@ -30,7 +30,7 @@ async def test_work_is_tried_again_until_the_server_is_back(give_up_after: timed
 
 
 @pytest.mark.parametrize("error", [ExhaustError(ErrorCode.LIMIT_EXCEEDED, "too large"), ValueError("a defect")])
-async def test_what_cannot_pass_by_itself_is_raised_at_once(error: Exception) -> None:
+async def test_an_error_that_is_not_retryable_is_raised_at_once(error: Exception) -> None:
     with pytest.raises(type(error)) as raised:
         await tries(error, failures=1, give_up_after=None)
     assert raised.value is error
