@@ -18,16 +18,16 @@ from admin.options import (
     resolve_dataset,
     resolve_resource,
 )
-from admin.tables import print_table, printable
+from admin.tables import print_table, printable, proven_word
 from exhaust.postgres.database import Database
-from exhaust.postgres.grants import Grant, GrantStore
+from exhaust.postgres.grants import Grant, GrantStore, ListedGrant
 from exhaust.postgres.license_keys import find_user
 
 grants_app = typer.Typer(help="What a client may read.", no_args_is_help=True)
 
 
 @grants_app.command("add")
-def grant(
+def grant(  # noqa: PLR0913 -- each option of a command is an argument
     *,
     client: ClientName,
     key_name: KeyName,
@@ -36,12 +36,15 @@ def grant(
     channel: Channel = None,
     dataset: DatasetName = None,
     expires: Annotated[datetime | None, typer.Option(help="UTC time at which the grant ends.")] = None,
+    unproven: Annotated[
+        bool, typer.Option("--unproven", help="Also when nobody has shown that the key belongs to the client.")
+    ] = False,
 ) -> None:
     """Let the holder of a license key read a resource. Name it by exactly one of --resource, --partner, --channel."""
     granted = Grant(
         client, key_name, resolve_resource(resource, partner, channel), resolve_dataset(dataset), as_utc(expires)
     )
-    run_on_database(lambda database: GrantStore(database).add(granted, actor=audit_actor()))
+    run_on_database(lambda database: GrantStore(database).add(granted, actor=audit_actor(), unproven=unproven))
     end = f" until {granted.expires_at.isoformat()}" if granted.expires_at else ""
     typer.echo(f"{_holder(granted)} may read resource {granted.resource}{_scope(granted)}{end}.")
 
@@ -98,12 +101,20 @@ def who_has_access(
     _show(run_on_database(lambda database: GrantStore(database).find_by_resource(wanted, within)))
 
 
-def _show(grants: Sequence[Grant]) -> None:
+def _show(grants: Sequence[ListedGrant]) -> None:
     print_table(
-        ("client", "key name", "resource", "dataset", "expires"),
+        ("client", "key name", "resource", "dataset", "expires", "proven", "registered"),
         [
-            (grant.client_name, grant.license_key_name, grant.resource, grant.dataset or "every", grant.expires_at)
-            for grant in grants
+            (
+                listed.grant.client_name,
+                listed.grant.license_key_name,
+                listed.grant.resource,
+                listed.grant.dataset or "every",
+                listed.grant.expires_at,
+                proven_word(proven=listed.proven),
+                listed.registered_at,
+            )
+            for listed in grants
         ],
     )
 

@@ -7,7 +7,7 @@ import typer
 
 from admin.connection import audit_actor, peppers, run_on_database
 from admin.options import ClientName, KeyName
-from admin.tables import print_table, printable
+from admin.tables import print_table, printable, proven_word
 from exhaust.postgres.license_keys import OVERLAP, KeyStore
 from exhaust.postgres.token_subjects import TokenSubject, TokenSubjects
 
@@ -24,7 +24,7 @@ def list_keys(client: ClientName) -> None:
     keys = run_on_database(lambda database: KeyStore(database, {}).find_by_client(client))
     now = datetime.now(UTC)
     print_table(
-        ("number", "key name", "state", "created", "ends", "revoked", "pepper"),
+        ("number", "key name", "state", "created", "ends", "revoked", "pepper", "proven", "registered", "by"),
         [
             (
                 key.number,
@@ -34,10 +34,23 @@ def list_keys(client: ClientName) -> None:
                 key.expires_at,
                 key.revoked_at,
                 key.pepper_version,
+                proven_word(proven=key.proven),
+                key.registered_at,
+                key.registered_by,
             )
             for key in keys
         ],
     )
+
+
+@keys_app.command("confirm")
+def confirm(client: ClientName, key_name: KeyName) -> None:
+    """Take an unproven key for the client's, after asking the client whether it registered the key."""
+    confirmed = run_on_database(lambda database: KeyStore(database, {}).confirm(client, key_name, actor=audit_actor()))
+    if not confirmed:
+        typer.echo(f"{printable(client)} / {printable(key_name)} is proven already.", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"{printable(client)} / {printable(key_name)} is proven now.")
 
 
 @keys_app.command("rotate")

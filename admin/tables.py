@@ -35,3 +35,8 @@ def printable(value: object) -> str:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(value))
+
+
+def proven_word(*, proven: bool) -> str:
+    """Return how lists show whether a license key is known to belong to the client whose name it bears."""
+    return "proven" if proven else "unproven"

@@ -39,6 +39,7 @@ class Action(StrEnum):
     REGISTER = "register"
     ROTATE = "rotate"
     REVOKE = "revoke"
+    CONFIRM = "confirm"
     GRANT = "grant"
     UNGRANT = "ungrant"
     BIND = "bind"

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 from exhaust.postgres.audit import Action, record_action
 from exhaust.postgres.license_keys import find_holder, find_user
+from exhaust.postgres.registrations import require_proven
 from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from exhaust.postgres.database import Database
+    from exhaust.postgres.database import Database, Row
 
 # The condition under which a grant `g` lets its user read {resource} in {dataset} now; NULL asks for any dataset.
 GRANT_IN_FORCE: Final = """
@@ -45,7 +46,8 @@ DELETE FROM data_exhaust_users_resources
 WHERE user_id = $1 AND resource = $2 AND ($3::text IS NULL OR dataset_id = $3)
 """
 _GRANTS: Final = """
-SELECT u.client_name, u.license_key_name, g.resource, g.dataset_id, g.expires_at
+SELECT u.client_name, u.license_key_name, g.resource, g.dataset_id, g.expires_at,
+       u.proven_at IS NOT NULL AS proven, u.created_at AS registered_at
 FROM data_exhaust_users_resources g JOIN data_exhaust_users u ON u.id = g.user_id
 """
 _FIND_BY_CLIENT: Final = f"""{_GRANTS}
@@ -74,6 +76,21 @@ class Grant:
     resource: str
     dataset: str | None = None
     expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedGrant:
+    """A stored grant, and what is known of the license key that holds it.
+
+    Attributes:
+        grant: the grant.
+        proven: the key is known to belong to the client whose name it bears.
+        registered_at: the time when the name of the key was registered.
+    """
+
+    grant: Grant
+    proven: bool
+    registered_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,17 +148,29 @@ class GrantStore:
         )
         return [AccessRights(**row) for row in rows]
 
-    async def add(self, grant: Grant, *, actor: str) -> None:
+    async def add(self, grant: Grant, *, actor: str, unproven: bool = False) -> None:
         """Add a grant; for an existing grant this only changes its end.
+
+        Args:
+            grant: the grant.
+            actor: as in an audit entry.
+            unproven: also for a key that nobody has shown to belong to the client.
 
         Raises:
             UnknownClientError: there is no such user, or all its keys are revoked.
+            UnprovenKeyError: the user's key is unproven.
         """
         async with self._database.transaction() as connection:
             user_id = await find_holder(connection, grant.client_name, grant.license_key_name)
+            if not unproven:
+                await require_proven(connection, user_id)
             await connection.execute(_GRANT, user_id, grant.resource, grant.dataset, grant.expires_at)
             await record_action(
-                connection, actor=actor, action=Action.GRANT, subject=f"user/{user_id}", detail=_detail(grant)
+                connection,
+                actor=actor,
+                action=Action.GRANT,
+                subject=f"user/{user_id}",
+                detail=_detail(grant) | ({"unproven": True} if unproven else {}),
             )
 
     async def remove(self, grant: Grant, *, actor: str) -> int:
@@ -168,12 +197,12 @@ class GrantStore:
                 )
         return removed
 
-    async def find_by_client(self, client_name: str, license_key_name: str | None = None) -> list[Grant]:
+    async def find_by_client(self, client_name: str, license_key_name: str | None = None) -> list[ListedGrant]:
         """Return the grants of a client, ended ones too; only those of one key when it is named."""
         rows = await self._database.fetch(_FIND_BY_CLIENT, client_name, license_key_name)
-        return [Grant(*row.values()) for row in rows]
+        return [_listed(row) for row in rows]
 
-    async def find_by_resource(self, resource: str, dataset: str | None = None) -> list[Grant]:
+    async def find_by_resource(self, resource: str, dataset: str | None = None) -> list[ListedGrant]:
         """Return the grants that let somebody read a resource now.
 
         Args:
@@ -181,10 +210,15 @@ class GrantStore:
             dataset: the dataset's own id; None for any.
         """
         rows = await self._database.fetch(_FIND_BY_RESOURCE, resource, dataset)
-        return [Grant(*row.values()) for row in rows]
+        return [_listed(row) for row in rows]
 
 
-def _detail(grant: Grant) -> Mapping[str, object]:
+def _listed(row: Row) -> ListedGrant:
+    *grant, proven, registered_at = row.values()
+    return ListedGrant(Grant(*grant), proven, registered_at)
+
+
+def _detail(grant: Grant) -> dict[str, object]:
     return {
         "resource": grant.resource,
         "dataset": grant.dataset,

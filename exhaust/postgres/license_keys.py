@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.postgres.audit import Action, record_action
+from exhaust.postgres.registrations import confirm_user, insert_user
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 OVERLAP: Final = timedelta(hours=24)
 
-_NEW_USER: Final = "INSERT INTO data_exhaust_users (client_name, license_key_name) VALUES ($1, $2) RETURNING id"
 _NEW_KEY: Final = "INSERT INTO license_keys (user_id, license_key_hash, pepper_version) VALUES ($1, $2, $3)"
 AUTHENTICATE: Final = """
 SELECT user_id, client_name, license_key_name, id, pepper_version FROM valid_license_keys
@@ -40,7 +40,8 @@ _FIND_USER: Final = "SELECT id FROM data_exhaust_users WHERE client_name = $1 AN
 _FIND_HOLDER: Final = "SELECT user_id FROM valid_license_keys WHERE client_name = $1 AND license_key_name = $2 LIMIT 1"
 _FIND_BY_CLIENT: Final = """
 SELECT k.id, u.client_name, u.license_key_name, k.pepper_version, k.created_at, k.expires_at,
-       coalesce(k.revoked_at, u.revoked_at) AS revoked_at
+       coalesce(k.revoked_at, u.revoked_at) AS revoked_at, u.created_at AS registered_at, u.registered_by,
+       u.proven_at IS NOT NULL AS proven
 FROM license_keys k JOIN data_exhaust_users u ON u.id = k.user_id
 WHERE u.client_name = $1 ORDER BY u.license_key_name, k.id
 """
@@ -74,6 +75,9 @@ class LicenseKey:
         number: distinguishes the keys of a user.
         expires_at: the end of a key that a newer one replaces, else None.
         revoked_at: the time of its revocation, else None.
+        registered_at: the time when its name was registered; it may be a later key of that name.
+        registered_by: public, or the user whose license key came with the registration.
+        proven: somebody has shown, or an operator confirmed, that it belongs to the client whose name it bears.
     """
 
     number: int
@@ -83,6 +87,9 @@ class LicenseKey:
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    registered_at: datetime
+    registered_by: str
+    proven: bool
 
     def state(self, now: datetime) -> str:
         """Return one of valid, ending (valid until expires_at), expired and revoked."""
@@ -142,24 +149,37 @@ class KeyStore:
         self._database = database
         self._peppers = {version: pepper.get_secret_value().encode() for version, pepper in peppers.items()}
 
-    async def register(self, client_name: str, license_key_name: str) -> str:
+    async def register(
+        self, client_name: str, license_key_name: str, *, vouched_by: Client | None = None, only_proven: bool = False
+    ) -> str:
         """Register a user and return its new key, which is stored nowhere.
 
+        Args:
+            client_name: the first to register it owns it; further keys under it are proven or unproven.
+            license_key_name: another for each key of a client.
+            vouched_by: the holder of the key that came with the call; a proven key of the client proves the new one.
+            only_proven: refuse a key that would be unproven, and a client name that nobody owns.
+
         Raises:
-            UniqueConflictError: the client has a key of this name already.
+            ExhaustError: INVALID_DATA_ERROR when the client has a key of this name already or another client a name
+                that looks the same, AUTHORIZATION_FAILED when the key would be unproven and must not be.
+        """
+        voucher = vouched_by.user_id if vouched_by else None
+        async with self._database.transaction() as connection:
+            user_id = await insert_user(
+                connection, client_name, license_key_name, vouched_by=voucher, only_proven=only_proven
+            )
+            return await self._new_key(connection, user_id)
+
+    async def confirm(self, client_name: str, license_key_name: str, *, actor: str) -> bool:
+        """Take a user's key for the client's from now on; return False when it is proven already.
+
+        Raises:
+            UnknownClientError: there is no such user, or it has no valid key.
         """
         async with self._database.transaction() as connection:
-            row = await connection.fetch_one(_NEW_USER, client_name, license_key_name)
-            user_id = row["id"] if row else None
-            license_key = await self._new_key(connection, user_id)
-            await record_action(
-                connection,
-                actor="public",
-                action=Action.REGISTER,
-                subject=f"user/{user_id}",
-                detail={"client": client_name, "key": license_key_name},
-            )
-        return license_key
+            user_id = await find_holder(connection, client_name, license_key_name)
+            return await confirm_user(connection, user_id, actor=actor)
 
     async def authenticate(self, license_key: str) -> Client | None:
         """Return the holder of a key, or None for an unknown, expired or revoked key, in the same time.
@@ -248,7 +268,7 @@ class KeyStore:
         """Return the number of valid keys that are hashed with each pepper version."""
         return {row["pepper_version"]: row["keys"] for row in await self._database.fetch(_COUNT_BY_PEPPER)}
 
-    async def _new_key(self, connection: Connection, user_id: int | None) -> str:
+    async def _new_key(self, connection: Connection, user_id: int) -> str:
         license_key = str(uuid4())  # 122 random bits
         newest = max(self._peppers)
         await connection.execute(_NEW_KEY, user_id, self._hash(license_key, newest), newest)

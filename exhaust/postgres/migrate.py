@@ -7,6 +7,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Final
 
 from exhaust.errors import ConfigurationError
+from exhaust.postgres.registrations import hold_name_keys
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -58,6 +59,7 @@ async def migrate(
                     "INSERT INTO schema_migrations (name, sha256) VALUES ($1, $2)", file.name, digest
                 )
                 applied_now.append(file.name)
+        await hold_name_keys(connection)
         runtime = await _existing(connection, runtime_role, RUNTIME_ROLE)
         gateway = await _existing(connection, gateway_role, GATEWAY_ROLE)
         status = await _existing(connection, status_role, STATUS_ROLE)

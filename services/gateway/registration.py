@@ -1,4 +1,4 @@
-"""The registration of clients."""
+"""Registration: who may register."""
 
 from __future__ import annotations
 
@@ -6,47 +6,52 @@ import hmac
 from typing import TYPE_CHECKING
 
 from exhaust.errors import ErrorCode, ExhaustError
-from exhaust.postgres.database import UniqueConflictError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from exhaust.postgres.license_keys import KeyStore
+    from exhaust.postgres.license_keys import Client
     from services.gateway.settings import LimitSettings
 
 
-def check_registration(settings: LimitSettings, headers: Mapping[str, str]) -> None:
-    """Refuse a caller who may not register.
+def check_registration(settings: LimitSettings, headers: Mapping[str, str]) -> bool:
+    """Return whether a caller shows the registration token, and refuse a caller who may not register at all.
 
     Args:
-        settings: open, token or closed.
+        settings: open, proven, token or closed.
         headers: with `Authorization: Bearer <registration token>` where one is needed.
 
     Raises:
-        ExhaustError: AUTHORIZATION_FAILED when registration is closed, LOGIN_FAILED without the token.
+        ExhaustError: AUTHORIZATION_FAILED when registration is closed, LOGIN_FAILED without the token that it needs.
     """
     if settings.registration == "closed":
         raise ExhaustError(ErrorCode.AUTHORIZATION_FAILED, "registration is closed; ask the operator for a license key")
-    if settings.registration == "token" and settings.registration_token is not None:
-        expected = f"Bearer {settings.registration_token.get_secret_value()}".encode()
-        given = headers.get("Authorization", "").encode(errors="surrogateescape")
-        if not hmac.compare_digest(given, expected):
-            raise ExhaustError(
-                ErrorCode.LOGIN_FAILED, "registration needs the operator's registration token as a bearer token"
-            )
+    if settings.registration_token is None:
+        return False
+    expected = f"Bearer {settings.registration_token.get_secret_value()}".encode()
+    given = headers.get("Authorization", "").encode(errors="surrogateescape")
+    has_token = hmac.compare_digest(given, expected)
+    if settings.registration == "token" and not has_token:
+        raise ExhaustError(
+            ErrorCode.LOGIN_FAILED, "registration needs the operator's registration token as a bearer token"
+        )
+    return has_token
 
 
-async def register_client(keys: KeyStore, client_name: str, license_key_name: str) -> str:
-    """Register a client and return its license key, which is shown this once.
+def require_key_of_client(shown: Client | None, client_name: str) -> None:
+    """Refuse a registration that no license key of the same client came with.
 
     Raises:
-        ExhaustError: INVALID_DATA_ERROR when the client has a key of that name.
+        ExhaustError: LOGIN_FAILED without a key, AUTHORIZATION_FAILED with one of another client.
     """
-    try:
-        return await keys.register(client_name, license_key_name)
-    except UniqueConflictError as error:
+    if shown is None:
         raise ExhaustError(
-            ErrorCode.INVALID_DATA_ERROR,
-            f"client {client_name!r} already has a license key named {license_key_name!r}; choose another"
-            " licenseKeyName",
-        ) from error
+            ErrorCode.LOGIN_FAILED,
+            "registration needs a valid license key of the client, as X-API-Key or request/licenseKey; a new client"
+            " asks the operator",
+        )
+    if shown.client_name != client_name:
+        raise ExhaustError(
+            ErrorCode.AUTHORIZATION_FAILED,
+            "this license key is another client's; show one of the client that registers",
+        )

@@ -48,7 +48,7 @@ class LimitSettings(SettingsGroup):
     address_calls_per_minute: Annotated[int, Field(ge=1, le=1_000_000_000)] = 12_000
     max_open_requests_per_partner: Annotated[int, Field(ge=1, le=1_000_000)] = 200
     trusted_proxies: Annotated[int, Field(ge=0, le=100)] = 0
-    registration: Literal["open", "token", "closed"] = "open"
+    registration: Literal["open", "proven", "token", "closed"] = "open"
     registration_token: BearerToken | None = None
 
     @model_validator(mode="after")

@@ -109,6 +109,7 @@ def _fill_request(path: str, request: Any) -> None:
             request[name] = value
     if path == "/v1/client":
         request["licenseKeyName"] = str(uuid4())  # the same name twice is an error
+        request["clientName"] = f"client {uuid4()}"  # which letters a name may have no pattern can say
     elif isinstance(request.get("clientName"), str):
         harmful = path in {"/v1/admin/keys/rotate", "/v1/admin/keys/revoke"}
         request["clientName"] = KNOWN.victim_name if harmful else KNOWN.client_name

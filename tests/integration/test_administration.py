@@ -167,9 +167,13 @@ async def test_the_life_of_a_grant(internal: Internal) -> None:
         "expiresAt": "2999-01-01T00:00:00+00:00",
     }
     assert await internal.result("admin/grants/add", asked) == {"grant": told}
-    assert await internal.result("admin/grants/list", {"clientName": "client"}) == {"grants": [told]}
+    listed = await internal.result("admin/grants/list", {"clientName": "client"})
+    registered_at = listed["grants"][0]["registeredAt"]
+    assert datetime.now(UTC) - datetime.fromisoformat(registered_at) < timedelta(minutes=1)
+    shown = {**told, "proven": True, "registeredAt": registered_at}
+    assert listed == {"grants": [shown]}
     assert await internal.result("admin/grants/list", NAMES | {"licenseKeyName": "another"}) == {"grants": []}
-    for dataset, grants in ((None, [told]), ("D002", [told]), ("D001", [])):
+    for dataset, grants in ((None, [shown]), ("D002", [shown]), ("D001", [])):
         who = await internal.result("admin/grants/who", {"resourceId": FULL_SHA1, "datasetId": dataset})
         assert who == {"grants": grants}
     assert (await internal.ask("client/authorize", asked)).status == 200
@@ -314,11 +318,15 @@ async def test_grants_from_the_command_line(internal: Internal, command: Command
     await command.good("grants", "add", *WHO, "--resource", FULL_SHA1, "--dataset", "D002")
     assert await internal.access.grants.may_read(client.user_id, FULL_SHA1[:32], "D001")
     expected = [
-        ["client", "key name", "resource", "dataset", "expires"],
-        ["client", "dashboard", FULL_SHA1[:32], "every", "2999-01-01T00:00:00Z"],
-        ["client", "dashboard", FULL_SHA1[:32], "eks-consumption-raw", "-"],
+        ["client", "key name", "resource", "dataset", "expires", "proven", "registered"],
+        ["client", "dashboard", FULL_SHA1[:32], "every", "2999-01-01T00:00:00Z", "proven"],
+        ["client", "dashboard", FULL_SHA1[:32], "eks-consumption-raw", "-", "proven"],
     ]
-    assert (await command.good("grants", "list", "--client", "client")).rows == expected
+    rows = (await command.good("grants", "list", "--client", "client")).rows
+    for row in expected[1:]:
+        row.append(rows[1][-1])
+    assert rows == expected
+    assert datetime.now(UTC) - datetime.fromisoformat(rows[1][-1]) < timedelta(minutes=1)
     assert (await command.good("who-has-access", "--partner", "org.ekstep.partner.p3")).rows == expected
     assert (await command.good("who-has-access", "--resource", FULL_SHA1, "--dataset", "D001")).rows == expected[:2]
     narrow = await command.run("grants", "remove", *WHO, "--resource", FULL_SHA1, "--dataset", "D002")
@@ -329,6 +337,26 @@ async def test_grants_from_the_command_line(internal: Internal, command: Command
     assert (nothing.code, "had no grant" in nothing.err) == (1, True)
     for wrong in (("--resource", "a b"), ("--dataset", "D001"), ("--resource", "a", "--dataset", "nope")):
         assert (await command.run("grant", *WHO, *wrong)).code == 2
+
+
+async def test_unproven_keys_from_the_command_line(internal: Internal, command: Command) -> None:
+    await internal.access.keys.register("client", "theirs")
+    theirs = ("--client", "client", "--key-name", "theirs")
+    refused = await command.run("grant", *theirs, "--resource", "x")
+    assert (refused.code, refused.out) == (2, "")
+    assert "'theirs' of client 'client' is unproven" in refused.err
+    await command.good("grant", *theirs, "--resource", "x", "--unproven")
+    assert (await command.good("grants", "list", "--client", "client")).rows[1][5] == "unproven"
+    assert [row[7] for row in (await command.good("keys", "list", "--client", "client")).rows[1:]] == [
+        "proven",
+        "unproven",
+    ]
+    assert (await command.good("keys", "confirm", *theirs)).out == "client / theirs is proven now.\n"
+    assert (await command.run("keys", "confirm", *theirs)).code == 1
+    assert (await command.run("keys", "confirm", "--client", "client", "--key-name", "none")).code == 2
+    await command.good("grant", *theirs, "--resource", "y")
+    acts = (await command.good("audit", "--action", "confirm")).rows
+    assert acts[1][2].startswith("operator/exhaust_owner/")
 
 
 async def test_the_audit_and_subjects_from_the_command_line(internal: Internal, command: Command) -> None:

@@ -1,5 +1,6 @@
 """Grants: which user may read which resource, however the row was written."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exhaust.postgres.database import Database
-from exhaust.postgres.grants import Grant, GrantStore
+from exhaust.postgres.grants import Grant, GrantStore, ListedGrant
 from exhaust.postgres.license_keys import UnknownClientError
 from telemetry.resource_ids import canonical_resource_id, resource_id
 from tests.integration.conftest import RequestFactory
@@ -129,6 +130,10 @@ async def test_the_runtime_role_grants_and_withdraws(database: Database, user_id
     assert not await grants.may_read(user_id, RESOURCE, None)
 
 
+def stored(listed: Sequence[ListedGrant]) -> list[Grant]:
+    return [one.grant for one in listed]
+
+
 async def test_a_clients_grants_and_who_has_access(
     grants: GrantStore, database: Database, owner_database: Database, request_factory: RequestFactory, user_id: int
 ) -> None:
@@ -145,17 +150,19 @@ async def test_a_clients_grants_and_who_has_access(
             " WHERE user_id = (SELECT id FROM data_exhaust_users WHERE client_name = $1)",
             revoked[0],
         )
-    assert {(grant.resource, grant.expires_at) for grant in await grants.find_by_client(mine[0])} == {
+    assert {(grant.resource, grant.expires_at) for grant in stored(await grants.find_by_client(mine[0]))} == {
         (RESOURCE, None),
         ("another", over),
     }
     assert await grants.find_by_client(mine[0], "no such key") == []
-    assert await grants.find_by_client(revoked[0]) == [gone]
-    assert await grants.find_by_resource(RESOURCE) == sorted([narrow, wide], key=lambda grant: grant.client_name)
-    assert await grants.find_by_resource(RESOURCE, "D001") == sorted(
+    assert stored(await grants.find_by_client(revoked[0])) == [gone]
+    assert stored(await grants.find_by_resource(RESOURCE)) == sorted(
         [narrow, wide], key=lambda grant: grant.client_name
     )
-    assert await grants.find_by_resource(RESOURCE, "channel-raw") == [wide]
+    assert stored(await grants.find_by_resource(RESOURCE, "D001")) == sorted(
+        [narrow, wide], key=lambda grant: grant.client_name
+    )
+    assert stored(await grants.find_by_resource(RESOURCE, "channel-raw")) == [wide]
     assert await grants.find_by_resource("another") == []
 
 

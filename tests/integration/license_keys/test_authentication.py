@@ -9,7 +9,6 @@ from pydantic import SecretStr
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.postgres.database import Database
 from exhaust.postgres.license_keys import KeyStore
-from services.gateway.registration import register_client
 from tests.integration.license_keys.conftest import NAMES, NEW, OLD, holder
 
 
@@ -38,19 +37,19 @@ async def test_each_registration_makes_a_new_key_and_is_in_the_audit(keys: KeySt
     assert len({(await holder(keys, license_key)).user_id for license_key in registered}) == 2
     rows = await database.fetch("SELECT actor, action, subject, detail FROM audit ORDER BY id")
     assert [(row["action"], row["detail"]) for row in rows] == [
-        ("register", {"client": "client", "key": "one"}),
-        ("register", {"client": "client", "key": "two"}),
+        ("register", {"client": "client", "key": "one", "proven": True}),
+        ("register", {"client": "client", "key": "two", "proven": False}),
     ]
 
 
 async def test_a_client_cannot_have_two_keys_of_one_name(keys: KeyStore, database: Database) -> None:
-    first = await register_client(keys, "client", "dashboard")
+    first = await keys.register("client", "dashboard")
     with pytest.raises(ExhaustError, match="already has a license key named 'dashboard'") as refused:
-        await register_client(keys, "client", "dashboard")
+        await keys.register("client", "dashboard")
     assert refused.value.code is ErrorCode.INVALID_DATA_ERROR
     assert (await holder(keys, first)).license_key_name == "dashboard"
     assert len(await database.fetch("SELECT 1 FROM audit")) == 1
-    await register_client(keys, "another client", "dashboard")
+    await keys.register("another client", "dashboard")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,15 @@ from exhaust.http.endpoint import Answer
 from exhaust.postgres.grants import Grant
 from exhaust.postgres.license_keys import UnknownClientError
 from schemas.bodies import KeyBody
-from services.gateway.handlers.admin.fields import OperatorBody, ResourceBody, UserBody, actor, resource, user_names
+from services.gateway.handlers.admin.fields import (
+    OperatorBody,
+    ResourceBody,
+    UnprovenBody,
+    UserBody,
+    actor,
+    resource,
+    user_names,
+)
 
 if TYPE_CHECKING:
     from exhaust.http.endpoint import Call
@@ -21,7 +29,7 @@ class AuthorizeBody(UserBody, ResourceBody):
     """The body of an authorization: a user, and the resource that it wants to read."""
 
 
-class AssociateBody(KeyBody, OperatorBody):
+class AssociateBody(KeyBody, OperatorBody, UnprovenBody):
     """The body of an association: the key whose holder gets a resource."""
 
 
@@ -54,5 +62,5 @@ class ClientHandler:
         """Grant a resource to the holder of a license key."""
         client = await self._access.authenticate(call.body)
         grant = Grant(client.client_name, client.license_key_name, parse_resource(call.path("resourceId")))
-        await self._access.grants.add(grant, actor=actor(call.body))
+        await self._access.grants.add(grant, actor=actor(call.body), unproven=bool(call.body.unproven))
         return Answer()

@@ -37,6 +37,12 @@ class ResourceBody(Body):
     dataset_id: ShortText = Field(None, validation_alias="datasetId")
 
 
+class UnprovenBody(Body):
+    """A body that may say that an unproven key gets a grant all the same."""
+
+    unproven: bool | None = None
+
+
 def client_name(body: ClientBody) -> str:
     """Return the client's name.
 

@@ -13,6 +13,7 @@ from schemas.bodies import ShortText
 from services.gateway.handlers.admin.fields import (
     OperatorBody,
     ResourceBody,
+    UnprovenBody,
     UserBody,
     actor,
     client_name,
@@ -26,13 +27,17 @@ from services.gateway.handlers.admin.fields import (
 if TYPE_CHECKING:
     from exhaust.domain.catalogue import Catalogue
     from exhaust.http.endpoint import Call
-    from exhaust.postgres.grants import GrantStore
+    from exhaust.postgres.grants import GrantStore, ListedGrant
 
 
 class GrantBody(UserBody, ResourceBody, OperatorBody):
     """The body of a grant to be added or removed."""
 
     expires_at: ShortText = Field(None, validation_alias="expiresAt")
+
+
+class NewGrantBody(GrantBody, UnprovenBody):
+    """The body of a grant to be added."""
 
 
 class GrantHandler:
@@ -42,10 +47,10 @@ class GrantHandler:
         self._grants = grants
         self._catalogue = catalogue
 
-    async def add(self, call: Call[GrantBody]) -> Answer:
+    async def add(self, call: Call[NewGrantBody]) -> Answer:
         """Grant a resource."""
         grant = self._grant(call.body)
-        await self._grants.add(grant, actor=actor(call.body))
+        await self._grants.add(grant, actor=actor(call.body), unproven=bool(call.body.unproven))
         return Answer({"grant": _described(grant)})
 
     async def remove(self, call: Call[GrantBody]) -> Answer:
@@ -57,12 +62,12 @@ class GrantHandler:
         """Answer the grants of a client, or of one of its keys."""
         key_name = optional_text(call.body.license_key_name, "licenseKeyName")
         grants = await self._grants.find_by_client(client_name(call.body), key_name)
-        return Answer({"grants": [_described(grant) for grant in grants]})
+        return Answer({"grants": [_listed(listed) for listed in grants]})
 
     async def who(self, call: Call[ResourceBody]) -> Answer:
         """Answer the grants by which somebody may read a resource now."""
         grants = await self._grants.find_by_resource(resource(call.body), self._dataset(call.body))
-        return Answer({"grants": [_described(grant) for grant in grants]})
+        return Answer({"grants": [_listed(listed) for listed in grants]})
 
     def _grant(self, body: GrantBody) -> Grant:
         expires_at = optional_time(body.expires_at, "expiresAt")
@@ -84,4 +89,12 @@ def _described(grant: Grant) -> dict[str, object]:
         "resourceId": grant.resource,
         "datasetId": grant.dataset,
         "expiresAt": written(grant.expires_at),
+    }
+
+
+def _listed(listed: ListedGrant) -> dict[str, object]:
+    return {
+        **_described(listed.grant),
+        "proven": listed.proven,
+        "registeredAt": written(listed.registered_at),
     }

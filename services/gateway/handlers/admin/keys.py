@@ -75,4 +75,7 @@ def _described(key: LicenseKey, now: datetime) -> dict[str, object]:
         "createdAt": key.created_at.isoformat(),
         "expiresAt": written(key.expires_at),
         "revokedAt": written(key.revoked_at),
+        "proven": key.proven,
+        "registeredAt": key.registered_at.isoformat(),
+        "registeredBy": key.registered_by,
     }

@@ -16,7 +16,7 @@ from schemas.operations import Operation
 from services.gateway.handlers.admin.audit import AuditBody, AuditHandler
 from services.gateway.handlers.admin.clients import AssociateBody, AuthorizeBody, ClientHandler
 from services.gateway.handlers.admin.fields import ClientBody, ResourceBody, UserBody
-from services.gateway.handlers.admin.grants import GrantBody, GrantHandler
+from services.gateway.handlers.admin.grants import GrantBody, GrantHandler, NewGrantBody
 from services.gateway.handlers.admin.keys import KeyHandler, RevokeBody, RotateBody
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class AdminHandlers:
             post("/v1/admin/keys/list", "admin_keys_list", ClientBody, self.keys.list_keys),
             post("/v1/admin/keys/rotate", "admin_keys_rotate", RotateBody, self.keys.rotate),
             post("/v1/admin/keys/revoke", "admin_keys_revoke", RevokeBody, self.keys.revoke),
-            post("/v1/admin/grants/add", "admin_grants_add", GrantBody, self.grants.add),
+            post("/v1/admin/grants/add", "admin_grants_add", NewGrantBody, self.grants.add),
             post("/v1/admin/grants/remove", "admin_grants_remove", GrantBody, self.grants.remove),
             post("/v1/admin/grants/list", "admin_grants_list", UserBody, self.grants.list_grants),
             post("/v1/admin/grants/who", "admin_grants_who", ResourceBody, self.grants.who),
