@@ -11,6 +11,7 @@ from pydantic_settings import SettingsError
 from admin.audit_log import audit
 from admin.grants import grant, grants_app, who_has_access
 from admin.keys import bind_subject, keys_app, rotate_pepper, unbind_subject
+from admin.parked import parked_app
 from admin.provisioning import buckets, migrate, topics
 from admin.test_issuer import app as test_issuer_app
 from exhaust.errors import ConfigurationError, ErrorCode, ExhaustError
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 app.add_typer(keys_app, name="keys")
 app.add_typer(grants_app, name="grants")
+app.add_typer(parked_app, name="parked")
 app.add_typer(test_issuer_app, name="test-issuer")
 for command in (
     *(grant, who_has_access, audit),

@@ -72,6 +72,11 @@ def traceparent_from(header: str | None) -> str:
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
 
 
+def valid_traceparent(text: str) -> str:
+    """Return a trace context as it is when it is valid, else an empty text, which stands for none."""
+    return text if _TRACEPARENT.fullmatch(text) else ""
+
+
 def bind_trace(traceparent: str, **ids: object) -> None:
     """Add these ids to every following log line of this task."""
     structlog.contextvars.clear_contextvars()

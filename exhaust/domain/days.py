@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from zoneinfo import ZoneInfo
 
+FIRST_DAY: Final = date(1970, 1, 1)  # the platform's names of raw objects count from here
 MAX_DAYS: Final = 31  # "one month's (31 days) data", v1 and v2 Dataset API
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
@@ -26,6 +27,11 @@ class DayRange:
 
     def __len__(self) -> int:
         return (self.last - self.first).days + 1
+
+    @property
+    def is_requestable(self) -> bool:
+        """True for a range that a request may have: 1 to MAX_DAYS days, none before FIRST_DAY."""
+        return self.first >= FIRST_DAY and 1 <= (self.last - self.first).days + 1 <= MAX_DAYS
 
     def __iter__(self) -> Iterator[date]:
         return (self.first + timedelta(days=offset) for offset in range(len(self)))
@@ -66,6 +72,8 @@ def requested_days(from_text: str | None, to_text: str | None, *, today: date) -
     last = yesterday if to_text is None else parse_day(to_text, "toDate")
     if last >= today:
         raise ExhaustError(ErrorCode.INVALID_DATE, f"toDate {last} must be before today, {today}")
+    if first < FIRST_DAY:
+        raise ExhaustError(ErrorCode.INVALID_DATE, f"fromDate {first} must not be before {FIRST_DAY}")
     if first > last:
         raise ExhaustError(ErrorCode.INVALID_DATE, f"fromDate {first} must not be after toDate {last}")
     days = DayRange(first, last)

@@ -52,6 +52,12 @@ class Connection:
         except asyncpg.UniqueViolationError as error:
             raise UniqueConflictError from error
 
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Run the block so that an exception undoes the block alone, and the transaction can go on."""
+        async with self._raw.transaction():
+            yield
+
     async def execute(self, sql: str, *args: object) -> int:
         """Run a statement and return the number of rows that it touched."""
         tag = await self._raw.execute(sql, *args)

@@ -30,15 +30,18 @@ _NEXT: Final = """
 WITH in_flight AS (
     SELECT partner_id, count(*) AS requests FROM requests r
     WHERE state IN ('submitted', 'inprogress')
+      AND parked_at IS NULL
       AND NOT EXISTS (SELECT FROM outbox o WHERE o.request_id = r.request_id)
     GROUP BY partner_id
 ), waiting AS (
     SELECT o.request_id, o.attempt, o.traceparent, o.created_at,
-           r.partner_id, r.dataset_id, r.resource, r.from_date, r.to_date, r.tags, r.synchronous,
+           r.partner_id, r.dataset_id, r.resource, d.from_date, d.to_date, r.tags, r.synchronous,
            row_number() OVER (
-               PARTITION BY r.partner_id ORDER BY r.synchronous DESC, r.to_date - r.from_date, o.created_at
+               PARTITION BY r.partner_id ORDER BY r.synchronous DESC, d.to_date - d.from_date, o.created_at
            ) AS turn
-    FROM outbox o JOIN requests r USING (request_id)
+    FROM outbox o JOIN requests r USING (request_id),
+         LATERAL (SELECT readable_date(r.from_date) AS from_date, readable_date(r.to_date) AS to_date) d
+    WHERE r.parked_at IS NULL
 )
 SELECT w.* FROM waiting w LEFT JOIN in_flight f USING (partner_id)
 WHERE coalesce(f.requests, 0) + w.turn <= $1

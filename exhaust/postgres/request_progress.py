@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from exhaust.postgres.database import Connection
 
 _LOCK: Final = """
-SELECT attempt, state, outcome, from_date, to_date FROM requests WHERE request_id = $1 FOR UPDATE
+SELECT attempt, state, outcome, readable_date(from_date) AS from_date, readable_date(to_date) AS to_date
+FROM requests WHERE request_id = $1 FOR UPDATE
 """
 # Different counts for one day end alike in any order: the greater stays.
 _RECORD_DAY: Final = """
@@ -34,7 +35,7 @@ WHERE request_id = $1
 # SKIP LOCKED: concurrent reapers do not block one another.
 _LOCK_STUCK: Final = """
 SELECT request_id, attempt FROM requests r
-WHERE state IN ('submitted', 'inprogress') AND moved_at < now() - $1::interval
+WHERE state IN ('submitted', 'inprogress') AND moved_at < now() - $1::interval AND parked_at IS NULL
   AND NOT EXISTS (SELECT FROM outbox o WHERE o.request_id = r.request_id)
 ORDER BY moved_at LIMIT 100 FOR UPDATE SKIP LOCKED
 """

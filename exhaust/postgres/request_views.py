@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from exhaust.postgres.database import Database, Row
 
 _COLUMNS: Final = """
-SELECT r.*, d.days_done, d.day_events, d.day_bytes
+SELECT r.request_id, r.user_id, r.partner_id, r.username, r.dataset_id, r.resource, r.tags, r.state, r.attempt,
+       r.outcome, readable_date(r.from_date) AS from_date, readable_date(r.to_date) AS to_date,
+       readable_time(r.created_at) AS created_at, readable_time(r.ended_at) AS ended_at,
+       d.days_done, d.day_events, d.day_bytes
 FROM requests r, LATERAL (
     SELECT count(*) AS days_done,
            coalesce(sum(events), 0)::bigint AS day_events, coalesce(sum(bytes), 0)::bigint AS day_bytes

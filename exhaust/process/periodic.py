@@ -32,7 +32,8 @@ async def run_periodically(
     """Repeat a piece of work until the process stops.
 
     A turn that fails because a server is away (ExhaustError) is logged as `<name>.waiting`. A turn that takes half of
-    the stall limit is cancelled and logged likewise. After either the loop goes on. Any other error is raised.
+    the stall limit is cancelled and logged likewise. Any other error is logged as `<name>.failed`, with its traceback.
+    After each of them the loop goes on: what one turn met must not stop all that other turns do.
 
     Args:
         health: gives the stop, the stall limit and the heartbeat.
@@ -44,7 +45,7 @@ async def run_periodically(
     heartbeat = health.heartbeat(name)
     events = (health.stop,) if wake is None else (health.stop, wake)
     limit = health.stall_limit / 2
-    waiting = f"{name}.waiting"
+    waiting, failed = f"{name}.waiting", f"{name}.failed"
     while not health.stop.is_set():
         heartbeat()
         if wake is not None:
@@ -58,6 +59,8 @@ async def run_periodically(
             if not turn.expired():
                 raise
             log.warning(waiting, error=f"a turn took longer than {limit.total_seconds():.0f} s")
+        except Exception:
+            log.exception(failed)
         await wait_for_event(*events, heartbeat=heartbeat, limit=interval)
 
 

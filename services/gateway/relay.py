@@ -9,16 +9,21 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 from prometheus_client import Counter
+from pydantic import ValidationError
 
 from exhaust.errors import ExhaustError
+from exhaust.logs import valid_traceparent
 from exhaust.postgres import outbox
+from exhaust.postgres.parked_requests import park_request
 from exhaust.process.periodic import run_periodically
+from exhaust.violations import violations_text
 from schemas.events import TOPIC_REQUESTS, TYPE_REQUESTED, CloudEvent, DatasetRequested
 from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from datetime import timedelta
+    from uuid import UUID
 
     from prometheus_client import CollectorRegistry
 
@@ -56,6 +61,7 @@ class Relay:
         self._limit = max_in_flight_per_partner
         self._wake = asyncio.Event()
         self._released = Counter("exhaust_relay_released", "Requests handed to Kafka.", registry=registry)
+        self._parked = Counter("exhaust_relay_parked", "Requests that could not be published.", registry=registry)
 
     def wake(self) -> None:
         """Release soon, because the outbox has a new row."""
@@ -70,21 +76,21 @@ class Relay:
             self._wake.set()  # more may wait
 
     async def release(self) -> int:
-        """Release one batch; return how many requests were released, which is less than BATCH when some have to wait.
+        """Release one batch; return how many requests were handled, which is less than BATCH when some have to wait.
 
-        A failure of Kafka is logged; its requests stay in the outbox.
+        A failure of Kafka is logged; its requests stay in the outbox. A request that cannot be published is parked.
 
         Raises:
             ExhaustError: SERVICE_UNAVAILABLE when the database is away.
         """
         batch = await release_batch(self._database, self._publish, max_in_flight_per_partner=self._limit)
         self._released.inc(batch.released)
-        for failure in batch.failures:
-            if not isinstance(failure, ExhaustError):
-                raise failure
+        self._parked.inc(len(batch.parked))
+        for request_id, reason in batch.parked:
+            log.error("request.parked", request_id=str(request_id), reason=reason)
         if batch.failures:
             log.warning("relay.waiting", error=str(batch.failures[0]), requests=len(batch.failures))
-        return batch.released
+        return batch.released + len(batch.parked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +99,13 @@ class ReleasedBatch:
 
     Attributes:
         released: the number of requests that left the outbox; 0 also when another gateway is releasing.
-        failures: the errors of requests that could not be published and stay in the outbox.
+        failures: the errors of requests that stay in the outbox, because Kafka is away.
+        parked: requests that cannot be published, and why.
     """
 
     released: int
-    failures: Sequence[BaseException] = ()
+    failures: Sequence[ExhaustError] = ()
+    parked: Sequence[tuple[UUID, str]] = ()
 
 
 async def release_batch(
@@ -105,7 +113,8 @@ async def release_batch(
 ) -> ReleasedBatch:
     """Publish the requests whose turn it is, and remove those that were published from the outbox.
 
-    A crash in between publishes them again: consumers take repeated events for one.
+    A crash in between publishes them again: consumers take repeated events for one. A request whose row cannot become
+    an event is parked, so that it stops no other.
 
     Raises:
         ExhaustError: SERVICE_UNAVAILABLE when the database is away.
@@ -117,11 +126,23 @@ async def release_batch(
             connection, max_in_flight_per_partner=max_in_flight_per_partner, limit=BATCH
         )
         outcomes = await asyncio.gather(*(publish(entry) for entry in entries), return_exceptions=True)
+        failures: list[ExhaustError] = []
+        parked: list[tuple[UUID, str]] = []
         for entry, outcome in zip(entries, outcomes, strict=True):
             if outcome is None:
                 await outbox.mark_released(connection, entry)
-    failures = [outcome for outcome in outcomes if outcome is not None]
-    return ReleasedBatch(len(entries) - len(failures), failures)
+            elif isinstance(outcome, ExhaustError) and outcome.retryable:
+                failures.append(outcome)
+            elif isinstance(outcome, Exception):
+                parked.append((entry.request.request_id, _reason(outcome)))
+                await park_request(connection, *parked[-1])
+            else:
+                raise outcome  # the process ends
+    return ReleasedBatch(len(entries) - len(failures) - len(parked), failures, tuple(parked))
+
+
+def _reason(error: Exception) -> str:
+    return violations_text(error) if isinstance(error, ValidationError) else f"{type(error).__name__}: {error}"
 
 
 class RequestPublisher:
@@ -135,8 +156,11 @@ class RequestPublisher:
 
         Raises:
             ExhaustError: SERVICE_UNAVAILABLE; whether Kafka has the event is then unknown.
+            ValueError: the entry cannot become an event.
         """
         request = entry.request
+        if not request.days.is_requestable:
+            raise ValueError(f"{request.days.first} to {request.days.last} is no range of days that a request may have")
         event = DatasetRequested(
             requestid=request.request_id,
             attempt=entry.attempt,
@@ -155,7 +179,7 @@ class RequestPublisher:
                 type=TYPE_REQUESTED,
                 source="/telemetry-exhaust/gateway",
                 time=datetime.now(UTC),
-                traceparent=entry.traceparent,
+                traceparent=valid_traceparent(entry.traceparent),
                 data=event.to_json(),
             ),
         )

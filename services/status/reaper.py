@@ -8,6 +8,7 @@ import structlog
 from prometheus_client import Counter
 
 from exhaust.process.periodic import run_periodically
+from services.status.request_states import Reaped
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -34,10 +35,11 @@ class Reaper:
         await run_periodically(health, "reaper", self._reap, interval=self._settings.reap_interval)
 
     async def _reap(self) -> None:
-        again, failed = await self._states.reap(
+        reaped = await self._states.reap(
             no_progress_after=self._settings.no_progress_after, max_attempts=self._settings.max_attempts
         )
-        self._reaped.labels("again").inc(again)
-        self._reaped.labels("failed").inc(failed)
-        if again or failed:
-            log.warning("reaper.reaped", again=again, failed=failed)
+        self._reaped.labels("again").inc(reaped.again)
+        self._reaped.labels("failed").inc(reaped.failed)
+        self._reaped.labels("parked").inc(reaped.parked)
+        if reaped != Reaped(0, 0):
+            log.warning("reaper.reaped", again=reaped.again, failed=reaped.failed, parked=reaped.parked)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
+import structlog
 
 from exhaust.domain.object_keys import attempt_prefix
 from exhaust.domain.requests import State, StateVersion
-from exhaust.errors import ErrorCode
+from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.postgres import outbox
 from exhaust.postgres.audit import Action, record_action
 from exhaust.postgres.inbox import record_event
+from exhaust.postgres.parked_requests import park_request
 from exhaust.postgres.request_progress import (
     lock_request,
     lock_stuck_requests,
@@ -28,10 +31,12 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from exhaust.postgres.database import Connection, Database
-    from exhaust.postgres.request_progress import LockedRequest
+    from exhaust.postgres.request_progress import LockedRequest, StuckRequest
     from schemas.events import FinishedDay
 
 Completion = Progress | Completed | Failed
+
+log = structlog.get_logger(__name__)
 
 # A file name without a path, whichever system reads it.
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}", re.ASCII)
@@ -39,6 +44,15 @@ _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}", re.ASCII)
 
 class RefusedCompletionError(Exception):
     """A report must not count: its request is unknown, or it names an object or a day of another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    """The numbers of requests without progress, by what became of them: tried again, failed, parked."""
+
+    again: int
+    failed: int
+    parked: int = 0
 
 
 class RequestStates:
@@ -85,27 +99,42 @@ class RequestStates:
                 detail={"status": state.wire},
             )
 
-    async def reap(self, *, no_progress_after: timedelta, max_attempts: int) -> tuple[int, int]:
+    async def reap(self, *, no_progress_after: timedelta, max_attempts: int) -> Reaped:
         """Start the next attempt of requests without progress, and fail those that had their last: every request ends.
 
-        Returns:
-            How many requests have a new attempt, and how many failed.
+        A request for which neither can be written is parked, so that it stops no other.
         """
         again = failed = 0
+        parked: list[UUID] = []
         async with self._database.transaction() as connection:
             for stuck in await lock_stuck_requests(connection, no_progress_after):
-                if stuck.attempt < max_attempts:
-                    await start_next_attempt(connection, stuck.request_id)
-                    await outbox.put(connection, stuck.request_id, stuck.attempt + 1, "")
-                    again += 1
+                try:
+                    async with connection.savepoint():
+                        tried_again = await _retry_or_fail(connection, stuck, max_attempts)
+                except ExhaustError:
+                    raise  # the database is away
+                except Exception as error:
+                    log.exception("request.parked", request_id=str(stuck.request_id))
+                    await park_request(connection, stuck.request_id, f"{type(error).__name__}: {error}")
+                    parked.append(stuck.request_id)
                 else:
-                    error = {
-                        "code": ErrorCode.NO_PROGRESS,
-                        "message": f"no progress in {max_attempts} attempts; submit it again, or tell the operators",
-                    }
-                    await move_request(connection, stuck.request_id, stuck.attempt, State.FAILED, error)
-                    failed += 1
-        return again, failed
+                    again += tried_again
+                    failed += not tried_again
+        return Reaped(again, failed, len(parked))
+
+
+async def _retry_or_fail(connection: Connection, stuck: StuckRequest, max_attempts: int) -> bool:
+    """Start the next attempt of a request, or fail it after its last; return True for an attempt."""
+    if stuck.attempt < max_attempts:
+        await start_next_attempt(connection, stuck.request_id)
+        await outbox.put(connection, stuck.request_id, stuck.attempt + 1, "")
+        return True
+    error = {
+        "code": ErrorCode.NO_PROGRESS,
+        "message": f"no progress in {max_attempts} attempts; submit it again, or tell the operators",
+    }
+    await move_request(connection, stuck.request_id, stuck.attempt, State.FAILED, error)
+    return False
 
 
 def _reported(completion: Completion) -> StateVersion:

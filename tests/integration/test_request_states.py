@@ -21,7 +21,7 @@ from schemas.events import Completed, Failed, Failure, FinishedArchive, Finished
 from services.gateway.relay import release_batch
 from services.status.change_notifier import ChangeNotifier
 from services.status.request_reader import RequestReader
-from services.status.request_states import Completion, RefusedCompletionError, RequestStates
+from services.status.request_states import Completion, Reaped, RefusedCompletionError, RequestStates
 from tests.integration.conftest import LONG_AGO, RequestFactory
 
 SOURCE = "/test"
@@ -220,7 +220,7 @@ async def test_progress_counts_days_of_the_current_attempt(
     request_id = await request_factory.request(days=DAYS, waiting=False)
     await take_in(states, *(day_finished(request_id, number) for number in range(2)))
     assert (await view_of(reader, request_id)).days_done == 2
-    assert await states.reap(no_progress_after=AT_ONCE, max_attempts=3) == (1, 0)
+    assert await states.reap(no_progress_after=AT_ONCE, max_attempts=3) == Reaped(1, 0)
     assert (await view_of(reader, request_id)).days_done == 0
     await take_in(states, day_finished(request_id, 2, attempt=1), day_finished(request_id, 0, attempt=2, events=7))
     now = await view_of(reader, request_id)
@@ -249,27 +249,27 @@ async def test_a_request_without_progress_is_tried_again_and_then_fails(
     async def publish(entry: OutboxEntry) -> None:
         handed.append(entry.attempt)
 
-    assert await states.reap(no_progress_after=timedelta(hours=1), max_attempts=3) == (0, 0)
+    assert await states.reap(no_progress_after=timedelta(hours=1), max_attempts=3) == Reaped(0, 0)
     for attempt in (2, 3):
         await take_in(states, started(request_id, attempt - 1))
-        assert await states.reap(no_progress_after=AT_ONCE, max_attempts=3) == (1, 0)
+        assert await states.reap(no_progress_after=AT_ONCE, max_attempts=3) == Reaped(1, 0)
         now = await view_of(reader, request_id)
         assert (now.state, now.attempt) == (State.SUBMITTED, attempt)
-        assert await states.reap(no_progress_after=AT_ONCE, max_attempts=3) == (0, 0)
+        assert await states.reap(no_progress_after=AT_ONCE, max_attempts=3) == Reaped(0, 0)
         assert (await release_batch(database, publish, max_in_flight_per_partner=1)).released == 1
     assert handed == [2, 3]
-    assert await states.reap(no_progress_after=AT_ONCE, max_attempts=3) == (0, 1)
+    assert await states.reap(no_progress_after=AT_ONCE, max_attempts=3) == Reaped(0, 1)
     now = await view_of(reader, request_id)
     assert (now.state, now.attempt) == (State.FAILED, 3)
     assert now.outcome is not None
     assert now.outcome["code"] == "NO_PROGRESS"
-    assert await states.reap(no_progress_after=AT_ONCE, max_attempts=3) == (0, 0)
+    assert await states.reap(no_progress_after=AT_ONCE, max_attempts=3) == Reaped(0, 0)
 
 
 async def test_a_finished_request_is_not_reaped(states: RequestStates, request_factory: RequestFactory) -> None:
     done, broken = [await request_factory.request(days=DAYS, waiting=False) for _ in range(2)]
     await take_in(states, completed(done), failed(broken))
-    assert await states.reap(no_progress_after=AT_ONCE, max_attempts=3) == (0, 0)
+    assert await states.reap(no_progress_after=AT_ONCE, max_attempts=3) == Reaped(0, 0)
 
 
 async def test_two_reapers_at_once_start_one_attempt(
@@ -280,7 +280,7 @@ async def test_two_reapers_at_once_start_one_attempt(
         await connection.execute("UPDATE requests SET moved_at = now() - interval '2 minutes'")
     a_minute = timedelta(minutes=1)
     reaped = await asyncio.gather(*(states.reap(no_progress_after=a_minute, max_attempts=3) for _ in range(4)))
-    assert sum(again for again, _ in reaped) == 1
+    assert sum(each.again for each in reaped) == 1
     assert (await view_of(reader, request_id)).attempt == 2
     assert len(await database.fetch("SELECT 1 FROM outbox")) == 1
 
@@ -302,6 +302,6 @@ async def test_an_archive_completes_a_request_that_was_reaped(
     states: RequestStates, reader: RequestReader, request_factory: RequestFactory
 ) -> None:
     request_id = await request_factory.request(days=DAYS, waiting=False)
-    assert await states.reap(no_progress_after=AT_ONCE, max_attempts=1) == (0, 1)
+    assert await states.reap(no_progress_after=AT_ONCE, max_attempts=1) == Reaped(0, 1)
     await take_in(states, completed(request_id))
     assert (await view_of(reader, request_id)).state is State.COMPLETE

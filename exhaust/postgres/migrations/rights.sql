@@ -29,7 +29,7 @@ BEGIN
                 ON license_keys TO %1$I;
             GRANT SELECT ON valid_license_keys, token_subjects TO %1$I;
             GRANT SELECT, INSERT, UPDATE (request_id), DELETE ON idempotency_keys TO %1$I;
-            GRANT SELECT, INSERT, UPDATE (moved_at) ON requests TO %1$I;
+            GRANT SELECT, INSERT, UPDATE (moved_at, parked_at, parked_reason) ON requests TO %1$I;
             GRANT SELECT, INSERT, DELETE ON outbox TO %1$I;
             GRANT SELECT ON audit TO %1$I
             $rights$,
@@ -41,7 +41,8 @@ BEGIN
         EXECUTE format(
             $rights$
             GRANT SELECT ON data_exhaust_users_resources TO %1$I;
-            GRANT SELECT, UPDATE (attempt, state, moved_at, ended_at, outcome) ON requests TO %1$I;
+            GRANT SELECT, UPDATE (attempt, state, moved_at, ended_at, outcome, parked_at, parked_reason) ON requests
+                TO %1$I;
             GRANT SELECT, INSERT ON outbox TO %1$I;
             GRANT SELECT, INSERT, UPDATE (events, bytes) ON request_days TO %1$I;
             GRANT SELECT, INSERT ON inbox TO %1$I
