@@ -101,6 +101,6 @@ async def test_the_operators_examples(reader: Path, stack: Stack) -> None:
     ]
     answers = shell(ready, reader).replace("}{", "}\n{").splitlines()
     assert [json.loads(answer)["ready"] for answer in answers] == [True, True, True]
-    (query,) = blocks("docs/operations/README.md", "sql", after="# Operations")
+    (query,) = blocks("docs/operations/README.md", "sql", after="### A request stands still")
     async with open_database(SecretStr(stack.postgres), pool_size=1) as database:
         assert await database.fetch(query.rstrip().rstrip(";")) is not None
