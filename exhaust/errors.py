@@ -46,6 +46,22 @@ HTTP_STATUS: Final = {
     ErrorCode.RATE_LIMITED: 429,
     ErrorCode.SERVICE_UNAVAILABLE: 503,
 }
+# What a partner reads of a request that failed, by code; the most telling code first. Whoever reports a failure may say
+# more, to operators.
+FAILURE_SENTENCES: Final = {
+    ErrorCode.SOURCE_OBJECT_UNREADABLE: (
+        "raw telemetry of a requested day is damaged; ask the operators to repair it, then submit the request again"
+    ),
+    ErrorCode.LIMIT_EXCEEDED: "raw telemetry of a requested day is larger than may be exported; ask the operators",
+    ErrorCode.SOURCE_OBJECT_CHANGED: (
+        "raw telemetry of a requested day changed while it was read; submit the request again later"
+    ),
+    ErrorCode.SERVICE_UNAVAILABLE: "a service that is needed did not answer for long; submit the request again later",
+    ErrorCode.NO_PROGRESS: "the request made no progress and was given up; submit it again, or ask the operators",
+    ErrorCode.INTERNAL_ERROR: (
+        "the request failed by a fault of ours; submit it again, and ask the operators if it fails again"
+    ),
+}
 RETRYABLE: Final = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.SERVICE_UNAVAILABLE, ErrorCode.SOURCE_OBJECT_CHANGED})
 
 

@@ -24,10 +24,16 @@ TYPE_DAY_REQUESTED: Final = "telemetry-exhaust.day.requested.v1"
 TYPE_PROGRESS: Final = "telemetry-exhaust.dataset.progress.v1"
 TYPE_COMPLETED: Final = "telemetry-exhaust.dataset.completed.v1"
 TYPE_FAILED: Final = "telemetry-exhaust.dataset.failed.v1"
+SPEC_VERSION: Final = "1.0"  # of CloudEvents
+SOURCE_AGGREGATOR: Final = "/telemetry-exhaust/aggregator"
 
 Count = Annotated[int, Field(ge=0, lt=2**53)]  # what every reader of JSON takes exactly
 Attempt = Annotated[int, Field(ge=1, le=1000)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+DatasetId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+ResourceId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,128}$")]
+Tag = Annotated[str, Field(min_length=1, max_length=64)]
+WorkId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,7 @@ class CloudEvent:
     def headers(self) -> list[tuple[str, bytes]]:
         """Return the Kafka headers, with the names of the CloudEvents Kafka binding (3.2.3)."""
         attributes = {
-            "ce_specversion": "1.0",
+            "ce_specversion": SPEC_VERSION,
             "ce_id": self.id,
             "ce_type": self.type,
             "ce_source": self.source,
@@ -78,12 +84,12 @@ class DatasetRequested(_Data):
 
     requestid: UUID
     attempt: Attempt
-    datasetid: str
-    resourceid: str
+    datasetid: DatasetId
+    resourceid: ResourceId
     fromdate: date
     todate: date
-    tags: tuple[str, ...] = ()
-    owner: str | None = None
+    tags: Annotated[tuple[Tag, ...], Field(max_length=20)] = ()
+    owner: Annotated[str, Field(min_length=1, max_length=256)] | None = None
 
 
 class DayRequested(DatasetRequested):
@@ -127,8 +133,31 @@ class FinishedArchive(_Data):
     bytes: Count
 
 
+class RequestedWork(_Data):
+    """The data that a request asks for.
+
+    Attributes:
+        datasetid: the dataset's own id.
+        resourceid: in canonical form.
+        tags: sorted, without repetition.
+    """
+
+    datasetid: str
+    resourceid: str
+    fromdate: date
+    todate: date
+    tags: tuple[str, ...]
+
+
+class Outcome(_Data):
+    """The object `outcome.json` beside a download of the aggregator: what was asked for, and what came of it."""
+
+    request: RequestedWork
+    archive: FinishedArchive
+
+
 class Failure(_Data):
-    """The reason why a request failed, safe to show to the partner."""
+    """The reason why a request failed, for operators. Partners read our sentence for its code."""
 
     code: str
     message: str
@@ -137,8 +166,15 @@ class Failure(_Data):
 
 
 class _Completion(_Data):
+    """What all completion events say.
+
+    Attributes:
+        workid: exhaust.domain.object_keys.work_id of what was worked on; jobs elsewhere leave it out.
+    """
+
     requestid: UUID
     attempt: Attempt
+    workid: WorkId | None = None
 
 
 class Progress(_Completion):

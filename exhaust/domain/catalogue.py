@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from exhaust.errors import ConfigurationError
+from schemas.events import SOURCE_AGGREGATOR
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +44,12 @@ class Dataset(BaseModel):
     layout: Layout
     event_kinds: frozenset[str] = frozenset()
     retention_days: Annotated[int, Field(ge=1)]
+    executor: Annotated[str, Field(pattern=r"^[!-~]{1,256}$")] = SOURCE_AGGREGATOR
+
+    @property
+    def is_built_here(self) -> bool:
+        """True when our aggregator builds it, false when a job elsewhere does."""
+        return self.executor == SOURCE_AGGREGATOR
 
 
 class _CatalogueFile(BaseModel):

@@ -4,16 +4,23 @@
 summary. The archive has its local header as a member of a download before it, which unzip calls extra bytes. The
 summary is written last, so a day archive is finished when its summary exists. Summaries lie apart because they expire
 before archives do.
-`requests/<request id>/attempt-<n>/`: one attempt at a request, with a marker for each finished day and the download.
+`requests/<request id>/attempt-<n>/<work id>/`: what the aggregator made of one attempt at a request, with a marker for
+each finished day, the download, and `outcome.json`, which says whose download it is. The work id is a hash of what was
+asked for. So a message that names a request and asks for other data than the request writes elsewhere.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+import orjson
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import date
     from uuid import UUID
 
@@ -22,6 +29,8 @@ DAY_SUMMARIES: Final = "records/"
 REQUESTS: Final = "requests/"
 # So much longer is an archive kept than the summary that says it is there: longer than any request takes.
 _MARGIN: Final = timedelta(days=2)
+OUTCOME: Final = "outcome.json"
+_WORK_ID_DIGITS: Final = 16
 _PART: Final = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 
 
@@ -62,28 +71,67 @@ def attempt_prefix(request_id: UUID, attempt: int) -> str:
     return f"{request_prefix(request_id)}attempt-{attempt}/"
 
 
-def day_markers_prefix(request_id: UUID, attempt: int) -> str:
-    """Return the prefix of the day markers of an attempt: listing it shows the finished days. It ends in a slash."""
-    return f"{attempt_prefix(request_id, attempt)}days/"
-
-
-def day_marker_key(request_id: UUID, attempt: int, day: date) -> str:
-    """Return the key of the marker that says that a day of the attempt is finished."""
-    return f"{day_markers_prefix(request_id, attempt)}{day.isoformat()}.json"
-
-
 def outer_archive_name(dataset: str, first: date, last: date) -> str:
     """Return the file name of a download: `<dataset>_<first day>_<last day>.zip`."""
     return f"{dataset}_{first.isoformat()}_{last.isoformat()}.zip"
 
 
-def outer_archive_key(request_id: UUID, attempt: int, dataset: str, first: date, last: date) -> str:
-    """Return the key of the download of an attempt.
+def work_id(dataset: str, resource: str, first: date, last: date, tags: Iterable[str]) -> str:
+    """Return the identity of what a request asks for: 16 hex digits, equal for equal data.
+
+    Args:
+        dataset: the dataset's own id.
+        resource: in canonical form.
+        first: first day.
+        last: last day, included.
+        tags: the filter; order and repetition do not matter.
+    """
+    asked = orjson.dumps([dataset, resource, first, last, sorted(set(tags))])
+    return hashlib.sha256(asked).hexdigest()[:_WORK_ID_DIGITS]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkPlace:
+    """The place in the bucket of one attempt at a piece of work.
+
+    Attributes:
+        prefix: of all its keys; it ends in a slash.
+        archive_name: file name of its download.
+    """
+
+    prefix: str
+    archive_name: str
+
+    @property
+    def archive_key(self) -> str:
+        """The key of the download."""
+        return self.prefix + self.archive_name
+
+    @property
+    def outcome_key(self) -> str:
+        """The key of the object that says whose download it is, and how large."""
+        return self.prefix + OUTCOME
+
+    @property
+    def markers_prefix(self) -> str:
+        """The prefix of the day markers: listing it shows the finished days. It ends in a slash."""
+        return f"{self.prefix}days/"
+
+    def marker_key(self, day: date) -> str:
+        """Return the key of the marker that says that a day is finished."""
+        return f"{self.markers_prefix}{day.isoformat()}.json"
+
+
+def work_place(
+    request_id: UUID, attempt: int, *, dataset: str, resource: str, first: date, last: date, tags: Iterable[str]
+) -> WorkPlace:
+    """Return the place of one attempt at a request.
 
     Raises:
         ValueError: the dataset's id could leave its place in the key.
     """
-    return attempt_prefix(request_id, attempt) + outer_archive_name(_part(dataset), first, last)
+    work = work_id(dataset, resource, first, last, tags)
+    return WorkPlace(f"{attempt_prefix(request_id, attempt)}{work}/", outer_archive_name(_part(dataset), first, last))
 
 
 def _place(dataset: str, resource: str, day: date, fingerprint: str) -> str:

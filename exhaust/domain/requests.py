@@ -1,8 +1,8 @@
 """Requests: what a partner asks for, and the states that a request goes through.
 
 Completion events come twice, late and in any order. The state of a request therefore has a version that only grows: by
-attempt first, by rank within an attempt second. A request keeps the greatest version that was ever reported, so any
-order of the same events ends in the same state.
+attempt first, by rank within an attempt second, and by the day that failed third. A request keeps the greatest version
+that was ever reported, so any order of the same events ends in the same state.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from exhaust.domain.days import DayRange
+    from exhaust.domain.failures import RequestFailure
 
 MAX_TAGS: Final = 20
 MAX_TAG_LENGTH: Final = 64
@@ -60,17 +61,20 @@ class StateVersion:
     Attributes:
         attempt: 1, 2, …
         state: reached in that attempt.
-        detail: the outcome of a terminal state as canonical JSON, else empty. It only breaks ties, so that one of two
-            different outcomes of an attempt wins in whatever order they are reported.
+        failure: why it FAILED; None in other states.
     """
 
     attempt: int
     state: State
-    detail: str = ""
+    failure: RequestFailure | None = None
 
-    def advanced_by(self, reported: StateVersion) -> StateVersion:
-        """Return the greater of the two versions, so that late and repeated reports change nothing."""
-        return max(self, reported, key=lambda version: (version.attempt, version.state.rank, version.detail))
+    def supersedes(self, present: StateVersion) -> bool:
+        """Return True when a report of this version moves a request that stands at the present one."""
+        return self._order > present._order
+
+    @property
+    def _order(self) -> tuple[int, int, int, int]:
+        return self.attempt, self.state.rank, *(self.failure.order if self.failure else (0, 0))
 
 
 @dataclass(frozen=True, slots=True)

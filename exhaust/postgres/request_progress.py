@@ -6,19 +6,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from exhaust.domain.days import DayRange
-from exhaust.domain.requests import State
+from exhaust.domain.requests import DatasetRequest, State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date, timedelta
     from uuid import UUID
 
-    from exhaust.postgres.database import Connection
+    from exhaust.postgres.database import Connection, Database, Row
 
-_LOCK: Final = """
-SELECT attempt, state, outcome, readable_date(from_date) AS from_date, readable_date(to_date) AS to_date
-FROM requests WHERE request_id = $1 FOR UPDATE
+_FIND: Final = """
+SELECT request_id, attempt, state, outcome, dataset_id, resource, tags,
+       readable_date(from_date) AS from_date, readable_date(to_date) AS to_date
+FROM requests WHERE request_id = $1
 """
+_LOCK: Final = f"{_FIND} FOR UPDATE"
 # Different counts for one day end alike in any order: the greater stays.
 _RECORD_DAY: Final = """
 INSERT INTO request_days AS d (request_id, attempt, day, events, bytes) VALUES ($1, $2, $3, $4, $5)
@@ -45,35 +47,38 @@ UPDATE requests SET attempt = attempt + 1, state = 'submitted', moved_at = now()
 
 
 @dataclass(frozen=True, slots=True)
-class LockedRequest:
-    """A request that nobody else moves until the transaction ends.
+class StandingRequest:
+    """A request as it stands. Of one that is locked, nobody else moves the state until the transaction ends.
 
     Attributes:
+        attempt: the latest that was started.
         outcome: the archive of a complete request, the error of a failed one, else None.
     """
 
+    asked: DatasetRequest
     attempt: int
     state: State
     outcome: Mapping[str, Any] | None
-    days: DayRange
 
 
 @dataclass(frozen=True, slots=True)
 class StuckRequest:
-    """An unfinished request without progress, locked as a LockedRequest is."""
+    """An unfinished request without progress, locked until the transaction ends."""
 
     request_id: UUID
     attempt: int
 
 
-async def lock_request(connection: Connection, request_id: UUID) -> LockedRequest | None:
+async def find_request(database: Database, request_id: UUID) -> StandingRequest | None:
+    """Return a request as it stands now, or None when there is no such request."""
+    row = await database.fetch_one(_FIND, request_id)
+    return _standing(row) if row else None
+
+
+async def lock_request(connection: Connection, request_id: UUID) -> StandingRequest | None:
     """Lock a request for the rest of the transaction; return None when there is no such request."""
     row = await connection.fetch_one(_LOCK, request_id)
-    if row is None:
-        return None
-    return LockedRequest(
-        row["attempt"], State(row["state"]), row["outcome"], DayRange(row["from_date"], row["to_date"])
-    )
+    return _standing(row) if row else None
 
 
 async def record_day(
@@ -116,3 +121,14 @@ async def lock_stuck_requests(connection: Connection, no_progress_after: timedel
 async def start_next_attempt(connection: Connection, request_id: UUID) -> None:
     """Set a locked request back to submitted, with the next attempt."""
     await connection.execute(_START_NEXT_ATTEMPT, request_id)
+
+
+def _standing(row: Row) -> StandingRequest:
+    asked = DatasetRequest(
+        row["request_id"],
+        row["dataset_id"],
+        row["resource"],
+        DayRange(row["from_date"], row["to_date"]),
+        tuple(row["tags"]),
+    )
+    return StandingRequest(asked, row["attempt"], State(row["state"]), row["outcome"])

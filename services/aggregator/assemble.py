@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from exhaust.domain.days import DayRange
-from exhaust.domain.object_keys import attempt_prefix, day_marker_key, day_markers_prefix, outer_archive_key
+from exhaust.domain.object_keys import WorkPlace, work_place
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.s3.errors import ObjectExistsError, ObjectMissingError
 from exhaust.s3.multipart import MIN_PART_SIZE
-from schemas.events import FinishedArchive
+from schemas.events import FinishedArchive, Outcome, RequestedWork
 from services.aggregator.archive.day_summary import DaySummary
 from services.aggregator.archive.manifest import manifest_json
 from services.aggregator.archive.outer_archive import StoredDay, outer_digest, outer_segments, outer_size
@@ -47,7 +47,7 @@ class Assembler:
 
     async def mark(self, request: DayRequested, summary: DaySummary) -> None:
         """Mark a day of the attempt as finished. The first marker stays, so that what is assembled never changes."""
-        key = day_marker_key(request.requestid, request.attempt, request.day)
+        key = _place(request).marker_key(request.day)
         try:
             await self._objects.put(
                 self._bucket, key, summary.to_json(), content_type="application/json", if_absent=True
@@ -57,36 +57,41 @@ class Assembler:
 
     async def assemble_if_last(self, request: DayRequested) -> FinishedArchive | None:
         """Assemble the download if all days of the attempt are finished; otherwise return None."""
+        place = _place(request)
         days = DayRange(request.fromdate, request.todate)
-        prefix = day_markers_prefix(request.requestid, request.attempt)
-        present = {found.key async for found in self._objects.list(self._bucket, prefix)}
-        keys = [day_marker_key(request.requestid, request.attempt, day) for day in days]
+        present = {found.key async for found in self._objects.list(self._bucket, place.markers_prefix)}
+        keys = [place.marker_key(day) for day in days]
         if not present.issuperset(keys):
             return None
-        outcome_key = f"{attempt_prefix(request.requestid, request.attempt)}outcome.json"
         try:
-            return FinishedArchive.model_validate_json(await self._objects.get(self._bucket, outcome_key))
+            return await self._outcome(place)
         except ObjectMissingError:
-            archive = await self._assemble(request, days, keys)
+            archive = await self._assemble(request, place, days, keys)
+        outcome = Outcome(request=_requested_work(request), archive=archive)
         try:
             await self._objects.put(
-                self._bucket, outcome_key, archive.to_json(), content_type="application/json", if_absent=True
+                self._bucket, place.outcome_key, outcome.to_json(), content_type="application/json", if_absent=True
             )
         except ObjectExistsError:
             log.info("request.assembled_already")
+            return await self._outcome(place)
         return archive
 
-    async def _assemble(self, request: DayRequested, days: DayRange, marker_keys: Sequence[str]) -> FinishedArchive:
+    async def _outcome(self, place: WorkPlace) -> FinishedArchive:
+        return Outcome.model_validate_json(await self._objects.get(self._bucket, place.outcome_key)).archive
+
+    async def _assemble(
+        self, request: DayRequested, place: WorkPlace, days: DayRange, marker_keys: Sequence[str]
+    ) -> FinishedArchive:
         markers = await asyncio.gather(*(self._objects.get(self._bucket, key) for key in marker_keys))
         summaries = [DaySummary.from_json(marker) for marker in markers]
         manifest = manifest_json(request.datasetid, request.resourceid, days, request.tags, summaries)
         segments = outer_segments(
             [StoredDay(summary.day, summary.key, summary.size, summary.crc32) for summary in summaries], manifest
         )
-        key = outer_archive_key(request.requestid, request.attempt, request.datasetid, days.first, days.last)
-        sha256 = await self._write(key, plan_parts(segments, min_part=MIN_PART_SIZE))
+        sha256 = await self._write(place.archive_key, plan_parts(segments, min_part=MIN_PART_SIZE))
         return FinishedArchive(
-            key=key,
+            key=place.archive_key,
             size=outer_size(segments),
             digest=outer_digest(segments, {summary.key: summary.sha256 for summary in summaries}),
             sha256=sha256,
@@ -131,3 +136,25 @@ class Assembler:
                 ErrorCode.INTERNAL_ERROR, f"{piece.key} has {found.size} bytes, fewer than its summary says"
             )
         return found
+
+
+def _place(request: DayRequested) -> WorkPlace:
+    return work_place(
+        request.requestid,
+        request.attempt,
+        dataset=request.datasetid,
+        resource=request.resourceid,
+        first=request.fromdate,
+        last=request.todate,
+        tags=request.tags,
+    )
+
+
+def _requested_work(request: DayRequested) -> RequestedWork:
+    return RequestedWork(
+        datasetid=request.datasetid,
+        resourceid=request.resourceid,
+        fromdate=request.fromdate,
+        todate=request.todate,
+        tags=tuple(sorted(set(request.tags))),
+    )

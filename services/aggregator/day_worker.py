@@ -86,6 +86,9 @@ class DayWorker:
             RejectedRecordError: the record holds no day, or the day cannot be built, which was published.
         """
         request = decode_day(record)
+        executor = self._builder.executor_elsewhere(request.datasetid)
+        if executor is not None:
+            raise RejectedRecordError(RejectionCode.NOT_YOURS, f"{executor} builds this dataset", "/datasetid")
         traceparent = record.header("traceparent")
         bind_trace(traceparent, request_id=str(request.requestid), attempt=request.attempt, day=str(request.day))
 

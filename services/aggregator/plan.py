@@ -12,8 +12,7 @@ from exhaust.domain.catalogue import Layout
 from exhaust.domain.days import DayRange
 from exhaust.logs import bind_trace
 from exhaust.process.retry import retry_while_unavailable
-from schemas.events import TOPIC_DAYS, TYPE_DAY_REQUESTED, CloudEvent, DatasetRequested, DayRequested
-from services.aggregator.completion_publisher import SOURCE
+from schemas.events import SOURCE_AGGREGATOR, TOPIC_DAYS, TYPE_DAY_REQUESTED, CloudEvent, DayRequested
 from services.aggregator.records import decode_request
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from exhaust.domain.catalogue import Catalogue
     from exhaust.kafka.producer import Producer
     from exhaust.kafka.records import Record
+    from schemas.events import DatasetRequested
     from services.aggregator.completion_publisher import CompletionPublisher
 
 log = structlog.get_logger(__name__)
@@ -41,6 +41,8 @@ class Planner:
     async def handle(self, record: Record) -> None:
         """Publish a message for each day of a request. A repeated record repeats them, which costs little.
 
+        A request whose dataset another executor builds is left to it.
+
         Raises:
             RejectedRecordError: the record holds no request.
             ExhaustError: SERVICE_UNAVAILABLE when Kafka stayed away.
@@ -48,6 +50,10 @@ class Planner:
         request = decode_request(record)
         traceparent = record.header("traceparent")
         bind_trace(traceparent, request_id=str(request.requestid), attempt=request.attempt)
+        dataset = self._catalogue.find(request.datasetid)
+        if dataset is not None and not dataset.is_built_here:
+            log.info("request.left_to_executor", executor=dataset.executor)
+            return
         days = DayRange(request.fromdate, request.todate)
 
         async def plan() -> None:
@@ -62,7 +68,7 @@ class Planner:
         event = CloudEvent(
             id=f"{request.requestid}/{request.attempt}/{day}",
             type=TYPE_DAY_REQUESTED,
-            source=SOURCE,
+            source=SOURCE_AGGREGATOR,
             time=datetime.now(UTC),
             traceparent=traceparent,
             data=message.to_json(),

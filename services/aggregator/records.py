@@ -5,12 +5,11 @@ Whoever can write to a topic can ask for anything, so a record is checked here a
 
 from __future__ import annotations
 
-from datetime import date
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pydantic import TypeAdapter
 
-from exhaust.domain.days import MAX_DAYS
+from exhaust.domain.days import FIRST_DAY, MAX_DAYS
 from exhaust.kafka.decoding import decode_record
 from exhaust.kafka.records import RejectedRecordError, RejectionCode
 from schemas.events import DatasetRequested, DayRequested
@@ -19,7 +18,6 @@ from telemetry.resource_ids import resource_id
 if TYPE_CHECKING:
     from exhaust.kafka.records import Record
 
-FIRST_DAY: Final = date(1970, 1, 1)
 _REQUESTS: Final = TypeAdapter(DatasetRequested)
 _DAYS: Final = TypeAdapter(DayRequested)
 Message = TypeVar("Message", DatasetRequested, DayRequested)
@@ -47,6 +45,9 @@ def decode_day(record: Record) -> DayRequested:
 
 
 def _checked(message: Message) -> Message:
+    for name, text in (("datasetid", message.datasetid), ("resourceid", message.resourceid)):
+        if not text.strip("."):  # a place, not a name
+            raise RejectedRecordError(RejectionCode.SCHEMA, f"{name} has nothing but dots", f"/{name}")
     if message.fromdate < FIRST_DAY:
         raise RejectedRecordError(
             RejectionCode.DAY_OUTSIDE, f"fromdate {message.fromdate} is before {FIRST_DAY}", "/fromdate"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from exhaust.domain.failures import RequestFailure
 from exhaust.domain.requests import State
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.postgres.audit import Action, record_action
@@ -103,7 +104,8 @@ class SynchronousDownloads:
             info = await self._objects.head(self._bucket, str(outcome["key"]))
         except ObjectMissingError:
             return None
-        return StoredArchive(info, str(outcome["digest"]))
+        # Of an archive that a job elsewhere wrote nothing is known but what the store says.
+        return StoredArchive(info, str(outcome.get("digest", info.etag)))
 
     async def _wait_for_outcome(self, request_id: UUID) -> Mapping[str, Any]:
         deadline = time.monotonic() + self._settings.max_wait.total_seconds()
@@ -112,8 +114,8 @@ class SynchronousDownloads:
             if found is not None and found.state is State.COMPLETE:
                 return found.outcome or {}
             if found is not None and found.state is State.FAILED:
-                reason = (found.outcome or {}).get("message", "no reason given")
-                raise ExhaustError(ErrorCode.INTERNAL_ERROR, f"the dataset could not be made: {reason}")
+                failure = RequestFailure.of(found.outcome)
+                raise ExhaustError(ErrorCode.INTERNAL_ERROR, f"the dataset could not be made: {failure.message}")
             await asyncio.sleep(POLL_INTERVAL.total_seconds())
         raise ExhaustError(
             ErrorCode.SERVICE_UNAVAILABLE, "the dataset is still being made; the same call will find it in a while"

@@ -35,6 +35,7 @@ from schemas.operations import (
     UpdateBody,
 )
 from services.status.answers import AnswerBuilder
+from services.status.archive_check import ArchiveCheck
 from services.status.change_notifier import ChangeNotifier
 from services.status.completions import CompletionConsumer
 from services.status.external_updates import ExternalUpdates
@@ -83,16 +84,18 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         )
         producer = await stack.enter_async_context(open_producer(settings))
         objects = await stack.enter_async_context(open_object_store(settings))
-        states = RequestStates(database)
+        catalogue = load_catalogue(settings.catalogue)
+        archives = ArchiveCheck(objects, settings.s3_exhaust_bucket)
+        states = RequestStates(database, catalogue, archives)
         changes = ChangeNotifier()
         answers = AnswerBuilder(
             objects,
-            load_catalogue(settings.catalogue),
+            catalogue,
             bucket=settings.s3_exhaust_bucket,
             link_lifetime=settings.link_lifetime,
         )
         calls = StatusCalls(RequestReader(database, GrantStore(database), changes), answers)
-        updates = UpdateCalls(ExternalUpdates(states, objects, changes, bucket=settings.s3_exhaust_bucket))
+        updates = UpdateCalls(ExternalUpdates(states, archives, changes))
         consumer_loop = ConsumerLoop(
             settings,
             group="status",

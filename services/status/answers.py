@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from exhaust.domain.failures import RequestFailure
 from exhaust.domain.object_keys import outer_archive_name
 from exhaust.domain.requests import State
 
@@ -37,7 +38,7 @@ class AnswerBuilder:
             },
         }
         if view.state is State.FAILED:
-            return result | {"error": view.outcome}
+            return result | {"error": RequestFailure.of(view.outcome).to_json()}
         if view.state is not State.COMPLETE:
             return result
         outcome = view.outcome or {}

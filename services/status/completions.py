@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import hashlib
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from prometheus_client import Counter
 
+from exhaust.domain.text import is_storable_text
 from exhaust.kafka.decoding import decode_record
 from exhaust.kafka.records import RejectedRecordError, RejectionCode
 from exhaust.logs import bind_trace
+from exhaust.postgres.inbox import EventIdentity
 from exhaust.process.retry import retry_while_unavailable
-from schemas.events import COMPLETION
-from services.status.request_states import RefusedCompletionError
+from schemas.events import COMPLETION, SPEC_VERSION, TYPE_COMPLETED, TYPE_FAILED, TYPE_PROGRESS
+from services.status.claims import RefusedCompletionError
+from services.status.request_states import Claim
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -20,6 +24,9 @@ if TYPE_CHECKING:
     from exhaust.kafka.records import Record
     from services.status.change_notifier import ChangeNotifier
     from services.status.request_states import RequestStates
+
+MAX_ATTRIBUTE_LENGTH: Final = 1024
+TYPES: Final = {"inprogress": TYPE_PROGRESS, "complete": TYPE_COMPLETED, "failed": TYPE_FAILED}
 
 log = structlog.get_logger(__name__)
 
@@ -40,19 +47,37 @@ class CompletionConsumer:
         Raises:
             RejectedRecordError: the record is no completion event, or one that must not count.
         """
-        completion = decode_record(record, COMPLETION)
-        event_id = record.header("ce_id")
-        if not event_id:
-            raise RejectedRecordError(RejectionCode.SCHEMA, "the header ce_id is missing")
+        claim = claim_in(record)
+        completion = claim.completion
         bind_trace(record.header("traceparent"), request_id=str(completion.requestid))
 
         async def apply() -> None:
-            await self._states.apply(record.header("ce_source"), event_id, completion)
+            await self._states.apply(claim)
 
         try:
             await retry_while_unavailable(apply, give_up_after=None)
         except RefusedCompletionError as error:
-            raise RejectedRecordError(RejectionCode.UNKNOWN_REQUEST, str(error)) from error
+            raise RejectedRecordError(error.code, str(error), error.pointer) from error
         self._changes.notify(completion.requestid)
         self._applied.labels(completion.status).inc()
         log.info("completion.taken_in", status=completion.status, attempt=completion.attempt)
+
+
+def claim_in(record: Record) -> Claim:
+    """Return what a record claims.
+
+    Raises:
+        RejectedRecordError: NOT_JSON, SCHEMA, or TYPE_MISMATCH when frame and value speak of different things.
+    """
+    completion = decode_record(record, COMPLETION)
+    attributes = {name: record.header(name) for name in ("ce_specversion", "ce_id", "ce_source", "ce_type")}
+    for name, value in attributes.items():
+        if not value or not is_storable_text(value) or len(value) > MAX_ATTRIBUTE_LENGTH:
+            raise RejectedRecordError(RejectionCode.SCHEMA, f"the header {name} is missing, or no text for it")
+    if attributes["ce_specversion"] != SPEC_VERSION:
+        raise RejectedRecordError(RejectionCode.SCHEMA, f"the header ce_specversion is not {SPEC_VERSION}")
+    kind = attributes["ce_type"]
+    if kind != TYPES[completion.status]:
+        raise RejectedRecordError(RejectionCode.TYPE_MISMATCH, f"ce_type does not agree with {completion.status}")
+    digest = hashlib.sha256(kind.encode() + b"\0" + record.value).digest()
+    return Claim(EventIdentity(attributes["ce_source"], attributes["ce_id"], digest), completion)

@@ -2,48 +2,50 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-import orjson
 import structlog
 
-from exhaust.domain.object_keys import attempt_prefix
 from exhaust.domain.requests import State, StateVersion
 from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.kafka.records import RejectionCode
 from exhaust.postgres import outbox
 from exhaust.postgres.audit import Action, record_action
-from exhaust.postgres.inbox import record_event
+from exhaust.postgres.inbox import is_recorded, record_event
 from exhaust.postgres.parked_requests import park_request
 from exhaust.postgres.request_progress import (
+    find_request,
     lock_request,
     lock_stuck_requests,
     move_request,
     record_day,
     start_next_attempt,
 )
-from schemas.events import Completed, Failed, Progress
+from schemas.events import SOURCE_AGGREGATOR, Completed, Failed, Progress
+from services.status.claims import RefusedCompletionError, check_claim, present_version, reported_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import timedelta
     from uuid import UUID
 
+    from exhaust.domain.catalogue import Catalogue
     from exhaust.postgres.database import Connection, Database
-    from exhaust.postgres.request_progress import LockedRequest, StuckRequest
-    from schemas.events import FinishedDay
-
-Completion = Progress | Completed | Failed
+    from exhaust.postgres.inbox import EventIdentity
+    from exhaust.postgres.request_progress import StandingRequest, StuckRequest
+    from services.status.archive_check import ArchiveCheck
+    from services.status.claims import Completion
 
 log = structlog.get_logger(__name__)
 
-# A file name without a path, whichever system reads it.
-_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}", re.ASCII)
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A completion event, before anything of it is believed."""
 
-class RefusedCompletionError(Exception):
-    """A report must not count: its request is unknown, or it names an object or a day of another."""
+    event: EventIdentity
+    completion: Completion
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,39 +60,88 @@ class Reaped:
 class RequestStates:
     """Applies what workers and external jobs report, and reaps requests without progress."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, catalogue: Catalogue, archives: ArchiveCheck) -> None:
         self._database = database
+        self._catalogue = catalogue
+        self._archives = archives
 
-    async def apply(self, source: str, event_id: str, completion: Completion) -> None:
+    async def apply(self, claim: Claim) -> None:
         """Apply a completion event; an event that was applied before changes nothing.
 
         Raises:
             RefusedCompletionError: the event must not count.
             ExhaustError: SERVICE_UNAVAILABLE; nothing was written.
         """
-        async with self._database.transaction() as connection:
-            if not await record_event(connection, source, event_id):
+        completion = claim.completion
+        outcome: Mapping[str, Any] | None = None
+        if isinstance(completion, Failed):
+            outcome = completion.error.model_dump(mode="json", exclude_none=True)
+        if isinstance(completion, Completed):
+            if await is_recorded(self._database, claim.event):
                 return
-            request = await _locked(connection, completion.requestid)
+            # Before the transaction, so that no lock waits for the store.
+            outcome = await self._stored_archive(claim, completion)
+        async with self._database.transaction() as connection:
+            if not await record_event(connection, claim.event):
+                return
+            request = self._checked(claim, await lock_request(connection, completion.requestid))
             if isinstance(completion, Progress) and completion.day is not None:
-                await _finish_day(connection, request, completion, completion.day)
-            await _advance(connection, completion.requestid, request, _reported(completion))
+                await record_day(
+                    connection,
+                    completion.requestid,
+                    completion.attempt,
+                    completion.day.day,
+                    events=completion.day.events,
+                    size=completion.day.bytes,
+                )
+            await _advance(connection, request, reported_version(completion), outcome)
+
+    async def _stored_archive(self, claim: Claim, completion: Completed) -> Mapping[str, Any] | None:
+        """Return what the store says of a claimed archive; None for an earlier attempt, which counts no more."""
+        request = self._checked(claim, await find_request(self._database, completion.requestid))
+        if completion.attempt < request.attempt:
+            return None
+        check = self._archives.own if self._executor(request) == SOURCE_AGGREGATOR else self._archives.elsewhere
+        return await check(request.asked, completion.attempt, completion.archive)
+
+    def _checked(self, claim: Claim, request: StandingRequest | None) -> StandingRequest:
+        if request is None:
+            raise unknown(claim.completion.requestid)
+        check_claim(request, claim.event.source, claim.completion, executor=self._executor(request))
+        return request
+
+    def _executor(self, request: StandingRequest) -> str:
+        dataset = self._catalogue.find(request.asked.dataset)
+        return dataset.executor if dataset else SOURCE_AGGREGATOR
+
+    async def standing(self, request_id: UUID) -> StandingRequest:
+        """Return a request as it stands.
+
+        Raises:
+            RefusedCompletionError: there is no such request.
+        """
+        request = await find_request(self._database, request_id)
+        if request is None:
+            raise unknown(request_id)
+        return request
 
     async def update(self, request_id: UUID, state: State, outcome: Mapping[str, Any] | None) -> None:
-        """Apply the report of an external job to the present attempt; repeating it changes nothing.
+        """Apply the report of an external job to the present attempt. A request that has ended stays as it is.
 
         Args:
             request_id: the request.
             state: INPROGRESS, COMPLETE or FAILED.
-            outcome: the archive (key, size) of COMPLETE, the error (code, message) of FAILED, else None.
+            outcome: the checked archive of COMPLETE, the error (code, message) of FAILED, else None.
 
         Raises:
             RefusedCompletionError: there is no such request.
         """
         async with self._database.transaction() as connection:
-            request = await _locked(connection, request_id)
-            reported = StateVersion(request.attempt, state, _canonical(outcome))
-            await _advance(connection, request_id, request, reported)
+            request = await lock_request(connection, request_id)
+            if request is None:
+                raise unknown(request_id)
+            if not request.state.is_terminal:
+                await _advance(connection, request, StateVersion(request.attempt, state), outcome)
             await record_action(
                 connection,
                 actor="service",
@@ -129,63 +180,23 @@ async def _retry_or_fail(connection: Connection, stuck: StuckRequest, max_attemp
         await start_next_attempt(connection, stuck.request_id)
         await outbox.put(connection, stuck.request_id, stuck.attempt + 1, "")
         return True
-    error = {
-        "code": ErrorCode.NO_PROGRESS,
-        "message": f"no progress in {max_attempts} attempts; submit it again, or tell the operators",
-    }
+    error = {"code": ErrorCode.NO_PROGRESS, "message": f"no progress in {max_attempts} attempts"}
     await move_request(connection, stuck.request_id, stuck.attempt, State.FAILED, error)
     return False
 
 
-def _reported(completion: Completion) -> StateVersion:
-    match completion:
-        case Progress():
-            return StateVersion(completion.attempt, State.INPROGRESS)
-        case Completed():
-            prefix = attempt_prefix(completion.requestid, completion.attempt)
-            name = completion.archive.key.removeprefix(prefix)
-            if name == completion.archive.key or not _PLAIN_NAME.fullmatch(name):
-                raise RefusedCompletionError(f"the archive of request {completion.requestid} lies outside its prefix")
-            return StateVersion(
-                completion.attempt, State.COMPLETE, _canonical(completion.archive.model_dump(mode="json"))
-            )
-        case Failed():
-            return StateVersion(
-                completion.attempt,
-                State.FAILED,
-                _canonical(completion.error.model_dump(mode="json", exclude_none=True)),
-            )
+def unknown(request_id: UUID) -> RefusedCompletionError:
+    """Return the error for a request that does not exist."""
+    return RefusedCompletionError(RejectionCode.UNKNOWN_REQUEST, f"there is no request {request_id}", "/requestid")
 
 
-async def _locked(connection: Connection, request_id: UUID) -> LockedRequest:
-    request = await lock_request(connection, request_id)
-    if request is None:
-        raise RefusedCompletionError(f"there is no request {request_id}")
-    return request
-
-
-async def _finish_day(
-    connection: Connection, request: LockedRequest, completion: Progress, finished: FinishedDay
+async def _advance(
+    connection: Connection, request: StandingRequest, reported: StateVersion, outcome: Mapping[str, Any] | None
 ) -> None:
-    if not request.days.first <= finished.day <= request.days.last:
-        raise RefusedCompletionError(f"{finished.day} is no day of request {completion.requestid}")
-    await record_day(
-        connection,
-        completion.requestid,
-        completion.attempt,
-        finished.day,
-        events=finished.events,
-        size=finished.bytes,
-    )
-
-
-async def _advance(connection: Connection, request_id: UUID, request: LockedRequest, reported: StateVersion) -> None:
-    current = StateVersion(request.attempt, request.state, _canonical(request.outcome))
-    version = current.advanced_by(reported)
-    if reported.attempt == version.attempt:  # a report of an earlier attempt is no sign of progress
-        outcome = orjson.loads(version.detail) if version.detail else None
-        await move_request(connection, request_id, version.attempt, version.state, outcome)
-
-
-def _canonical(outcome: Mapping[str, Any] | None) -> str:
-    return orjson.dumps(outcome, option=orjson.OPT_SORT_KEYS).decode() if outcome else ""
+    if reported.attempt < request.attempt:  # a report of an earlier attempt is no sign of progress
+        return
+    request_id = request.asked.request_id
+    if reported.supersedes(present_version(request)):
+        await move_request(connection, request_id, reported.attempt, reported.state, outcome)
+    else:
+        await move_request(connection, request_id, request.attempt, request.state, request.outcome)

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from deploy.local.stack import read_stack
+from exhaust.errors import FAILURE_SENTENCES, ErrorCode
 from tests.acceptance.conftest import FOLDER
+from tests.support.operator_view import outcome_of
 from tests.support.partner import resource_of
 from tests.support.raw_dataset import event, packed
 
 if TYPE_CHECKING:
     from deploy.local.stack import Stack
+    from exhaust.postgres.database import Database
     from exhaust.s3.store import ObjectStore
     from tests.support.partner import Partner
 
@@ -87,7 +90,7 @@ def _peak(pid: int) -> int:
 
 
 async def test_every_bad_object_ends_its_request_with_a_reason_and_the_worker_lives(
-    partner: Partner, objects: ObjectStore, stack: Stack
+    partner: Partner, objects: ObjectStore, stack: Stack, owner_database: Database
 ) -> None:
     await partner.grant(OWNER)
     worker = read_stack(FOLDER).processes["aggregator"]
@@ -103,7 +106,9 @@ async def test_every_bad_object_ends_its_request_with_a_reason_and_the_worker_li
             assert (result["status"], result["events"]) == ("complete", case.events), (kind, result)
             return
         assert result["status"] == "failed", kind
-        error = result["error"]
+        code = ErrorCode(case.code)
+        assert result["error"] == {"code": code, "message": FAILURE_SENTENCES[code], "day": str(day)}, kind
+        error = await outcome_of(owner_database, reply.result["requestid"])
         assert (error["code"], error["day"], error["object"]) == (case.code, str(day), key), kind
         assert error["message"].startswith(f"{key}: "), kind
         assert case.says in error["message"], (kind, error)

@@ -18,7 +18,7 @@ import jsonschema_rs
 import pytest
 
 from exhaust.domain.catalogue import Layout
-from exhaust.domain.object_keys import attempt_prefix, day_markers_prefix
+from exhaust.domain.object_keys import attempt_prefix, work_id
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.s3.errors import ObjectMissingError
 from services.aggregator.assemble import Assembler
@@ -51,6 +51,12 @@ def days(dataset: RawDataset) -> list[DayRequested]:
     return [dataset.message(day=DAY + timedelta(days=number), days=DAYS, request=request) for number in range(DAYS)]
 
 
+def prefix_of(message: DayRequested, attempt: int = 1) -> str:
+    """Where the aggregator writes what it makes of a request."""
+    work = work_id(message.datasetid, message.resourceid, message.fromdate, message.todate, message.tags)
+    return f"{attempt_prefix(message.requestid, attempt)}{work}/"
+
+
 def worker(dataset: RawDataset) -> Assembler:
     return Assembler(dataset.objects, dataset.settings.s3_exhaust_bucket)
 
@@ -68,7 +74,7 @@ async def download(dataset: RawDataset, archive: FinishedArchive) -> bytes:
 
 
 async def keys(dataset: RawDataset, message: DayRequested) -> list[str]:
-    prefix = attempt_prefix(message.requestid, message.attempt)
+    prefix = prefix_of(message, message.attempt)
     found = dataset.objects.list(dataset.settings.s3_exhaust_bucket, prefix)
     return [info.key.removeprefix(prefix) async for info in found]
 
@@ -82,9 +88,7 @@ async def test_only_the_last_day_assembles(
     assert [key for key in await keys(dataset, days[0]) if not key.startswith(("days/", "records/"))] == []
     archive = await finish(dataset, days[order[-1]])
     assert archive is not None
-    assert archive.key == (
-        f"{attempt_prefix(days[0].requestid, 1)}{dataset.dataset.id}_{DAY}_{DAY + timedelta(days=2)}.zip"
-    )
+    assert archive.key == (f"{prefix_of(days[0])}{dataset.dataset.id}_{DAY}_{DAY + timedelta(days=2)}.zip")
     assert len(await keys(dataset, days[0])) == DAYS + 2
     data = await download(dataset, archive)
     assert (archive.size, archive.sha256) == (len(data), hashlib.sha256(data).hexdigest())
@@ -193,7 +197,52 @@ async def test_attempts_do_not_share_their_days(dataset: RawDataset, days: list[
     outcomes = [await finish(dataset, message) for message in second_attempt]
     assert outcomes[0] is None
     assert outcomes[1] is not None
-    assert outcomes[1].key.startswith(attempt_prefix(days[0].requestid, 2))
+    assert outcomes[1].key.startswith(prefix_of(days[0], 2))
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"resourceid": "somebody"},
+        {"tags": ("t",)},
+        {"todate": DAY + timedelta(days=1)},
+        {"fromdate": DAY - timedelta(days=1)},
+    ],
+)
+async def test_work_of_the_same_request_that_asks_for_other_data_does_not_touch_its_download(
+    dataset: RawDataset, days: list[DayRequested], lie: dict[str, Any]
+) -> None:
+    for message in days:
+        await finish(dataset, message.model_copy(update=lie))
+    archive = [await finish(dataset, message) for message in days][-1]
+    assert archive is not None
+    assert archive.key.startswith(prefix_of(days[0]))
+    assert archive.events == 402
+    bucket = dataset.settings.s3_exhaust_bucket
+    outcome = json.loads(await dataset.objects.get(bucket, f"{prefix_of(days[0])}outcome.json"))
+    assert outcome["request"] == {
+        "datasetid": dataset.dataset.id,
+        "resourceid": MINE,
+        "fromdate": str(DAY),
+        "todate": str(DAY + timedelta(days=2)),
+        "tags": [],
+    }
+    assert outcome["archive"]["key"] == archive.key
+
+
+async def test_a_request_whose_first_days_were_marked_by_the_version_before_finishes_in_its_next_attempt(
+    dataset: RawDataset, days: list[DayRequested]
+) -> None:
+    bucket, old = dataset.settings.s3_exhaust_bucket, attempt_prefix(days[0].requestid, 1)
+    for message in days[:2]:
+        built = await dataset.build_message(message)
+        await dataset.objects.put(bucket, f"{old}days/{message.day}.json", built.summary.to_json())
+    assert await finish(dataset, days[2]) is None
+    again = [message.model_copy(update={"attempt": 2}) for message in days]
+    assert [(await dataset.build_message(message)).reused for message in again] == [True] * DAYS
+    archive = [await finish(dataset, message) for message in again][-1]
+    assert archive is not None
+    assert archive.events == 402
 
 
 async def test_a_worker_that_died_before_its_outcome_is_repeated(dataset: RawDataset, days: list[DayRequested]) -> None:
@@ -204,10 +253,10 @@ async def test_a_worker_that_died_before_its_outcome_is_repeated(dataset: RawDat
     for message in other:
         built = await dataset.build_message(message)
         await worker(dataset).mark(message, built.summary)
-    half = f"{attempt_prefix(other[0].requestid, 5)}{archive.key.rpartition('/')[2]}"
+    half = f"{prefix_of(other[0], 5)}{archive.key.rpartition('/')[2]}"
     await dataset.objects.put(bucket, half, b"half a downl")
     with pytest.raises(ObjectMissingError):
-        await dataset.objects.get(bucket, f"{attempt_prefix(other[0].requestid, 5)}outcome.json")
+        await dataset.objects.get(bucket, f"{prefix_of(other[0], 5)}outcome.json")
     again = await worker(dataset).assemble_if_last(other[1])
     assert again is not None
     assert again.key == half
@@ -257,6 +306,6 @@ async def test_markers_lie_where_the_listing_of_the_attempt_shows_them(
 ) -> None:
     built = await dataset.build_message(days[1])
     await worker(dataset).mark(days[1], built.summary)
-    prefix = day_markers_prefix(days[1].requestid, 1)
+    prefix = f"{prefix_of(days[1])}days/"
     found = dataset.objects.list(dataset.settings.s3_exhaust_bucket, prefix)
     assert [info.key async for info in found] == [f"{prefix}{days[1].day}.json"]

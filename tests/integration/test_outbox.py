@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from prometheus_client import CollectorRegistry
 
+from exhaust.domain.catalogue import load_catalogue
 from exhaust.domain.requests import State
 from exhaust.errors import ErrorCode, ExhaustError, unavailable
 from exhaust.kafka.consumer import ConsumerLoop
@@ -17,8 +18,10 @@ from exhaust.postgres.database import Database
 from exhaust.postgres.outbox import OutboxEntry
 from exhaust.postgres.request_views import find_requests
 from exhaust.process.health import Health
+from exhaust.s3.store import ObjectStore
 from schemas.events import TOPIC_REQUESTS, TYPE_REQUESTED, DatasetRequested
 from services.gateway.relay import BATCH, Relay, ReleasedBatch, RequestPublisher, release_batch
+from services.status.archive_check import ArchiveCheck
 from services.status.request_states import Reaped, RequestStates
 from tests.integration.conftest import LONG_AGO, RequestFactory
 from tests.support.kafka_cluster import KafkaTestSettings
@@ -248,9 +251,11 @@ async def test_two_relays_at_once_release_each_request_once(
     assert sorted(topic.taken) == sorted(filed)
 
 
-async def test_a_request_that_waits_is_never_reaped(database: Database, request_factory: RequestFactory) -> None:
+async def test_a_request_that_waits_is_never_reaped(
+    database: Database, request_factory: RequestFactory, objects: ObjectStore
+) -> None:
     request_id = await request_factory.request()
-    states = RequestStates(database)
+    states = RequestStates(database, load_catalogue(None), ArchiveCheck(objects, "nowhere"))
     assert await states.reap(no_progress_after=timedelta(0), max_attempts=1) == Reaped(0, 0)
     await release(database, Topic())
     assert await states.reap(no_progress_after=timedelta(minutes=1), max_attempts=1) == Reaped(0, 0)

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from exhaust.domain.catalogue import load_catalogue
 from exhaust.domain.requests import State
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.postgres.parked_requests import list_parked_requests, release_parked_request
 from exhaust.postgres.request_views import FIRST_PAGE, find_page, find_requests
 from services.gateway.relay import RequestPublisher, release_batch
+from services.status.archive_check import ArchiveCheck
 from services.status.request_states import RequestStates
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from exhaust.kafka.producer import Producer
     from exhaust.postgres.database import Database
+    from exhaust.s3.store import ObjectStore
     from tests.integration.conftest import RequestFactory
 
 AT_ONCE: Final = timedelta(0)
@@ -86,12 +89,18 @@ async def test_a_waiting_row_with_an_extreme_value_stops_no_release(
 
 @pytest.mark.parametrize("field", EXTREMES)
 async def test_a_stuck_row_with_an_extreme_value_stops_no_reaper(
-    database: Database, owner_database: Database, request_factory: RequestFactory, field: str
+    database: Database,
+    owner_database: Database,
+    request_factory: RequestFactory,
+    objects: ObjectStore,
+    field: str,
 ) -> None:
     await poisoned_requests(owner_database, request_factory, field, waits=False)
     honest = await request_factory.request(partner=HONEST)
     await poison(owner_database, honest, "days_total", "1", waits=False)
-    await RequestStates(database).reap(no_progress_after=AT_ONCE, max_attempts=3)
+    await RequestStates(database, load_catalogue(None), ArchiveCheck(objects, "nowhere")).reap(
+        no_progress_after=AT_ONCE, max_attempts=3
+    )
     found = await find_requests(database, [honest])
     assert (found[honest].state, found[honest].attempt) == (State.SUBMITTED, 2)
 

@@ -20,7 +20,7 @@ from exhaust.postgres import outbox
 from exhaust.postgres.audit import Action, AuditEntry, AuditFilter, find_audit_entries, record_action, record_links
 from exhaust.postgres.database import Database, open_database
 from exhaust.postgres.grants import Grant, GrantStore
-from exhaust.postgres.inbox import record_event
+from exhaust.postgres.inbox import EventIdentity, record_event
 from exhaust.postgres.license_keys import KeyStore
 from exhaust.postgres.migrate import migrate
 from exhaust.postgres.request_progress import lock_request, lock_stuck_requests, move_request, record_day
@@ -101,7 +101,7 @@ async def test_the_status_service_does_its_work_with_its_rights(as_status: tuple
     assert user is not None
     request_id = await file_request(owner, user["id"])
     async with status.transaction() as connection:
-        assert await record_event(connection, "here", "1")
+        assert await record_event(connection, EventIdentity("here", "1", b"digest"))
         assert await lock_request(connection, request_id) is not None
         await record_day(connection, request_id, 1, DAY, events=1, size=2)
         await record_day(connection, request_id, 1, DAY, events=2, size=3)

@@ -50,6 +50,11 @@ class DayBuilder:
         self._scans = scans
         self._settings = settings
 
+    def executor_elsewhere(self, dataset_id: str) -> str | None:
+        """Return the job elsewhere that builds a dataset; None when it is built here, or unknown."""
+        dataset = self._catalogue.find(dataset_id)
+        return None if dataset is None or dataset.is_built_here else dataset.executor
+
     async def build(self, request: DayRequested) -> BuiltDay:
         """Return the archive of a day as soon as it is durable.
 
@@ -58,7 +63,7 @@ class DayBuilder:
             ExhaustError: SERVICE_UNAVAILABLE while something is away; INTERNAL_ERROR for an unknown dataset.
         """
         dataset = self._catalogue.find(request.datasetid)
-        if dataset is None:
+        if dataset is None or dataset.id != request.datasetid:
             raise ExhaustError(
                 ErrorCode.INTERNAL_ERROR, f"dataset {request.datasetid} is not in the aggregator's catalogue"
             )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import aiohttp
 import pytest
@@ -13,17 +13,17 @@ from pydantic import SecretStr
 from yarl import URL
 
 from exhaust.domain.catalogue import load_catalogue
-from exhaust.domain.object_keys import outer_archive_key
 from exhaust.http.listener import open_listener
 from exhaust.postgres.database import Database
 from exhaust.postgres.grants import GrantStore
 from exhaust.process.health import Health
 from exhaust.s3.store import ObjectStore
 from exhaust.settings import S3RawBucketSettings
-from schemas.events import Completed, FinishedArchive
+from schemas.events import Completed
 from schemas.operations import USER_HEADER
 from services.status.__main__ import internal_app
 from services.status.answers import AnswerBuilder
+from services.status.archive_check import ArchiveCheck
 from services.status.change_notifier import ChangeNotifier
 from services.status.external_updates import ExternalUpdates
 from services.status.request_reader import RequestReader
@@ -32,6 +32,7 @@ from services.status.settings import StatusSettings
 from services.status.status_calls import StatusCalls
 from services.status.update_calls import UpdateCalls
 from tests.integration.conftest import LONG_AGO, MSGID, PARTNER, RESOURCE, Listener, Reply, RequestFactory, envelope
+from tests.support.completions import asked, claim, write_archive
 from tests.support.kafka_cluster import KafkaTestSettings
 from tests.support.s3_proxy import closed_port
 
@@ -64,8 +65,18 @@ def headers(caller: int | str) -> dict[str, str]:
 
 
 @pytest.fixture
-def states(database: Database) -> RequestStates:
-    return RequestStates(database)
+def archives(objects: ObjectStore, s3_settings: S3RawBucketSettings) -> ArchiveCheck:
+    return ArchiveCheck(objects, s3_settings.s3_exhaust_bucket)
+
+
+@pytest.fixture
+def states(database: Database, archives: ArchiveCheck) -> RequestStates:
+    return RequestStates(database, load_catalogue(None), archives)
+
+
+@pytest.fixture
+def updates(states: RequestStates, archives: ArchiveCheck) -> UpdateCalls:
+    return UpdateCalls(ExternalUpdates(states, archives, ChangeNotifier()))
 
 
 @pytest.fixture
@@ -75,7 +86,7 @@ async def link_lifetime() -> timedelta:
 
 @pytest.fixture
 async def status(
-    states: RequestStates,
+    updates: UpdateCalls,
     runtime_dsn: SecretStr,
     kafka_settings: KafkaTestSettings,
     s3_settings: S3RawBucketSettings,
@@ -94,7 +105,6 @@ async def status(
     bucket = settings.s3_exhaust_bucket
     answers = AnswerBuilder(objects, load_catalogue(None), bucket=bucket, link_lifetime=link_lifetime)
     calls = StatusCalls(RequestReader(database, GrantStore(database), changes), answers)
-    updates = UpdateCalls(ExternalUpdates(states, objects, changes, bucket=bucket))
     app = internal_app(Health(checks={"postgres": database.ping}), settings, calls, updates)
     async with aiohttp.ClientSession() as session, open_listener(app, settings.host, settings.port):
         yield Status(session, f"http://{settings.host}:{settings.port}")
@@ -121,32 +131,31 @@ async def request_id(request_factory: RequestFactory, caller: int) -> UUID:
     return await request_factory.request(user_id=caller, days=DAYS, waiting=False)
 
 
-def completed(request_id: UUID) -> Completed:
-    last = LONG_AGO + timedelta(days=DAYS - 1)
-    archive = FinishedArchive(
-        key=outer_archive_key(request_id, 1, "eks-consumption-raw", LONG_AGO, last),
-        size=len(DOWNLOAD),
-        digest="1" * 64,
-        sha256="0" * 64,
-        events=30,
-        bytes=3000,
-    )
-    return Completed(requestid=request_id, attempt=1, archive=archive)
+@dataclass(frozen=True, slots=True)
+class FinishedDownloads:
+    """Writes downloads as the aggregator does."""
+
+    objects: ObjectStore
+    bucket: str
+
+    async def write(self, request_id: UUID) -> Completed:
+        """Write the download of a request; the event that reports it."""
+        last = LONG_AGO + timedelta(days=DAYS - 1)
+        return await write_archive(self.objects, self.bucket, asked(request_id, RESOURCE, LONG_AGO, last), 1, DOWNLOAD)
+
+
+@pytest.fixture
+def downloads(objects: ObjectStore, s3_settings: S3RawBucketSettings) -> FinishedDownloads:
+    return FinishedDownloads(objects, s3_settings.s3_exhaust_bucket)
 
 
 @pytest.fixture
 async def link(
-    status: Status,
-    states: RequestStates,
-    objects: ObjectStore,
-    s3_settings: S3RawBucketSettings,
-    request_id: UUID,
-    caller: int,
+    status: Status, states: RequestStates, downloads: FinishedDownloads, request_id: UUID, caller: int
 ) -> URL:
     """The address of a download that exists."""
-    event = completed(request_id)
-    await objects.put(s3_settings.s3_exhaust_bucket, event.archive.key, DOWNLOAD)
-    await states.apply("/test", str(uuid4()), event)
+    event = await downloads.write(request_id)
+    await states.apply(claim(event))
     found = await status.result(request_id, caller)
     assert {name: found[name] for name in ("status", "size", "events", "bytes")} == {
         "status": "complete",

@@ -9,7 +9,8 @@ from schemas.operations import USER_HEADER
 from services.status.request_states import RequestStates
 from telemetry.resource_ids import resource_id
 from tests.integration.conftest import RESOURCE, Reply, RequestFactory, assert_refused, envelope
-from tests.integration.status.conftest import DAYS, TOKEN, Status, completed, grant, headers, path_of
+from tests.integration.status.conftest import DAYS, TOKEN, FinishedDownloads, Status, grant, headers, path_of
+from tests.support.completions import claim
 from tests.support.path_tricks import GOOD, IN_A_PART
 
 PARTNER_ONLY = "org.example.another"  # requests for it are about RESOURCE, which is not its own
@@ -63,14 +64,19 @@ async def test_a_call_without_a_caller_is_refused(status: Status, request_id: UU
 
 
 async def test_a_foreign_request_cannot_be_told_from_an_unknown_one(
-    status: Status, request_factory: RequestFactory, owner_database: Database, states: RequestStates, caller: int
+    status: Status,
+    request_factory: RequestFactory,
+    owner_database: Database,
+    states: RequestStates,
+    downloads: FinishedDownloads,
+    caller: int,
 ) -> None:
     own_partner, reader_only = resource_id(PARTNER_ONLY), caller
     acts_only = await grant(owner_database, await request_factory.user(), own_partner)
     nobody = await request_factory.user()
     owner = await grant(owner_database, await request_factory.user(), own_partner, RESOURCE)
     foreign = await request_factory.request(user_id=owner, partner=PARTNER_ONLY, days=DAYS)
-    await states.apply("/test", str(uuid4()), completed(foreign))
+    await states.apply(claim(await downloads.write(foreign)))
     assert (await status.of(foreign, owner)).status == 200
     for stranger in (reader_only, acts_only, nobody, nobody + 1000, 0):
         assert without_ids(await status.of(foreign, stranger)) == without_ids(await status.of(uuid4(), stranger))
@@ -103,9 +109,15 @@ async def test_a_user_who_acts_for_the_partner_and_may_read_the_resource_sees_th
     ],
 )
 async def test_an_own_request_whose_grant_was_withdrawn_is_forbidden(
-    status: Status, owner_database: Database, states: RequestStates, request_id: UUID, caller: int, withdrawal: str
+    status: Status,
+    owner_database: Database,
+    states: RequestStates,
+    downloads: FinishedDownloads,
+    request_id: UUID,
+    caller: int,
+    withdrawal: str,
 ) -> None:
-    await states.apply("/test", "1", completed(request_id))
+    await states.apply(claim(await downloads.write(request_id)))
     assert "downloadurl" in await status.result(request_id, caller)
     async with owner_database.transaction() as connection:
         await connection.execute(withdrawal)

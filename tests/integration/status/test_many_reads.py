@@ -12,6 +12,7 @@ from schemas.operations import MAX_READS, STATUSES_PATH
 from services.status.request_states import RequestStates
 from tests.integration.conftest import RESOURCE, RequestFactory, assert_refused, envelope
 from tests.integration.status.conftest import DAYS, Status, grant, headers
+from tests.support.completions import claim
 
 
 async def statuses(status: Status, *reads: tuple[int, UUID]) -> list[dict[str, Any]]:
@@ -37,7 +38,7 @@ async def test_several_callers_at_once_are_each_answered_as_alone(
     colleague = await grant(owner_database, await request_factory.user(), RESOURCE)
     reads = [(user, asked) for asked in (request_id, left_behind, uuid4()) for user in (caller, nobody, withdrawn)]
     reads += [(colleague, request_id), (caller, request_id)]
-    await states.apply("/test", "1", Progress(requestid=request_id, attempt=1, daystotal=DAYS))
+    await states.apply(claim(Progress(requestid=request_id, attempt=1, daystotal=DAYS)))
     for (user_id, asked), answer in zip(reads, await statuses(status, *reads), strict=True):
         alone = await status.of(asked, user_id)
         params = alone.body["params"]

@@ -45,7 +45,11 @@ def test_right_work_is_taken() -> None:
         ({"todate": DAY + timedelta(days=31)}, "RANGE_TOO_LARGE", "/todate"),
         ({"todate": date(9999, 12, 31)}, "RANGE_TOO_LARGE", "/todate"),
         ({"owner": "nobody"}, "OWNER_MISMATCH", "/owner"),
-        ({"owner": ""}, "OWNER_MISMATCH", "/owner"),
+        ({"owner": ""}, "SCHEMA", "/owner"),
+        ({"resourceid": ".."}, "SCHEMA", "/resourceid"),
+        ({"resourceid": "../x", "owner": None}, "SCHEMA", "/resourceid"),
+        ({"datasetid": "."}, "SCHEMA", "/datasetid"),
+        ({"tags": ("",)}, "SCHEMA", "/tags/0"),
     ],
 )
 def test_wrong_work_is_refused_with_its_code(change: dict[str, Any], code: str, pointer: str) -> None:

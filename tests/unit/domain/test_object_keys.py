@@ -1,18 +1,19 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from exhaust.domain.object_keys import (
+    WorkPlace,
     attempt_prefix,
     day_archive_key,
-    day_marker_key,
-    day_markers_prefix,
     day_summary_key,
     expiry_by_prefix,
-    outer_archive_key,
+    work_id,
+    work_place,
 )
 
 DAY = date(2026, 11, 1)
@@ -20,28 +21,63 @@ REQUEST = UUID("7d0b1c57-3c52-4a2c-8f0a-5f0c4f6f6c11")
 
 
 def test_an_archive_and_its_record_have_one_place() -> None:
-    place = ("eks-consumption-raw", "4208ab995984d222b59299e5103d350a", DAY, "00ff")
+    parts = ("eks-consumption-raw", "4208ab995984d222b59299e5103d350a", DAY, "00ff")
     stem = "days/eks-consumption-raw/4208ab995984d222b59299e5103d350a/2026-11-01/00ff"
-    assert day_archive_key(*place) == f"{stem}.zip"
-    assert day_summary_key(*place) == stem.replace("days/", "records/") + ".json"
+    assert day_archive_key(*parts) == f"{stem}.zip"
+    assert day_summary_key(*parts) == stem.replace("days/", "records/") + ".json"
 
 
 def test_an_archive_outlives_its_record_by_more_than_a_request() -> None:
     kept = expiry_by_prefix(timedelta(days=7))
-    place = ("d", "r", DAY, "00ff")
+    parts = ("d", "r", DAY, "00ff")
     kept_by_key = {
         key: next(kept[start] for start in kept if key.startswith(start))
-        for key in (day_archive_key(*place), day_summary_key(*place), attempt_prefix(REQUEST, 1))
+        for key in (day_archive_key(*parts), day_summary_key(*parts), attempt_prefix(REQUEST, 1))
     }
     assert list(kept_by_key.values()) == [timedelta(days=9), timedelta(days=7), timedelta(days=7)]
 
 
+def place(attempt: int = 1, **change: Any) -> WorkPlace:
+    asked: dict[str, Any] = {
+        "dataset": "D001",
+        "resource": "r",
+        "first": DAY,
+        "last": date(2026, 12, 1),
+        "tags": ("b", "a"),
+    }
+    return work_place(REQUEST, attempt, **(asked | change))
+
+
 def test_all_of_an_attempt_lies_under_its_prefix() -> None:
-    prefix = "requests/7d0b1c57-3c52-4a2c-8f0a-5f0c4f6f6c11/attempt-2/"
-    assert attempt_prefix(REQUEST, 2) == prefix
-    assert day_markers_prefix(REQUEST, 2) == f"{prefix}days/"
-    assert day_marker_key(REQUEST, 2, DAY) == f"{prefix}days/2026-11-01.json"
-    assert outer_archive_key(REQUEST, 2, "D001", DAY, date(2026, 12, 1)) == f"{prefix}D001_2026-11-01_2026-12-01.zip"
+    work = work_id("D001", "r", DAY, date(2026, 12, 1), ["a", "b"])
+    prefix = f"requests/7d0b1c57-3c52-4a2c-8f0a-5f0c4f6f6c11/attempt-2/{work}/"
+    assert prefix.startswith(attempt_prefix(REQUEST, 2))
+    found = place(2)
+    assert found.prefix == prefix
+    assert found.markers_prefix == f"{prefix}days/"
+    assert found.marker_key(DAY) == f"{prefix}days/2026-11-01.json"
+    assert found.outcome_key == f"{prefix}outcome.json"
+    assert found.archive_key == f"{prefix}D001_2026-11-01_2026-12-01.zip"
+
+
+def test_other_data_lies_elsewhere() -> None:
+    changes: list[dict[str, Any]] = [
+        {},
+        {"dataset": "D002"},
+        {"resource": "s"},
+        {"first": date(2026, 11, 2)},
+        {"last": date(2026, 11, 30)},
+        {"tags": ()},
+        {"tags": ("a",)},
+        {"tags": ("a,b",)},
+    ]
+    assert len({place(**change).prefix for change in changes}) == len(changes)
+    assert place(tags=("a", "b", "a")) == place()
+
+
+def test_the_work_id_stays_what_it_is() -> None:
+    """Requests in progress during an update would be built again."""
+    assert work_id("D001", "r", DAY, DAY, ["a"]) == "4e4bbef2caa0871f"
 
 
 def test_no_attempt_has_the_prefix_of_another() -> None:
@@ -50,9 +86,9 @@ def test_no_attempt_has_the_prefix_of_another() -> None:
 
 @pytest.mark.parametrize("part", ["", ".", "..", "a/b", "a b", "é", "a\n"])
 def test_nothing_can_leave_its_place(part: str) -> None:
-    for place in ((part, "r", DAY, "f"), ("d", part, DAY, "f"), ("d", "r", DAY, part)):
+    for parts in ((part, "r", DAY, "f"), ("d", part, DAY, "f"), ("d", "r", DAY, part)):
         for key in (day_archive_key, day_summary_key):
             with pytest.raises(ValueError, match="cannot be part of a key"):
-                key(*place)
+                key(*parts)
     with pytest.raises(ValueError, match="cannot be part of a key"):
-        outer_archive_key(REQUEST, 1, part, DAY, DAY)
+        place(dataset=part)
