@@ -72,7 +72,8 @@ class ExhaustError(Exception):
         code: what happened, in the words of the API.
         message: what is wrong, where, and what to do; safe to show to the caller, never holds a secret.
         status: HTTP status where it is not the code's usual one (413 and 415 share INVALID_DATA_ERROR).
-        violations: each wrong place of the body as a JSON pointer (RFC 6901), with what is wrong there.
+        violations: each wrong place, with what is wrong there: of the body as a JSON pointer (RFC 6901), of the query
+            as `?` and the name.
         headers: what HTTP wants beside that status (RFC 9110), such as Content-Range with 416.
     """
 

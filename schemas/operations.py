@@ -25,11 +25,15 @@ class Operation:
 
     Attributes:
         name: its name in metrics and logs, where the documents give several operations one id.
+        query: the query parameters that it has; each may be sent once.
+        query_lists: those that may be sent several times, as `tags`, as `tags[]`, or with indexes as `tags[0]`.
     """
 
     id: str
     ver: str
     name: str = ""
+    query: frozenset[str] = frozenset()
+    query_lists: frozenset[str] = frozenset()
 
     @property
     def label(self) -> str:
@@ -37,9 +41,9 @@ class Operation:
         return self.name or self.id
 
 
-STATUS: Final = Operation("ekstep.data_exhaust_dataset_request_status_service", "2.0")
+STATUS: Final = Operation("ekstep.data_exhaust_dataset_request_status_service", "2.0", query=frozenset({"wait"}))
 STATUSES: Final = Operation("ekstep.data_exhaust_dataset_request_statuses_service", "2.0")
-LIST: Final = Operation("ekstep.data_exhaust_dataset_requests_service", "2.0")
+LIST: Final = Operation("ekstep.data_exhaust_dataset_requests_service", "2.0", query=frozenset({"limit", "next"}))
 UPDATE_STATUS: Final = Operation("ekstep.data_exhaust_dataset_request_update_service", "2.0")
 
 STATUS_PATH: Final = "/v2/datasets/requests/status/{requestid}"

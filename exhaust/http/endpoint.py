@@ -17,6 +17,7 @@ from prometheus_client import Counter, Histogram
 from exhaust.errors import ExhaustError, unavailable
 from exhaust.http.envelope import envelope_of, message_id, parse_request, success
 from exhaust.http.error_responses import JSON, error_response, internal_error
+from exhaust.http.query import check_query
 from exhaust.http.request import read_body, refuse_repeated_headers
 from exhaust.logs import bind_trace, traceparent_from
 from schemas.bodies import Body
@@ -136,6 +137,8 @@ class Endpoint(Generic[BodyT]):
             value = await read_body(request, needed=self._needs_body)
             msgid = message_id(value)
             refuse_repeated_headers(request.headers)
+            if request.rel_url.raw_query_string:
+                check_query(request.query, self.operation)
             call = Call(request, parse_request(value, self._envelope), msgid, traceparent)
             async with asyncio.timeout(HANDLER_TIMEOUT.total_seconds()):
                 answer = await self._handle(call)

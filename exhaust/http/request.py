@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from codecs import BOM_UTF8
 from datetime import timedelta
 from json import JSONDecodeError
 from typing import TYPE_CHECKING, Final
@@ -73,7 +74,7 @@ def decode_body(body: bytes, content_type: str) -> object:
     if content_type not in JSON_TYPES:
         raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "Content-Type must be application/json", status=415)
     try:
-        return strict_json(body)
+        return strict_json(body.removeprefix(BOM_UTF8))  # a parser may ignore it (RFC 8259, 8.1)
     except RepeatedNameError as error:
         detail = "stands twice in its object"
         raise ExhaustError(

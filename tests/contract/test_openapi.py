@@ -190,6 +190,19 @@ def test_every_body_is_described_as_its_model_reads_it(method: str, path: str, o
         assert said == expected[name], name
 
 
+@pytest.mark.parametrize(("method", "path", "operation"), EVERY, ids=NAMES)
+def test_every_query_parameter_is_described_and_no_other(method: str, path: str, operation: dict[str, Any]) -> None:
+    parameters = list(map(resolved, operation.get("parameters", ())))
+    documented = {parameter["name"] for parameter in parameters if parameter["in"] == "query"}
+    for listener in operation["x-listeners"]:
+        if (method, path) in ENDPOINTS[listener]:  # health, metrics and the page of this document read no query
+            served = ENDPOINTS[listener][method, path].operation
+            lists = {f"{name}{brackets}" for name in served.query_lists for brackets in ("", "[]")}
+            assert documented == served.query | lists
+        else:
+            assert documented == set()
+
+
 def test_examples_name_their_operation() -> None:
     for method, path, operation in EVERY:
         for _, media_type in media_types({**operation, "responses": {}, "parameters": []}):

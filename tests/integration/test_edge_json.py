@@ -38,6 +38,14 @@ async def test_a_repeated_name_is_named(gateway: Gateway, database: Database, re
     assert await written(database) == before
 
 
+async def test_a_byte_order_mark_before_a_body_is_ignored(gateway: Gateway) -> None:
+    reply = await gateway.ask(Ask(body=b"\xef\xbb\xbf" + body_of(gateway, '"more": 1')))
+    assert reply.status == 202, reply
+    reply = await gateway.ask(Ask(body=b'\xef\xbb\xbf{"a": 1, "a": 2}'))
+    assert_refused(reply, 400, "INVALID_DATA_ERROR")
+    assert reply.body["params"]["errmsg"] == "a: stands twice in its object"
+
+
 async def test_all_repeated_names_are_named_at_once(gateway: Gateway) -> None:
     reply = await gateway.ask(Ask(body=b'{"a": 1, "b": [{"c": 1, "c": 2}], "a": 2}'))
     assert_refused(reply, 400, "INVALID_DATA_ERROR")
@@ -53,7 +61,8 @@ async def test_all_repeated_names_are_named_at_once(gateway: Gateway) -> None:
         b'{"request": ' + b"[" * 10_000 + b"]" * 10_000 + b"}",
         b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
         b'{"params": {"msgid": "\\udc00"}, "request": {}}',
-        b'\xef\xbb\xbf{"request": {}}',
+        b'\xef\xbb\xbf\xef\xbb\xbf{"request": {}}',
+        b'{"request": {}}\xef\xbb\xbf',
     ],
     ids=lambda body: repr(body[:30]),
 )

@@ -126,6 +126,8 @@ BAD_TAGS = {
     "too long": "?tags[]=" + "x" * 65,
     "empty": "?tags[]=",
     "NUL": "?tags[]=a%00b",
+    "misspelt": "?tag=a",
+    "index twice": "?tags[0]=a&tags[0]=b",
 }
 REFUSED: dict[str, tuple[Ask, int, str]] = {
     **{f"body: {name}": (Ask(body=body), 400, "INVALID_DATA_ERROR") for name, body in BAD_BODIES.items()},
@@ -276,7 +278,7 @@ async def filed(database: Database) -> list[dict[str, Any]]:
 
 async def test_a_good_submit_is_filed_and_waits(gateway: Gateway, database: Database) -> None:
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-    reply = await gateway.ask(Ask(query="?tags[]=b&tags=%C3%A9&tags[]=b", headers={"traceparent": trace}))
+    reply = await gateway.ask(Ask(query="?tags[]=b&tags=%C3%A9&tags[0]=b", headers={"traceparent": trace}))
     assert reply.status == 202
     assert reply.headers["Location"] == f"/v2/datasets/requests/status/{reply.requestid}"
     assert int(reply.headers["Retry-After"]) > 0

@@ -13,6 +13,7 @@ from exhaust.errors import ErrorCode
 from exhaust.http.endpoint import Answer
 from exhaust.http.envelope import require_text
 from exhaust.http.error_responses import RETRY_AFTER
+from exhaust.http.query import list_values
 from schemas.bodies import KeyBody, ShortText
 from schemas.operations import STATUS_PATH, Operation
 from services.gateway.idempotency import key_from
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from services.gateway.auth.access import Access
     from services.gateway.request_service import RequestService
 
-SUBMIT: Final = Operation("ekstep.data_exhaust_dataset_service", "2.0")
+SUBMIT: Final = Operation("ekstep.data_exhaust_dataset_service", "2.0", query_lists=frozenset({"tags"}))
 
 
 class SubmitBody(KeyBody):
@@ -60,8 +61,7 @@ class SubmitHandler:
         )
         resource = parse_resource(call.path("resourceId"))
         days = requested_days(call.optional_path("fromDate"), call.optional_path("toDate"), today=today_in(self._zone))
-        query = call.http.query
-        tags = parse_tags([*query.getall("tags[]", ()), *query.getall("tags", ())])
+        tags = parse_tags(list_values(call.http.query, "tags"))
         dataset = await self._access.authorize_for_partner(
             client, partner_id=submitter.partner_id, dataset_name=call.path("datasetId"), resource=resource
         )

@@ -60,6 +60,9 @@ async def test_a_list_shows_only_what_the_caller_may_read(
 FAR = "?next=" + base64.urlsafe_b64encode(b"0001-01-01T00:00:00+23:59 00000000-0000-4000-8000-000000000000").decode()
 
 
-@pytest.mark.parametrize("query", ["?limit=0", "?limit=101", "?limit=x", "?next=x", "?next=", "?next=AAAA", FAR])
+@pytest.mark.parametrize(
+    "query",
+    ["?limit=1&limit=2", "?wait=1", "?limit=0", "?limit=101", "?limit=x", "?next=x", "?next=", "?next=AAAA", FAR],
+)
 async def test_a_malformed_page_cursor_is_refused(status: Status, caller: int, query: str) -> None:
     assert_refused(await listed(status, caller, query), 400, "INVALID_DATA_ERROR")
