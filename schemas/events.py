@@ -33,6 +33,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 DatasetId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 ResourceId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,128}$")]
 Tag = Annotated[str, Field(min_length=1, max_length=64)]
+Text = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]  # what a database can store
 WorkId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 
 
@@ -159,10 +160,10 @@ class Outcome(_Data):
 class Failure(_Data):
     """The reason why a request failed, for operators. Partners read our sentence for its code."""
 
-    code: str
-    message: str
+    code: Text
+    message: Text
     day: date | None = None
-    object: str | None = None
+    object: Text | None = None
 
 
 class _Completion(_Data):

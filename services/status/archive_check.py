@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _PLAIN_PATH: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}(?:/[A-Za-z0-9_-][A-Za-z0-9._-]{0,199})*", re.ASCII)
 
 
+MAX_KEY_BYTES: Final = 1024  # of S3, which answers longer ones as if it were out of order
+
+
 class ArchiveCheck:
     """Looks at the objects that completion events and updates name."""
 
@@ -113,7 +116,7 @@ def external_archive(stored: ObjectInfo) -> dict[str, Any]:
 def _path_within_attempt(asked: DatasetRequest, attempt: int, key: str) -> str:
     prefix = attempt_prefix(asked.request_id, attempt)
     path = key.removeprefix(prefix)
-    if path == key or not _PLAIN_PATH.fullmatch(path):
+    if path == key or len(key) > MAX_KEY_BYTES or not _PLAIN_PATH.fullmatch(path):
         raise RefusedCompletionError(
             RejectionCode.ARCHIVE_OUTSIDE_PREFIX, f"the archive does not lie under {prefix}", "/archive/key"
         )

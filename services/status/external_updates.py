@@ -11,7 +11,7 @@ from exhaust.domain.requests import State, unknown_request
 from exhaust.domain.text import is_storable_text
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.kafka.records import RejectionCode
-from services.status.archive_check import external_archive
+from services.status.archive_check import MAX_KEY_BYTES, external_archive
 from services.status.claims import RefusedCompletionError, place_of
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class ExternalUpdates:
             path = ""
         _, found, name = path.partition(folder)
         key = f"{folder}{name}"
-        if not found or not name or ".." in name or not is_storable_text(name):
+        if not found or not name or ".." in name or not is_storable_text(name) or len(key.encode()) > MAX_KEY_BYTES:
             raise ExhaustError(
                 ErrorCode.INVALID_DATA_ERROR,
                 f"request/downloadurl must name an object under {folder} of the exhaust bucket",

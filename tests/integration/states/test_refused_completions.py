@@ -8,12 +8,17 @@ import pytest
 
 from exhaust.domain.object_keys import attempt_prefix
 from exhaust.domain.requests import State
+from exhaust.errors import ExhaustError
 from exhaust.postgres.database import Database
+from exhaust.s3.store import open_object_store
+from exhaust.settings import S3RawBucketSettings
 from schemas.events import Completed, FinishedArchive
+from services.status.archive_check import ArchiveCheck
 from services.status.request_reader import RequestReader
 from services.status.request_states import RequestStates
 from tests.integration.conftest import RequestFactory
 from tests.integration.states.conftest import (
+    CATALOGUE,
     DAYS,
     DOWNLOAD,
     EXECUTOR,
@@ -27,6 +32,8 @@ from tests.integration.states.conftest import (
     take_in,
     view_of,
 )
+from tests.support.completions import claim
+from tests.support.s3_proxy import closed_port
 
 SOMEBODY_ELSE = UUID("11111111-1111-4111-8111-111111111111")
 
@@ -47,6 +54,9 @@ async def test_an_unknown_request_is_refused(states: RequestStates, reader: Requ
         ("/{prefix}leading-slash.zip", "ARCHIVE_OUTSIDE_PREFIX"),
         ("{prefix}", "ARCHIVE_OUTSIDE_PREFIX"),
         ("{prefix}a//b.zip", "ARCHIVE_OUTSIDE_PREFIX"),
+        ("{prefix}" + "/".join(["a" * 200] * 6), "ARCHIVE_OUTSIDE_PREFIX"),
+        ("{prefix}" + "/".join("a" * 300), "ARCHIVE_MISSING"),
+        ("{work}eks-consumption-raw_2026-01-01_2026-01-03.zip/inside", "ARCHIVE_MISSING"),
         ("", "ARCHIVE_OUTSIDE_PREFIX"),
         ("{prefix}eks-consumption-raw_2026-01-01_2026-01-03.zip", "ARCHIVE_MISSING"),
         ("{work}other.zip", "ARCHIVE_MISSING"),
@@ -163,3 +173,24 @@ async def test_the_first_verified_end_stays(
     first = await view_of(reader, request_id)
     await take_in(states, failed(request_id), true, started(request_id))
     assert await view_of(reader, request_id) == first
+
+
+async def test_while_the_store_is_away_an_end_is_neither_believed_nor_refused(
+    database: Database,
+    reader: RequestReader,
+    states: RequestStates,
+    request_factory: RequestFactory,
+    downloads: Downloads,
+    s3_settings: S3RawBucketSettings,
+) -> None:
+    request_id = await request_factory.request(days=DAYS, waiting=False)
+    true = claim(await downloads.write(request_id))
+    away = s3_settings.model_copy(update={"s3_endpoint": f"http://127.0.0.1:{closed_port()}"})
+    async with open_object_store(away) as nothing:
+        waiting = RequestStates(database, CATALOGUE, ArchiveCheck(nothing, downloads.bucket))
+        with pytest.raises(ExhaustError) as refused:
+            await waiting.apply(true)
+    assert refused.value.retryable
+    assert (await view_of(reader, request_id)).state is State.SUBMITTED
+    await states.apply(true)
+    assert (await view_of(reader, request_id)).state is State.COMPLETE

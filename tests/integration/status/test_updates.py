@@ -50,6 +50,8 @@ async def test_an_external_job_completes_a_request(
         "requests/REQUEST/../other/x.zip",
         "requests/REQUEST/absent.zip",
         "http://[",
+        f"requests/REQUEST/{'a/' * 900}x.zip",
+        "requests/REQUEST/\ud800.zip",
         "requests/REQUEST/attempt-1/outcome.json",
         "requests/REQUEST/attempt-1/0123456789abcdef/outcome.json",
         "requests/REQUEST/attempt-1/0123456789abcdef/days/2026-01-01.json",

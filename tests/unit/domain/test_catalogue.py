@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from exhaust.domain.catalogue import CatalogueError, Layout, load_catalogue, parse_catalogue
+from schemas.events import SOURCE_AGGREGATOR
 
 ENTRY = '[[dataset]]\nid = "one"\nprefix = "one/"\nlayout = "shared"\nretention_days = 7\n'
 
@@ -27,6 +28,15 @@ def test_the_shipped_catalogue_knows_the_documented_datasets_and_their_aliases()
     assert catalogue.find("requests") is None
 
 
+def test_our_aggregator_builds_a_dataset_unless_another_executor_is_named() -> None:
+    ours = parse_catalogue(ENTRY, "my.toml").find("one")
+    theirs = parse_catalogue(ENTRY + 'executor = "/org.example/spark"\n', "my.toml").find("one")
+    assert ours is not None
+    assert theirs is not None
+    assert (ours.executor, ours.is_built_here) == (SOURCE_AGGREGATOR, True)
+    assert (theirs.executor, theirs.is_built_here) == ("/org.example/spark", False)
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -40,6 +50,8 @@ def test_the_shipped_catalogue_knows_the_documented_datasets_and_their_aliases()
         (ENTRY.replace("shared", "flat"), "layout"),
         (ENTRY + "colour = 1\n", "colour"),
         (ENTRY.replace("retention_days = 7", "retention_days = 0"), "retention_days"),
+        (ENTRY + 'executor = ""\n', "executor"),
+        (ENTRY + 'executor = "two words"\n', "executor"),
     ],
 )
 def test_a_wrong_catalogue_is_refused_with_its_reason(text: str, complaint: str) -> None:

@@ -45,6 +45,9 @@ def test_what_is_no_json_is_called_so(value: bytes) -> None:
         ({"attempt": 0}, "/attempt"),
         ({"status": "done"}, "/status"),
         ({"status": "failed"}, "/error"),
+        ({"status": "failed", "error": {"code": "X", "message": "a\0b"}}, "/error/message"),
+        ({"status": "failed", "error": {"code": "X", "message": "x", "object": "\0"}}, "/error/object"),
+        ({"status": "failed", "error": {"code": "", "message": "x"}}, "/error/code"),
         ({"requestid": "x"}, "/requestid"),
     ],
 )
