@@ -50,7 +50,7 @@ class Bare:
     async def submit(self, http: web.Request) -> web.Response:
         """Run the statements of a submit."""
         part = orjson.loads(await http.read())["request"]
-        path, request_id = http.match_info, uuid4()
+        path, request_id, partner = http.match_info, uuid4(), resource_id(part["partnerid"])
         async with self._pool.acquire() as connection:
             user_id = (await self._authenticate(connection, part))["user_id"]
             await self._check_grants(connection, user_id, part["partnerid"], path["resource"], path["dataset"])
@@ -68,8 +68,9 @@ class Bare:
                     http.query.getall("tags[]"),
                     1,
                     NOT_SYNCHRONOUS,
+                    partner,
                 )
-                await connection.fetchrow(COUNT_OPEN, part["partnerid"], MOST_OPEN)
+                await connection.fetchrow(COUNT_OPEN, partner, MOST_OPEN)
                 await connection.execute(PUT, request_id, 1, "")
                 detail = {"partner": part["partnerid"], "username": part["username"]}
                 await connection.execute(RECORD, f"user/{user_id}", "submit", f"request/{request_id}", detail)

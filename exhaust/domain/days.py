@@ -30,8 +30,11 @@ class DayRange:
 
     @property
     def is_requestable(self) -> bool:
-        """True for a range that a request may have: 1 to MAX_DAYS days, none before FIRST_DAY."""
-        return self.first >= FIRST_DAY and 1 <= (self.last - self.first).days + 1 <= MAX_DAYS
+        """True for a range that a request may have: 1 to MAX_DAYS days, none before FIRST_DAY.
+
+        The last date that Python has is in no such range: it also stands for the dates behind it.
+        """
+        return self.first >= FIRST_DAY and 1 <= (self.last - self.first).days + 1 <= MAX_DAYS and self.last < date.max
 
     def __iter__(self) -> Iterator[date]:
         return (self.first + timedelta(days=offset) for offset in range(len(self)))

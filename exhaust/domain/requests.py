@@ -16,7 +16,7 @@ from uuid import UUID
 from exhaust.domain.text import is_storable_text
 from exhaust.errors import ErrorCode, ExhaustError
 from schemas.operations import REQUEST_ID
-from telemetry.resource_ids import canonical_resource_id
+from telemetry.resource_ids import canonical_resource_id, resource_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -108,6 +108,16 @@ class Submitter:
     partner_id: str
     username: str
     synchronous: bool = False
+
+
+def partner_resource(partner_id: str, resource: str) -> str:
+    """Return the resource id of the partner of a request, however the request names the partner.
+
+    Args:
+        partner_id: the plain id of a partner or channel; or its resource id, where a caller of v1 or v3 gives no other.
+        resource: that is requested, in canonical form.
+    """
+    return resource if partner_id == resource else resource_id(partner_id)
 
 
 def parse_request_id(text: str) -> UUID:

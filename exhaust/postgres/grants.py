@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 from exhaust.postgres.audit import Action, record_action
 from exhaust.postgres.license_keys import find_holder, find_user
 from exhaust.postgres.registrations import require_proven
-from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,13 +98,13 @@ class AccessQuery:
 
     Attributes:
         user_id: the holder of a license key.
-        partner_id: a user acts for a partner by holding a grant on the partner's resource.
+        partner_resource: the partner's resource id; a user acts for a partner by holding a grant on it.
         resource: in canonical form.
         dataset: the dataset's own id; None asks whether any dataset of the resource may be read.
     """
 
     user_id: int
-    partner_id: str
+    partner_resource: str
     resource: str
     dataset: str | None
 
@@ -142,7 +141,7 @@ class GrantStore:
         rows = await self._database.fetch(
             RIGHTS,
             [query.user_id for query in queries],
-            [resource_id(query.partner_id) for query in queries],
+            [query.partner_resource for query in queries],
             [query.resource for query in queries],
             [query.dataset for query in queries],
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from exhaust.errors import ConfigurationError
 from exhaust.postgres.registrations import hold_name_keys
+from exhaust.postgres.requests import fill_partner_resources
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -60,6 +61,7 @@ async def migrate(
                 )
                 applied_now.append(file.name)
         await hold_name_keys(connection)
+        await fill_partner_resources(connection)
         runtime = await _existing(connection, runtime_role, RUNTIME_ROLE)
         gateway = await _existing(connection, gateway_role, GATEWAY_ROLE)
         status = await _existing(connection, status_role, STATUS_ROLE)

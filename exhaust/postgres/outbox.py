@@ -28,22 +28,23 @@ INSERT INTO outbox (request_id, attempt, traceparent) VALUES ($1, $2, $3) ON CON
 # beyond its limit of requests in flight.
 _NEXT: Final = """
 WITH in_flight AS (
-    SELECT partner_id, count(*) AS requests FROM requests r
+    SELECT coalesce(nullif(partner_resource, ''), partner_id) AS partner, count(*) AS requests FROM requests r
     WHERE state IN ('submitted', 'inprogress')
       AND parked_at IS NULL
       AND NOT EXISTS (SELECT FROM outbox o WHERE o.request_id = r.request_id)
-    GROUP BY partner_id
+    GROUP BY partner
 ), waiting AS (
     SELECT o.request_id, o.attempt, o.traceparent, o.created_at,
-           r.partner_id, r.dataset_id, r.resource, d.from_date, d.to_date, r.tags, r.synchronous,
+           r.partner_id, p.partner, r.dataset_id, r.resource, d.from_date, d.to_date, r.tags, r.synchronous,
            row_number() OVER (
-               PARTITION BY r.partner_id ORDER BY r.synchronous DESC, d.to_date - d.from_date, o.created_at
+               PARTITION BY p.partner ORDER BY r.synchronous DESC, d.to_date - d.from_date, o.created_at
            ) AS turn
     FROM outbox o JOIN requests r USING (request_id),
-         LATERAL (SELECT readable_date(r.from_date) AS from_date, readable_date(r.to_date) AS to_date) d
+         LATERAL (SELECT readable_date(r.from_date) AS from_date, readable_date(r.to_date) AS to_date) d,
+         LATERAL (SELECT coalesce(nullif(r.partner_resource, ''), r.partner_id) AS partner) p
     WHERE r.parked_at IS NULL
 )
-SELECT w.* FROM waiting w LEFT JOIN in_flight f USING (partner_id)
+SELECT w.* FROM waiting w LEFT JOIN in_flight f USING (partner)
 WHERE coalesce(f.requests, 0) + w.turn <= $1
 ORDER BY w.synchronous DESC, w.turn, w.to_date - w.from_date, w.created_at
 LIMIT $2

@@ -10,6 +10,7 @@ from uuid import UUID
 from exhaust.domain.days import DayRange
 from exhaust.domain.requests import State
 from exhaust.postgres.grants import USER_MAY_READ
+from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -30,7 +31,7 @@ FROM requests r, LATERAL (
 BY_ID: Final = f"{_COLUMNS} WHERE r.request_id = ANY($1::uuid[])"
 # Only what the caller may read; the pair (created_at, request_id) makes the order total, so that no page repeats a row.
 _PAGE: Final = f"""{_COLUMNS}
-WHERE r.partner_id = $1
+WHERE r.partner_resource = $1
   AND (r.created_at, r.request_id) < ($3, $4)
   AND {USER_MAY_READ.format(user="$2", resource="r.resource", dataset="r.dataset_id")}
 ORDER BY r.created_at DESC, r.request_id DESC
@@ -93,12 +94,12 @@ async def find_page(
 
     Args:
         database: with the runtime role.
-        partner_id: as submitted.
+        partner_id: the plain id of the partner.
         user_id: the reader.
         after: where the page before ended; FIRST_PAGE for the first.
         limit: requests at most.
     """
-    rows = await database.fetch(_PAGE, partner_id, user_id, after.created_at, after.request_id, limit + 1)
+    rows = await database.fetch(_PAGE, resource_id(partner_id), user_id, after.created_at, after.request_id, limit + 1)
     views = [_view(row) for row in rows[:limit]]
     more = len(rows) > limit
     return views, PageCursor(views[-1].created_at, views[-1].request_id) if more else None
@@ -121,5 +122,5 @@ def _view(row: Row) -> RequestView:
         days_done=row["days_done"],
         events=row["day_events"],
         bytes=row["day_bytes"],
-        outcome=row["outcome"],
+        outcome=row["outcome"] if isinstance(row["outcome"], dict) else None,
     )

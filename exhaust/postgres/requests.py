@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from exhaust.domain.requests import State
+from exhaust.domain.requests import State, partner_resource
+from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,20 +18,23 @@ if TYPE_CHECKING:
 
 INSERT: Final = """
 INSERT INTO requests
-    (request_id, user_id, partner_id, username, dataset_id, resource, from_date, to_date, tags, days_total, synchronous)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-ON CONFLICT (user_id, dataset_id, resource, from_date, to_date, tags) WHERE state IN ('submitted', 'inprogress')
+    (request_id, user_id, partner_id, username, dataset_id, resource, from_date, to_date, tags, days_total, synchronous,
+     partner_resource)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+ON CONFLICT (user_id, partner_resource, dataset_id, resource, from_date, to_date, tags)
+    WHERE state IN ('submitted', 'inprogress')
 DO NOTHING
 RETURNING request_id
 """
 _FIND_IDENTICAL: Final = """
 SELECT request_id FROM requests
 WHERE user_id = $1 AND dataset_id = $2 AND resource = $3 AND from_date = $4 AND to_date = $5 AND tags = $6
+  AND partner_resource = $7
 ORDER BY created_at DESC LIMIT 1
 """
 COUNT_OPEN: Final = """
 SELECT count(*) AS open FROM (
-    SELECT FROM requests WHERE partner_id = $1 AND state IN ('submitted', 'inprogress') LIMIT $2
+    SELECT FROM requests WHERE partner_resource = $1 AND state IN ('submitted', 'inprogress') LIMIT $2
 ) found
 """
 _FIND_RECENT_OUTCOME: Final = """
@@ -38,6 +42,11 @@ SELECT outcome FROM requests
 WHERE dataset_id = $1 AND resource = $2 AND from_date = $3 AND to_date = $4 AND tags = '{}'
   AND state = 'complete' AND ended_at > now() - $5::interval AND outcome ? 'digest'
 ORDER BY ended_at DESC LIMIT 1
+"""
+_PARTNERS_WITHOUT_RESOURCE: Final = "SELECT DISTINCT partner_id FROM requests WHERE partner_resource = ''"
+_FILL_PARTNER_RESOURCE: Final = """
+UPDATE requests SET partner_resource = CASE WHEN resource = partner_id THEN resource ELSE $2 END
+WHERE partner_id = $1 AND partner_resource = ''
 """
 _FIND_STATE: Final = "SELECT state, outcome FROM requests WHERE request_id = $1"
 
@@ -69,27 +78,29 @@ async def insert_request(connection: Connection, request: DatasetRequest, submit
         list(request.tags),
         len(request.days),
         submitter.synchronous,
+        partner_resource(submitter.partner_id, request.resource),
     )
     return inserted is not None
 
 
-async def find_identical_request(connection: Connection, request: DatasetRequest, user_id: int) -> UUID | None:
-    """Return the id of a user's latest request for the same data, in progress or ended."""
+async def find_identical_request(connection: Connection, request: DatasetRequest, submitter: Submitter) -> UUID | None:
+    """Return the id of a user's latest request for the same data and partner, in progress or ended."""
     row = await connection.fetch_one(
         _FIND_IDENTICAL,
-        user_id,
+        submitter.user_id,
         request.dataset,
         request.resource,
         request.days.first,
         request.days.last,
         list(request.tags),
+        partner_resource(submitter.partner_id, request.resource),
     )
     return row["request_id"] if row else None
 
 
-async def count_open_requests(connection: Connection, partner_id: str, *, at_most: int) -> int:
-    """Count a partner's requests in progress, but not further than `at_most`."""
-    row = await connection.fetch_one(COUNT_OPEN, partner_id, at_most)
+async def count_open_requests(connection: Connection, resource: str, *, at_most: int) -> int:
+    """Count the requests in progress of the partner with this resource id, but not further than `at_most`."""
+    row = await connection.fetch_one(COUNT_OPEN, resource, at_most)
     return int(row["open"]) if row else 0
 
 
@@ -118,3 +129,10 @@ async def find_request_state(database: Database, request_id: UUID) -> RequestSta
     """Return the state of a request, or None when there is no such request."""
     row = await database.fetch_one(_FIND_STATE, request_id)
     return RequestState(State(row["state"]), row["outcome"]) if row else None
+
+
+async def fill_partner_resources(connection: Connection) -> None:
+    """Give requests of earlier versions the resource id of their partner, which SQL alone cannot compute."""
+    for row in await connection.fetch(_PARTNERS_WITHOUT_RESOURCE):
+        partner_id = row["partner_id"]
+        await connection.execute(_FILL_PARTNER_RESOURCE, partner_id, resource_id(partner_id))

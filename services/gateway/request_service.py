@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from exhaust.domain.requests import partner_resource
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.postgres import outbox
 from exhaust.postgres.audit import Action, record_action
@@ -62,11 +63,12 @@ class RequestService:
     ) -> UUID:
         if not await insert_request(connection, request, submitter):
             # It may have ended since the insertion met it; then its download is as good as a new one.
-            identical = await find_identical_request(connection, request, submitter.user_id)
+            identical = await find_identical_request(connection, request, submitter)
             if identical is None:
                 raise LookupError("the identical request vanished; requests are never deleted")
             return identical
-        await check_open_requests(connection, submitter.partner_id, self._max_open)
+        partner = partner_resource(submitter.partner_id, request.resource)
+        await check_open_requests(connection, partner, self._max_open)
         await outbox.put(connection, request.request_id, 1, traceparent)
         await record_action(
             connection,
@@ -78,7 +80,7 @@ class RequestService:
         return request.request_id
 
 
-async def check_open_requests(connection: Connection, partner_id: str, maximum: int) -> None:
+async def check_open_requests(connection: Connection, partner: str, maximum: int) -> None:
     """Refuse a request that is one too many, after it was written in the same transaction.
 
     Submits at the same instant do not see one another: a partner can pass the maximum by as many as are under way.
@@ -86,7 +88,7 @@ async def check_open_requests(connection: Connection, partner_id: str, maximum: 
     Raises:
         ExhaustError: RATE_LIMITED.
     """
-    if await count_open_requests(connection, partner_id, at_most=maximum + 1) > maximum:
+    if await count_open_requests(connection, partner, at_most=maximum + 1) > maximum:
         raise ExhaustError(
             ErrorCode.RATE_LIMITED,
             f"this partner has {maximum} requests in progress, which is the most allowed; try again when one is done",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -47,10 +47,12 @@ class StoredArchive:
 
     Attributes:
         digest: equal for equal bytes, whichever request made them.
+        waited: the caller waited for it, so that the caller's rights may have changed meanwhile.
     """
 
     info: ObjectInfo
     digest: str
+    waited: bool = False
 
 
 class SynchronousDownloads:
@@ -83,8 +85,9 @@ class SynchronousDownloads:
         if archive is None:
             request_id = await self._requests.create(request, submitter, traceparent)
             archive = await self._stored(await self._wait_for_outcome(request_id))
-        if archive is None:
-            raise ExhaustError(ErrorCode.INTERNAL_ERROR, "the download vanished; ask again")
+            if archive is None:
+                raise ExhaustError(ErrorCode.INTERNAL_ERROR, "the download vanished; ask again")
+            return replace(archive, waited=True)
         return archive
 
     async def record_download(self, request: DatasetRequest, submitter: Submitter) -> None:

@@ -49,8 +49,9 @@ class AnswerBuilder:
         return result | {"downloadurl": await self._link(view, str(outcome["key"]))}
 
     def has_link(self, view: RequestView) -> bool:
-        """Return True when the JSON of a request holds a download link."""
-        return view.state is State.COMPLETE and self._expires_at(view) > datetime.now(UTC)
+        """Return True when the JSON of a request holds a download link: complete, not expired, and with an archive."""
+        has_archive = view.state is State.COMPLETE and isinstance((view.outcome or {}).get("key"), str)
+        return has_archive and self._expires_at(view) > datetime.now(UTC)
 
     async def build_entry(self, view: RequestView) -> dict[str, object]:
         """Build one entry of the list operation."""

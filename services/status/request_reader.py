@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from exhaust.domain.requests import State, unknown_request
+from exhaust.domain.requests import State, partner_resource, unknown_request
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.postgres.audit import record_links
 from exhaust.postgres.grants import AccessQuery
@@ -38,7 +38,9 @@ class RequestReader:
         """Return each request, or why its reader may not see it, in the order of the reads."""
         known = await self.find({read.request_id for read in reads})
         queries = {
-            read: AccessQuery(read.user_id, view.partner_id, view.resource, view.dataset)
+            read: AccessQuery(
+                read.user_id, partner_resource(view.partner_id, view.resource), view.resource, view.dataset
+            )
             for read in reads
             if (view := known.get(read.request_id))
         }

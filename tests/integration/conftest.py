@@ -23,6 +23,7 @@ from deploy.local.s3_settings import s3_settings as settings_of_store
 from deploy.local.servers import choose_servers
 from deploy.local.stack import Stack, start_stack, stop_stack
 from exhaust.domain.catalogue import load_catalogue
+from exhaust.domain.requests import partner_resource
 from exhaust.http.endpoint import HttpMetrics
 from exhaust.http.listener import open_listener
 from exhaust.kafka.producer import Producer, open_producer
@@ -163,9 +164,10 @@ class RequestFactory:
             # A tag of its own, so that no two requests are the same.
             await connection.execute(
                 "INSERT INTO requests (request_id, user_id, partner_id, resource, from_date, to_date, days_total,"
-                " username, dataset_id, tags)"
-                " VALUES ($1, $2, $3, $4, $5, $6, $7, 'somebody', 'eks-consumption-raw', ARRAY[$1::uuid::text])",
+                " username, dataset_id, tags, partner_resource)"
+                " VALUES ($1, $2, $3, $4, $5, $6, $7, 'somebody', 'eks-consumption-raw', ARRAY[$1::uuid::text], $8)",
                 *row,
+                partner_resource(partner, RESOURCE),
             )
             if waiting:
                 await outbox.put(connection, request_id, 1, "")

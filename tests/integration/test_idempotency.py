@@ -15,6 +15,7 @@ from exhaust.postgres.database import Connection, Database
 from exhaust.postgres.idempotency_keys import IdempotencyKey
 from services.gateway.idempotency import HEADER, SWEEP_LIMIT, create_once, fingerprint_of, key_from
 from services.gateway.request_service import RequestService, check_open_requests
+from telemetry.resource_ids import resource_id
 from tests.integration.conftest import PARTNER, RESOURCE, RequestFactory
 
 DAYS = DayRange(date(2026, 1, 1), date(2026, 1, 3))
@@ -212,7 +213,7 @@ async def test_a_partner_has_no_more_open_requests_than_allowed(
 ) -> None:
     async def check(partner: str, maximum: int) -> None:
         async with database.transaction() as connection:
-            await check_open_requests(connection, partner, maximum)
+            await check_open_requests(connection, resource_id(partner), maximum)
 
     first, *_ = [await request_factory.request() for _ in range(3)]
     await request_factory.request(partner="another")

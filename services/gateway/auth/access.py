@@ -132,7 +132,7 @@ class Access:
             ExhaustError: AUTHORIZATION_FAILED, as from these two.
         """
         dataset = self.catalogue.find(dataset_name)
-        query = AccessQuery(client.user_id, partner_id, resource, dataset.id if dataset else None)
+        query = AccessQuery(client.user_id, resource_id(partner_id), resource, dataset.id if dataset else None)
         (rights,) = await self.grants.access_rights([query])
         if not rights.acts_for_partner:
             raise _not_for_partner()

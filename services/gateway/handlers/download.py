@@ -102,6 +102,9 @@ class DownloadHandler:
         request = DatasetRequest(uuid4(), dataset.id, requested.resource, days, ())
         submitter = Submitter(client.user_id, requested.partner_id, client.license_key_name, synchronous=True)
         archive = await self._downloads.archive(request, submitter, call.traceparent)
+        if archive.waited:  # a key may have been revoked meanwhile, or a grant removed
+            await authenticate(call)
+            await self._access.authorize(client, dataset.id, requested.resource)
         file_name = outer_archive_name(dataset.id, days.first, days.last)
         download = Download(archive.info, archive.digest, file_name)
         if call.http.method != "HEAD" and not is_not_modified(call.http, download):

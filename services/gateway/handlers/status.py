@@ -37,7 +37,9 @@ class StatusHandler:
         client = await self._access.authenticate_and_throttle(call)
         request_id = parse_request_id(call.path("requestid"))
         if "wait" in call.http.query:
-            return await self._forward(call, client.user_id, STATUS_PATH.format(requestid=request_id))
+            response = await self._forward(call, client.user_id, STATUS_PATH.format(requestid=request_id))
+            await self._access.authenticate(call.body)  # the key may have been revoked meanwhile
+            return response
         return Answer(await self._client.read_status(client.user_id, request_id))
 
     async def list_requests(self, call: Call[KeyBody]) -> web.Response:
