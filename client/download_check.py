@@ -1,52 +1,54 @@
-"""Checks of a downloaded zip against its own manifest: every byte, every event."""
+"""Checks of a downloaded zip against its own manifest: every byte, every event.
+
+The file may come from anybody: it is read piece by piece in little memory, and nothing of it is shown as it stands.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import stat
+import struct
 import zipfile
 import zlib
+from collections import Counter
 from dataclasses import dataclass
-from datetime import date
-from typing import IO, TYPE_CHECKING, Annotated, Final
+from typing import IO, TYPE_CHECKING, Final
 
-from pydantic import BaseModel, Field, ValidationError
-
-from exhaust.domain.member_names import MANIFEST_NAME, member_names
-from telemetry.line import decode
-from telemetry.ownership import is_event
+from client.file_part import FilePart
+from client.lines import count_events
+from client.manifest import Manifest, ManifestDay, ManifestError, read_manifest
+from client.safe_text import safe_text
+from exhaust.domain.member_names import MANIFEST_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import date
     from pathlib import Path
 
 _CHUNK: Final = 1024 * 1024
-_MOST_MANIFEST_BYTES: Final = 256 * _CHUNK
-# The exceptions of zipfile for bytes that are no zip, or a damaged one.
-_BROKEN: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
-
-Count = Annotated[int, Field(ge=0)]
+_MAX_NAMES: Final = 5  # that one sentence tells
+_METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+_ENCRYPTED: Final = 0x41  # APPNOTE 4.4.4: bits 0 and 6
+_LOCAL_HEADER: Final = struct.Struct("<26xHH")  # APPNOTE 4.3.7: the lengths of name and extra field, which follow
+# The exceptions of zipfile for bytes that are no zip, or a damaged one; NotImplementedError is a RuntimeError.
+_BROKEN: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+)
 
 
 class DownloadError(Exception):
-    """A file that is no download; the message says what, where and what to do."""
+    """A file that is no download; the message says what, where and what to do, and is safe to show."""
 
 
-class _Source(BaseModel):
-    object: str
-    events: Count
-
-
-class _Day(BaseModel):
-    day: date
-    events: Count
-    bytes: Count
-    size: Count
-    sha256: str
-    sources: list[_Source]
-
-
-class _Manifest(BaseModel):
-    days: list[_Day]
+class _WrongDayError(Exception):
+    """A day that is not as the manifest says; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class CheckedDay:
 
     Attributes:
         events, bytes: as they were counted in the archive.
-        problem: what is wrong, or None.
+        problem: what is wrong, safe to show; or None.
     """
 
     day: date
@@ -73,63 +75,122 @@ def check_download(path: Path) -> Iterator[CheckedDay]:
     Raises:
         DownloadError: it cannot be read, is no zip, or has no manifest.
     """
+    shown = safe_text(path)
     try:
-        with zipfile.ZipFile(path) as download:
-            manifest = _manifest(download, path)
-            expected = [f"{day.day}.zip" for day in manifest.days]
-            odd = sorted(set(download.namelist()) ^ {*expected, MANIFEST_NAME})
-            if odd:
-                raise DownloadError(f"{path}: {', '.join(odd[:5])}: in the zip or in its manifest, but not in both")
-            for day in manifest.days:
-                yield _checked(download, day)
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise DownloadError(f"{shown} is no file; name the zip that was downloaded")
+        with path.open("rb") as file, zipfile.ZipFile(FilePart(file, 0, status.st_size)) as download:
+            for day in _manifest(download, shown).days:
+                yield _checked(file, download, day)
+    except _BROKEN as error:
+        why = safe_text(_reason(error))
+        raise DownloadError(f"{shown} is no whole zip ({why}); resume the download, or download it again") from error
     except OSError as error:
-        raise DownloadError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise DownloadError(f"{shown} cannot be read: {safe_text(error.strerror or error)}") from error
+    except MemoryError as error:
+        raise DownloadError(f"{shown} needs more memory than there is, which no download of ours does") from error
+
+
+def _manifest(download: zipfile.ZipFile, shown: str) -> Manifest:
+    members = download.infolist()
+    found = Counter(member.filename for member in members)
+    if MANIFEST_NAME not in found:
+        raise DownloadError(f"{shown} has no {MANIFEST_NAME}, so it is no download of ours")
+    for member in members:
+        if problem := _unreadable(member):
+            raise DownloadError(f"{shown}: {safe_text(member.filename)} {problem}")
+    try:
+        manifest = read_manifest(download)
+    except ManifestError as error:
+        raise DownloadError(f"{shown}: {MANIFEST_NAME}: {safe_text(error)}") from error
+    expected = Counter([MANIFEST_NAME, *(day.archive for day in manifest.days)])
+    if odd := sorted({*(found - expected), *(expected - found)}):
+        names = safe_text(", ".join(odd[:_MAX_NAMES]))
+        raise DownloadError(f"{shown}: {names}: in the zip or in its manifest, but not once in both")
+    return manifest
+
+
+def _checked(file: IO[bytes], download: zipfile.ZipFile, day: ManifestDay) -> CheckedDay:
+    try:
+        return _counted_day(file, download, day)
+    except ManifestError as error:
+        problem = f"{MANIFEST_NAME}: {error}"
+    except _WrongDayError as error:
+        problem = str(error)
     except _BROKEN as error:
-        raise DownloadError(f"{path} is no whole zip ({error}); resume the download, or download it again") from error
+        problem = f"{day.archive} is broken: {_reason(error)}"
+    except MemoryError:
+        problem = f"{day.archive} needs more memory than there is, which no day of ours does"
+    return CheckedDay(day.day, 0, 0, safe_text(problem))
 
 
-def _manifest(download: zipfile.ZipFile, path: Path) -> _Manifest:
-    if MANIFEST_NAME not in download.namelist():
-        raise DownloadError(f"{path} has no {MANIFEST_NAME}, so it is no download of ours")
-    if download.getinfo(MANIFEST_NAME).file_size > _MOST_MANIFEST_BYTES:
-        raise DownloadError(f"{path}: {MANIFEST_NAME} has more than {_MOST_MANIFEST_BYTES} bytes")
-    try:
-        return _Manifest.model_validate_json(download.read(MANIFEST_NAME))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = "/".join(map(str, first["loc"]))
-        raise DownloadError(f"{path}: {MANIFEST_NAME}: {place}: {first['msg']}") from error
+def _counted_day(file: IO[bytes], download: zipfile.ZipFile, day: ManifestDay) -> CheckedDay:
+    """Check the bytes of a day, and count what is in it; see _counted.
 
-
-def _checked(download: zipfile.ZipFile, day: _Day) -> CheckedDay:
-    name = f"{day.day}.zip"
-    try:
-        with download.open(name) as stored:
-            digest, size = _digest(stored)
-        if (digest, size) != (day.sha256, day.size):
-            return CheckedDay(day.day, 0, 0, f"{name} has other bytes than the manifest says")
-        with download.open(name) as stored, zipfile.ZipFile(stored) as inner:
+    Raises:
+        _WrongDayError: it has other bytes than the manifest says.
+    """
+    with download.open(day.archive) as stored:
+        if _digest(stored) != (day.sha256, day.size):
+            raise _WrongDayError(f"{day.archive} has other bytes than the manifest says")
+    member = download.getinfo(day.archive)
+    if member.compress_type == zipfile.ZIP_STORED:
+        with zipfile.ZipFile(_stored_content(file, member)) as inner:
             return _counted(inner, day)
-    except _BROKEN as error:
-        return CheckedDay(day.day, 0, 0, f"{name} is broken: {error}")
+    with download.open(member) as stored, zipfile.ZipFile(stored) as inner:
+        return _counted(inner, day)
 
 
-def _counted(inner: zipfile.ZipFile, day: _Day) -> CheckedDay:
-    events = size = 0
-    found = {}
-    for name in inner.namelist():
-        with inner.open(name) as lines:
-            found[name] = sum(is_event(decode(line)) for line in lines)
-        events += found[name]
-        size += inner.getinfo(name).file_size
-    names = member_names([source.object for source in day.sources])
-    wrong = [name for name, source in zip(names, day.sources, strict=True) if found.get(name, 0) != source.events]
+def _counted(inner: zipfile.ZipFile, day: ManifestDay) -> CheckedDay:
+    """Count what is in a day.
+
+    Raises:
+        _WrongDayError: a member is not one of the manifest, stands twice, or cannot be read.
+        ManifestError: the sources of the day are malformed.
+    """
+    expected = day.events_by_member()
+    found: dict[str, int] = {}
+    size = 0
+    for member in inner.infolist():
+        name = member.filename
+        if name not in expected:
+            raise _WrongDayError(f"{name} is in the zip, but not in the manifest; do not use it")
+        if name in found:
+            raise _WrongDayError(f"{name} is twice in the zip")
+        if problem := _unreadable(member):
+            raise _WrongDayError(f"{name} {problem}")
+        with inner.open(member) as lines:
+            found[name], read = count_events(lines)
+        size += read
+    events = sum(found.values())
+    wrong = next((name for name, number in expected.items() if found.get(name, 0) != number), None)
     problem = None
-    if wrong:
-        problem = f"{wrong[0]} has {found.get(wrong[0], 0)} events, and the manifest says another number"
+    if wrong is not None:
+        problem = f"{wrong} has {found.get(wrong, 0)} events, and the manifest says another number"
     elif (events, size) != (day.events, day.bytes):
         problem = f"{events} events in {size} bytes, but {day.events} in {day.bytes} in the manifest"
-    return CheckedDay(day.day, events, size, problem)
+    return CheckedDay(day.day, events, size, problem and safe_text(problem))
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or "it ends too early"
+
+
+def _unreadable(member: zipfile.ZipInfo) -> str | None:
+    """Say why a member cannot be read, from what the zip says of it; None when it can."""
+    if member.flag_bits & _ENCRYPTED:
+        return "is encrypted, and no download of ours is"
+    if member.compress_type not in _METHODS:
+        return f"is compressed by method {member.compress_type}, and no download of ours is"
+    return None
+
+
+def _stored_content(file: IO[bytes], member: zipfile.ZipInfo) -> FilePart:
+    """Return the content of a member that is not compressed, whose local header zipfile has read before."""
+    file.seek(member.header_offset)
+    offset = member.header_offset + _LOCAL_HEADER.size + sum(_LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size)))
+    return FilePart(file, offset, member.file_size)
 
 
 def _digest(stored: IO[bytes]) -> tuple[str, int]:

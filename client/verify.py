@@ -1,27 +1,36 @@
 """The command that checks a download."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from client.download_check import DownloadError, check_download
+from client.safe_text import safe_text
+
+WRONG_DAYS = 1
+NO_DOWNLOAD = 2
 
 
-def verify(
-    file: Annotated[Path, typer.Argument(metavar="FILE.zip", help="The download.", exists=True, dir_okay=False)],
-) -> None:
-    """Check a download against its own manifest: bytes, checksums and events of every day."""
+def verify(file: Annotated[Path, typer.Argument(metavar="FILE.zip", help="The download.")]) -> None:
+    """Check a download against its own manifest: bytes, checksums, members and events of every day.
+
+    Exit codes: 0 when every day is as the manifest says, 1 when a day is not, 2 when the file cannot be read or is no
+    download.
+    """
     try:
         days = list(check_download(file))
     except DownloadError as error:
         typer.echo(f"exhaust: {error}", err=True)
-        raise typer.Exit(2) from error
+        raise typer.Exit(NO_DOWNLOAD) from error
     rows = [("day", "events", "bytes", "verdict")]
     rows += [(str(day.day), str(day.events), str(day.bytes), day.problem or "ok") for day in days]
+    encoding = sys.stdout.encoding or "utf-8"
     for row in rows:
-        typer.echo("\t".join(row))
+        typer.echo("\t".join(row).encode(encoding, "backslashreplace").decode(encoding))
     wrong = sum(day.problem is not None for day in days)
     if wrong:
-        typer.echo(f"exhaust: {wrong} of {len(days)} days are wrong; download {file.name} again", err=True)
-        raise typer.Exit(1)
+        name = safe_text(file.name)
+        typer.echo(f"exhaust: {wrong} of {len(days)} days are wrong; download {name} again", err=True)
+        raise typer.Exit(WRONG_DAYS)
