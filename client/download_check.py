@@ -138,7 +138,7 @@ def _counted_day(file: IO[bytes], download: zipfile.ZipFile, day: ManifestDay) -
     if member.compress_type == zipfile.ZIP_STORED:
         with zipfile.ZipFile(_stored_content(file, member)) as inner:
             return _counted(inner, day)
-    with download.open(member) as stored, zipfile.ZipFile(stored) as inner:
+    with download.open(member) as stored, zipfile.ZipFile(FilePart(stored, 0, day.size)) as inner:
         return _counted(inner, day)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
-from typing import IO
+from typing import IO, Final
+
+MAX_READ_BYTES: Final = 16 * 1024 * 1024  # at once; zipfile reads the whole directory of a zip, and makes more of it
 
 
 class FilePart:
@@ -37,9 +39,16 @@ class FilePart:
         return position
 
     def read(self, size: int = -1, /) -> bytes:
-        """Read so many bytes, or all that are left."""
+        """Read so many bytes, or all that are left.
+
+        Raises:
+            ValueError: that would be more than MAX_READ_BYTES.
+        """
         left = max(0, self._size - self._position)
+        wanted = left if size < 0 else min(size, left)
+        if wanted > MAX_READ_BYTES:
+            raise ValueError(f"it has a directory of more than {MAX_READ_BYTES} bytes")
         self._file.seek(self._offset + self._position)
-        content = self._file.read(left if size < 0 else min(size, left))
+        content = self._file.read(wanted)
         self._position += len(content)
         return content

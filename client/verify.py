@@ -16,8 +16,7 @@ NO_DOWNLOAD = 2
 def verify(file: Annotated[Path, typer.Argument(metavar="FILE.zip", help="The download.")]) -> None:
     """Check a download against its own manifest: bytes, checksums, members and events of every day.
 
-    Exit codes: 0 when every day is as the manifest says, 1 when a day is not, 2 when the file cannot be read or is no
-    download.
+    Exit codes: 0 when every day is right, 1 when a day is wrong, 2 when the file cannot be read or is no download.
     """
     try:
         days = list(check_download(file))

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import random
+import struct
 import tracemalloc
 import zipfile
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from client.command import app
+from client.file_part import MAX_READ_BYTES
 from client.manifest import MAX_MANIFEST_BYTES
 
 if TYPE_CHECKING:
@@ -106,7 +108,17 @@ def test_a_download_that_was_only_packed_in_another_way_is_ok(
     assert verify(content).exit_code == 0
 
 
+def wide(entries: int) -> bytes:
+    """A zip whose directory tells of so many members, in few bytes each."""
+    entry = packed([("a", b"")])
+    start = entry.index(b"PK\x01\x02")
+    directory = entry[start:-22] * entries
+    return directory + struct.pack("<4s4xHHIIH", b"PK\x05\x06", 0xFFFE, 0xFFFE, len(directory), 0, 0)
+
+
+WIDE = wide(MAX_READ_BYTES // 47 + 1)
 WRONG_DAYS = {
+    "a directory without end": (WIDE, "is broken: it has a directory of more than"),
     "another member": (packed([(NAME, LINES), ("run-me.sh", b"")]), "run-me.sh is in the zip, but not in the manifest"),
     "a folder": (packed([(NAME, LINES), ("x/", b"")]), "x/ is in the zip, but not in the manifest"),
     "escapes": (packed([(EVIL, LINES)]), r"\x1b]0;owned\x07\x1b[2J\x9b31m\u202egpj.json is in the zip"),
@@ -153,6 +165,7 @@ def test_a_member_that_is_there_twice_is_wrong(verify: Callable[[bytes], Result]
 
 
 NO_DOWNLOADS = {
+    "a directory without end": WIDE,
     "nothing": b"",
     "no JSON": packed([("manifest.json", b"{")]),
     "null": packed([("manifest.json", b"null")]),
