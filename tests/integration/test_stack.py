@@ -121,14 +121,33 @@ def test_start_again_changes_nothing(folder: Path, stack: Stack) -> None:
     assert start_stack(folder, services=False, stop_at_exit=True) == stack
 
 
-def test_runtime_role_reads_but_defines_nothing(folder: Path, stack: Stack) -> None:
-    runtime = service_environment(folder, "status")["EXHAUST_POSTGRES_DSN"]
-    assert psql(runtime, "SELECT current_user") == "exhaust_runtime"
+@pytest.mark.parametrize("name", ["gateway", "status"])
+def test_each_service_has_a_role_that_defines_nothing(folder: Path, stack: Stack, name: str) -> None:
+    dsn = service_environment(folder, name)["EXHAUST_POSTGRES_DSN"]
+    assert psql(dsn, "SELECT current_user") == f"exhaust_{name}"
     assert psql(stack.postgres, "SELECT current_user") == "exhaust_owner"
     for statement in ("CREATE TABLE forbidden ()", "CREATE SCHEMA forbidden", "CREATE TEMP TABLE forbidden ()"):
         with pytest.raises(subprocess.CalledProcessError) as refused:
-            psql(runtime, statement)
+            psql(dsn, statement)
         assert "permission denied" in refused.value.stderr
+
+
+def test_a_stack_of_an_earlier_version_gets_the_roles_and_credentials_that_it_lacks(tmp_path: Path) -> None:
+    place = Folder(tmp_path)
+    start_stack(tmp_path, services=False, stop_at_exit=True)
+    stop_stack(tmp_path)
+    kept = json.loads(place.settings_file.read_text())
+    del kept["secrets"]["postgres_gateway"]
+    place.settings_file.write_text(json.dumps(kept))
+    access = place.data("postgres") / "pg_hba.conf"
+    access.write_text(access.read_text().replace(",exhaust_gateway", ""))
+    with pytest.raises(StackError, match="an earlier version started the stack"):
+        place.settings(may_change_ports=False)
+    start_stack(tmp_path, services=False, stop_at_exit=True)
+    assert place.ports() == kept["ports"]
+    dsn = service_environment(tmp_path, "gateway")["EXHAUST_POSTGRES_DSN"]
+    assert psql(dsn, "SELECT current_user") == "exhaust_gateway"
+    stop_stack(tmp_path)
 
 
 def test_superuser_has_no_way_in(stack: Stack) -> None:
