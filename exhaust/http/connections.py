@@ -31,14 +31,16 @@ class ConnectionLimits:
         max_per_address: open connections from one address; None where one address stands for many callers.
         header_timeout: from connecting, or from the first byte of a later request, to the end of its headers.
         keep_alive_timeout: between two requests of a connection.
-        send_timeout: how long an answer may wait for a caller who does not read it.
+        read_window: the time over which the speed of a caller who reads an answer slowly is averaged.
+        least_read_speed: bytes a second that such a caller must read.
     """
 
     max_connections: int = 1000
     max_per_address: int | None = None
     header_timeout: timedelta = timedelta(seconds=10)
     keep_alive_timeout: timedelta = timedelta(seconds=30)
-    send_timeout: timedelta = timedelta(seconds=60)
+    read_window: timedelta = timedelta(seconds=30)
+    least_read_speed: int = 16 * 1024
 
 
 class Connection(Protocol):

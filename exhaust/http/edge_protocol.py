@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
 import re
+import struct
+import termios
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -24,6 +27,7 @@ from exhaust.http.error_responses import (
     http_exception_response,
     internal_error,
 )
+from exhaust.http.reading_speed import ReadingSpeed
 from exhaust.http.request import repeated_header
 
 if TYPE_CHECKING:
@@ -42,7 +46,6 @@ MAX_HEADERS: Final = 128
 MAX_HEAD_BYTES: Final = 64 * 1024  # of incomplete headers; so much memory each connection may take
 CLOSE_TIMEOUT: Final = timedelta(seconds=5)  # for a caller to read why the connection closes
 SLOW_READER_DELAY: Final = timedelta(seconds=1)  # in which a caller who reads makes room for the next bytes
-MIN_BYTES_READ: Final = 1024  # of an answer in each period of ConnectionLimits.send_timeout
 URI_TOO_LONG: Final = 414
 FIELDS_TOO_LARGE: Final = 431
 TIMEOUT: Final = 408
@@ -55,7 +58,11 @@ log = structlog.get_logger(__name__)
 
 
 class EdgeProtocol(web.RequestHandler):
-    """A connection that always answers with the envelope, and that a slow caller cannot keep from others."""
+    """A connection that always answers with the envelope, and that a slow caller cannot keep from others.
+
+    Attributes:
+        gone: set when the connection is closed.
+    """
 
     def __init__(self, server: web.Server, limiter: ConnectionLimiter) -> None:
         """Prepare a connection that the limiter counts; needs a running loop."""
@@ -78,6 +85,8 @@ class EdgeProtocol(web.RequestHandler):
         self._head_bytes = 0
         self._header_timer: asyncio.TimerHandle | None = None
         self._send_timer: asyncio.TimerHandle | None = None
+        self._speed = ReadingSpeed(limiter.limits.read_window, limiter.limits.least_read_speed)
+        self.gone = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count the connection, or refuse it when there are too many."""
@@ -92,7 +101,8 @@ class EdgeProtocol(web.RequestHandler):
             self._start_header_timer()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Stop counting the connection."""
+        """Stop counting the connection, and tell who waits for its end."""
+        self.gone.set()
         self._limiter.remove(self)
         self._stop(self._header_timer)
         self._stop(self._send_timer)
@@ -130,11 +140,13 @@ class EdgeProtocol(web.RequestHandler):
     def pause_writing(self) -> None:
         """Start to watch a caller who reads more slowly than we write."""
         super().pause_writing()
+        self._speed.start_waiting(self._loop.time(), self._unread_bytes())
         self._send_timer = self._loop.call_later(SLOW_READER_DELAY.total_seconds(), self._on_slow_reader)
 
     def resume_writing(self) -> None:
         """Stop watching a caller who has read."""
         super().resume_writing()
+        self._speed.stop_waiting(self._loop.time(), self._unread_bytes())
         self._stop(self._send_timer)
         self._mark_busy_again()
 
@@ -144,11 +156,15 @@ class EdgeProtocol(web.RequestHandler):
         """Answer a request that aiohttp cannot parse, or that failed outside of every handler; then close.
 
         Raises:
-            ConnectionError: an answer has begun, and only a broken connection tells the caller that it is incomplete.
+            ConnectionError: the caller went away; or an answer has begun, and only a broken connection tells the
+                caller that it is incomplete.
         """
         del message  # it quotes the request, which may hold a secret
         if request.writer.output_size > 0:
             raise ConnectionError("failed in the middle of an answer")
+        if isinstance(exc, ConnectionError):
+            log.info("http.abandoned")
+            raise ConnectionError("the caller went away") from exc
         if status < SERVER_ERROR:
             error = _parse_error(exc)
         else:
@@ -202,16 +218,30 @@ class EdgeProtocol(web.RequestHandler):
     def _unsent_bytes(self) -> int:
         return self._kept_transport.get_write_buffer_size() if self._kept_transport is not None else 0
 
+    def _unread_bytes(self) -> int:
+        """Return the bytes that the caller's system has not taken: ours, and the kernel's of this connection.
+
+        The kernel asks for more only when much of its buffer is free, so our bytes alone would tell of a steady reader
+        that nothing was read for minutes.
+        """
+        if self._kept_transport is None or self._kept_transport.is_closing():
+            return 0
+        connected = self._kept_transport.get_extra_info("socket")
+        try:
+            (queued,) = struct.unpack("i", fcntl.ioctl(connected.fileno(), termios.TIOCOUTQ, bytes(4)))
+        except OSError:
+            queued = 0
+        return self._unsent_bytes() + int(queued)
+
     def _on_slow_reader(self) -> None:
         self._limiter.mark_idle(self)
         self._start_send_timer()
 
     def _start_send_timer(self) -> None:
-        period = self._limiter.limits.send_timeout.total_seconds()
-        self._send_timer = self._loop.call_later(period, self._check_reader, self._unsent_bytes())
+        self._send_timer = self._loop.call_later(self._speed.seconds_left(), self._check_reader)
 
-    def _check_reader(self, unread: int) -> None:
-        if unread - self._unsent_bytes() >= MIN_BYTES_READ:
+    def _check_reader(self) -> None:
+        if not self._speed.is_too_slow(self._loop.time(), self._unread_bytes()):
             self._start_send_timer()
         elif self._kept_transport is not None:
             self._limiter.count_closed("answer not read")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 STALL_LIMIT: Final = timedelta(seconds=120)  # twice the longest rebalance
 READY_TIMEOUT: Final = timedelta(seconds=5)
+READY_FOR: Final = timedelta(seconds=1)  # how old an answer of the dependencies may be
 
 
 class Heartbeat(Protocol):
@@ -34,6 +35,7 @@ class Health:
         checks: by the name of a dependency, a call that raises ExhaustError while it is away.
         stop: set by SIGTERM or SIGINT; from then on the process is not ready.
         registry: of the metrics that the process publishes.
+        clock: monotonic seconds.
         stall_limit: how long a loop may go without a heartbeat before the watchdog ends the process.
     """
 
@@ -41,26 +43,39 @@ class Health:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     stall_limit: timedelta = STALL_LIMIT
+    clock: Callable[[], float] = time.monotonic
     _beats: dict[str, float] = field(default_factory=dict)
+    _asked_at: float = 0.0
+    _asking: asyncio.Task[dict[str, str]] | None = None
 
     def heartbeat(self, loop: str) -> Heartbeat:
         """Return the heartbeat of a loop, which has to be called from now on, at every turn."""
 
         def beat() -> None:
-            self._beats[loop] = time.monotonic()
+            self._beats[loop] = self.clock()
 
         beat()
         return beat
 
     def stalled(self) -> list[str]:
         """Return the names of the loops without a heartbeat for longer than the stall limit."""
-        oldest = time.monotonic() - self.stall_limit.total_seconds()
+        oldest = self.clock() - self.stall_limit.total_seconds()
         return [loop for loop, at in list(self._beats.items()) if at < oldest]
 
     async def unready(self) -> dict[str, str]:
-        """Return the problems that keep the process from being ready, by dependency; empty when it is ready."""
+        """Return the problems that keep the process from being ready, by dependency; empty when it is ready.
+
+        However many ask, the dependencies are asked once in READY_FOR.
+        """
         if self.stop.is_set():
             return {"process": "draining"}
+        now = self.clock()
+        if self._asking is None or (self._asking.done() and now - self._asked_at >= READY_FOR.total_seconds()):
+            self._asked_at = now
+            self._asking = asyncio.create_task(self._ask_dependencies())
+        return dict(await asyncio.shield(self._asking))  # who gives up cancels nobody else's answer
+
+    async def _ask_dependencies(self) -> dict[str, str]:
         problems = {}
         for name, check in self.checks.items():
             try:

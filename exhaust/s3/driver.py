@@ -29,39 +29,43 @@ if TYPE_CHECKING:
 READ_TIMEOUT: Final = timedelta(seconds=30)
 CALL_TIMEOUT: Final = timedelta(minutes=2)
 CONNECT_TIMEOUT: Final = timedelta(seconds=5)
-CONNECTIONS: Final = 32  # of each client
+CONNECTIONS: Final = 32  # of a client, where nothing else is said
 
 # Raised by a connection, a time-out or the driver itself; an answer of the store that is an error is a ClientError.
 DRIVER_ERRORS: Final = (BotoCoreError, aiohttp.ClientError, OSError, TimeoutError)
 
 
 @asynccontextmanager
-async def open_clients(settings: S3Settings) -> AsyncIterator[tuple[S3Client, S3Client]]:
-    """Open a client for reading and a client for writing; each connects when it is first used.
+async def open_clients(settings: S3Settings, *connections: int) -> AsyncIterator[list[S3Client]]:
+    """Open a client for each number of connections; each connects when it is first used.
 
-    There are two because nothing limits how long a call waits for a connection of a pool: reads that hold all of
+    There are several because nothing limits how long a call waits for a connection of a pool: reads that hold all of
     them would stop every write.
 
     Raises:
         ConfigurationError: the settings hold no keys, and the platform has none either.
     """
     session = await _open_session(settings)
-    config = AioConfig(
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(
+                session.client("s3", endpoint_url=settings.s3_endpoint, config=_config(number))
+            )
+            for number in connections
+        ]
+
+
+def _config(connections: int) -> AioConfig:
+    return AioConfig(
         connect_timeout=CONNECT_TIMEOUT.total_seconds(),
         read_timeout=READ_TIMEOUT.total_seconds(),
-        max_pool_connections=CONNECTIONS,
+        max_pool_connections=connections,
         retries={"mode": "standard", "max_attempts": 3},
         signature_version="s3v4",
         s3={"addressing_style": "path"},
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    async with AsyncExitStack() as stack:
-        reader, writer = [
-            await stack.enter_async_context(session.client("s3", endpoint_url=settings.s3_endpoint, config=config))
-            for _ in range(2)
-        ]
-        yield reader, writer
 
 
 async def _open_session(settings: S3Settings) -> aioboto3.Session:

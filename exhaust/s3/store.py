@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import structlog
 
 from exhaust.errors import ErrorCode, ExhaustError, SourceObjectError, unavailable
-from exhaust.s3.driver import CONNECT_TIMEOUT, DRIVER_ERRORS, READ_TIMEOUT, open_clients, store_call
+from exhaust.s3.driver import CONNECT_TIMEOUT, CONNECTIONS, DRIVER_ERRORS, READ_TIMEOUT, open_clients, store_call
 from exhaust.s3.errors import NoSuchUploadError, ObjectExistsError, ObjectMissingError
 from exhaust.s3.multipart import MultipartUpload
 from exhaust.s3.object_info import ObjectInfo
@@ -39,9 +39,10 @@ log = structlog.get_logger(__name__)
 class ObjectStore:
     """An S3 store. Every method raises ExhaustError SERVICE_UNAVAILABLE when the store does not answer."""
 
-    def __init__(self, reader: S3Client, writer: S3Client) -> None:
+    def __init__(self, reader: S3Client, writer: S3Client, streamer: S3Client) -> None:
         self._reader = reader
         self._writer = writer
+        self._streamer = streamer
         self._part_slots = asyncio.Semaphore(MAX_CONCURRENT_PARTS)
 
     async def list(self, bucket: str, prefix: str) -> AsyncIterator[ObjectInfo]:
@@ -131,7 +132,7 @@ class ObjectStore:
     async def _read(self, bucket: str, source: ObjectInfo, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         try:
             async with store_call(bucket, source.key):
-                answer = await self._reader.get_object(
+                answer = await self._streamer.get_object(
                     Bucket=bucket, Key=source.key, IfMatch=source.etag, Range=f"bytes={start}-{stop - 1}"
                 )
         except (ObjectMissingError, ObjectExistsError) as error:
@@ -275,11 +276,15 @@ async def _each_page(pages: AsyncIterable[Page], bucket: str, prefix: str = "") 
 
 
 @asynccontextmanager
-async def open_object_store(settings: S3Settings) -> AsyncIterator[ObjectStore]:
+async def open_object_store(settings: S3Settings, *, streams: int = CONNECTIONS) -> AsyncIterator[ObjectStore]:
     """Open the store of the settings; it connects when it is first used.
+
+    Args:
+        settings: where it is, and as whom to call it.
+        streams: objects that may be streamed at once; further ones wait. Other reads do not wait for them.
 
     Raises:
         ConfigurationError: neither the settings nor the platform have credentials.
     """
-    async with open_clients(settings) as (reader, writer):
-        yield ObjectStore(reader, writer)
+    async with open_clients(settings, CONNECTIONS, CONNECTIONS, streams) as (reader, writer, streamer):
+        yield ObjectStore(reader, writer, streamer)

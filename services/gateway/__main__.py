@@ -6,8 +6,6 @@ import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-import aiohttp
-
 from exhaust.domain.catalogue import load_catalogue
 from exhaust.http.connections import ConnectionLimiter, cap_by_open_files
 from exhaust.http.endpoint import HttpMetrics
@@ -34,11 +32,15 @@ from services.gateway.rate_limits import RateLimits
 from services.gateway.relay import Relay, RequestPublisher
 from services.gateway.request_service import RequestService
 from services.gateway.settings import GatewaySettings
-from services.gateway.status_client import StatusServiceClient
+from services.gateway.shares import MAX_STREAMS, Shares
+from services.gateway.status_client import StatusServiceClient, open_pools
 from services.gateway.synchronous_downloads import SynchronousDownloads, SynchronousSettings
 
 if TYPE_CHECKING:
     from datetime import timedelta
+
+    from exhaust.postgres.database import Database
+    from exhaust.s3.store import ObjectStore
 
 
 async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
@@ -56,29 +58,27 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
             open_database(settings.postgres_dsn, pool_size=settings.postgres_pool_size)
         )
         producer = await stack.enter_async_context(open_producer(settings))
-        session = await stack.enter_async_context(aiohttp.ClientSession())
+        pools = await stack.enter_async_context(open_pools())
         tokens = await stack.enter_async_context(open_token_verifier(settings.token_issuers))
         limits = RateLimits(settings, time.monotonic)
         keys = KeyStore(database, settings.license_key_peppers)
         access = Access(keys, TokenSubjects(database), GrantStore(database), catalogue, tokens, limits)
         publish = RequestPublisher(producer).publish
         relay = Relay(database, publish, health.registry, max_in_flight_per_partner=settings.max_in_flight_per_partner)
-        objects = await stack.enter_async_context(open_object_store(settings))
+        objects = await stack.enter_async_context(open_object_store(settings, streams=MAX_STREAMS))
         requests = RequestService(
             database, max_open_per_partner=settings.max_open_requests_per_partner, on_created=relay.wake
         )
-        downloads = SynchronousDownloads(
-            database,
-            objects,
-            requests,
-            bucket=settings.s3_exhaust_bucket,
-            settings=SynchronousSettings(settings.sync_timeout, settings.sync_fresh_for),
-        )
+        downloads = _downloads(settings, database, objects, requests)
+        shares = Shares.of(settings)
+        client = StatusServiceClient(pools, settings.status_url, settings.service_token)
         operations = Operations(
             RegisterHandler(access.keys, settings),
             SubmitHandler(requests, access, zone=settings.day_zone),
-            DownloadHandler(downloads, objects, access, bucket=settings.s3_exhaust_bucket, zone=settings.day_zone),
-            StatusHandler(StatusServiceClient(session, settings.status_url, settings.service_token), access),
+            DownloadHandler(
+                downloads, objects, access, shares, bucket=settings.s3_exhaust_bucket, zone=settings.day_zone
+            ),
+            StatusHandler(client, access, shares),
             AdminHandlers.build(access, database),
         )
         # Not Kafka: while it is away, requests are accepted and wait in the outbox.
@@ -90,6 +90,18 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         limiter = ConnectionLimiter(cap_by_open_files(settings.connection_limits()), health.registry)
         await stack.enter_async_context(open_listener(public, settings.host, settings.port, limiter))
         await run_until_stopped(health, relay.run(health, settings.relay_interval))
+
+
+def _downloads(
+    settings: GatewaySettings, database: Database, objects: ObjectStore, requests: RequestService
+) -> SynchronousDownloads:
+    return SynchronousDownloads(
+        database,
+        objects,
+        requests,
+        bucket=settings.s3_exhaust_bucket,
+        settings=SynchronousSettings(settings.sync_timeout, settings.sync_fresh_for),
+    )
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from services.gateway.handlers.docs import docs_routes
 from services.gateway.handlers.download import DOWNLOAD_V1, DOWNLOAD_V3, DownloadBody
 from services.gateway.handlers.register import REGISTER, RegisterBody
 from services.gateway.handlers.submit import SUBMIT, SubmitBody
+from services.gateway.rate_limits import REGISTER_PATH
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -62,7 +63,7 @@ def public_app(
     app.add_routes(
         [
             *health_routes(health),
-            web.post("/v1/client", endpoint(REGISTER, RegisterBody, operations.register.register, metrics)),
+            web.post(REGISTER_PATH, endpoint(REGISTER, RegisterBody, operations.register.register, metrics)),
             web.post(STATUS_PATH, endpoint(STATUS, KeyBody, operations.status.status, metrics)),
             web.post(LIST_PATH, endpoint(LIST, KeyBody, operations.status.list_requests, metrics)),
             *(web.post(f"/v2/datasets{path}", submit) for path in RESOURCE_PATHS),

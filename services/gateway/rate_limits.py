@@ -1,4 +1,4 @@
-"""The rate limits of the public listener, by address and by holder of a license key.
+"""The rate limits of the public listener, by address and by holder of a license key; of registrations, by address.
 
 Every call counts against its address, and against the holder of a license key only when it has shown the key. So
 somebody who guesses keys uses up the limit of an address, never that of a key's holder.
@@ -6,6 +6,7 @@ somebody who guesses keys uses up the limit of an address, never that of a key's
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from services.gateway.settings import LimitSettings
 
+REGISTER_PATH: Final = "/v1/client"
+_HOUR: Final = timedelta(hours=1)
 _ALLOWANCE: Final = web.RequestKey("allowance", Allowance)
 
 
@@ -30,6 +33,7 @@ class RateLimits:
         """Prepare; the clock gives monotonic seconds."""
         self._holders = TokenBuckets(settings.holder_calls_per_minute, clock)
         self._addresses = TokenBuckets(settings.address_calls_per_minute, clock)
+        self._registrations = TokenBuckets(settings.registrations_per_hour, clock, period=_HOUR)
         self._proxies = settings.trusted_proxies
 
     def install(self, app: web.Application) -> None:
@@ -37,13 +41,18 @@ class RateLimits:
         app.middlewares.append(self._by_address)
         app.on_response_prepare.append(_add_headers)
 
-    def check_holder(self, request: web.Request, user_id: int) -> None:
+    def check_holder(self, request: web.Request, user_id: int, *, cost: int = 1) -> None:
         """Count a call against the holder of a valid key or token.
+
+        Args:
+            request: the call.
+            user_id: the holder.
+            cost: the calls that it counts as, by the work that it makes.
 
         Raises:
             ExhaustError: RATE_LIMITED.
         """
-        allowance = self._holders.check(str(user_id))
+        allowance = self._holders.check(str(user_id), cost)
         request[_ALLOWANCE] = allowance
         if not allowance.allowed:
             raise _too_many(f"this license key may make {allowance.limit} calls a minute", allowance)
@@ -54,10 +63,13 @@ class RateLimits:
     ) -> web.StreamResponse:
         if request.path.startswith("/health/"):  # a load balancer asks often and must not read 429 as ill health
             return await handler(request)
-        allowance = self._addresses.check(caller_address(request, self._proxies))
+        address = caller_address(request, self._proxies)
+        allowance, what = self._addresses.check(address), "make {} calls a minute"
+        if allowance.allowed and request.method == "POST" and request.path == REGISTER_PATH:
+            allowance, what = self._registrations.check(address), "register {} times an hour"
         request[_ALLOWANCE] = allowance
         if not allowance.allowed:
-            error = _too_many(f"this address may make {allowance.limit} calls a minute", allowance)
+            error = _too_many(f"this address may {what.format(allowance.limit)}", allowance)
             return error_response(request, UNKNOWN_OPERATION, "", error)
         return await handler(request)
 

@@ -40,6 +40,7 @@ class LimitSettings(SettingsGroup):
         max_open_requests_per_partner: accepted and unfinished requests.
         trusted_proxies: how many proxies stand before the gateway; that entry of X-Forwarded-For, counted from its
             end, is the caller's address. 0 takes the connection's.
+        registrations_per_hour: from one address.
         registration: who may register a client.
         registration_token: what a caller shows when registration is "token".
     """
@@ -48,6 +49,7 @@ class LimitSettings(SettingsGroup):
     address_calls_per_minute: Annotated[int, Field(ge=1, le=1_000_000_000)] = 12_000
     max_open_requests_per_partner: Annotated[int, Field(ge=1, le=1_000_000)] = 200
     trusted_proxies: Annotated[int, Field(ge=0, le=100)] = 0
+    registrations_per_hour: Annotated[int, Field(ge=1, le=1_000_000_000)] = 60
     registration: Literal["open", "proven", "token", "closed"] = "open"
     registration_token: BearerToken | None = None
 
@@ -58,8 +60,22 @@ class LimitSettings(SettingsGroup):
         return self
 
 
+class ShareSettings(SettingsGroup):
+    """The calls of one license key that may be at work at once, by their kind."""
+
+    max_waits_per_key: Annotated[int, Field(ge=1, le=1000)] = 16
+    max_lists_per_key: Annotated[int, Field(ge=1, le=1000)] = 4
+    max_downloads_per_key: Annotated[int, Field(ge=1, le=1000)] = 8
+
+
 class ConnectionSettings(SettingsGroup):
-    """The limits of connections to the public listener."""
+    """The limits of connections to the public listener.
+
+    Attributes:
+        header_timeout: how long the headers of a request may take.
+        least_read_speed: bytes a second that a caller must read of an answer.
+        read_window: the time over which that speed is averaged.
+    """
 
     max_connections: Annotated[int, Field(ge=1, le=MAX_CONNECTIONS)] = 10_000
     max_connections_per_address: Annotated[int, Field(ge=1, le=MAX_CONNECTIONS)] = 256
@@ -67,6 +83,8 @@ class ConnectionSettings(SettingsGroup):
     header_timeout: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(seconds=29))] = timedelta(
         seconds=10
     )
+    least_read_speed: Annotated[int, Field(ge=1, le=1_000_000_000)] = 16_384
+    read_window: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(minutes=10))] = timedelta(seconds=30)
 
 
 class GatewaySettings(
@@ -79,6 +97,7 @@ class GatewaySettings(
     ServiceTokenSettings,
     CatalogueSettings,
     LimitSettings,
+    ShareSettings,
 ):
     """The settings of the gateway.
 
@@ -124,4 +143,10 @@ class GatewaySettings(
     def connection_limits(self) -> ConnectionLimits:
         """Return the limits of connections. Behind proxies an address has none, since it stands for many callers."""
         per_address = None if self.trusted_proxies else self.max_connections_per_address
-        return ConnectionLimits(self.max_connections, per_address, self.header_timeout)
+        return ConnectionLimits(
+            self.max_connections,
+            per_address,
+            self.header_timeout,
+            read_window=self.read_window,
+            least_read_speed=self.least_read_speed,
+        )

@@ -1,4 +1,4 @@
-"""Token buckets, which count the calls that each caller may still make.
+"""Token buckets, which count the calls that each caller may still make. A costly call takes several.
 
 Buckets live in the memory of one gateway: with N gateways behind a balancer, a caller may have up to N times the rate.
 """
@@ -24,7 +24,7 @@ class Allowance:
     """The calls that are left to a caller.
 
     Attributes:
-        limit: calls a minute.
+        limit: calls a period.
         remaining: calls that may follow without a pause.
         reset_seconds: the time until the bucket is full again; after a refusal, until the next call is allowed.
     """
@@ -45,18 +45,26 @@ class Allowance:
 
 
 class TokenBuckets:
-    """A bucket for each caller. It holds a minute's worth of calls and fills evenly."""
+    """A bucket for each caller. It holds a period's worth of calls and fills evenly."""
 
-    def __init__(self, per_minute: int, clock: Callable[[], float], *, max_buckets: int = MAX_BUCKETS) -> None:
+    def __init__(
+        self,
+        limit: int,
+        clock: Callable[[], float],
+        *,
+        period: timedelta = MINUTE,
+        max_buckets: int = MAX_BUCKETS,
+    ) -> None:
         """Prepare.
 
         Args:
-            per_minute: calls, at least 1.
+            limit: calls a period, at least 1.
             clock: monotonic seconds.
+            period: in which an empty bucket fills.
             max_buckets: callers to remember; the one whose last call is longest ago is forgotten first.
         """
-        self._limit = per_minute
-        self._rate = per_minute / MINUTE.total_seconds()
+        self._limit = limit
+        self._rate = limit / period.total_seconds()
         self._clock = clock
         self._max_buckets = max_buckets
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
@@ -65,16 +73,20 @@ class TokenBuckets:
         """Return the number of callers that are remembered."""
         return len(self._buckets)
 
-    def check(self, key: str) -> Allowance:
-        """Take one call from a caller's bucket; a call that is refused takes nothing."""
+    def check(self, key: str, cost: int = 1) -> Allowance:
+        """Take what a call costs from a caller's bucket; a call that is refused takes nothing.
+
+        A call that costs more than a bucket holds takes a full one.
+        """
+        cost = min(cost, self._limit)
         now = self._clock()
         level, seen = self._buckets.pop(key, (float(self._limit), now))
         level = min(self._limit, level + (now - seen) * self._rate)
-        allowed = level >= 1 - ROUNDING
+        allowed = level >= cost - ROUNDING
         if allowed:
-            level -= 1
+            level -= cost
         self._buckets[key] = (level, now)
         if len(self._buckets) > self._max_buckets:
             self._buckets.popitem(last=False)
-        missing = self._limit - level if allowed else 1 - level
+        missing = self._limit - level if allowed else cost - level
         return Allowance(self._limit, int(level), max(1, math.ceil(missing / self._rate - ROUNDING)), allowed)

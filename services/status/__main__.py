@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,7 @@ from services.status.archive_check import ArchiveCheck
 from services.status.change_notifier import ChangeNotifier
 from services.status.completions import CompletionConsumer
 from services.status.external_updates import ExternalUpdates
+from services.status.link_audit import LinkAudit
 from services.status.reaper import Reaper
 from services.status.request_reader import RequestReader
 from services.status.request_states import RequestStates
@@ -94,7 +96,8 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
             bucket=settings.s3_exhaust_bucket,
             link_lifetime=settings.link_lifetime,
         )
-        calls = StatusCalls(RequestReader(database, GrantStore(database), changes), answers)
+        reader = RequestReader(database, GrantStore(database), changes)
+        calls = StatusCalls(reader, answers, LinkAudit(database, time.monotonic))
         updates = UpdateCalls(ExternalUpdates(states, archives, changes))
         consumer_loop = ConsumerLoop(
             settings,

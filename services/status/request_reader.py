@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from exhaust.domain.requests import State, partner_resource, unknown_request
 from exhaust.errors import ErrorCode, ExhaustError
-from exhaust.postgres.audit import record_links
 from exhaust.postgres.grants import AccessQuery
 from exhaust.postgres.request_views import find_page, find_requests
 
@@ -81,11 +80,6 @@ class RequestReader:
         """Return the requests with these ids, as far as there are any, whoever may see them."""
         found = await find_requests(self._database, request_ids)
         return {request_id: _with_all_days(view) for request_id, view in found.items()}
-
-    async def record_links(self, links: Sequence[tuple[int, UUID]]) -> None:
-        """Record in the audit that users (by id) received the download links of requests."""
-        async with self._database.transaction() as connection:
-            await record_links(connection, links)
 
 
 def _with_all_days(view: RequestView) -> RequestView:

@@ -48,8 +48,9 @@ from services.gateway.handlers.status import StatusHandler
 from services.gateway.handlers.submit import SubmitHandler
 from services.gateway.rate_limits import RateLimits
 from services.gateway.request_service import RequestService
-from services.gateway.settings import LimitSettings
-from services.gateway.status_client import StatusServiceClient
+from services.gateway.settings import LimitSettings, ShareSettings
+from services.gateway.shares import Shares
+from services.gateway.status_client import StatusServiceClient, open_pools
 from services.gateway.synchronous_downloads import SynchronousDownloads, SynchronousSettings
 from telemetry.resource_ids import resource_id
 from tests.conftest import ROOT
@@ -313,10 +314,16 @@ async def open_gateway(
 ) -> AsyncIterator[Gateway]:
     """A gateway without relay, whose status service and store are away."""
     health = Health(checks={"postgres": database.ping, "kafka": producer.ping})
-    limited = LimitSettings(holder_calls_per_minute=100_000, address_calls_per_minute=100_000)
+    limited = LimitSettings(
+        holder_calls_per_minute=100_000, address_calls_per_minute=100_000, registrations_per_hour=100_000
+    )
     limits = RateLimits(limited, time.monotonic)
     requests = RequestService(database, max_open_per_partner=1000, on_created=lambda: None)
-    async with aiohttp.ClientSession() as session, open_token_verifier(None) as tokens:
+    async with (
+        aiohttp.ClientSession() as session,
+        open_pools() as pools,
+        open_token_verifier(None) as tokens,
+    ):
         access = Access(
             KeyStore(database, PEPPERS),
             TokenSubjects(database),
@@ -332,12 +339,13 @@ async def open_gateway(
             bucket="exhaust",
             settings=SynchronousSettings(max_wait=timedelta(seconds=0.2), max_age=timedelta(minutes=5)),
         )
+        shares = Shares.of(ShareSettings())
         away = HttpUrl(f"http://127.0.0.1:{closed_port()}")
         operations = Operations(
             RegisterHandler(access.keys, limited),
             SubmitHandler(requests, access, zone=ZoneInfo("UTC")),
-            DownloadHandler(downloads, objects, access, bucket="exhaust", zone=ZoneInfo("UTC")),
-            StatusHandler(StatusServiceClient(session, away, SecretStr(SERVICE_TOKEN)), access),
+            DownloadHandler(downloads, objects, access, shares, bucket="exhaust", zone=ZoneInfo("UTC")),
+            StatusHandler(StatusServiceClient(pools, away, SecretStr(SERVICE_TOKEN)), access, shares),
             AdminHandlers.build(access, database),
         )
         metrics = HttpMetrics(health.registry)

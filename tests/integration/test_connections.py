@@ -230,7 +230,7 @@ async def test_a_connection_with_a_complete_body_is_not_evicted() -> None:
 
 
 async def test_a_connection_whose_answer_is_not_read_is_evicted() -> None:
-    async with listener(ConnectionLimits(max_connections=1, send_timeout=LONG)) as opened:
+    async with listener(ConnectionLimits(max_connections=1, read_window=LONG)) as opened:
         line = await opened.open()
         line.writer.write(STREAM)
         async with asyncio.timeout(TIMEOUT_S):
@@ -290,7 +290,7 @@ async def test_an_address_with_too_many_connections_loses_its_own() -> None:
 
 
 async def test_a_caller_who_does_not_read_is_disconnected() -> None:
-    async with listener(ConnectionLimits(send_timeout=SHORT)) as opened:
+    async with listener(ConnectionLimits(read_window=SHORT)) as opened:
         line = await opened.open()
         line.writer.write(STREAM)
         async with asyncio.timeout(TIMEOUT_S):
@@ -300,15 +300,28 @@ async def test_a_caller_who_does_not_read_is_disconnected() -> None:
         assert opened.count("_cut_total", why="answer not read") == 1
 
 
+async def read_slowly(line: Line) -> None:
+    for _ in range(CHUNKS):
+        await line.reader.readexactly(len(CHUNK))
+        await asyncio.sleep(0.05)  # what makes it a slow reader
+
+
+async def test_a_caller_who_reads_something_now_and_then_is_disconnected() -> None:
+    async with listener(ConnectionLimits(read_window=SHORT, least_read_speed=1_000_000_000)) as opened:
+        line = await opened.open()
+        line.writer.write(STREAM)
+        with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+            await read_slowly(line)
+        assert opened.count("_cut_total", why="answer not read") == 1
+
+
 async def test_a_caller_who_reads_slowly_gets_everything() -> None:
-    async with listener(ConnectionLimits(send_timeout=SHORT)) as opened:
+    async with listener(ConnectionLimits(read_window=SHORT)) as opened:
         line = await opened.open()
         line.writer.write(STREAM)
         await line.reader.readuntil(b"\r\n\r\n")
         started = time.monotonic()
-        for _ in range(CHUNKS):
-            await line.reader.readexactly(len(CHUNK))
-            await asyncio.sleep(0.05)  # what makes it a slow reader
+        await read_slowly(line)
         assert time.monotonic() - started > 3 * SHORT.total_seconds()
         assert opened.count("_cut_total", why="answer not read") == 0
 

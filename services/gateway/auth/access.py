@@ -34,13 +34,17 @@ class Access:
     token_verifier: TokenVerifier
     rate_limits: RateLimits
 
-    async def authenticate_and_throttle(self, call: Call[KeyBody]) -> Client:
+    async def authenticate_and_throttle(self, call: Call[KeyBody], *, cost: int = 1) -> Client:
         """Return the holder of the license key in the body, and count the call against the holder's rate limit.
+
+        Args:
+            call: the call.
+            cost: the calls that it counts as.
 
         Raises:
             ExhaustError: LOGIN_FAILED for a missing or wrong key, RATE_LIMITED for one call too many.
         """
-        return self._throttle(call, await self.authenticate(call.body))
+        return self._throttle(call, await self.authenticate(call.body), cost=cost)
 
     async def authenticate_api_key_and_throttle(self, call: Call[Body]) -> Client:
         """Return the holder of the license key in X-API-Key, and count the call against the holder's rate limit.
@@ -92,8 +96,8 @@ class Access:
             raise token_refused()
         return client
 
-    def _throttle(self, call: Call[Body], client: Client) -> Client:
-        self.rate_limits.check_holder(call.http, client.user_id)
+    def _throttle(self, call: Call[Body], client: Client, *, cost: int = 1) -> Client:
+        self.rate_limits.check_holder(call.http, client.user_id, cost=cost)
         return client
 
     async def authorize_partner(self, client: Client, partner_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
@@ -12,6 +13,7 @@ from exhaust.domain.days import requested_days, today_in
 from exhaust.domain.object_keys import outer_archive_name
 from exhaust.domain.requests import DatasetRequest, Submitter, parse_resource
 from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.http.disconnects import until_disconnected
 from exhaust.http.endpoint import StreamedAnswer
 from schemas.bodies import EmptyBody, KeyBody, ShortText
 from schemas.operations import Operation
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from exhaust.postgres.license_keys import Client
     from exhaust.s3.store import ObjectStore
     from services.gateway.auth.access import Access
+    from services.gateway.shares import Shares
     from services.gateway.synchronous_downloads import SynchronousDownloads
 
 # In the documents both have the id of a submit.
@@ -60,20 +63,29 @@ class DownloadHandler:
     """Answers with archives."""
 
     def __init__(
-        self, downloads: SynchronousDownloads, objects: ObjectStore, access: Access, *, bucket: str, zone: ZoneInfo
+        self,
+        downloads: SynchronousDownloads,
+        objects: ObjectStore,
+        access: Access,
+        shares: Shares,
+        *,
+        bucket: str,
+        zone: ZoneInfo,
     ) -> None:
         """Prepare.
 
         Args:
             downloads: finds archives, or has them made.
             objects: where archives are read from.
-            access: who may ask for requested.
+            access: who may ask for what.
+            shares: how many downloads of one holder may be at work at once.
             bucket: where archives are.
             zone: in which "today" is.
         """
         self._downloads = downloads
         self._objects = objects
         self._access = access
+        self._shares = shares
         self._bucket = bucket
         self._zone = zone
 
@@ -96,6 +108,24 @@ class DownloadHandler:
         parse_resource_of: Callable[[Call[BodyT]], RequestedResource],
     ) -> StreamedAnswer:
         client = await authenticate(call)
+        with ExitStack() as held:
+            held.enter_context(self._shares.downloads.hold(client.user_id))
+            download = await until_disconnected(call.http, self._find(call, client, authenticate, parse_resource_of))
+            kept = held.pop_all()
+
+        async def stream(http: web.Request) -> web.StreamResponse:
+            with kept, self._shares.streams.hold(client.user_id):
+                return await send_archive(http, self._objects, self._bucket, download)
+
+        return StreamedAnswer(stream)
+
+    async def _find(
+        self,
+        call: Call[BodyT],
+        client: Client,
+        authenticate: Callable[[Call[BodyT]], Awaitable[Client]],
+        parse_resource_of: Callable[[Call[BodyT]], RequestedResource],
+    ) -> Download:
         requested = parse_resource_of(call)
         days = requested_days(call.optional_path("fromDate"), call.optional_path("toDate"), today=today_in(self._zone))
         dataset = await self._access.authorize(client, call.path("datasetId"), requested.resource)
@@ -110,11 +140,7 @@ class DownloadHandler:
         if call.http.method != "HEAD" and not is_not_modified(call.http, download):
             # Before the first byte, since a caller who breaks off has read something too.
             await self._downloads.record_download(request, submitter)
-
-        async def stream(http: web.Request) -> web.StreamResponse:
-            return await send_archive(http, self._objects, self._bucket, download)
-
-        return StreamedAnswer(stream)
+        return download
 
 
 def _resource_v1(call: Call[DownloadBody]) -> RequestedResource:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from aiohttp import web
 
 from exhaust.domain.requests import parse_request_id
 from exhaust.errors import ErrorCode
+from exhaust.http.disconnects import until_disconnected
 from exhaust.http.endpoint import Answer
 from exhaust.http.envelope import require_text
 from schemas.operations import LIST_PATH, STATUS_PATH, UPDATE_PATH, update_request
@@ -16,49 +18,73 @@ from schemas.operations import LIST_PATH, STATUS_PATH, UPDATE_PATH, update_reque
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import aiohttp
+
     from exhaust.http.endpoint import Call
     from schemas.bodies import Body, KeyBody
     from schemas.operations import UpdateBody
     from services.gateway.auth.access import Access
+    from services.gateway.shares import Shares
     from services.gateway.status_client import StatusServiceClient
 
+MOST_LISTED: Final = 100  # requests of a page
+USUALLY_LISTED: Final = 50
+LISTED_FOR_A_CALL: Final = 10  # a page counts as one call, and one more for so many requests
 INTERNAL_USER = 0  # stands for the caller of an update, whom the service token alone authenticates
 
 
 class StatusHandler:
     """Authenticates callers and asks the status service."""
 
-    def __init__(self, client: StatusServiceClient, access: Access) -> None:
+    def __init__(self, client: StatusServiceClient, access: Access, shares: Shares) -> None:
         self._client = client
         self._access = access
+        self._shares = shares
 
     async def status(self, call: Call[KeyBody]) -> Answer | web.Response:
         """Answer POST /v2/datasets/requests/status/{requestid}; with `?wait=30` the status service answers itself."""
         client = await self._access.authenticate_and_throttle(call)
         request_id = parse_request_id(call.path("requestid"))
         if "wait" in call.http.query:
-            response = await self._forward(call, client.user_id, STATUS_PATH.format(requestid=request_id))
+            path = STATUS_PATH.format(requestid=request_id)
+            with self._shares.waits.hold(client.user_id):
+                waiting = self._forward(self._client.pools.waits, call, client.user_id, path)
+                response = await until_disconnected(call.http, waiting)
             await self._access.authenticate(call.body)  # the key may have been revoked meanwhile
             return response
         return Answer(await self._client.read_status(client.user_id, request_id))
 
     async def list_requests(self, call: Call[KeyBody]) -> web.Response:
         """Answer POST /v2/datasets/requests/{partnerid}."""
-        client = await self._access.authenticate_and_throttle(call)
+        client = await self._access.authenticate_and_throttle(call, cost=list_cost(call.http.query.get("limit")))
         partner_id = require_text(call.path("partnerid"), ErrorCode.MISSING_PARTNERID, "partnerid")
         await self._access.authorize_partner(client, partner_id)
-        return await self._forward(call, client.user_id, LIST_PATH.format(partnerid=quote(partner_id, safe="")))
+        path = LIST_PATH.format(partnerid=quote(partner_id, safe=""))
+        with self._shares.lists.hold(client.user_id):
+            return await self._forward(self._client.pools.reads, call, client.user_id, path)
 
     async def update(self, call: Call[UpdateBody]) -> web.Response:
         """Answer POST /v2/datasets/requests/update/{requestid}, of the internal listener."""
         path = UPDATE_PATH.format(requestid=parse_request_id(call.path("requestid")))
-        return await self._forward(call, INTERNAL_USER, path, update_request(call.body))
+        return await self._forward(self._client.pools.updates, call, INTERNAL_USER, path, update_request(call.body))
 
     async def _forward(
-        self, call: Call[Body], user_id: int, path: str, request: Mapping[str, object] | None = None
+        self,
+        pool: aiohttp.ClientSession,
+        call: Call[Body],
+        user_id: int,
+        path: str,
+        request: Mapping[str, object] | None = None,
     ) -> web.Response:
         # Only the caller's identity and message id go on; the license key stays here.
         body = {"params": {"msgid": call.msgid}, "request": request or {}}
         headers = {"traceparent": call.traceparent, "Accept": call.http.headers.get("Accept", "*/*")}
-        reply = await self._client.forward(path, body, user_id=user_id, query=call.http.query, headers=headers)
+        reply = await self._client.forward(pool, path, body, user_id=user_id, query=call.http.query, headers=headers)
         return web.Response(body=reply.body, status=reply.status, headers=reply.headers)
+
+
+def list_cost(limit: str | None) -> int:
+    """Return the calls that a page of so many requests counts as; a limit that is none is refused later."""
+    is_number = limit is not None and re.fullmatch("[0-9]{1,6}", limit, re.ASCII)
+    listed = int(limit or 0) if is_number else USUALLY_LISTED
+    return 1 + min(listed, MOST_LISTED) // LISTED_FOR_A_CALL

@@ -1,5 +1,6 @@
 """The status service's internal listener, with a request of a caller who may see it."""
 
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,6 +27,7 @@ from services.status.answers import AnswerBuilder
 from services.status.archive_check import ArchiveCheck
 from services.status.change_notifier import ChangeNotifier
 from services.status.external_updates import ExternalUpdates
+from services.status.link_audit import LinkAudit
 from services.status.request_reader import RequestReader
 from services.status.request_states import RequestStates
 from services.status.settings import StatusSettings
@@ -104,7 +106,8 @@ async def status(
     changes = ChangeNotifier()
     bucket = settings.s3_exhaust_bucket
     answers = AnswerBuilder(objects, load_catalogue(None), bucket=bucket, link_lifetime=link_lifetime)
-    calls = StatusCalls(RequestReader(database, GrantStore(database), changes), answers)
+    reader = RequestReader(database, GrantStore(database), changes)
+    calls = StatusCalls(reader, answers, LinkAudit(database, time.monotonic))
     app = internal_app(Health(checks={"postgres": database.ping}), settings, calls, updates)
     async with aiohttp.ClientSession() as session, open_listener(app, settings.host, settings.port):
         yield Status(session, f"http://{settings.host}:{settings.port}")

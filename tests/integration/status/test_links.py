@@ -1,8 +1,9 @@
 """The signed link to a finished download: what it opens, how long it lives, who is in the audit."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 import stamina
@@ -10,20 +11,42 @@ from yarl import URL
 
 from exhaust.postgres.audit import Action, AuditFilter, find_audit_entries
 from exhaust.postgres.database import Database
+from services.status.link_audit import LinkAudit
 from services.status.settings import StatusSettings
 from tests.integration.status.conftest import DOWNLOAD, Status, listed
 
 
-async def test_the_audit_records_who_received_links(
+async def test_the_audit_records_once_who_received_a_link(
     status: Status, link: URL, database: Database, request_id: UUID, caller: int
 ) -> None:
     assert link
-    before = await find_audit_entries(database, AuditFilter(action=Action.DOWNLOAD_LINK))
-    await status.of(request_id, caller)
-    await listed(status, caller)
+    for _ in range(3):
+        await asyncio.gather(status.of(request_id, caller), listed(status, caller))
     acts = await find_audit_entries(database, AuditFilter(action=Action.DOWNLOAD_LINK))
-    assert len(acts) == len(before) + 2
-    assert {(act.actor, act.subject) for act in acts} == {(f"user/{caller}", f"request/{request_id}")}
+    assert [(act.actor, act.subject) for act in acts] == [(f"user/{caller}", f"request/{request_id}")]
+
+
+async def test_the_audit_records_a_link_again_after_an_hour_and_for_each_user(database: Database) -> None:
+    now = 1000.0
+    links, first, second = LinkAudit(database, lambda: now, max_remembered=2), uuid4(), uuid4()
+
+    async def recorded() -> list[tuple[str, str]]:
+        acts = await find_audit_entries(database, AuditFilter(action=Action.DOWNLOAD_LINK))
+        return [(act.actor, act.subject) for act in reversed(acts)]
+
+    await asyncio.gather(*(links.record([(1, first), (1, first), (2, first)]) for _ in range(5)))
+    wanted = [("user/1", f"request/{first}"), ("user/2", f"request/{first}")]
+    assert await recorded() == wanted
+    now += 3599
+    await links.record([(1, first)])
+    assert await recorded() == wanted
+    now += 1
+    await links.record([(1, first)])
+    wanted.append(("user/1", f"request/{first}"))
+    assert await recorded() == wanted
+    await links.record([(1, second)])  # no place is left for user 2
+    await links.record([(1, first), (2, first)])
+    assert await recorded() == [*wanted, ("user/1", f"request/{second}"), ("user/2", f"request/{first}")]
 
 
 async def test_the_link_downloads_the_archive_as_a_file(status: Status, link: URL) -> None:

@@ -1,6 +1,7 @@
 """Token buckets on a clock that the tests turn."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,3 +86,25 @@ def test_a_caller_gets_at_most_the_bucket_and_its_refill(per_minute: int, waits:
         assert 0 <= allowance.remaining <= per_minute
         assert allowance.reset_seconds >= 1
     assert allowed <= per_minute + sum(waits) * per_minute / 60 + 1e-3
+
+
+def test_a_costly_call_takes_several_and_one_that_costs_more_than_all_takes_all() -> None:
+    clock = Clock()
+    buckets = TokenBuckets(60, clock)
+    assert buckets.check("a", 50).remaining == 10
+    refused = buckets.check("a", 11)
+    assert (refused.allowed, refused.remaining, refused.reset_seconds) == (False, 10, 1)
+    clock.now += 1
+    assert buckets.check("a", 11).allowed
+    assert buckets.check("b", 1000).remaining == 0
+
+
+def test_a_bucket_of_an_hour_fills_in_an_hour() -> None:
+    clock = Clock()
+    buckets = TokenBuckets(60, clock, period=timedelta(hours=1))
+    while buckets.check("a").allowed:
+        pass
+    assert buckets.check("a").headers()["Retry-After"] == "60"
+    clock.now += 60
+    assert buckets.check("a").allowed
+    assert not buckets.check("a").allowed
