@@ -146,9 +146,10 @@ class EdgeProtocol(web.RequestHandler):
     def resume_writing(self) -> None:
         """Stop watching a caller who has read."""
         super().resume_writing()
-        self._speed.stop_waiting(self._loop.time(), self._unread_bytes())
         self._stop(self._send_timer)
         self._mark_busy_again()
+        self._cut_slow_reader()
+        self._speed.stop_waiting()
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
@@ -241,11 +242,15 @@ class EdgeProtocol(web.RequestHandler):
         self._send_timer = self._loop.call_later(self._speed.seconds_left(), self._check_reader)
 
     def _check_reader(self) -> None:
-        if not self._speed.is_too_slow(self._loop.time(), self._unread_bytes()):
+        if not self._cut_slow_reader():
             self._start_send_timer()
-        elif self._kept_transport is not None:
+
+    def _cut_slow_reader(self) -> bool:
+        slow = self._speed.is_too_slow(self._loop.time(), self._unread_bytes())
+        if slow and self._kept_transport is not None:
             self._limiter.count_closed("answer not read")
             self._kept_transport.abort()
+        return slow
 
     def _refuse(self, error: ExhaustError) -> None:
         """Answer without a request, and close, even when the caller does not read the answer."""

@@ -28,9 +28,8 @@ class ReadingSpeed:
         """Note that the listener waits for the caller from now on, with so many bytes unread."""
         self._since, self._unread = now, unread
 
-    def stop_waiting(self, now: float, unread: int) -> None:
-        """Note that the caller has made room again."""
-        self._count(now, unread)
+    def stop_waiting(self) -> None:
+        """Note that the caller has made room again; the time since the last look counts for nothing."""
         self._since = None
 
     def seconds_left(self) -> float:
