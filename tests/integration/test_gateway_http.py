@@ -5,12 +5,10 @@ import gzip
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
-import stamina
 from pydantic import SecretStr
 
 from exhaust.http.request import MAX_BODY_BYTES
@@ -35,12 +33,11 @@ from tests.integration.conftest import (
     today,
     written,
 )
+from tests.support.gateway_process import wait_until_ready
 from tests.support.s3_proxy import proxy
 
 STRANGER = "org.example.stranger"
 REQUEST_ID = "11111111-1111-4111-8111-111111111111"
-
-
 BAD_BODIES = {
     "nothing": b"",
     "half an object": b'{"request": {',
@@ -368,15 +365,6 @@ async def test_identical_submits_at_once_are_one_request(gateway: Gateway, datab
     assert {name: after[name] - before[name] for name in after} == {"users": 0, "requests": 1, "outbox": 1, "audit": 1}
 
 
-async def is_ready(client: Gateway) -> None:
-    """Wait until the gateway says that it is ready; its last answer counts for a second."""
-    async for attempt in stamina.retry_context(
-        on=AssertionError, attempts=None, timeout=timedelta(seconds=10), wait_initial=0.1, wait_max=0.2
-    ):
-        with attempt:
-            assert (await client.call("/health/ready", None, method="GET")).status == 200
-
-
 async def test_without_the_database_calls_are_503_until_it_returns(
     gateway: Gateway, runtime_dsn: SecretStr, producer: Producer, away_objects: ObjectStore
 ) -> None:
@@ -395,7 +383,7 @@ async def test_without_the_database_calls_are_503_until_it_returns(
         assert (await client.call("/health/ready", None, method="GET")).status == 503
         assert (await client.call("/health/live", None, method="GET")).status == 200
         async with proxy(server, port=int(network.address.rpartition(":")[2])):
-            await is_ready(client)
+            await wait_until_ready(client.session, client.base)
             assert (await client.ask(Ask(days=(-2,)))).status == 202
             await stack.aclose()
 

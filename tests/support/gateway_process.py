@@ -43,14 +43,14 @@ async def another_gateway(
             sys.executable, "-m", "services.gateway", env=environment, stdout=output, stderr=output
         )
     try:
-        await _ready(http, f"http://127.0.0.1:{public}")
+        await wait_until_ready(http, f"http://127.0.0.1:{public}")
         yield replace(stack, gateway=f"http://127.0.0.1:{public}", gateway_internal=f"http://127.0.0.1:{internal}")
     finally:
         process.terminate()
         await asyncio.wait_for(process.wait(), START_LIMIT_S)
 
 
-async def _ready(http: aiohttp.ClientSession, url: str) -> None:
+async def wait_until_ready(http: aiohttp.ClientSession, url: str) -> None:
     async with asyncio.timeout(START_LIMIT_S):
         while True:
             try:
