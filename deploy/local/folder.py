@@ -35,6 +35,13 @@ class Secrets:
     postgres_status: str
     s3_access_key: str
     s3_secret_key: str
+    s3_gateway_access_key: str
+    s3_gateway_secret_key: str
+    s3_aggregator_access_key: str
+    s3_aggregator_secret_key: str
+    s3_status_access_key: str
+    s3_status_secret_key: str
+    store_signing: str
     service_token: str
     pepper: str
 
@@ -180,13 +187,18 @@ def _is_free(port: int) -> bool:
 
 
 def _new_secrets() -> Secrets:
+    store = {
+        f"s3_{name}{part}": value
+        for name in ("", "gateway_", "aggregator_", "status_")
+        for part, value in (("access_key", secrets.token_hex(10).upper()), ("secret_key", secrets.token_urlsafe(30)))
+    }
     return Secrets(
         postgres_owner=secrets.token_urlsafe(24),
         postgres_runtime=secrets.token_urlsafe(24),
         postgres_gateway=secrets.token_urlsafe(24),
         postgres_status=secrets.token_urlsafe(24),
-        s3_access_key=secrets.token_hex(10).upper(),
-        s3_secret_key=secrets.token_urlsafe(30),
         service_token=secrets.token_urlsafe(32),
+        store_signing=secrets.token_urlsafe(32),
         pepper=secrets.token_urlsafe(32),
+        **store,
     )

@@ -3,7 +3,9 @@
 import http.client
 import socket
 import struct
+from collections.abc import Mapping
 from datetime import timedelta
+from types import MappingProxyType
 
 _TIMEOUT = timedelta(seconds=1)
 _NOTHING = b""
@@ -12,7 +14,9 @@ _POSTGRES_PROTOCOL = 3 << 16  # version 3.0
 _METADATA_REQUEST = struct.pack(">hhihi", 3, 1, 1, -1, 0)
 
 
-def http_request(port: int, path: str, method: str = "GET") -> tuple[int, bytes]:
+def http_request(
+    port: int, path: str, method: str = "GET", headers: Mapping[str, str] = MappingProxyType({})
+) -> tuple[int, bytes]:
     """Send an HTTP request to a server on this machine.
 
     Returns:
@@ -20,7 +24,7 @@ def http_request(port: int, path: str, method: str = "GET") -> tuple[int, bytes]
     """
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT.total_seconds())
     try:
-        connection.request(method, path)
+        connection.request(method, path, headers=dict(headers))
         response = connection.getresponse()
         return response.status, response.read()
     except (OSError, http.client.HTTPException):

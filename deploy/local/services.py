@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from deploy.local import kafka, postgres, seaweedfs
+from deploy.local.addresses import S3Access
 from deploy.local.folder import Settings
 from deploy.local.processes import Command, Process, Processes
 from deploy.local.readiness import http_request
@@ -50,18 +51,19 @@ def environment(name: str, settings: Settings, servers: Servers) -> dict[str, st
 
 
 def _secrets(settings: Settings, servers: Servers) -> dict[str, dict[str, str]]:
-    """Return the secrets of the stack by service, whatever the service needs of them."""
-    shared = {
-        "EXHAUST_S3_ACCESS_KEY": servers.s3.access_key,
-        "EXHAUST_S3_SECRET_KEY": servers.s3.secret_key,
-        "EXHAUST_SERVICE_TOKEN": settings.secrets.service_token,
-    }
-    peppers = json.dumps({_PEPPER_VERSION: settings.secrets.pepper})
+    """Return the secrets of each service."""
+    token = {"EXHAUST_SERVICE_TOKEN": settings.secrets.service_token}
+    peppers = {"EXHAUST_LICENSE_KEY_PEPPERS": json.dumps({_PEPPER_VERSION: settings.secrets.pepper})}
+    keys = {name: _store_keys(access) for name, access in servers.s3_by_service.items()}
     return {
-        "gateway": shared | {POSTGRES_DSN: servers.postgres_gateway, "EXHAUST_LICENSE_KEY_PEPPERS": peppers},
-        "aggregator": shared,
-        "status": shared | {POSTGRES_DSN: servers.postgres_status},
+        "gateway": keys["gateway"] | token | peppers | {POSTGRES_DSN: servers.postgres_gateway},
+        "aggregator": keys["aggregator"],
+        "status": keys["status"] | token | {POSTGRES_DSN: servers.postgres_status},
     }
+
+
+def _store_keys(access: S3Access) -> dict[str, str]:
+    return {"EXHAUST_S3_ACCESS_KEY": access.access_key, "EXHAUST_S3_SECRET_KEY": access.secret_key}
 
 
 def _inherited(secrets: frozenset[str]) -> dict[str, str]:
@@ -89,10 +91,7 @@ async def prepare(server: str, processes: Processes, servers: Servers, project: 
     needed = {
         kafka.NAME: {},
         postgres.NAME: {"EXHAUST_POSTGRES_OWNER_DSN": servers.postgres_owner},
-        seaweedfs.NAME: {
-            "EXHAUST_S3_ACCESS_KEY": servers.s3.access_key,
-            "EXHAUST_S3_SECRET_KEY": servers.s3.secret_key,
-        },
+        seaweedfs.NAME: _store_keys(servers.s3),
     }
     values = _inherited(frozenset()) | _addresses(servers) | needed[server]
     program = (sys.executable, "-m", "admin.command", name)
