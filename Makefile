@@ -20,7 +20,7 @@ endef
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SILENT:
-.PHONY: help venv demo test test-unit test-api bench bench-gateway check up load down logs lock clean
+.PHONY: help venv demo test test-unit test-api bench bench-gateway bench-shares check up load down logs lock clean
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,9 @@ bench: $(BENCH_INSTALLED) ## the aggregator beside its peers, into docs/benchmar
 
 bench-gateway: $(INSTALLED) ## the gateway beside a bare service with the same SQL, into docs/benchmarks-gateway.md
 	$(RUN) bench.gateway $(OPTIONS)
+
+bench-shares: $(INSTALLED) ## one key's calls alone, and beside 110 long polls and 120 slow readers of another
+	$(RUN) bench.shares
 
 check: $(INSTALLED) ## lint, format, types, import arrows, size bars
 	$(RUN) ruff check --quiet .

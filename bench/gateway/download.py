@@ -33,7 +33,7 @@ ROUNDS: Final = 5
 KEY: Final = "requests/bench/1-GiB.zip"
 _OK: Final = 200
 # What the gateway asks of a finished request before it answers with its download.
-_FINISHED: Final = """
+FINISHED: Final = """
 INSERT INTO requests (request_id, user_id, partner_id, username, dataset_id, resource, from_date, to_date, tags,
     days_total, synchronous, state, ended_at, outcome)
 VALUES ($1, $2, $3, 'bench', $4, $5, $6, $6, '{}', 1, true, 'complete', now(), $7)
@@ -57,7 +57,7 @@ async def put_download(testbed: Testbed) -> None:
     service = testbed.gateway
     async with service.owner.transaction() as connection:
         resource = resource_id(PARTNERS[0])
-        await connection.execute(_FINISHED, uuid4(), service.user_id, PARTNERS[0], DATASET, resource, day, outcome)
+        await connection.execute(FINISHED, uuid4(), service.user_id, PARTNERS[0], DATASET, resource, day, outcome)
 
 
 def compare_downloads(testbed: Testbed) -> Downloaded:

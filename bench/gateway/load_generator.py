@@ -147,8 +147,10 @@ async def call_all(address: Address, calls: list[bytes]) -> CallStats:
     return measured
 
 
-async def call_for(address: Address, duration: timedelta, next_call: Callable[[], bytes]) -> CallStats:
-    """Call over CONNECTIONS connections for this duration, after a warm-up that does not count."""
+async def call_for(
+    address: Address, duration: timedelta, next_call: Callable[[], bytes], *, connections: int = CONNECTIONS
+) -> CallStats:
+    """Call over some connections for this duration, after a warm-up that does not count."""
     measured = CallStats()
     begun = time.perf_counter()
     counted_from = begun + WARM_UP.total_seconds()
@@ -164,7 +166,7 @@ async def call_for(address: Address, duration: timedelta, next_call: Callable[[]
             measured.statuses.clear()
         return None if now >= end else next_call()
 
-    await _run(address, next_timed, measured)
+    await _run(address, next_timed, measured, connections=connections)
     measured.seconds = time.perf_counter() - counted_from
     return measured
 
