@@ -7,7 +7,8 @@ import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deploy.local.independent_count import Wanted, expected_lines, member_name, resource_of
+from deploy.local.independent_count import Wanted, expected_lines, member_name
+from deploy.local.independent_events import resource_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -22,7 +22,7 @@ from bench.progress import report_progress
 from bench.s3_client import S3Client, chunks
 from bench.store import Store
 from deploy.local import seaweedfs
-from deploy.local.independent_count import resource_of
+from deploy.local.independent_events import resource_of
 from deploy.local.stack import PROJECT, Stack, service_environment, start_stack, stop_stack
 
 if TYPE_CHECKING:

@@ -3,39 +3,28 @@
 This module checks the aggregator, so it shares no code with it: it uses the standard library alone, has one plain
 function for each question, and reads everything with `json`, one object in memory at a time. It is slow on purpose.
 
-How an event is read, where the rules leave room:
-
-- An event whose `eid` begins with `ME_` is a summary, read by rules of its own. Of others the value of `ver` alone
-  decides: "1.0"; "2.0"; "2.1" and "2.2", also as numbers such as 2.1; anything else, or none, is read as 3.x.
-- Where a list is expected, a bare value counts as a list of one, and lists in lists count as one list.
-- A value is a string or a list of strings; blank strings and all else are ignored. Of channels the first counts. Where
-  a channel should stand and only other values do, such as a number, the event has no channel at all.
-- 3.x tags: strings as they stand, and the `genie` of objects. `cdata` may be written `cData`.
-- `metadata.partner_name` is the SHA-1 of a partner already, in any version.
-- A line ends at a line feed. Lines of white space alone are nothing at all. A line that is no JSON object with an
-  `eid` is unreadable: so is one with NaN or Infinity, and one that is not UTF-8.
-- A byte order mark in front of a line is passed over for reading and stays in the copied line.
+How an event is read is in independent_events.py. A line ends at a line feed. Lines of white space alone are nothing at
+all. A line that is no event is unreadable; so is one of more than 1 MiB, its line feed included. A byte order mark in
+front of a line is passed over for reading and stays in the copied line.
 """
 
 import gzip
 import hashlib
 import io
 import json
-import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-MOST_DIGITS = 1000
-"""Digits of a whole number that Python reads; of more it makes an error."""
+from deploy.local.independent_events import Event, objects_in, parse_event, resources_of, tags_of
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+LONGEST_LINE = 1 << 20
+DROPPED_SUFFIXES = ("gz", "gzip", "zst", "zstd", "tmp")
 SHOWN = 100
 """Bytes of a line that a difference shows."""
-
-Event = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,153 +66,11 @@ class DayComparison:
     difference: str | None = None
 
 
-# Reading an event.
-
-
-def parse_event(line: bytes) -> Event | None:
-    """Return the event that a line holds, or None when it holds none."""
-    try:
-        value: object = json.loads(line.decode("utf-8"), parse_int=_integer, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        return None
-    if isinstance(value, dict) and "eid" in value:
-        return value
-    return None
-
-
-def _integer(digits: str) -> int | float:
-    return int(digits) if len(digits) < MOST_DIGITS else float(digits)
-
-
-def _refuse(literal: str) -> None:
-    raise ValueError(f"{literal} is not JSON")
-
-
-def _flattened(value: object) -> Iterator[object]:
-    waiting = [value]
-    while waiting:
-        item = waiting.pop(0)
-        if isinstance(item, list):
-            waiting[:0] = item
-        else:
-            yield item
-
-
-def _strings(value: object) -> Iterator[str]:
-    for item in _flattened(value):
-        if isinstance(item, str) and item.strip():
-            yield item
-
-
-def _objects(value: object) -> Iterator[Event]:
-    for item in _flattened(value):
-        if isinstance(item, dict):
-            yield item
-
-
-def _inside(event: Event, key: str) -> Event:
-    value = event.get(key)
-    return value if isinstance(value, dict) else {}
-
-
-def _kind_of(event: Event) -> str:
-    """Return the rules by which an event is read: ME, 1.0, 2.0, 2.1, 2.2 or another text for 3.x."""
-    eid, version = event.get("eid"), event.get("ver")
-    if isinstance(eid, str) and eid[:3] == "ME_":
-        return "ME"
-    if isinstance(version, float):
-        return repr(version)
-    return version if isinstance(version, str) and version != "ME" else ""
-
-
-def partners_of(event: Event) -> list[str]:
-    """Return the ids of the partners that an event names."""
-    version = _kind_of(event)
-    found: list[str] = []
-    if version == "1.0":
-        for tag in _objects(event.get("tags")):
-            found.extend(_strings(tag.get("partnerid")))
-    elif version == "2.0":
-        for tag in _objects(event.get("tags")):
-            found.extend(_strings(tag.get("partnerid")))
-            found.extend(_strings(tag.get("partner")))
-    elif version in ("2.1", "2.2", "ME"):
-        found.extend(_strings(_inside(event, "etags").get("partner")))
-    else:
-        context = _inside(event, "context")
-        for item in _objects([context.get("cdata"), context.get("cData")]):
-            kind = item.get("type")
-            if isinstance(kind, str) and kind.lower() == "partner":
-                found.extend(_strings(item.get("id")))
-    return found
-
-
-def channel_of(event: Event, default_channel: str) -> str | None:
-    """Return the channel of an event; the default one when it names none, None when it names what is no id."""
-    version = _kind_of(event)
-    if version == "1.0":
-        return default_channel
-    places = [_inside(event, "context").get("channel")]
-    if version == "ME":
-        places = [_inside(event, "dimensions").get("channel"), event.get("channel")]
-    if version in ("2.0", "2.1", "2.2"):
-        places = [event.get("channel")]
-    for place in places:
-        for channel in _strings(place):
-            return channel
-        if any(item is not None and not isinstance(item, str) for item in _flattened(place)):
-            return None
-    return default_channel
-
-
-def tags_of(event: Event) -> list[str]:
-    """Return the tags of an event."""
-    version = _kind_of(event)
-    found: list[str] = []
-    if version == "1.0":
-        return found
-    if version == "2.0":
-        for tag in _objects(event.get("tags")):
-            found.extend(_strings(tag.get("genie")))
-            found.extend(_strings(tag.get("dims")))
-    if version in ("2.1", "2.2", "ME"):
-        found.extend(_strings(_inside(event, "etags").get("app")))
-        found.extend(_strings(_inside(event, "etags").get("dims")))
-    if version == "ME":
-        found.extend(_strings(event.get("genieTag")))
-        found.extend(tag for tag in _strings(_inside(event, "dimensions").get("tag")) if tag != "all")
-    if version not in ("2.0", "2.1", "2.2"):
-        found.extend(_strings(event.get("tags")))
-        for tag in _objects(event.get("tags")):
-            found.extend(_strings(tag.get("genie")))
-    return found
-
-
-def resource_of(identifier: str) -> str:
-    """Return the resource id of a partner or a channel: the first 32 hexadecimal digits of its SHA-1."""
-    # SHA-1 only names things here. A lone surrogate, which JSON allows, is hashed as it is.
-    digest = hashlib.sha1(identifier.encode("utf-8", "surrogatepass"), usedforsecurity=False)
-    return digest.hexdigest()[:32]
-
-
-def _resource_of_hash(written: str) -> str:
-    if re.fullmatch("[0-9a-fA-F]{33,40}", written):
-        # A full SHA-1, perhaps written by a program that drops leading zeros.
-        return written.lower().zfill(40)[:32]
-    return written.lower() if re.fullmatch("[0-9a-fA-F]{32}", written) else written
-
-
 def is_wanted(event: Event, wanted: Wanted) -> bool:
     """Return whether an event belongs to the resource and has one of the tags, where tags are asked for."""
     if wanted.tags and not any(tag in wanted.tags for tag in tags_of(event)):
         return False
-    if wanted.whole_objects:
-        return True
-    named = [*partners_of(event), channel_of(event, wanted.default_channel)]
-    if any(name is not None and resource_of(name) == wanted.resource for name in named):
-        return True
-    hashes = _strings(_inside(event, "metadata").get("partner_name"))
-    return any(_resource_of_hash(written) == wanted.resource for written in hashes)
+    return wanted.whole_objects or wanted.resource in resources_of(event, wanted.default_channel)
 
 
 # Reading raw objects.
@@ -241,7 +88,9 @@ def lines_of(data: bytes) -> Iterator[tuple[bytes, Event | None]]:
 
 def _lines_in(content: Iterator[bytes]) -> Iterator[tuple[bytes, Event | None]]:
     for line in content:
-        if line.strip():
+        if len(line) > LONGEST_LINE:
+            yield line, None
+        elif line.strip():
             yield line, parse_event(line.removeprefix(BYTE_ORDER_MARK))
 
 
@@ -333,7 +182,7 @@ def _compare_day(
 
 def _different_figures(manifest: object, day: str, counts: list[ObjectCount]) -> str | None:
     said = manifest.get("days") if isinstance(manifest, dict) else None
-    entry = next((entry for entry in _objects(said) if entry.get("day") == day), None)
+    entry = next((entry for entry in objects_in(said) if entry.get("day") == day), None)
     if entry is None:
         return "manifest.json: the day is missing"
     expected = {
@@ -344,12 +193,20 @@ def _different_figures(manifest: object, day: str, counts: list[ObjectCount]) ->
     for name, figure in expected.items():
         if entry.get(name) != figure:
             return f"manifest.json: expected {figure} {name}, found {entry.get(name)}"
+    members = {source.get("object"): source.get("member") for source in objects_in(entry.get("sources"))}
+    for count in counts:
+        expected_member = member_name(count.name) if count.bytes else None
+        if members.get(count.name) != expected_member:
+            return f"manifest.json: expected member {expected_member} of {count.name}, found {members.get(count.name)}"
     return None
 
 
 def member_name(object_name: str) -> str:
     """Return the name that a source object has in a day's zip."""
-    return object_name.removesuffix(".gz")
+    name = object_name
+    while name.rpartition(".")[2].lower() in DROPPED_SUFFIXES:
+        name = name.rpartition(".")[0]
+    return name
 
 
 def _found_in(inner: zipfile.ZipFile, expected: ObjectCount) -> ObjectCount:

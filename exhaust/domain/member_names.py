@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 MANIFEST_NAME: Final = "manifest.json"  # of a download
 MAX_NAME_BYTES: Final = 0xFFFF  # APPNOTE 4.4.10: the length has two bytes
 _MAX_MADE_BYTES: Final = 200  # file systems take 255; the rest is for the suffix of a name that is taken
-_COMPRESSION_SUFFIXES: Final = (".gz", ".zst", ".zstd")
+_DROPPED_SUFFIXES: Final = re.compile(r"(?:\.(?:gz|gzip|zst|zstd|tmp))+\Z", re.IGNORECASE)  # also of unfinished objects
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _ABSOLUTE: Final = re.compile(r"/|[A-Za-z]:")  # the second on Windows
 _HALF: Final = re.compile(r"[\ud800-\udfff]")  # of a character, which UTF-8 cannot say
@@ -39,7 +40,8 @@ def check_member_name(name: str) -> None:
 def member_name(object_key: str) -> str:
     """Return the name of the member that holds the events of a source object.
 
-    It is the last part of the key without `.gz`, `.zst` or `.zstd`; `.json` is added where no suffix is left.
+    It is the last part of the key without any `.gz`, `.gzip`, `.zst`, `.zstd` and `.tmp` at its end; `.json` is added
+    where no suffix is left.
     Characters that some system cannot have in a file name become `_`, and a very long name is cut.
 
     Args:
@@ -48,11 +50,7 @@ def member_name(object_key: str) -> str:
     Returns:
         A name that check_member_name takes.
     """
-    name = _ODD.sub("_", object_key.rpartition("/")[2])
-    for suffix in _COMPRESSION_SUFFIXES:
-        if name.lower().endswith(suffix):
-            name = name[: -len(suffix)]
-            break
+    name = _DROPPED_SUFFIXES.sub("", _ODD.sub("_", object_key.rpartition("/")[2]))
     if not name.strip(". "):
         name = _NAMELESS
     stem, suffix = _split(name)
@@ -62,22 +60,29 @@ def member_name(object_key: str) -> str:
 def member_names(object_keys: Sequence[str]) -> list[str]:
     """Return the member names of the source objects of a day, in the same order and all different.
 
-    A name that an earlier key took gets `-2`, `-3`, … before its suffix. Letter case does not tell names apart, as it
-    does not on every file system that an archive is unpacked on.
+    A name that an earlier key took gets `-2`, `-3`, … before its suffix. Letter case and Unicode's normal forms do not
+    tell names apart, as they do not on every file system that an archive is unpacked on.
     """
     taken: set[str] = set()
     next_number: dict[str, int] = {}
     names = []
     for object_key in object_keys:
         wanted = name = member_name(object_key)
-        while name.casefold() in taken:
+        while _as_file_systems_see(name) in taken:
             number = next_number.get(wanted, 2)
             next_number[wanted] = number + 1
             stem, suffix = _split(wanted)
             name = f"{stem}-{number}{suffix}"
-        taken.add(name.casefold())
+        taken.add(_as_file_systems_see(name))
         names.append(name)
     return names
+
+
+def _as_file_systems_see(name: str) -> str:
+    """Return a text that is equal for names which some file system takes for one."""
+    if name.isascii():
+        return name.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
 
 
 def _problem(name: str) -> str | None:

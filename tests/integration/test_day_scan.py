@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import io
+import os
+import zipfile
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,17 +17,20 @@ from exhaust.domain.catalogue import Layout
 from exhaust.s3.store import ObjectStore
 from services.aggregator.archive.day_summary import UnreadableLine
 from services.aggregator.build.day_scan import DayScanner
-from services.aggregator.build.scan_workers import open_scan_workers
+from services.aggregator.build.held_member import MAX_HELD_BYTES
+from services.aggregator.build.scan_workers import ScanWorker, ScanWorkerPool, open_scan_workers
 from tests.support.raw_dataset import CHANNEL, RawDataset, event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, AsyncIterator, Collection
 
     from exhaust.s3.object_info import ObjectInfo
     from exhaust.settings import S3RawBucketSettings
     from services.aggregator.archive.day_summary import DaySummary
+    from services.aggregator.build.scan_workers import Sink
+    from services.aggregator.scan.source_scan import ScanJob, ScanResult
 
-FIRST, SECOND, THIRD = (f"2026-11-01-179349120000{number}.json.gz" for number in range(3))
+FIRST, SECOND, THIRD, FOURTH, FIFTH = (f"2026-11-01-179349120000{number}.json.gz" for number in range(5))
 DEADLINE_S = 60
 LINES = 60_000
 
@@ -82,3 +90,58 @@ async def test_unreadable_lines_are_numbered_when_all_objects_are_written(
         UnreadableLine(prefix + FIRST, LINES + 1),
         UnreadableLine(prefix + THIRD, LINES + 1),
     )
+
+
+class Swollen(ScanWorkerPool):
+    """Scan workers of which some members have 4 GiB more than they have."""
+
+    def __init__(self, pool: ScanWorkerPool, names: Collection[str]) -> None:
+        vars(self).update(vars(pool))
+        self._names = names
+        self.scans: list[str] = []
+
+    @asynccontextmanager
+    async def worker(self) -> AsyncIterator[ScanWorker]:
+        async with super().worker() as worker:
+            yield SwollenWorker(worker, self._names, self.scans)
+
+
+class SwollenWorker(ScanWorker):
+    def __init__(self, worker: ScanWorker, names: Collection[str], scans: list[str]) -> None:
+        self._worker = worker
+        self._names = names
+        self._scans = scans
+
+    async def scan(self, job: ScanJob, chunks: AsyncGenerator[bytes, None], sink: Sink) -> list[ScanResult]:
+        name = job.name.rpartition("/")[2]
+        self._scans.append(name)
+        results = await self._worker.scan(job, chunks, sink)
+        if name not in self._names:
+            return results
+        [result] = results
+        assert result.content is not None
+        return [replace(result, content=replace(result.content, size=result.content.size + 2**32))]
+
+
+async def test_sizes_stand_before_members_and_only_what_is_large_has_eight_bytes_for_them(
+    objects: ObjectStore, s3_settings: S3RawBucketSettings
+) -> None:
+    dataset = RawDataset.new(objects, s3_settings, Layout.RESOURCE)
+    noise = gzip.compress(b"".join(event(filler=os.urandom(2**18).hex()) for _ in range(34)), 1)
+    assert len(noise) > MAX_HELD_BYTES + 2**16
+    small = gzip.compress(event())
+    for name, data in ((FIRST, small), (SECOND, noise), (THIRD, noise), (FOURTH, noise), (FIFTH, small)):
+        await dataset.put(f"{CHANNEL}/{name}", data)
+    plan = await dataset.plan()
+    async with open_scan_workers(1) as pool:
+        swollen = Swollen(pool, (SECOND, FOURTH, FIFTH))
+        [summary] = await DayScanner(objects, swollen, dataset.settings).write([plan])
+    assert swollen.scans == [FIRST, SECOND, THIRD, FOURTH, FIFTH] * 2
+    data = await dataset.archive(summary)
+    with zipfile.ZipFile(io.BytesIO(data)) as opened:
+        members = opened.infolist()
+    sizes_follow = [bool(member.flag_bits & 8) for member in members]
+    extra_at = [member.header_offset + 28 for member in members]  # two bytes, the length of the extra field
+    assert sizes_follow == [False, True, True, True, False]
+    assert [int.from_bytes(data[at : at + 2], "little") for at in extra_at] == [0, 20, 0, 20, 20]
+    assert [source.member for source in summary.sources] == [member.filename for member in members]

@@ -11,7 +11,7 @@ from exhaust.domain.catalogue import Layout
 from exhaust.http.listener import open_listener
 from exhaust.s3.store import open_object_store
 from services.aggregator.build.day_builder import list_sources
-from tests.support.raw_dataset import DAY, MINE, RawDataset, event, packed
+from tests.support.raw_dataset import DAY, RawDataset, event, packed
 from tests.support.s3_proxy import closed_port
 
 if TYPE_CHECKING:
@@ -96,6 +96,8 @@ async def test_fifty_thousand_objects_of_a_day_are_listed_in_order(
     dataset = RawDataset.new(objects, s3_settings, Layout.SHARED)
     keys = [f"{dataset.dataset.prefix}{DAY}-{1793491200000 + number * 7919 % MANY}.json.gz" for number in range(MANY)]
     async with paged(s3_settings, keys) as (many, store):
-        found = await list_sources(many, s3_settings.s3_raw_bucket, dataset.dataset, MINE, DAY)
+        found = await list_sources(
+            many, s3_settings.s3_raw_bucket, dataset.dataset, dataset.message(), default_channel="in.ekstep"
+        )
     assert [source.key for source in found] == sorted(keys)
     assert store.pages == MANY // PAGE

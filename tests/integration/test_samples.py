@@ -13,18 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deploy.local.independent_count import (
-    Event,
-    Wanted,
-    channel_of,
-    count_object,
-    is_wanted,
-    lines_of,
-    member_name,
-    partners_of,
-    resource_of,
-    tags_of,
-)
+from deploy.local.independent_count import Wanted, count_object, is_wanted, lines_of, member_name
+from deploy.local.independent_events import Event, channel_of, partners_of, resource_of, tags_of
 from exhaust.domain.catalogue import Layout
 from tests.support.raw_dataset import RawDataset
 

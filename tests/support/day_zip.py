@@ -13,12 +13,21 @@ if TYPE_CHECKING:
 
 
 def write_member(
-    writer: DayArchiveWriter, name: str, chunks: Iterable[bytes], *, maybe_large: bool = False
+    writer: DayArchiveWriter, name: str, chunks: Iterable[bytes], *, large: bool = False
 ) -> Iterator[bytes]:
     """The bytes of the zip that hold one member, as they become ready."""
-    yield writer.begin_member(name, maybe_large=maybe_large)
+    yield writer.begin_member(name, large=large)
     member = DeflatedMember()
     for chunk in chunks:
         yield writer.add(member.write(chunk))
     yield writer.add(member.finish())
+    yield writer.end_member(member.content)
+
+
+def write_known_member(writer: DayArchiveWriter, name: str, data: bytes) -> Iterator[bytes]:
+    """The bytes of the zip that hold one member whose sizes are known before it is written."""
+    member = DeflatedMember()
+    deflated = member.write(data) + member.finish()
+    yield writer.begin_member(name, member.content)
+    yield writer.add(deflated)
     yield writer.end_member(member.content)

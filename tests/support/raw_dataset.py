@@ -100,10 +100,10 @@ class RawDataset:
 
     async def plan(self, *, resource: str = MINE, owner: str | None = None, tags: tuple[str, ...] = ()) -> DayPlan:
         """What shall be built of DAY as its objects are now."""
-        bucket = self.settings.s3_raw_bucket
-        sources = await list_sources(self.objects, bucket, self.dataset, resource, DAY)
+        bucket, channel = self.settings.s3_raw_bucket, self.settings.default_channel
         message = self.message(resource=resource, owner=owner, tags=tags)
-        return plan_day(self.dataset, message, sources, default_channel=self.settings.default_channel)
+        sources = await list_sources(self.objects, bucket, self.dataset, message, default_channel=channel)
+        return plan_day(self.dataset, message, sources, default_channel=channel)
 
     async def build(
         self, *, resource: str = MINE, owner: str | None = None, tags: tuple[str, ...] = (), day: date = DAY

@@ -6,12 +6,13 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from deploy.local.independent_count import channel_of, lines_of, partners_of, resource_of
+from deploy.local.independent_count import lines_of
+from deploy.local.independent_events import channel_of, partners_of, resource_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from deploy.local.independent_count import Event
+    from deploy.local.independent_events import Event
 
 
 @dataclass(frozen=True, slots=True)

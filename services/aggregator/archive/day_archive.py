@@ -31,6 +31,7 @@ class _OpenMember:
 
     member: Member
     offset: int
+    announced: Content | None
     written: int = 0
 
 
@@ -39,7 +40,7 @@ class DayArchiveWriter:
 
     Members are written one after another: begin_member, add as often as needed, end_member; finish closes the
     archive. Members arrive deflated: made by DeflatedMember, or taken as they are from a gzip object. The bytes depend
-    on the day, the members' names and their data alone, not on how the data is cut.
+    on the day, the members' names, their data and how each is begun, not on how the data is cut.
     A call in the wrong order raises RuntimeError. After an OverflowError the archive cannot be used.
 
     Args:
@@ -65,12 +66,14 @@ class DayArchiveWriter:
         """SHA-256 of the bytes returned so far, 64 hex digits."""
         return self._sha256.hexdigest()
 
-    def begin_member(self, name: str, *, maybe_large: bool) -> bytes:
+    def begin_member(self, name: str, content: Content | None = None, *, large: bool = False) -> bytes:
         """Begin a member; return its local header.
 
         Args:
             name: path in the archive, see check_member_name; every name once.
-            maybe_large: it may reach 4 GiB, before or after compression, so it gets zip64 sizes.
+            content: its checksum and sizes; None when they follow the data in a descriptor.
+            large: without content, the sizes get eight bytes, which a member from 4 GiB on needs, before or after
+                compression. Readers that go from front to back refuse eight bytes for a smaller one.
 
         Raises:
             ValueError: the name is not allowed or is taken.
@@ -81,9 +84,10 @@ class DayArchiveWriter:
         if name in self._names:
             raise ValueError(f"member name {name!r} is already in the archive")
         self._names.add(name)
-        member = Member(name, self._day, Method.DEFLATED, streamed=True, zip64=maybe_large)
-        self._open = _OpenMember(member, offset=self.size)
-        return self._emit(local_header(member))
+        zip64 = large if content is None else content.needs_zip64
+        member = Member(name, self._day, Method.DEFLATED, streamed=content is None, zip64=zip64)
+        self._open = _OpenMember(member, self.size, content)
+        return self._emit(local_header(member, content))
 
     def add(self, deflated: bytes) -> bytes:
         """Add bytes of the open member's raw deflate stream (RFC 1951), and return them.
@@ -95,19 +99,21 @@ class DayArchiveWriter:
         return self._emit(deflated)
 
     def end_member(self, content: Content) -> bytes:
-        """End the open member; return its data descriptor.
+        """End the open member; return its data descriptor, which is empty when it was begun with its content.
 
         Args:
             content: checksum and sizes of what was added.
 
         Raises:
-            OverflowError: the member reaches 4 GiB, and was not begun with maybe_large.
-            ValueError: the compressed size is not that of what was added.
+            OverflowError: the member reaches 4 GiB, and was not begun as large.
+            ValueError: the compressed size is not that of what was added, or the member was begun with other content.
             RuntimeError: no member is open.
         """
         current = self._expect_member("end_member")
         if content.compressed_size != current.written:
             raise ValueError(f"{current.member.name!r} has {current.written} bytes, not {content.compressed_size}")
+        if current.announced not in {None, content}:
+            raise ValueError(f"{current.member.name!r} was begun with other content than it has")
         try:
             check_fits(current.member, content)
         except OverflowError:
@@ -115,7 +121,7 @@ class DayArchiveWriter:
             raise
         self._directory += central_header(current.member, content, current.offset)
         self._open = None
-        return self._emit(data_descriptor(current.member, content))
+        return self._emit(data_descriptor(current.member, content) if current.member.streamed else b"")
 
     def finish(self) -> bytes:
         """Close the archive; return its central directory.

@@ -34,6 +34,7 @@ class SourceSummary:
         events: events that were selected from it.
         bytes: uncompressed bytes of its member; 0 when it has none.
         unreadable: its lines that are no events and may belong to the resource.
+        member: name of its member; None when it has none.
     """
 
     object: Name
@@ -42,6 +43,7 @@ class SourceSummary:
     events: Count
     bytes: Count
     unreadable: Count
+    member: Name | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,7 @@ def _day(summary: DaySummary) -> dict[str, object]:
 def _source(source: SourceSummary) -> dict[str, object]:
     return {
         "object": _name(source.object),
+        "member": source.member,
         "etag": source.etag.strip('"'),
         "size": source.size,
         "events": source.events,

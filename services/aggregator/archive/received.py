@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# <YYYY-MM-DD>-<epoch ms>, perhaps with a dataset before it; 13 digits are the years 2001 to 2286.
-_STAMP: Final = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}-(\d{13})(?!\d)", re.ASCII)
+# <YYYY-MM-DD>-<epoch ms> or <YYYY-MM-DD>-<Kafka partition>-<epoch ms>, perhaps with a dataset before it; 13 digits are
+# the years 2001 to 2286.
+_STAMP: Final = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}-(?:\d{1,10}-)?(\d{13})(?!\d)", re.ASCII)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -12,13 +12,12 @@ from exhaust.s3.errors import ObjectMissingError
 from services.aggregator.archive.day_summary import DaySummary
 from services.aggregator.build.day_plan import DayPlan, plan_day
 from services.aggregator.build.day_scan import DayScanner
+from services.aggregator.build.resource_folders import may_hold_events_of
 from services.aggregator.build.scan_workers import open_scan_workers
 from services.aggregator.build.shared_scans import SharedScans
-from telemetry.resource_ids import canonical_resource_id, resource_id
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from datetime import date
 
     from exhaust.domain.catalogue import Catalogue, Dataset
     from exhaust.s3.object_info import ObjectInfo
@@ -68,10 +67,11 @@ class DayBuilder:
                 ErrorCode.INTERNAL_ERROR, f"dataset {request.datasetid} is not in the aggregator's catalogue"
             )
         with self._scans.lookup_in_progress(dataset.id, request.day):
+            channel = self._settings.default_channel
             sources = await list_sources(
-                self._objects, self._settings.s3_raw_bucket, dataset, request.resourceid, request.day
+                self._objects, self._settings.s3_raw_bucket, dataset, request, default_channel=channel
             )
-            plan = plan_day(dataset, request, sources, default_channel=self._settings.default_channel)
+            plan = plan_day(dataset, request, sources, default_channel=channel)
             found = await self._find(plan)
             if found is not None:
                 return BuiltDay(found, reused=True)
@@ -87,12 +87,12 @@ class DayBuilder:
 
 
 async def list_sources(
-    objects: ObjectStore, bucket: str, dataset: Dataset, resource: str, day: date
+    objects: ObjectStore, bucket: str, dataset: Dataset, request: DayRequested, *, default_channel: str
 ) -> list[ObjectInfo]:
     """List the raw objects that may hold events of a resource received on a day, in key order.
 
-    In a shared layout these are all objects of the day. In a resource layout they are the objects in folders whose name
-    is the resource id, in any of its forms, or the id of the partner or channel that it stands for.
+    In a shared layout these are all objects of the day, in a resource layout those in some folders, see
+    resource_folders.py.
     """
     if dataset.layout is Layout.SHARED:
         prefixes = [dataset.prefix]
@@ -100,13 +100,13 @@ async def list_sources(
         prefixes = [
             f"{dataset.prefix}{folder}/"
             async for folder in objects.list_folders(bucket, dataset.prefix)
-            if resource in {folder, canonical_resource_id(folder), resource_id(folder)}
+            if may_hold_events_of(folder, request.resourceid, owner=request.owner, default_channel=default_channel)
         ]
     sources = []
     for prefix in prefixes:
         sources += [
             found
-            async for found in objects.list(bucket, f"{prefix}{day.isoformat()}-")
+            async for found in objects.list(bucket, f"{prefix}{request.day.isoformat()}-")
             if "/" not in found.key.removeprefix(prefix)  # a deeper folder may belong to another dataset
         ]
     return sorted(sources, key=lambda source: source.key)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from exhaust.domain.catalogue import Layout
 from exhaust.domain.object_keys import day_archive_key, day_summary_key
 from services.aggregator.archive.deflate import deflater_id
 from services.aggregator.archive.fingerprint import ArchiveBasis, day_fingerprint, listing_fingerprint
+from services.aggregator.build.resource_folders import belongs_to
 from services.aggregator.scan.selector import Selection
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class DayPlan:
         day: the day that the platform received the events.
         sources: the day's raw objects, in key order.
         selection: which of their events belong into the archive.
+        mixed: keys of the sources that hold events of others, too, though the layout is one folder a resource.
+        mixed_selection: which of the events of those belong into the archive.
         archive_key: where the archive lies; content-addressed, so that equal inputs have equal keys.
         summary_key: where its summary lies, which exists once the archive is durable.
         scan_key: plans with equal scan keys can be built by one scan.
@@ -51,9 +54,15 @@ class DayPlan:
     day: date
     sources: Sequence[ObjectInfo]
     selection: Selection
+    mixed: frozenset[str]
+    mixed_selection: Selection
     archive_key: str
     summary_key: str
     scan_key: ScanKey
+
+    def selection_from(self, source: ObjectInfo) -> Selection:
+        """Return the selection of the events of a source."""
+        return self.mixed_selection if source.key in self.mixed else self.selection
 
 
 def plan_day(
@@ -67,14 +76,16 @@ def plan_day(
         sources: the day's raw objects, in key order.
         default_channel: the channel of events that name none.
     """
-    shared = dataset.layout is Layout.SHARED
-    selection = Selection(
-        resource=request.resourceid if shared else None,
-        owner=request.owner if shared else None,
+    by_line = Selection(
+        resource=request.resourceid,
+        owner=request.owner,
         tags=request.tags,
         event_kinds=dataset.event_kinds,
         default_channel=default_channel,
     )
+    shared = dataset.layout is Layout.SHARED
+    selection = by_line if shared else replace(by_line, resource=None, owner=None)
+    mixed = () if shared else (source.key for source in sources if not _is_own(source, dataset, request.resourceid))
     basis = ArchiveBasis(
         dataset=dataset.id,
         layout=dataset.layout,
@@ -90,6 +101,8 @@ def plan_day(
         day=request.day,
         sources=sources,
         selection=selection,
+        mixed=frozenset(mixed),
+        mixed_selection=by_line,
         archive_key=archive_key,
         summary_key=day_summary_key(*place),
         scan_key=ScanKey(
@@ -99,3 +112,8 @@ def plan_day(
             alone=archive_key if selection.takes_all else None,
         ),
     )
+
+
+def _is_own(source: ObjectInfo, dataset: Dataset, resource: str) -> bool:
+    """Return True when all of a source belongs to the resource, as its folder does."""
+    return belongs_to(source.key.removeprefix(dataset.prefix).partition("/")[0], resource)

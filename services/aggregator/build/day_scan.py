@@ -7,8 +7,9 @@ archive do not depend on which object was faster.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -17,6 +18,7 @@ from exhaust.domain.member_names import member_names
 from exhaust.errors import ErrorCode, ExhaustError
 from services.aggregator.build.archive_upload import ArchiveUpload, LineNumbers
 from services.aggregator.build.byte_queue import ByteQueue
+from services.aggregator.build.held_member import open_held_member
 from services.aggregator.build.repeated_ids import open_repeated_ids
 from services.aggregator.scan.gzip_passthrough import SeveralMembersError
 from services.aggregator.scan.line_numbers import LineNumberJob
@@ -39,6 +41,23 @@ _MAX_WAITING_BYTES: Final = 4 * 1024 * 1024  # of one object's output, until it 
 _OPENED_AHEAD: Final = 1
 
 log = structlog.get_logger(__name__)
+
+
+class _OutgrownError(Exception):
+    """Members turned out to need eight-byte sizes. Where they are known, the archives can be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Exceptions:
+    """Keys of the source objects that earlier attempts at a scan found to be exceptions.
+
+    Attributes:
+        recompress: those whose own deflate stream cannot pass as it is.
+        large: by archive key, those whose members need eight-byte sizes.
+    """
+
+    recompress: set[str] = field(default_factory=set)
+    large: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +106,21 @@ class DayScanner:
             ExhaustError: SERVICE_UNAVAILABLE when S3 is away, a scan worker ended, or there is no room for temporary
                 files.
         """
-        recompress: set[str] = set()
+        exceptions = _Exceptions()
         while True:
             try:
-                return await self._write(plans, recompress)
+                return await self._write(plans, exceptions)
             except SeveralMembersError as error:
-                recompress.add(error.object_key)
+                exceptions.recompress.add(error.object_key)
+            except _OutgrownError:
+                log.info("day.scanned_again", day=str(plans[0].day), reason="members of 4 GiB and more")
             except OSError as error:  # those of the store and of the scan workers are ExhaustErrors by now
                 log.exception("temporary_files.failed")
                 raise ExhaustError(
                     ErrorCode.SERVICE_UNAVAILABLE, "the aggregator cannot keep its temporary files; try again later"
                 ) from error
 
-    async def _write(self, plans: Sequence[DayPlan], recompress: set[str]) -> list[DaySummary]:
+    async def _write(self, plans: Sequence[DayPlan], exceptions: _Exceptions) -> list[DaySummary]:
         with ExitStack() as stack:
             archives = [
                 ArchiveUpload(
@@ -107,7 +128,9 @@ class DayScanner:
                     self._exhaust_bucket,
                     plan.archive_key,
                     plan.day,
-                    stack.enter_context(open_repeated_ids()),
+                    repeated_ids=stack.enter_context(open_repeated_ids()),
+                    held=stack.enter_context(open_held_member()),
+                    large=exceptions.large[plan.archive_key],
                 )
                 for plan in plans
             ]
@@ -115,7 +138,7 @@ class DayScanner:
                 async with asyncio.TaskGroup() as group:
                     for archive in archives:
                         group.create_task(archive.upload())
-                    group.create_task(self._scan(group, plans, archives, recompress))
+                    group.create_task(self._scan(group, plans, archives, exceptions))
             except BaseExceptionGroup as errors:
                 raise errors.exceptions[0] from errors
             numbers = await self._number_lines(archives)
@@ -134,11 +157,10 @@ class DayScanner:
         group: asyncio.TaskGroup,
         plans: Sequence[DayPlan],
         archives: Sequence[ArchiveUpload],
-        recompress: set[str],
+        exceptions: _Exceptions,
     ) -> None:
         """Scan the objects of the day as tasks of the group, and write their output in order."""
         sources = plans[0].sources
-        selections = [plan.selection for plan in plans]
         scans: asyncio.Queue[_ObjectScan] = asyncio.Queue(self._workers.count + _OPENED_AHEAD)
         # Objects get workers in the order in which they are written. Otherwise objects whose queues are full, since
         # they wait to be written, could hold every worker, and the object that all wait for would get none.
@@ -146,7 +168,9 @@ class DayScanner:
 
         async def start_scans() -> None:
             for source, member in zip(sources, member_names([source.key for source in sources]), strict=True):
-                job = ScanJob(source.key, self._limits, selections, recompress=source.key in recompress)
+                selections = [plan.selection_from(source) for plan in plans]
+                recompress = source.key in exceptions.recompress
+                job = ScanJob(source.key, self._limits, selections, recompress=recompress)
                 outputs: ByteQueue[ScanOutput] = ByteQueue(_MAX_WAITING_BYTES)
                 results = group.create_task(self._scan_object(source, job, outputs, in_order))
                 await scans.put(_ObjectScan(source, member, outputs, results))
@@ -154,6 +178,10 @@ class DayScanner:
         group.create_task(start_scans())
         for _ in sources:
             await self._write_object(await scans.get(), archives)
+        for plan, archive in zip(plans, archives, strict=True):
+            exceptions.large[plan.archive_key] |= archive.outgrown
+        if any(archive.outgrown for archive in archives):
+            raise _OutgrownError
         for archive in archives:
             await archive.finish()
 
@@ -181,8 +209,11 @@ class DayScanner:
                     await archive.add(scan.source, scan.member, deflated)
             for archive, hashes in zip(archives, output.id_hashes, strict=False):
                 archive.repeated_ids.add(hashes)
-        for archive, result in zip(archives, await scan.results, strict=True):
-            await archive.end_source(scan.source, result)
+        results = await scan.results
+        for archive, result in zip(archives, results, strict=True):
+            await archive.end_source(scan.source, scan.member, result)
+        if not results[0].has_events:
+            log.warning("source_object.without_events", source_object=scan.source.key)
 
     async def _number_lines(self, archives: Sequence[ArchiveUpload]) -> LineNumbers:
         """Return the numbers of the unreadable lines of all archives. Each object that has some is read once more."""

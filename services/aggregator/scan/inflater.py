@@ -117,7 +117,7 @@ class _Format:
 
 
 _FORMATS: Final = (
-    _Format("gzip", (GZIP_MAGIC,), (".gz",), b"\0", _Gzip),
+    _Format("gzip", (GZIP_MAGIC,), (".gz", ".gzip"), b"\0", _Gzip),
     _Format("zstd", _ZSTD_MAGICS, (".zst", ".zstd"), b"", _Zstd),
 )
 _MAX_MAGIC_BYTES: Final = max(len(magic) for each in _FORMATS for magic in each.magics)

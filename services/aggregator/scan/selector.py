@@ -7,14 +7,15 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from services.aggregator.scan.line_prefilter import LinePrefilter, OwnerPattern
+from services.aggregator.scan.lines import LineBlock
 from services.aggregator.scan.scan_stats import ScanStats
 from telemetry.line import decode_all
-from telemetry.ownership import is_event, ownership
+from telemetry.ownership import Ownership, is_event
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from telemetry.ownership import Ownership
+    from services.aggregator.scan.lines import Block
 
 # The selections that match a set of owners are cached for so many sets, of so many characters. Real ids have some 20 to
 # 60 characters; longer ones come from damaged lines and would only take memory.
@@ -75,27 +76,28 @@ class Selector:
         ]
         self._matches_by_owners: dict[tuple[str, ...], Sequence[int]] = {}
         self._filters = any(selection.tags or selection.event_kinds for selection in selections)
-        self._before = 0  # inflated bytes of earlier blocks
         # Lines that wait to be decoded, their bytes, and the inflated bytes before each.
         self._lines: list[bytes] = []
         self._bytes = 0
         self._offsets: list[int] = []
         self.stats = [ScanStats() for _ in selections]
 
-    def select(self, block: bytes) -> Sequence[bytes]:
+    def select(self, block: Block) -> Sequence[bytes]:
         """Return the selected lines of this block and of earlier ones, joined, for each selection; or nothing yet.
 
-        Lines wait until there are enough of them, as decoding a few at a time costs twice as much.
+        Lines wait until there are enough of them, as decoding a few at a time costs twice as much. A line that is too
+        long counts as unreadable for every selection, as it may belong to any.
 
         Args:
-            block: the next lines of the object, whole; its last line may lack a newline.
+            block: the next one of the object.
         """
-        found = [*self._prefilter.find(block)]
+        if not isinstance(block, LineBlock):
+            return self._pass_over(block.offset) if block.is_first else ()
+        found = [*self._prefilter.find(block.data)]
         lines = [line for _, line in found]
         self._lines += lines
         self._bytes += sum(map(len, lines))
-        self._offsets += [self._before + start for start, _ in found]
-        self._before += len(block)
+        self._offsets += [block.offset + start for start, _ in found]
         return self.flush() if len(self._lines) >= _BATCH_LINES or self._bytes >= _BATCH_BYTES else ()
 
     def flush(self) -> Sequence[bytes]:
@@ -114,9 +116,16 @@ class Selector:
             stats.add(selected)
         return [*map(b"".join, selected_lines)]
 
+    def _pass_over(self, offset: int) -> Sequence[bytes]:
+        """Count the line at an offset as unreadable, after those that wait."""
+        selected_lines = self.flush()
+        for stats in self.stats:
+            stats.add_unreadable_line(offset)
+        return selected_lines
+
     def _match(self, event: dict[str, object]) -> Sequence[int]:
         """Return the indices of the selections that an event belongs to."""
-        owner = ownership(event, default_channel=self._default_channel)
+        owner = Ownership(event, self._default_channel)
         matches = self._matches_by_owners.get(owner.owners)
         if matches is None or "metadata" in event:  # which may hold hashes of partners, beside the owners
             matches = self._match_owners(owner)

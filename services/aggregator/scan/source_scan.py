@@ -1,27 +1,31 @@
 """The scan of one source object: its chunks become the members of day archives. Pure work on bytes.
 
-Each chunk is inflated (inflater.py), cut into blocks of whole lines (lines.py), its events are selected (selector.py,
-with line_prefilter.py) and deflated (archive/deflate.py). An object that is selected whole is only counted
-(whole_object_counter.py); if it is gzip, its own deflate stream passes as it is (gzip_passthrough.py).
+Each chunk is inflated (inflater.py), cut into blocks of whole lines (lines.py) and checked to be text (text_check.py);
+its events are selected (selector.py, with line_prefilter.py) and deflated (archive/deflate.py). An object that is
+selected whole is only counted (whole_object_counter.py); if it is gzip, its own deflate stream passes as it is
+(gzip_passthrough.py).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from services.aggregator.archive.deflate import DeflatedMember
 from services.aggregator.scan.gzip_passthrough import ChunkRange, GzipPassthrough
 from services.aggregator.scan.inflater import GZIP_MAGIC, Inflater
-from services.aggregator.scan.lines import LineBlocks
+from services.aggregator.scan.lines import LineCutter
 from services.aggregator.scan.selector import Selector
 from services.aggregator.scan.size_guard import SizeGuard
+from services.aggregator.scan.text_check import TextCheck
 from services.aggregator.scan.whole_object_counter import WholeObjectCounter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from services.aggregator.archive.zip_format import Content
+    from services.aggregator.scan.lines import Block
     from services.aggregator.scan.scan_stats import ScanStats
     from services.aggregator.scan.selector import Selection
     from services.aggregator.scan.size_guard import SourceLimits
@@ -68,10 +72,12 @@ class ScanResult:
 
     Attributes:
         content: checksum and sizes of its member; None when nothing was selected, so that there is no member.
+        has_events: False when the object is text that does not begin like telemetry, whoever it belongs to.
     """
 
     stats: ScanStats
     content: Content | None
+    has_events: bool
 
 
 class SourceScan:
@@ -81,7 +87,8 @@ class SourceScan:
         self._name = job.name
         self._guard = SizeGuard(job.name, job.limits)
         self._inflater = Inflater(job.name, self._guard)
-        self._lines = LineBlocks(job.name, job.limits.max_line)
+        self._lines = LineCutter(job.limits.max_line)
+        self._text = TextCheck(self._guard)
         whole = job.selections[0].takes_all
         self._selector = WholeObjectCounter() if whole else Selector(job.selections)
         self._members: list[DeflatedMember | None] = [None] * len(job.selections)
@@ -93,7 +100,7 @@ class SourceScan:
         """Scan the next chunk.
 
         Raises:
-            SourceObjectError: the object is corrupt or exceeds a limit.
+            SourceObjectError: the object is corrupt, exceeds a limit, or is no text.
             SeveralMembersError: it has to be scanned again with `recompress`.
         """
         if self._may_pass_through:
@@ -110,22 +117,27 @@ class SourceScan:
         """End the scan when the object has ended; return the last output, and a result for each selection.
 
         Raises:
-            SourceObjectError: the object ended too early, or exceeds a limit.
+            SourceObjectError: the object ended too early, exceeds a limit, or is no text.
         """
         if self._passthrough is not None:
             self._passthrough.finish()
-            self._selector.select(self._lines.finish())
+            for block in self._lines.finish():
+                self._select_block(block)
             content = self._passthrough.content
-            results = [ScanResult(self._selector.stats[0], content if content.size else None)]
+            results = [self._result(self._selector.stats[0], content if content.size else None)]
             return ScanOutput([b""], id_hashes=self._take_id_hashes(1)), results
         last = self._deflate(self._select_last())
         ends = [member.finish() if member else b"" for member in self._members]
         results = [
-            ScanResult(stats, member.content if member else None)
+            self._result(stats, member.content if member else None)
             for stats, member in zip(self._selector.stats, self._members, strict=True)
         ]
         deflated = [begun + end for begun, end in zip(last, ends, strict=True)]
         return ScanOutput(deflated, id_hashes=self._take_id_hashes(1)), results
+
+    def _result(self, stats: ScanStats, content: Content | None) -> ScanResult:
+        self._text.finish()
+        return ScanResult(stats, content, has_events=self._text.has_events or not self._guard.inflated)
 
     def _take_id_hashes(self, at_least: int) -> list[Mapping[int, bytes]]:
         """Take the hashes that wait, if they are that many."""
@@ -135,13 +147,16 @@ class SourceScan:
         return [each.take() for each in hashes]
 
     def _select(self, pieces: Iterable[bytes]) -> Iterator[Sequence[bytes]]:
-        for block in filter(None, map(self._lines.feed, pieces)):
-            yield self._selector.select(block)
+        return map(self._select_block, chain.from_iterable(map(self._lines.feed, pieces)))
+
+    def _select_block(self, block: Block) -> Sequence[bytes]:
+        if not self._text.is_decided:
+            self._text.feed(block)
+        return self._selector.select(block)
 
     def _select_last(self) -> Iterator[Sequence[bytes]]:
         yield from self._select(self._inflater.finish())
-        if last := self._lines.finish():
-            yield self._selector.select(last)
+        yield from map(self._select_block, self._lines.finish())
         yield self._selector.flush()
 
     def _pass_through(self, passthrough: GzipPassthrough, chunk: bytes) -> tuple[bytes, ChunkRange]:
@@ -151,7 +166,8 @@ class SourceScan:
             if isinstance(found, ChunkRange):
                 passed = found
             else:
-                self._selector.select(self._lines.feed(found))
+                for block in self._lines.feed(found):
+                    self._select_block(block)
         if passthrough.content.size:
             held, self._held = self._held, b""
             return held, passed

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from services.aggregator.scan.lines import lines_of
+from services.aggregator.scan.lines import LineBlock, lines_of
 from services.aggregator.scan.scan_stats import ScanStats
 from telemetry.line import decode_metadata
 from telemetry.ownership import is_event
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from services.aggregator.scan.lines import Block
 
 
 class WholeObjectCounter:
@@ -21,23 +23,27 @@ class WholeObjectCounter:
     """
 
     def __init__(self) -> None:
-        self._before = 0  # inflated bytes of earlier blocks
         self.stats = [ScanStats()]
 
-    def select(self, block: bytes) -> Sequence[bytes]:
-        """Count the lines of a block, and return it whole."""
+    def select(self, block: Block) -> Sequence[bytes]:
+        """Count the lines of a block, and return it whole. A line that is too long counts as unreadable."""
         [stats] = self.stats
-        found = [*lines_of(block)]
+        if isinstance(block, LineBlock):
+            self._count(stats, block)
+        elif block.is_first:
+            stats.add_unreadable_line(block.offset)
+        return [block.data]
+
+    def flush(self) -> Sequence[bytes]:
+        """Return nothing, as no line waits."""
+        return ()
+
+    def _count(self, stats: ScanStats, block: LineBlock) -> None:
+        found = [*lines_of(block.data)]
         decoded = decode_metadata([line for _, line in found])
         events = [event for event in decoded if is_event(event)]
         if len(events) < len(decoded):
             for (start, line), event in zip(found, decoded, strict=True):
                 if not (is_event(event) or line.isspace()):
-                    stats.add_unreadable_line(self._before + start)
+                    stats.add_unreadable_line(block.offset + start)
         stats.add(events)
-        self._before += len(block)
-        return [block]
-
-    def flush(self) -> Sequence[bytes]:
-        """Return nothing, as no line waits."""
-        return ()

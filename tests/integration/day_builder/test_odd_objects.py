@@ -39,14 +39,18 @@ ODD: dict[str, bytes] = {
     "lone surrogate": packed(event(1).replace(b"IMPRESSION", rb"\ud800")),
     "numbers of any length": packed(event(1).replace(b'"mid": "1"', b'"mid": ' + b"9" * 5000)),
     "infinite numbers": packed(event(1).replace(b'"mid": "1"', b'"mid": 1e999')),
-    "deep nesting": packed(event(1).replace(b'"mid": "1"', b'"mid": ' + b"[" * 900 + b"]" * 900)),
-    "deeper nesting than can be read": packed(event(1).replace(b'"mid": "1"', b'"mid": ' + b"[" * 9000 + b"]" * 9000)),
+    "deep nesting": packed(event(1).replace(b'"mid": "1"', b'"mid": ' + b"[" * 799 + b"]" * 799)),
+    "deeper nesting than is read": packed(event(1).replace(b'"mid": "1"', b'"mid": ' + b"[" * 800 + b"]" * 800)),
     "repeated keys": packed(b'{"eid":"A","context":{"channel":"other"},"context":{"channel":"in.channel.mine"}}\n'),
     "channel in escapes": packed(event(1).replace(b"in.channel", rb"\u0069\u006e.channel")),
     "zero bytes behind the gzip": packed(event()) + bytes(700),
     "several gzip members": packed(event(1)) + packed() + packed(event(2)),
     "a line over two gzip members": packed(event(1)[:20]) + packed(event(1)[20:]),
     "a line of a mebibyte": packed(event(filler="x" * (MIB - len(event())))),
+    "a line of more than a mebibyte": packed(event(1), event(filler="x" * (MIB + 1 - len(event()))), event(2)),
+    "a last line of more than a mebibyte": packed(event(1), event(filler="x" * MIB).rstrip()),
+    "a long line over two gzip members": packed(event(1), b"x" * 3 * MIB) + packed(b"x" * MIB, b"\n", event(2)),
+    "no event at all": packed(b"hello\n" * 3),
 }
 
 

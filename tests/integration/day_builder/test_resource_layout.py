@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from telemetry.resource_ids import resource_id
-from tests.integration.day_builder.conftest import NAME
+from tests.integration.day_builder.conftest import LATER, NAME
 from tests.support.raw_dataset import CHANNEL, RawDataset, event, packed
 
 if sys.version_info >= (3, 14):
@@ -72,3 +72,38 @@ async def test_neighbours_of_a_folder_are_not_taken(by_resource: RawDataset) -> 
         await by_resource.put(name, packed(event()))
     built = await by_resource.build()
     assert [source.object for source in built.summary.sources] == [f"{by_resource.dataset.prefix}{CHANNEL}/{NAME}.gz"]
+
+
+async def test_a_folder_without_the_odd_characters_of_a_channel_gives_its_own_events(
+    by_resource: RawDataset,
+) -> None:
+    channel = "in. +channel!(1)$_-"
+    mine, theirs = event(1, channel=channel), event(2, channel="in.channel1$_-")
+    await by_resource.put(f"in.channel1$_-/{NAME}.gz", packed(mine, b"junk\n", theirs))
+    built = await by_resource.build(resource=resource_id(channel), owner=channel)
+    assert await by_resource.members(built.summary) == {NAME: mine}
+    whole = await by_resource.build(resource=resource_id("in.channel1$_-"))
+    assert await by_resource.members(whole.summary) == {NAME: mine + b"junk\n" + theirs}
+
+
+async def test_a_folder_is_not_found_for_a_resource_that_is_not_the_owners(by_resource: RawDataset) -> None:
+    await by_resource.put(f"in.channel/{NAME}.gz", packed(event(1)))
+    built = await by_resource.build(resource=resource_id("somebody"), owner="in+.channel")
+    assert built.summary.sources == ()
+
+
+async def test_what_names_no_channel_lies_in_others_and_is_the_default_channels(by_resource: RawDataset) -> None:
+    nameless, named = event(1).replace(b'"context": {"channel": "in.channel.mine"}', b'"context": {}'), event(2)
+    await by_resource.put(f"others/{NAME}.gz", packed(nameless, named))
+    await by_resource.put(f"in.ekstep/{LATER}.gz", packed(named, b"junk\n"))
+    built = await by_resource.build(resource=resource_id("in.ekstep"))
+    assert await by_resource.members(built.summary) == {LATER: named + b"junk\n", NAME: nameless}
+    assert (await by_resource.build(resource=resource_id("others"))).summary.sources == ()
+    assert (await by_resource.build()).summary.sources == ()
+
+
+async def test_the_summary_names_the_member_of_each_source(by_resource: RawDataset) -> None:
+    for name, data in ((f"{NAME}.gz", packed(event())), (f"{NAME}.gz.tmp", packed(event())), (f"{LATER}.gz", packed())):
+        await by_resource.put(f"{CHANNEL}/{name}", data)
+    built = await by_resource.build()
+    assert [source.member for source in built.summary.sources] == [NAME, NAME.replace(".json", "-2.json"), None]

@@ -19,6 +19,7 @@ DAY = date(2026, 11, 1)
 MINE, OTHER = "in.channel.mine", "in.channel.other"
 SOURCES = [ObjectInfo("raw/2026-11-01-1.json.gz", "aa", 10), ObjectInfo("raw/2026-11-01-2.json.gz", "bb", 20)]
 SHARED = Dataset(id="shared", aliases=("D002",), prefix="raw/", layout=Layout.SHARED, retention_days=1)
+OWN = [ObjectInfo(f"channel/{MINE}/2026-11-01-1.json.gz", "aa", 10)]
 BY_RESOURCE = Dataset(id="by-resource", prefix="channel/", layout=Layout.RESOURCE, retention_days=1)
 
 
@@ -72,6 +73,15 @@ def test_in_a_resource_layout_everything_belongs_to_the_resource() -> None:
     assert (selection.resource, selection.owner) == (None, None)
     assert selection.takes_all
     assert not plan(BY_RESOURCE, tags=("a",)).selection.takes_all
+
+
+def test_of_a_folder_that_others_may_share_only_the_resources_own_events_are_selected() -> None:
+    shared = ObjectInfo("channel/others/2026-11-01-1.json.gz", "bb", 10)
+    mixed = plan(BY_RESOURCE, sources=[*OWN, shared])
+    assert mixed.selection_from(OWN[0]) is mixed.selection
+    assert mixed.selection.takes_all
+    selection = mixed.selection_from(shared)
+    assert (selection.resource, selection.owner) == (resource_id(MINE), MINE)
 
 
 def test_archives_are_shared_exactly_when_all_that_decides_their_bytes_is_equal() -> None:

@@ -17,7 +17,7 @@ from telemetry.ownership import KNOWN_VERSIONS
 from telemetry.resource_ids import resource_id
 
 # Not of compressed bytes, which depend on the processor and on the version of isal: the fingerprint covers those apart.
-DIGESTS = {4: "7017eed0c7f630056beb7043a2a2b53ed269f2e527f536e20a47154ff6d449d2"}
+DIGESTS = {4: "686c319981f5d9f8a1914c39a6e98c347bba89a4de0de5eb60feb78f89eb19b0"}
 OWNERS = (
     "in.default",
     "channel",
@@ -36,12 +36,15 @@ TAGS = (
     ("etags-dims",),
     ("genie-tag", "dimensions-tag"),
 )
+SENT_BEFORE_THEIR_SIZES = 3
 KEYS = (
     "raw/2026-11-01-1793493000000.json.gz",
     "raw/2026-11-01-1793493000000.JSON.gz",
     "raw/2026-11-01-1793493000001.json",
     "raw/2026-11-01-1793493000002.zst",
     "raw/2026-11-01-é:*?.json.gz",
+    "raw/2026-11-01-e\u0301:*?.json.gz.tmp",
+    "raw/2026-11-01-3-1793493000003.json.gzip",
     "raw/2026-11-01-" + "x" * 300,
     "raw/...",
 )
@@ -50,6 +53,8 @@ KEYS = (
 def source() -> bytes:
     """An object with events of every version, derived ones too, without each member in turn, and unreadable lines."""
     lines = [b"junk\n", b"\n", b"\xef\xbb\xbf" + b'{"eid":"BOM","ver":"3.0"}\n', b'{"eid":"CRLF"}\r\n', b"[1]\n"]
+    lines += [b'{"eid":"LONG","edata":"' + b"x" * 2**20 + b'"}\n']
+    lines += [b'{"eid":"DEEP","edata":' + b"[" * depth + b"]" * depth + b"}\n" for depth in (799, 800)]
     kinds: list[tuple[str, object]] = [(f"E{version}", version) for version in (*KNOWN_VERSIONS, "9.9", 2.1)] + [
         ("ME_SUMMARY", "1.0")
     ]
@@ -100,8 +105,10 @@ def archive() -> bytes:
     stream = b"\x03\x00"  # nothing, deflated
     parts = []
     for number, name in enumerate(member_names(KEYS)):
-        parts += [writer.begin_member(name, maybe_large=number == 0), writer.add(stream)]
-        parts += [writer.end_member(Content(crc32(b""), len(stream), 0))]
+        content = Content(crc32(b""), len(stream), 0)
+        announced = None if number < SENT_BEFORE_THEIR_SIZES else content
+        parts += [writer.begin_member(name, announced, large=number == 0), writer.add(stream)]
+        parts += [writer.end_member(content)]
     return b"".join([*parts, writer.finish()])
 
 

@@ -6,7 +6,10 @@ import gzip
 import hashlib
 import io
 import json
+import tracemalloc
 import zipfile
+import zlib
+from dataclasses import replace
 from datetime import date
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -20,6 +23,7 @@ from deploy.local.independent_count import Wanted, count_object
 from services.aggregator.archive.day_archive import DayArchiveWriter
 from services.aggregator.scan.gzip_passthrough import SeveralMembersError
 from services.aggregator.scan.line_numbers import LineNumberFinder, LineNumberJob
+from services.aggregator.scan.lines import LineBlock
 from services.aggregator.scan.selector import Selection, Selector
 from services.aggregator.scan.size_guard import SourceLimits
 from services.aggregator.scan.source_scan import ScanJob, SourceScan
@@ -49,10 +53,15 @@ def event(channel: str = CHANNEL, **more: object) -> bytes:
 
 
 def scan(
-    stored: bytes, selections: Sequence[Selection], *, cuts: Sequence[int] = (), recompress: bool = False
+    stored: bytes,
+    selections: Sequence[Selection],
+    *,
+    cuts: Sequence[int] = (),
+    recompress: bool = False,
+    limits: SourceLimits = LIMITS,
 ) -> tuple[list[bytes | None], list[ScanResult]]:
     """For each selection what its member inflates to (None: no member), and what was counted."""
-    scanning = SourceScan(ScanJob("x.json.gz", LIMITS, selections, recompress=recompress))
+    scanning = SourceScan(ScanJob("x.json.gz", limits, selections, recompress=recompress))
     streams = [b"" for _ in selections]
     edges = [0, *sorted(cut % (len(stored) + 1) for cut in cuts), len(stored)]
     chunks = [stored[start:end] for start, end in pairwise(edges) if start < end]
@@ -74,7 +83,7 @@ def unzipped(stream: bytes, scanned: ScanResult) -> bytes | None:
         assert stream == b""
         return None
     writer = DayArchiveWriter(date(2026, 11, 1))
-    archive = writer.begin_member("x", maybe_large=False) + writer.add(stream) + writer.end_member(scanned.content)
+    archive = writer.begin_member("x") + writer.add(stream) + writer.end_member(scanned.content)
     with zipfile.ZipFile(io.BytesIO(archive + writer.finish())) as opened:
         return opened.read("x")
 
@@ -150,6 +159,46 @@ def test_lines_are_numbered_by_their_offsets(lines: list[bytes], cut: int) -> No
     assert numbers(gzip.compress(b"".join(lines)), offsets, cut) == list(range(1, len(lines) + 1))
 
 
+# Lines that are too long.
+
+SHORT = replace(LIMITS, max_line=80)
+TOO_LONG = event(filler="x" * 100)
+
+
+@given(st.lists(st.sampled_from([event(), event("other"), b"\n", b"j" * 200 + b"\n", TOO_LONG]), max_size=8), st.data())
+def test_a_line_that_is_too_long_is_passed_over_and_counted_with_its_place(
+    lines: list[bytes], data: st.DataObject
+) -> None:
+    lines += [event(), data.draw(st.sampled_from([b"", event().rstrip(), TOO_LONG.rstrip()]))]
+    stored, cuts = gzip.compress(b"".join(lines)), data.draw(st.lists(st.integers(0, 500), max_size=6))
+    wanted = b"".join(line for line in lines if CHANNEL.encode() in line and len(line) <= SHORT.max_line)
+    long_lines = [number for number, line in enumerate(lines, 1) if len(line) > SHORT.max_line]
+    for each in (selection(known=True), selection(known=False), selection("nobody")):
+        [found], [scanned] = scan(stored, [each], cuts=cuts, limits=SHORT)
+        assert found == (wanted if each != selection("nobody") else None)
+        assert numbers(stored, scanned.stats.unreadable_offsets) == long_lines
+    for recompress in (False, True):
+        [found], [scanned] = scan(stored, [WHOLE], cuts=cuts, limits=SHORT, recompress=recompress)
+        assert found == b"".join(lines)
+        assert numbers(stored, scanned.stats.unreadable_offsets) == long_lines
+
+
+def test_a_line_without_end_takes_little_memory() -> None:
+    limits = replace(LIMITS, max_ratio=2000)
+    piece = zlib.compressobj(9, zlib.DEFLATED, 31)
+    chunks = [piece.compress(event() + b'"'), *(piece.compress(b"x" * 2**20) for _ in range(256)), piece.flush()]
+    for wanted in (selection(known=False), selection(), WHOLE, Selection(None, None, ("a",), frozenset(), DEFAULT)):
+        scanning = SourceScan(ScanJob("x.json.gz", limits, [wanted], recompress=True))
+        tracemalloc.start()
+        for chunk in filter(None, chunks):
+            scanning.feed(chunk)
+        _, [scanned] = scanning.finish()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert scanned.stats.unreadable_offsets == [len(event())]
+        assert peak < 6 * 2**20
+
+
 # Passthrough.
 
 
@@ -215,9 +264,10 @@ ODD = [
 def test_a_whole_object_is_counted_as_if_every_line_were_decoded(lines: bytes) -> None:
     everything = Selection(None, None, (), frozenset(), DEFAULT)
     decoding, counting = Selector([everything]), WholeObjectCounter()
-    decoding.select(lines)
+    block = LineBlock(0, lines)
+    decoding.select(block)
     decoding.flush()
-    counting.select(lines)
+    counting.select(block)
     [expected], [found] = decoding.stats, counting.stats
     assert (found.events, found.unreadable_offsets, found.versions) == (
         expected.events,

@@ -5,6 +5,7 @@ import json
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from services.aggregator.scan.lines import LineBlock
 from services.aggregator.scan.whole_object_counter import WholeObjectCounter
 
 EVENT = b'{"eid":"A","ver":"3.0","mid":"m1","ets":1500000000000}'
@@ -50,7 +51,7 @@ def test_events_and_unreadable_lines_are_counted_as_if_each_line_came_alone(bloc
     events, unreadable, before = 0, [], 0
     for lines in blocks:
         block = b"\n".join([*lines, b""])
-        assert counter.select(block) == [block]
+        assert counter.select(LineBlock(before, block)) == [block]
         for line in lines:
             events += is_event(line)
             if line.strip(b" \t\r") and not is_event(line):
@@ -63,9 +64,9 @@ def test_events_and_unreadable_lines_are_counted_as_if_each_line_came_alone(bloc
 
 def test_what_events_say_is_counted_at_once_as_one_by_one() -> None:
     at_once, one_by_one = WholeObjectCounter(), WholeObjectCounter()
-    at_once.select(b"\n".join([EVENT, OLD, EVENT, b'{"eid":1}', b""]))
+    at_once.select(LineBlock(0, b"\n".join([EVENT, OLD, EVENT, b'{"eid":1}', b""])))
     for line in (EVENT, OLD, EVENT, b'{"eid":1}', b"nothing"):
-        one_by_one.select(b"nothing\n" + line + b"\n")
+        one_by_one.select(LineBlock(0, b"nothing\n" + line + b"\n"))
     [first], [second] = at_once.stats, one_by_one.stats
     assert first.versions == second.versions == {"3.0": 2, "1.0": 1, "none": 1}
     for each in (first, second):
@@ -75,5 +76,5 @@ def test_what_events_say_is_counted_at_once_as_one_by_one() -> None:
 
 def test_the_last_line_needs_no_newline() -> None:
     counter = WholeObjectCounter()
-    assert counter.select(EVENT) == [EVENT]
+    assert counter.select(LineBlock(0, EVENT)) == [EVENT]
     assert counter.stats[0].events == 1

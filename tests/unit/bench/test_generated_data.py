@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bench.aggregator.generated_data import CHANNELS, Recipe, blocks, content_key, day_objects, gzip_block
-from deploy.local.independent_count import channel_of, partners_of
+from deploy.local.independent_events import channel_of, partners_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -44,8 +44,8 @@ def summary(archive: bytes) -> DaySummary:
         duplicates=0,
         versions={"none": 2},
         sources=(
-            SourceSummary(f"raw/{NAME}.gz", "e", 9, 2, len(LINES), 1),
-            SourceSummary("raw/2026-11-01-1793493000001.json.gz", "e", 9, 0, 0, 0),
+            SourceSummary(f"raw/{NAME}.gz", "e", 9, 2, len(LINES), 1, NAME),
+            SourceSummary("raw/2026-11-01-1793493000001.json.gz", "e", 9, 0, 0, 0, None),
         ),
         unreadable_lines=(),
         first_received=None,
@@ -99,7 +99,9 @@ def test_another_number_of_events_of_an_object_is_found(path: Path) -> None:
     archive = day_zip(LINES)
     told = summary(archive)
     first, second = told.sources
-    swapped = replace(told, sources=(replace(first, events=0), replace(second, events=2)))
+    swapped = replace(
+        told, sources=(replace(first, events=0), replace(second, events=2, member="2026-11-01-1793493000001.json"))
+    )
     [day] = check_download(download(path, archive, swapped))
     assert day.problem == f"{NAME} has 2 events, and the manifest says another number"
 

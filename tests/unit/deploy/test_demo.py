@@ -9,7 +9,8 @@ from deploy.local.demo.comparison import DemoResult
 from deploy.local.demo.date_ranges import DateRange, cover_with_ranges
 from deploy.local.demo.owner import Owner, choose_owner
 from deploy.local.demo.report import result_line
-from deploy.local.independent_count import DayComparison, resource_of
+from deploy.local.independent_count import DayComparison
+from deploy.local.independent_events import resource_of
 from deploy.local.raw_telemetry import from_folder, generate_telemetry
 
 FIRST = date(2026, 1, 1)

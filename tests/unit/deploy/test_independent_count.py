@@ -7,19 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.independent_count import (
-    Event,
-    Wanted,
-    channel_of,
-    compare_download,
-    count_day,
-    count_object,
-    expected_lines,
-    parse_event,
-    partners_of,
-    resource_of,
-    tags_of,
-)
+from deploy.local.independent_count import Wanted, compare_download, count_day, count_object, expected_lines
+from deploy.local.independent_events import Event, channel_of, parse_event, partners_of, resource_of, tags_of
 
 PRATHAM = "org.ekstep.partner.pratham"
 PRATHAM_RESOURCE = "fd001eaba2e5b79b814446307d709ee2"
@@ -249,7 +238,8 @@ def download_of(folder: Path, *days: Mapping[str, bytes], unreadable: int = 1) -
 
 def manifest_day(day: str, members: Mapping[str, bytes], unreadable: int) -> dict[str, object]:
     data = b"".join(members.values())
-    return {"day": day, "events": data.count(b"\n"), "bytes": len(data), "unreadable": unreadable if data else 0}
+    figures = {"events": data.count(b"\n"), "bytes": len(data), "unreadable": unreadable if data else 0}
+    return {"day": day, **figures, "sources": [{"object": f"{name}.gz", "member": name} for name in members]}
 
 
 MEMBER = NAME.removesuffix(".gz")

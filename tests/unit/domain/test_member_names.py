@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -19,6 +21,11 @@ KEYS = st.text(alphabet=st.characters(), max_size=30)
         ("x.json", "x.json"),
         ("x.JSON.GZ", "x.JSON"),
         ("x.zstd", "x.json"),
+        ("x.json.gzip", "x.json"),
+        ("x.json.tmp", "x.json"),
+        ("x.json.gz.tmp", "x.json"),
+        ("x.json.Gzip.TMP", "x.json"),
+        ("x.tmp.json", "x.tmp.json"),
         ("2026-11-01-1575399627832", "2026-11-01-1575399627832.json"),
         ("x.log.gz", "x.log"),
         ("été 1.json.gz", "été 1.json"),
@@ -54,12 +61,19 @@ def test_a_name_that_is_taken_gets_a_number() -> None:
     ]
 
 
+def test_names_that_differ_by_normal_form_or_case_alone_get_numbers() -> None:
+    forms = [unicodedata.normalize(form, "caf\u00c9.json").swapcase() for form in ("NFC", "NFD")]
+    names = member_names([*forms, "CAF\u00c9.JSON", "stra\u00dfe", "STRASSE"])
+    assert names == [forms[0], forms[1].replace(".", "-2."), "CAF\u00c9-3.JSON", "stra\u00dfe.json", "STRASSE-2.json"]
+
+
 @QUICK
 @given(st.lists(KEYS | st.sampled_from(["x.json", "x.json.gz", "X", "x-2.json"]), max_size=12))
 @example(["", "/", "unnamed", "unnamed-2.json"])
 def test_names_of_a_day_are_unique_and_safe(keys: list[str]) -> None:
     names = member_names(keys)
-    assert len({name.casefold() for name in names}) == len(keys)
+    for form in ("NFC", "NFD"):
+        assert len({unicodedata.normalize(form, name).casefold() for name in names}) == len(keys)
     for name in names:
         check_member_name(name)
 

@@ -1,4 +1,5 @@
 import json
+import time
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -6,6 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from deploy.local.independent_events import parse_event
 from telemetry.event_metadata import event_time, message_id, schema_version
 from telemetry.line import UNREADABLE, decode, decode_all, decode_metadata
 from telemetry.ownership import is_event, ownership
@@ -55,6 +57,40 @@ def test_json_is_decoded(line: bytes, value: object) -> None:
 )
 def test_what_is_no_json_is_unreadable(line: bytes) -> None:
     assert decode(line) is UNREADABLE
+
+
+def arrays(member: str, depth: int) -> bytes:
+    return b'{"eid":1,"%s":%s%s}' % (member.encode(), b"[" * (depth - 1), b"]" * (depth - 1))
+
+
+def nested_objects(member: str, depth: int) -> bytes:
+    return b'{"eid":1,"%s":%s{}%s}' % (member.encode(), b'{"":' * (depth - 2), b"}" * (depth - 2))
+
+
+def behind_brackets(member: str, depth: int) -> bytes:
+    return b'{"x":"[\\"' + b"[{" * 1000 + b'","y":[' + b"[]," * 1000 + b"0]," + arrays(member, depth)[1:]
+
+
+@pytest.mark.parametrize("depth", [100, 500, 799, 800, 801, 802, 990, 995, 1_000, 5_000, 100_000])
+@pytest.mark.parametrize("member", ["tags", "edata"])
+@pytest.mark.parametrize("nested", [arrays, nested_objects, behind_brackets])
+def test_one_depth_is_too_deep_whatever_is_decoded(
+    nested: Callable[[str, int], bytes], member: str, depth: int
+) -> None:
+    line = nested(member, depth)
+    found = [decode(line), *decode_all([line]), *decode_all([line, b"{"])[:1], *decode_metadata([line])]
+    assert [is_event(value) for value in found] == [depth <= 800] * 4
+    assert is_event(decode(b"\xef\xbb\xbf" + line)) == (depth <= 800)
+    assert (parse_event(line) is not None) == (depth <= 800)
+
+
+@pytest.mark.parametrize(
+    "line", [b'"' + b'\\"' * 500_000 + b"[{" * 300, b'{"x":[' + b"[]," * 300_000 + b"[]]}", b'"["' * 300_000]
+)
+def test_brackets_of_a_long_line_are_counted_in_no_time(line: bytes) -> None:
+    started = time.process_time()
+    decode(line)
+    assert time.process_time() - started < 2
 
 
 # Against an independent reading of whole lines.

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy.local import independent_count
+from deploy.local import independent_events
 from telemetry.ownership import Ownership, is_event, ownership
 from telemetry.resource_ids import resource_id
 
@@ -269,9 +269,17 @@ def test_any_json_has_an_owner(event: dict[str, object]) -> None:
     assert all(name.strip() for name in owner.owners)
     assert {owner.channel, *owner.partners} - {None} == set(owner.owners)
     assert {resource_id(name) for name in owner.owners} <= owner.resources
-    assert set(independent_count.partners_of({"eid": "X"} | event)) == owner.partners
-    assert set(independent_count.tags_of({"eid": "X"} | event)) == owner.tags
-    assert independent_count.channel_of({"eid": "X"} | event, DEFAULT) == owner.channel
+    assert set(independent_events.partners_of({"eid": "X"} | event)) == owner.partners
+    assert set(independent_events.tags_of({"eid": "X"} | event)) == owner.tags
+    assert independent_events.channel_of({"eid": "X"} | event, DEFAULT) == owner.channel
     assert owner.partner_resources <= owner.resources
     assert all(name.strip() for name in owner.partners | owner.tags | owner.partner_resources)
     assert all(owner.has_any_tag([tag]) for tag in owner.tags)
+
+
+@pytest.mark.parametrize("eid", ["E", "ME_E", "x" * 100, 1, 1.0, True, None, ["ME_E"], {}])
+@pytest.mark.parametrize("version", ["2.1", 2.1, "1.0", 1.0, 1, True, None, ["2.1"], {}, "x" * 100])
+def test_the_same_kind_of_event_is_read_alike_each_time(eid: object, version: object) -> None:
+    event = {"eid": eid, "ver": version, "channel": "own", "context": {"channel": "context"}}
+    channels = [ownership(event, default_channel=DEFAULT).channel for _ in range(3)]
+    assert channels == [independent_events.channel_of(event, DEFAULT)] * 3

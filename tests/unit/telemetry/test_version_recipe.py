@@ -5,7 +5,7 @@ import json
 import pytest
 
 import telemetry.ownership
-from deploy.local import independent_count
+from deploy.local import independent_events
 from telemetry.line import decode
 from telemetry.ownership import KNOWN_VERSIONS, is_event, ownership
 
@@ -49,9 +49,9 @@ def test_the_decoder_keeps_every_member_that_the_rules_of_a_version_read(version
 def test_the_independent_count_reads_a_version_by_the_same_rules(version: str | float | None, eid: str) -> None:
     event = event_with_an_id_in_every_place(version, eid)
     ours = ownership(event, default_channel=DEFAULT)
-    assert set(independent_count.partners_of(event)) == ours.partners
-    assert set(independent_count.tags_of(event)) == ours.tags
-    assert independent_count.channel_of(event, DEFAULT) == ours.channel
+    assert set(independent_events.partners_of(event)) == ours.partners
+    assert set(independent_events.tags_of(event)) == ours.tags
+    assert independent_events.channel_of(event, DEFAULT) == ours.channel
 
 
 @pytest.mark.parametrize("version", KNOWN_VERSIONS)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import io
 import platform
+import struct
 import zipfile
 import zlib
 from datetime import date
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from services.aggregator.archive.day_archive import DayArchiveWriter
 from services.aggregator.archive.zip_format import Content
-from tests.support.day_zip import write_member
+from tests.support.day_zip import write_known_member, write_member
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,11 +27,11 @@ LINES = st.lists(st.binary(max_size=60).map(lambda line: line.replace(b"\n", b""
 NAMES = st.from_regex(r"[a-zA-Zé0-9_][a-zA-Zé0-9._-]{0,20}", fullmatch=True)
 
 
-def archive(members: Mapping[str, list[bytes]], *, maybe_large: bool = False) -> tuple[bytes, DayArchiveWriter]:
+def archive(members: Mapping[str, list[bytes]], *, large: bool = False) -> tuple[bytes, DayArchiveWriter]:
     writer = DayArchiveWriter(DAY)
     pieces: list[bytes] = []
     for name, chunks in members.items():
-        pieces += write_member(writer, name, chunks, maybe_large=maybe_large)
+        pieces += write_member(writer, name, chunks, large=large)
     pieces.append(writer.finish())
     return b"".join(pieces), writer
 
@@ -38,7 +39,7 @@ def archive(members: Mapping[str, list[bytes]], *, maybe_large: bool = False) ->
 @QUICK
 @given(st.dictionaries(NAMES, LINES, max_size=5), st.sampled_from([4, 8]))
 def test_members_come_back_in_order(members: dict[str, list[bytes]], size_bytes: int) -> None:
-    data, writer = archive(members, maybe_large=size_bytes == 8)
+    data, writer = archive(members, large=size_bytes == 8)
     with zipfile.ZipFile(io.BytesIO(data)) as opened:
         assert opened.namelist() == list(members)
         assert opened.testzip() is None
@@ -61,10 +62,38 @@ def test_cuts_do_not_change_the_archive(members: dict[str, list[bytes]]) -> None
 def test_size_and_sums_follow_what_was_returned() -> None:
     writer = DayArchiveWriter(DAY)
     assert (writer.size, writer.crc32, writer.sha256) == (0, 0, hashlib.sha256().hexdigest())
-    begun = writer.begin_member("a.json", maybe_large=False)
+    begun = writer.begin_member("a.json")
     assert writer.size == len(begun) == 36
     added = writer.add(b"\x03\0")
     assert (writer.size, writer.crc32) == (38, zlib.crc32(begun + added))
+
+
+def test_a_member_whose_content_is_known_carries_its_sizes_before_its_data_and_none_behind() -> None:
+    writer = DayArchiveWriter(DAY)
+    data = b"".join([*write_known_member(writer, "a.json", b"x\n"), writer.finish()])
+    assert data[6:8] == b"\0\0"
+    assert struct.unpack("<3L", data[14:26]) == (zlib.crc32(b"x\n"), 4, 2)
+    assert data[36 + 4 :].startswith(b"PK\x01\x02")
+    with zipfile.ZipFile(io.BytesIO(data)) as opened:
+        assert opened.read("a.json") == b"x\n"
+
+
+def test_a_known_member_of_four_gib_has_eight_byte_sizes() -> None:
+    writer = DayArchiveWriter(DAY)
+    content = Content(0, 2, 2**32)
+    header = writer.begin_member("a.json", content)
+    assert struct.unpack("<2L", header[18:26]) == (0xFFFF_FFFF, 0xFFFF_FFFF)
+    assert struct.unpack("<2H2Q", header[-20:]) == (1, 16, 2**32, 2)
+    writer.add(b"\x03\0")
+    assert writer.end_member(content) == b""
+
+
+def test_a_member_has_the_content_that_it_was_begun_with() -> None:
+    writer = DayArchiveWriter(DAY)
+    writer.begin_member("a.json", Content(1, 2, 0))
+    writer.add(b"\x03\0")
+    with pytest.raises(ValueError, match=r"'a\.json' was begun with other content"):
+        writer.end_member(Content(0, 2, 0))
 
 
 def test_an_empty_day_is_a_zip_without_members() -> None:
@@ -74,7 +103,7 @@ def test_an_empty_day_is_a_zip_without_members() -> None:
 
 
 def test_a_member_of_eight_byte_sizes_carries_them_in_its_descriptor() -> None:
-    small, large = (archive({"a.json": [b"x\n"]}, maybe_large=maybe)[0] for maybe in (False, True))
+    small, large = (archive({"a.json": [b"x\n"]}, large=maybe)[0] for maybe in (False, True))
     assert len(large) - len(small) == 20 + 8
     at = large.index(b"PK\x07\x08")
     assert int.from_bytes(large[at + 8 : at + 16], "little") == 4
@@ -95,13 +124,13 @@ def test_the_bytes_are_those_of_this_format_version() -> None:
 def test_a_bad_name_is_refused_and_the_archive_goes_on(name: str) -> None:
     writer = DayArchiveWriter(DAY)
     with pytest.raises(ValueError, match="member name"):
-        writer.begin_member(name, maybe_large=False)
+        writer.begin_member(name)
     assert writer.finish() == archive({})[0]
 
 
 def test_a_member_has_the_size_that_was_added() -> None:
     writer = DayArchiveWriter(DAY)
-    writer.begin_member("a.json", maybe_large=False)
+    writer.begin_member("a.json")
     writer.add(b"\x03\0")
     with pytest.raises(ValueError, match=r"'a\.json' has 2 bytes, not 3"):
         writer.end_member(Content(0, 3, 0))
@@ -111,7 +140,7 @@ def test_a_name_that_is_taken_is_refused() -> None:
     writer = DayArchiveWriter(DAY)
     assert list(write_member(writer, "a.json", []))
     with pytest.raises(ValueError, match=r"'a\.json' is already in the archive"):
-        writer.begin_member("a.json", maybe_large=False)
+        writer.begin_member("a.json")
 
 
 def test_calls_outside_a_member_are_refused() -> None:
@@ -124,8 +153,8 @@ def test_calls_outside_a_member_are_refused() -> None:
 
 def test_calls_that_need_the_member_ended_are_refused() -> None:
     writer = DayArchiveWriter(DAY)
-    writer.begin_member("a.json", maybe_large=False)
-    for call in (writer.finish, lambda: writer.begin_member("b.json", maybe_large=False)):
+    writer.begin_member("a.json")
+    for call in (writer.finish, lambda: writer.begin_member("b.json")):
         with pytest.raises(RuntimeError, match=r"'a\.json' is open"):
             call()
 
@@ -137,7 +166,7 @@ def test_nothing_follows_the_end() -> None:
         writer.finish,
         lambda: writer.end_member(NOTHING),
         lambda: writer.add(b"x"),
-        lambda: writer.begin_member("a.json", maybe_large=False),
+        lambda: writer.begin_member("a.json"),
     ):
         with pytest.raises(RuntimeError, match="is finished"):
             call()

@@ -14,6 +14,8 @@ from services.aggregator.archive.received import received_at, received_span
         "channel/abc/channel-raw-2019-12-04-1575399627832.jsonl",
         "2019-12-04-1575399627832",
         "2019-12-04-1575399627832-7.json",
+        "raw/2019-12-04-3-1575399627832.json.gz",
+        "2019-12-04-11-1575399627832.json",
     ],
 )
 def test_the_time_is_in_the_name(key: str) -> None:
@@ -28,6 +30,8 @@ def test_the_time_is_in_the_name(key: str) -> None:
         "2019-12-04-1575399627.json",
         "2019-12-04-15753996278320.json",
         "2019-12-04-1575399627832/part-1.json",
+        "2019-12-04-x-1575399627832.json",
+        "2019-12-04-1-2-1575399627832.json",
         "12019-12-04-1575399627832.json",
         "2019-12-04-१५७५३९९६२७८३२.json",
     ],
