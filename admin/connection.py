@@ -61,7 +61,12 @@ def topic_settings() -> TopicSettings:
     """
     if "EXHAUST_KAFKA_BOOTSTRAP" in os.environ or not STACK_FILE.exists():
         return TopicSettings()
-    return TopicSettings(kafka_bootstrap=_read(STACK_FILE)["kafka"])
+    stack = _read(STACK_FILE)
+    fields = {"kafka_bootstrap": stack["kafka"]}
+    if stack.get("kafka_username"):
+        user = {"kafka_sasl_username": stack["kafka_username"], "kafka_sasl_password": stack["kafka_password"]}
+        fields |= user | {"kafka_security_protocol": "SASL_PLAINTEXT"}
+    return TopicSettings.model_validate(fields)
 
 
 def bucket_settings() -> S3RawBucketSettings:

@@ -50,6 +50,8 @@ def _header_text(token: SecretStr) -> SecretStr:
 Port = Annotated[int, Field(ge=1, le=65535)]
 Dsn = Annotated[SecretStr, AfterValidator(_postgres_address)]
 BearerToken = Annotated[SecretStr, Field(min_length=16, max_length=1024), AfterValidator(_header_text)]
+SaslUsername = Annotated[str, Field(min_length=1, max_length=255)]
+SaslPassword = Annotated[SecretStr, Field(min_length=1, max_length=1024)]
 StoreKey = Annotated[SecretStr, Field(min_length=1, max_length=1024)]
 Bucket = Annotated[str, Field(min_length=3, max_length=255, pattern=r"^[A-Za-z0-9._-]*$")]
 
@@ -84,9 +86,23 @@ class OwnerSettings(SettingsGroup):
 
 
 class KafkaSettings(SettingsGroup):
-    """The Kafka cluster."""
+    """The Kafka cluster, and as whom it is called."""
 
     kafka_bootstrap: Annotated[str, AfterValidator(_brokers)]
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    kafka_sasl_username: SaslUsername | None = None
+    kafka_sasl_password: SaslPassword | None = None
+
+    @model_validator(mode="after")
+    def _both_credentials_or_none(self) -> Self:
+        given = {self.kafka_sasl_username is not None, self.kafka_sasl_password is not None}
+        if given != {self.kafka_security_protocol.startswith("SASL_")}:
+            raise ValueError(
+                "set EXHAUST_KAFKA_SASL_USERNAME and EXHAUST_KAFKA_SASL_PASSWORD when EXHAUST_KAFKA_SECURITY_PROTOCOL"
+                " is SASL_PLAINTEXT or SASL_SSL, and neither of them otherwise"
+            )
+        return self
 
 
 class ConsumerSettings(KafkaSettings):

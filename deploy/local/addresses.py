@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from deploy.local.errors import StackError
 from deploy.local.folder import Folder, write_private
 
+KAFKA_PROTOCOL, KAFKA_MECHANISM = "SASL_PLAINTEXT", "SCRAM-SHA-512"
+
 
 @dataclass(frozen=True, slots=True)
 class S3Access:
@@ -32,6 +34,8 @@ class Stack:
         s3: the S3 server.
         service_token: what internal calls carry.
         processes: process ids by name, of what the stack itself started.
+        kafka_username: of the user with all rights; None for existing brokers, whose user the environment names.
+        kafka_password: of that user.
         kafka_home: the folder with Kafka's jars, and so its tools.
     """
 
@@ -45,6 +49,8 @@ class Stack:
     service_token: str = field(repr=False)
     processes: dict[str, int]
     kafka_home: str
+    kafka_username: str | None = None
+    kafka_password: str | None = field(default=None, repr=False)
 
 
 def save_stack(folder: Folder, stack: Stack) -> None:

@@ -42,6 +42,11 @@ class Secrets:
     s3_status_access_key: str
     s3_status_secret_key: str
     store_signing: str
+    kafka_admin: str
+    kafka_controller: str
+    kafka_gateway: str
+    kafka_aggregator: str
+    kafka_status: str
     service_token: str
     pepper: str
 
@@ -201,4 +206,8 @@ def _new_secrets() -> Secrets:
         store_signing=secrets.token_urlsafe(32),
         pepper=secrets.token_urlsafe(32),
         **store,
+        **{
+            f"kafka_{name}": secrets.token_hex(24)
+            for name in ("admin", "controller", "gateway", "aggregator", "status")
+        },
     )

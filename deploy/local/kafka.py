@@ -10,12 +10,15 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+from deploy.local.addresses import KAFKA_MECHANISM, KAFKA_PROTOCOL
 from deploy.local.errors import StackError
-from deploy.local.folder import Folder, try_lock
+from deploy.local.folder import Folder, Secrets, Settings, try_lock, write_private
 from deploy.local.processes import Command, Process, Processes, until
 from deploy.local.readiness import kafka_is_ready
 
 NAME = "kafka"
+ADMIN = "admin"
+_SEAL = "has-users"
 _POM = Path(__file__).with_name("pom.xml")
 _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 _INSTALL = "apt-get install -y openjdk-17-jdk-headless maven"
@@ -30,8 +33,19 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{broker}
+listeners=BROKER://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=BROKER://127.0.0.1:{broker}
+inter.broker.listener.name=BROKER
+listener.security.protocol.map=BROKER:{protocol},CONTROLLER:{protocol}
+sasl.enabled.mechanisms={mechanism}
+sasl.mechanism.inter.broker.protocol={mechanism}
+listener.name.broker.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required \
+username="{admin}" password="{admin_password}";
+# The controller knows no users before it has read the metadata, where they are kept.
+sasl.mechanism.controller.protocol=PLAIN
+listener.name.controller.sasl.enabled.mechanisms=PLAIN
+listener.name.controller.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
+username="controller" password="{controller_password}" user_controller="{controller_password}";
 log.dirs={data}
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
@@ -64,7 +78,17 @@ def home(project: Path) -> Path:
     return project / ".cache" / f"kafka-{version[1]}"
 
 
-async def serve(folder: Folder, processes: Processes, ports: dict[str, int], project: Path) -> None:
+def users(passwords: Secrets) -> dict[str, str]:
+    """Return the password of each user of the brokers: the one with all rights, and one for each service."""
+    return {
+        ADMIN: passwords.kafka_admin,
+        "gateway": passwords.kafka_gateway,
+        "aggregator": passwords.kafka_aggregator,
+        "status": passwords.kafka_status,
+    }
+
+
+async def serve(folder: Folder, processes: Processes, settings: Settings, project: Path) -> None:
     """Install, format and start Kafka where it is missing, and wait until the broker has joined the cluster.
 
     Raises:
@@ -75,12 +99,17 @@ async def serve(folder: Folder, processes: Processes, ports: dict[str, int], pro
         base = (_java(), *_JVM, "-cp", f"{home(project)}/*")
         await _install(processes, home(project))
         data = folder.data(NAME)
+        if data.exists() and not (data / _SEAL).exists():
+            # Users are created with the data, so data of an earlier version cannot be used.
+            data.rename(data.with_name(f"{NAME}-without-users"))
         if not data.exists():
-            await _format(data, processes, ports, base)
-        program = (*base, "kafka.Kafka", str(_configure(ports, data)))
+            await _format(data, processes, settings, base)
+        program = (*base, "kafka.Kafka", str(_configure(settings, data)))
         return await processes.start(Command(NAME, program, _environment(), data))
 
-    await processes.serve(NAME, start, lambda: kafka_is_ready(ports["kafka"]), _START_LIMIT)
+    await processes.serve(
+        NAME, start, lambda: kafka_is_ready(settings.ports["kafka"], ADMIN, settings.secrets.kafka_admin), _START_LIMIT
+    )
 
 
 def _java() -> str:
@@ -118,23 +147,37 @@ async def _install(processes: Processes, jars: Path) -> None:
         print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
 
 
-async def _format(data: Path, processes: Processes, ports: dict[str, int], base: tuple[str, ...]) -> None:
+async def _format(data: Path, processes: Processes, settings: Settings, base: tuple[str, ...]) -> None:
     unfinished = data.with_name(f".{data.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
-    configuration = _configure(ports, unfinished)
+    configuration = _configure(settings, unfinished)
+    # In a file, because everybody on the machine can read arguments.
+    arguments = unfinished / "users"
+    described = (f"{KAFKA_MECHANISM}=[name={name},password={word}]" for name, word in users(settings.secrets).items())
+    write_private(arguments, "".join(f"--add-scram\n{user}\n" for user in described))
     cluster = secrets.token_hex(11)  # 22 characters of base64 without a dash, which would look like an option
-    program = (*base, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(configuration))
+    program = (*base, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(configuration), f"@{arguments}")
     await processes.finish(Command("kafka-format", program, _environment(), unfinished), _START_LIMIT)
+    arguments.unlink()
+    (unfinished / _SEAL).touch()
     unfinished.rename(data)
 
 
-def _configure(ports: dict[str, int], data: Path) -> Path:
+def _configure(settings: Settings, data: Path) -> Path:
     """Write the broker's configuration beside its data."""
     path = data / "server.properties"
-    path.write_text(
-        _CONFIGURATION.format(broker=ports["kafka"], controller=ports["kafka_controller"], data=data / "log")
+    text = _CONFIGURATION.format(
+        broker=settings.ports["kafka"],
+        controller=settings.ports["kafka_controller"],
+        data=data / "log",
+        protocol=KAFKA_PROTOCOL,
+        mechanism=KAFKA_MECHANISM,
+        admin=ADMIN,
+        admin_password=settings.secrets.kafka_admin,
+        controller_password=settings.secrets.kafka_controller,
     )
+    write_private(path, text)
     return path
 
 

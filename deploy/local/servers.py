@@ -23,6 +23,8 @@ class Servers:
     """The addresses of the servers, and the names of those that the stack starts itself.
 
     Attributes:
+        kafka_users: passwords by user of the stack's own brokers; empty for existing ones, which the environment
+            describes.
         s3: with all rights; of an existing server, as the environment names it.
         s3_by_service: with the rights of each service; of an existing server, the same for all.
         own: the servers that the stack starts.
@@ -33,6 +35,7 @@ class Servers:
     postgres_runtime: str = field(repr=False)
     postgres_gateway: str = field(repr=False)
     postgres_status: str = field(repr=False)
+    kafka_users: Mapping[str, str] = field(repr=False)
     s3: S3Access
     s3_by_service: Mapping[str, S3Access]
     own: frozenset[str]
@@ -69,6 +72,7 @@ def choose_servers(environment: Mapping[str, str], settings: Settings) -> Server
         postgres_runtime=runtime,
         postgres_gateway=gateway,
         postgres_status=status,
+        kafka_users={} if existing_kafka else kafka.users(generated),
         s3=store,
         s3_by_service={
             name: store if existing_s3 else replace(store, access_key=access_key, secret_key=secret_key)
@@ -90,7 +94,7 @@ async def serve(
         return
     match name:
         case kafka.NAME:
-            await kafka.serve(folder, processes, settings.ports, project)
+            await kafka.serve(folder, processes, settings, project)
         case postgres.NAME:
             await postgres.serve(folder, processes, settings.ports["postgres"], settings.secrets)
         case seaweedfs.NAME:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from deploy.local import kafka, postgres, seaweedfs
-from deploy.local.addresses import S3Access
+from deploy.local.addresses import KAFKA_MECHANISM, KAFKA_PROTOCOL, S3Access
 from deploy.local.folder import Settings
 from deploy.local.processes import Command, Process, Processes
 from deploy.local.readiness import http_request
@@ -15,13 +15,20 @@ from deploy.local.servers import Servers
 
 NAMES = ("gateway", "aggregator", "status")
 POSTGRES_DSN = "EXHAUST_POSTGRES_DSN"
+KAFKA_CREDENTIAL = "EXHAUST_KAFKA_SASL_PASSWORD"
 _STORE_KEYS = frozenset({"EXHAUST_S3_ACCESS_KEY", "EXHAUST_S3_SECRET_KEY"})
 # The secrets that each service reads, and so gets.
 SECRETS_OF = {
     "gateway": _STORE_KEYS
-    | {POSTGRES_DSN, "EXHAUST_LICENSE_KEY_PEPPERS", "EXHAUST_SERVICE_TOKEN", "EXHAUST_REGISTRATION_TOKEN"},
-    "aggregator": _STORE_KEYS,
-    "status": _STORE_KEYS | {POSTGRES_DSN, "EXHAUST_SERVICE_TOKEN"},
+    | {
+        POSTGRES_DSN,
+        KAFKA_CREDENTIAL,
+        "EXHAUST_LICENSE_KEY_PEPPERS",
+        "EXHAUST_SERVICE_TOKEN",
+        "EXHAUST_REGISTRATION_TOKEN",
+    },
+    "aggregator": _STORE_KEYS | {KAFKA_CREDENTIAL},
+    "status": _STORE_KEYS | {POSTGRES_DSN, KAFKA_CREDENTIAL, "EXHAUST_SERVICE_TOKEN"},
 }
 _SECRETS = frozenset({"EXHAUST_POSTGRES_OWNER_DSN"}).union(*SECRETS_OF.values())
 _PREPARATIONS = {kafka.NAME: "topics", postgres.NAME: "migrate", seaweedfs.NAME: "buckets"}
@@ -38,6 +45,7 @@ def environment(name: str, settings: Settings, servers: Servers) -> dict[str, st
     return (
         _inherited(SECRETS_OF[name])
         | _addresses(servers)
+        | _kafka_user(name, servers)
         | {
             "EXHAUST_HOST": "127.0.0.1",
             "EXHAUST_PORT": str(ports[name]),
@@ -66,6 +74,17 @@ def _store_keys(access: S3Access) -> dict[str, str]:
     return {"EXHAUST_S3_ACCESS_KEY": access.access_key, "EXHAUST_S3_SECRET_KEY": access.secret_key}
 
 
+def _kafka_user(name: str, servers: Servers) -> dict[str, str]:
+    if name not in servers.kafka_users:
+        return {}
+    return {
+        "EXHAUST_KAFKA_SECURITY_PROTOCOL": KAFKA_PROTOCOL,
+        "EXHAUST_KAFKA_SASL_MECHANISM": KAFKA_MECHANISM,
+        "EXHAUST_KAFKA_SASL_USERNAME": name,
+        KAFKA_CREDENTIAL: servers.kafka_users[name],
+    }
+
+
 def _inherited(secrets: frozenset[str]) -> dict[str, str]:
     """Return this process's environment without what gives access to something, but for the named secrets."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
@@ -89,11 +108,12 @@ async def prepare(server: str, processes: Processes, servers: Servers, project: 
     """
     name = _PREPARATIONS[server]
     needed = {
-        kafka.NAME: {},
+        kafka.NAME: _kafka_user(kafka.ADMIN, servers),
         postgres.NAME: {"EXHAUST_POSTGRES_OWNER_DSN": servers.postgres_owner},
         seaweedfs.NAME: _store_keys(servers.s3),
     }
-    values = _inherited(frozenset()) | _addresses(servers) | needed[server]
+    kept = frozenset({KAFKA_CREDENTIAL}) if server == kafka.NAME else frozenset[str]()
+    values = _inherited(kept) | _addresses(servers) | needed[server]
     program = (sys.executable, "-m", "admin.command", name)
     await processes.finish(Command(name, program, values, project), _PREPARE_LIMIT)
 

@@ -173,4 +173,6 @@ def _describe(settings: Settings, servers: Servers, processes: Processes) -> Sta
         service_token=settings.secrets.service_token,
         processes={name: process.pid for name, process in running if process is not None},
         kafka_home=str(kafka.home(PROJECT)),
+        kafka_username=kafka.ADMIN if servers.kafka_users else None,
+        kafka_password=servers.kafka_users.get(kafka.ADMIN),
     )

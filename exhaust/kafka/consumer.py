@@ -17,6 +17,7 @@ from aiokafka.errors import InvalidSessionTimeoutError, KafkaError
 from prometheus_client import Counter, Gauge
 
 from exhaust.errors import ConfigurationError
+from exhaust.kafka.connection import connection_options
 from exhaust.kafka.offsets import OffsetTracker
 from exhaust.kafka.producer import CLOSE_TIMEOUT
 from exhaust.kafka.records import Record, RejectedRecordError, RejectionCode, dead_letter_headers, rejection_of
@@ -137,7 +138,7 @@ class ConsumerLoop:
     def _new_consumer(self) -> AIOKafkaConsumer:
         session = self._settings.kafka_session_timeout
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka_bootstrap,
+            **connection_options(self._settings),
             group_id=self._group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",

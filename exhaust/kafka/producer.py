@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from exhaust.errors import unavailable
+from exhaust.kafka.connection import connection_options
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,8 +35,8 @@ class Producer:
     The driver's producer can hang for ever after an unexpected sequence number, so every failure replaces it.
     """
 
-    def __init__(self, bootstrap: str) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
         self._raw: AIOKafkaProducer | None = None
         self._lock = asyncio.Lock()
 
@@ -77,7 +78,7 @@ class Producer:
         async with self._lock:
             if self._raw is None:
                 raw = AIOKafkaProducer(
-                    bootstrap_servers=self._bootstrap,
+                    **connection_options(self._settings),
                     acks="all",
                     enable_idempotence=True,
                     linger_ms=2,  # lets concurrent senders share a batch
@@ -102,7 +103,7 @@ class Producer:
 @asynccontextmanager
 async def open_producer(settings: KafkaSettings) -> AsyncIterator[Producer]:
     """Open a producer that connects when it is first used, and flush it at the end of the block."""
-    producer = Producer(settings.kafka_bootstrap)
+    producer = Producer(settings)
     try:
         yield producer
     finally:

@@ -10,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
 from exhaust.errors import unavailable
+from exhaust.kafka.connection import connection_options
 from exhaust.kafka.producer import MAX_RECORD_BYTES
 from schemas.events import TOPIC_DEAD_LETTERS, TOPICS
 
@@ -37,7 +38,7 @@ async def create_topics(settings: TopicSettings, names: Sequence[str] = TOPICS) 
     """
     try:
         async with asyncio.timeout(CREATE_TIMEOUT.total_seconds()):
-            admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+            admin = AIOKafkaAdminClient(**connection_options(settings))
             try:
                 await admin.start()
                 response = await admin.create_topics([_new_topic(settings, name) for name in names])

@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from admin.test_issuer import LocalIssuer
+from deploy.local.addresses import KAFKA_PROTOCOL
 from deploy.local.stack import Stack
 from exhaust.postgres.database import open_database
 from tests.acceptance.conftest import FOLDER
@@ -87,6 +88,9 @@ async def test_the_operators_examples(reader: Path, stack: Stack) -> None:
     variables = {
         "EXHAUST_POSTGRES_OWNER_DSN": stack.postgres,
         "EXHAUST_KAFKA_BOOTSTRAP": stack.kafka,
+        "EXHAUST_KAFKA_SECURITY_PROTOCOL": KAFKA_PROTOCOL,
+        "EXHAUST_KAFKA_SASL_USERNAME": stack.kafka_username,
+        "EXHAUST_KAFKA_SASL_PASSWORD": stack.kafka_password,
         "EXHAUST_S3_ENDPOINT": stack.s3.endpoint,
         "EXHAUST_S3_ACCESS_KEY": stack.s3.access_key,
         "EXHAUST_S3_SECRET_KEY": stack.s3.secret_key,

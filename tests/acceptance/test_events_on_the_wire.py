@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import jsonschema_rs
 
+from deploy.local.kafka_settings import kafka_fields
 from deploy.local.stack import Stack
 from exhaust.kafka.consumer import ConsumerLoop
 from exhaust.kafka.producer import open_producer
@@ -23,7 +24,7 @@ OWNER = "org.example.partner.wire"
 
 async def collect(stack: Stack, topic: str, request_id: str) -> list[Record]:
     """The records of a request on a topic."""
-    settings = ConsumerSettings(kafka_bootstrap=stack.kafka, kafka_session_timeout=timedelta(seconds=6))
+    settings = ConsumerSettings.model_validate(kafka_fields(stack) | {"kafka_session_timeout": timedelta(seconds=6)})
     found: dict[str, Record] = {}  # by id: two workers may both tell that the last day is done
     stop = asyncio.Event()
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from admin.test_issuer import LocalIssuer, mint_token
+from deploy.local.kafka_settings import kafka_fields
 from deploy.local.stack import Stack, service_environment
 from exhaust.kafka.producer import open_producer
 from exhaust.postgres.audit import record_action
@@ -113,7 +114,7 @@ async def into_log(leak: Leak) -> Path:
 
 
 async def into_topic(leak: Leak) -> Path:
-    async with open_producer(KafkaSettings(kafka_bootstrap=leak.partner.stack.kafka)) as producer:
+    async with open_producer(KafkaSettings.model_validate(kafka_fields(leak.partner.stack))) as producer:
         await producer.send_raw(TOPIC_DEAD_LETTERS, b"canary", json.dumps({"key": leak.secret}).encode(), [])
     return TOPICS
 

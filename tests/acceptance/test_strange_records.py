@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from deploy.local.kafka_settings import kafka_fields
 from deploy.local.stack import Stack
 from exhaust.kafka.consumer import ConsumerLoop
 from exhaust.kafka.producer import open_producer
@@ -23,7 +24,7 @@ async def test_an_undecodable_record_becomes_a_dead_letter_and_stops_nothing(
     topic: str, partner: Partner, stack: Stack
 ) -> None:
     await partner.grant(OWNER)
-    settings = ConsumerSettings(kafka_bootstrap=stack.kafka, kafka_session_timeout=timedelta(seconds=6))
+    settings = ConsumerSettings.model_validate(kafka_fields(stack) | {"kafka_session_timeout": timedelta(seconds=6)})
     value = b"\xff not json " + uuid4().bytes
     letters: list[Record] = []
     stop = asyncio.Event()

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+import struct
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 import asyncpg
 import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
 
+from schemas.events import TOPIC_COMPLETIONS
 from tests.attacks.processes import FOLDER
 from tests.attacks.store import Store
 
@@ -21,8 +25,10 @@ if TYPE_CHECKING:
 
 KEY: Final = "attacks/closed.json.gz"
 REFUSED: Final = frozenset({401, 403, 404, 405})
+METADATA, DESCRIBE_CLUSTER, CREATE_TOPICS = 3, 60, 19
 HTTP2_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\x04\0\0\0\0\0"
 FRAME_HEAD: Final = 9
+TRIED_FOR_S: Final = 10.0
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +110,65 @@ async def test_no_grpc_server_of_the_store_speaks_with_who_has_no_certificate(po
         if await settings_frame(ports[name], tls)
     }
     assert spoke == set()
+
+
+async def test_kafka_takes_and_shows_nothing(stack: Stack) -> None:
+    for driver in (AIOKafkaProducer, AIOKafkaConsumer):
+        client = driver(bootstrap_servers=stack.kafka, request_timeout_ms=3000)
+        await is_kept_out(client)
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
+async def test_kafka_refuses_a_wrong_password(stack: Stack, mechanism: str) -> None:
+    client = AIOKafkaProducer(
+        bootstrap_servers=stack.kafka,
+        security_protocol="SASL_PLAINTEXT",
+        sasl_mechanism=mechanism,
+        sasl_plain_username=getattr(stack, "kafka_username", "admin"),
+        sasl_plain_password="wrong",
+        request_timeout_ms=3000,
+    )
+    await is_kept_out(client)
+
+
+async def is_kept_out(client: Any) -> None:
+    """Check that a client of Kafka cannot even start."""
+    try:
+        with pytest.raises((KafkaError, OSError, TimeoutError)):
+            await asyncio.wait_for(client.start(), TRIED_FOR_S)
+    finally:
+        await client.stop()
+
+
+async def kafka_answers(port: int, api: int, version: int, *, flexible: bool, body: bytes) -> bool:
+    """Whether a Kafka listener answers a request of somebody who has not said who it is."""
+    head = struct.pack(">hhi", api, version, 1) + struct.pack(">h", 1) + b"x" + (b"\0" if flexible else b"")
+    writer = None
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(struct.pack(">i", len(head + body)) + head + body)
+        size = struct.unpack(">i", await asyncio.wait_for(reader.readexactly(4), 5))[0]
+        return len(await asyncio.wait_for(reader.readexactly(size), 5)) > 4
+    except (OSError, asyncio.IncompleteReadError, TimeoutError):
+        return False
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+async def test_no_listener_of_kafka_answers_who_has_not_said_who_it_is(stack: Stack, ports: dict[str, int]) -> None:
+    named = TOPIC_COMPLETIONS.encode()
+    one_topic = struct.pack(">ih", 1, len(named)) + named
+    asked = {
+        "the broker, of a topic": (int(stack.kafka.rpartition(":")[2]), METADATA, 0, False, one_topic),
+        "the controller, of the cluster": (ports["kafka_controller"], DESCRIBE_CLUSTER, 1, True, b"\0\x02\0"),
+    }
+    answered = [
+        who
+        for who, (port, api, version, flexible, body) in asked.items()
+        if await kafka_answers(port, api, version, flexible=flexible, body=body)
+    ]
+    assert answered == []
 
 
 async def test_postgres_lets_nobody_in_without_the_right_password(ports: dict[str, int]) -> None:

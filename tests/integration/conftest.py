@@ -19,6 +19,7 @@ from yarl import URL
 
 from deploy.local.addresses import S3Access
 from deploy.local.folder import Folder
+from deploy.local.kafka_settings import kafka_fields
 from deploy.local.s3_settings import s3_settings as settings_of_store
 from deploy.local.servers import choose_servers
 from deploy.local.stack import Stack, start_stack, stop_stack
@@ -182,9 +183,8 @@ def request_factory(database: Database) -> RequestFactory:
 
 @pytest.fixture(scope="session")
 async def kafka_settings(servers: Stack) -> KafkaTestSettings:
-    settings = KafkaTestSettings(
-        kafka_bootstrap=servers.kafka, kafka_session_timeout=timedelta(seconds=6), kafka_partitions=3
-    )
+    changes = {"kafka_session_timeout": timedelta(seconds=6), "kafka_partitions": 3}
+    settings = KafkaTestSettings.model_validate(kafka_fields(servers) | changes)
     await create_topics(settings)
     return settings
 

@@ -80,6 +80,11 @@ async def place(
         "EXHAUST_SERVICE_TOKEN": "a service token for tests",
         "EXHAUST_LICENSE_KEY_PEPPERS": json.dumps({"1": "a pepper with more than enough characters"}),
     }
+    for name in ("kafka_security_protocol", "kafka_sasl_mechanism", "kafka_sasl_username"):
+        if getattr(kafka_settings, name) is not None:
+            environment[variable(name)] = getattr(kafka_settings, name)
+    if kafka_settings.kafka_sasl_password is not None:
+        environment["EXHAUST_KAFKA_SASL_PASSWORD"] = kafka_settings.kafka_sasl_password.get_secret_value()
     for name in ("s3_access_key", "s3_secret_key"):
         secret = getattr(s3_settings, name)
         environment[variable(name)] = secret.get_secret_value()

@@ -137,7 +137,8 @@ def test_a_stack_of_an_earlier_version_gets_the_roles_and_credentials_that_it_la
     start_stack(tmp_path, services=False, stop_at_exit=True)
     stop_stack(tmp_path)
     kept = json.loads(place.settings_file.read_text())
-    del kept["secrets"]["postgres_gateway"]
+    del kept["secrets"]["postgres_gateway"], kept["secrets"]["kafka_admin"]
+    (place.data("kafka") / "has-users").unlink()
     place.settings_file.write_text(json.dumps(kept))
     access = place.data("postgres") / "pg_hba.conf"
     access.write_text(access.read_text().replace(",exhaust_gateway", ""))
@@ -147,6 +148,7 @@ def test_a_stack_of_an_earlier_version_gets_the_roles_and_credentials_that_it_la
     assert place.ports() == kept["ports"]
     dsn = service_environment(tmp_path, "gateway")["EXHAUST_POSTGRES_DSN"]
     assert psql(dsn, "SELECT current_user") == "exhaust_gateway"
+    assert place.data("kafka-without-users").is_dir()
     stop_stack(tmp_path)
 
 

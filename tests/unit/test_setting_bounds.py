@@ -21,6 +21,9 @@ NEEDED = {
     "POSTGRES_DSN": "postgresql://u@h/d",
     "POSTGRES_OWNER_DSN": "postgresql://u@h/d",
     "KAFKA_BOOTSTRAP": "kafka.test:9092",
+    "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+    "KAFKA_SASL_USERNAME": "user",
+    "KAFKA_SASL_PASSWORD": "password",
     "S3_ENDPOINT": "http://s3.test",
     "S3_ACCESS_KEY": "key",
     "S3_SECRET_KEY": "secret",
@@ -135,6 +138,29 @@ def test_two_listeners_need_two_ports(environment: pytest.MonkeyPatch) -> None:
 def test_one_broker_or_several_are_accepted(environment: pytest.MonkeyPatch, brokers: str) -> None:
     environment.setenv("EXHAUST_KAFKA_BOOTSTRAP", brokers)
     assert TopicSettings().kafka_bootstrap == brokers
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"SASL_USERNAME": None},
+        {"SASL_PASSWORD": None},
+        {"SASL_USERNAME": None, "SASL_PASSWORD": None},
+        {"SECURITY_PROTOCOL": "SSL"},
+        {"SECURITY_PROTOCOL": None},
+    ],
+)
+def test_credentials_of_kafka_come_together_and_with_sasl(
+    environment: pytest.MonkeyPatch, changes: dict[str, str | None]
+) -> None:
+    assert TopicSettings().kafka_sasl_username == "user"
+    for name, value in changes.items():
+        if value is None:
+            environment.delenv(f"EXHAUST_KAFKA_{name}")
+        else:
+            environment.setenv(f"EXHAUST_KAFKA_{name}", value)
+    with pytest.raises(ValidationError, match="set EXHAUST_KAFKA_SASL_USERNAME and EXHAUST_KAFKA_SASL_PASSWORD when"):
+        TopicSettings()
 
 
 def test_the_former_name_of_a_setting_is_accepted(environment: pytest.MonkeyPatch) -> None:

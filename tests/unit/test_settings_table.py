@@ -14,6 +14,7 @@ import pytest
 from pydantic import ByteSize, SecretStr
 
 import exhaust.settings
+from exhaust.settings import SaslUsername
 from tests.conftest import ROOT
 from tests.support.setting_bounds import PROCESSES, bounds_of, variable, written
 
@@ -92,7 +93,7 @@ def range_of(field: FieldInfo) -> str | None:
     if bounds is None:
         return None
     if bounds.in_length:
-        texts = {str, SecretStr, SecretStr | None}
+        texts = {str, SecretStr, SecretStr | None, SaslUsername | None}
         unit = "characters" if field.annotation in texts or SecretStr in flat(field) else "entries"
         return f"{bounds.least} to {bounds.greatest} {unit}"
     if isinstance(bounds.least, timedelta):

@@ -45,13 +45,17 @@ def local_stack(tmp_path: Path) -> None:
             service_token="",
             processes={},
             kafka_home="",
+            kafka_username="admin",
+            kafka_password="word",
         ),
     )
 
 
 @pytest.mark.usefixtures("local_stack")
 def test_the_servers_of_the_local_stack_are_found() -> None:
-    assert topic_settings().kafka_bootstrap == "here:2"
+    kafka = topic_settings()
+    assert (kafka.kafka_bootstrap, kafka.kafka_security_protocol) == ("here:2", "SASL_PLAINTEXT")
+    assert (kafka.kafka_sasl_username, kafka.kafka_sasl_password) == ("admin", SecretStr("word"))
     found = bucket_settings()
     assert (found.s3_endpoint, found.s3_raw_bucket, found.s3_exhaust_bucket) == ("http://here:1", "raw", "zips")
     assert (found.s3_access_key, found.s3_secret_key) == (SecretStr("access"), SecretStr("secret"))

@@ -13,6 +13,7 @@ from exhaust.domain.catalogue import parse_catalogue
 from exhaust.domain.object_keys import work_id
 from exhaust.kafka.producer import Producer
 from exhaust.kafka.records import Record, RejectedRecordError
+from exhaust.settings import KafkaSettings
 from schemas.events import SOURCE_AGGREGATOR, TOPIC_COMPLETIONS, TOPIC_DAYS, DayRequested
 from services.aggregator.build.day_builder import DayBuilder
 from services.aggregator.completion_publisher import CompletionPublisher
@@ -32,7 +33,7 @@ class Outbox(Producer):
     """A producer that keeps what it is given."""
 
     def __init__(self) -> None:
-        super().__init__("nowhere:1")
+        super().__init__(KafkaSettings(kafka_bootstrap="nowhere:1"))
         self.sent: list[tuple[str, dict[str, Any]]] = []
 
     async def send_raw(self, topic: str, key: bytes | None, value: bytes, headers: list[tuple[str, bytes]]) -> None:
