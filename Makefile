@@ -28,10 +28,16 @@ help: ## list the targets
 demo: $(INSTALLED) ## show the whole way from raw telemetry to a checked download; RAW=folder takes your own files
 	$(RUN) deploy.local.demo $(if $(RAW),--raw "$(RAW)")
 
-test: $(INSTALLED) ## check beside the unit tests, then those on the real Kafka, PostgreSQL and S3
+# Tests on real servers wait more than they work, so two halves run side by side, each on servers of its own: one is
+# shown as it goes, the other at the end.
+test: $(INSTALLED) ## check and the unit tests, then those on the real Kafka, PostgreSQL and S3
 	rm -rf .local/test-*
-	$(MAKE) --jobs=2 --output-sync=target check test-unit
-	$(RUN) pytest tests --ignore tests/unit
+	mkdir -p .local
+	$(MAKE) --jobs=2 --output-sync=target --no-print-directory check test-unit
+	$(RUN) pytest tests --ignore tests/unit --ignore tests/integration > .local/test-others.log 2>&1 & others=$$!; \
+	  trap "kill $$others" INT TERM; \
+	  $(RUN) pytest tests/integration; code=$$?; \
+	  wait $$others || code=$$?; cat .local/test-others.log; exit $$code
 
 test-unit: $(INSTALLED) ## the tests without I/O
 	$(RUN) pytest tests/unit
