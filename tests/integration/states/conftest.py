@@ -85,7 +85,7 @@ def states(database: Database, downloads: Downloads) -> RequestStates:
     return RequestStates(database, CATALOGUE, ArchiveCheck(downloads.objects, downloads.bucket))
 
 
-async def take_in(states: RequestStates, *completions: Completion) -> None:
+async def apply_events(states: RequestStates, *completions: Completion) -> None:
     for completion in completions:
         await states.apply(claim(completion))
 

@@ -24,12 +24,12 @@ from tests.integration.states.conftest import (
     EXECUTOR,
     SPARK_DATASET,
     Downloads,
+    apply_events,
     day_finished,
     failed,
     inbox,
     refusal,
     started,
-    take_in,
     view_of,
 )
 from tests.support.completions import claim
@@ -81,7 +81,7 @@ async def test_an_archive_that_is_not_the_requests_is_refused_and_undone(
     assert await refusal(states, forged) == code
     assert await inbox(database) == []
     assert await view_of(reader, request_id) == before
-    await take_in(states, true)
+    await apply_events(states, true)
     assert (await view_of(reader, request_id)).state is State.COMPLETE
 
 
@@ -169,9 +169,9 @@ async def test_the_first_verified_end_stays(
 ) -> None:
     request_id = await request_factory.request(days=DAYS, waiting=False)
     true = await downloads.write(request_id)
-    await take_in(states, true)
+    await apply_events(states, true)
     first = await view_of(reader, request_id)
-    await take_in(states, failed(request_id), true, started(request_id))
+    await apply_events(states, failed(request_id), true, started(request_id))
     assert await view_of(reader, request_id) == first
 
 

@@ -11,7 +11,16 @@ from services.gateway.relay import release_batch
 from services.status.request_reader import RequestReader
 from services.status.request_states import Reaped, RequestStates
 from tests.integration.conftest import RequestFactory
-from tests.integration.states.conftest import DAYS, Downloads, day_finished, failed, inbox, started, take_in, view_of
+from tests.integration.states.conftest import (
+    DAYS,
+    Downloads,
+    apply_events,
+    day_finished,
+    failed,
+    inbox,
+    started,
+    view_of,
+)
 from tests.support.completions import claim
 
 AT_ONCE = timedelta(0)
@@ -72,7 +81,7 @@ async def test_a_request_that_is_done_has_all_its_days_and_its_archive(
     assert before.outcome is None
     event = await downloads.write(request_id)
     # An end may come before the word about its days.
-    await take_in(states, event)
+    await apply_events(states, event)
     now = await view_of(reader, request_id)
     assert (now.state, now.days_done, len(now.days)) == (State.COMPLETE, DAYS, DAYS)
     stored = await downloads.objects.head(downloads.bucket, event.archive.key)
@@ -83,7 +92,7 @@ async def test_a_failed_request_has_an_error(
     states: RequestStates, reader: RequestReader, request_factory: RequestFactory
 ) -> None:
     request_id = await request_factory.request(days=DAYS, waiting=False)
-    await take_in(states, day_finished(request_id, 0), failed(request_id), day_finished(request_id, 1))
+    await apply_events(states, day_finished(request_id, 0), failed(request_id), day_finished(request_id, 1))
     now = await view_of(reader, request_id)
     assert (now.state, now.days_done) == (State.FAILED, 2)
     assert now.outcome == {"code": "SOURCE_OBJECT_UNREADABLE", "message": "a raw object is broken"}
@@ -93,11 +102,11 @@ async def test_progress_counts_days_of_the_current_attempt(
     states: RequestStates, reader: RequestReader, request_factory: RequestFactory
 ) -> None:
     request_id = await request_factory.request(days=DAYS, waiting=False)
-    await take_in(states, *(day_finished(request_id, number) for number in range(2)))
+    await apply_events(states, *(day_finished(request_id, number) for number in range(2)))
     assert (await view_of(reader, request_id)).days_done == 2
     assert await states.reap(no_progress_after=AT_ONCE, max_attempts=3) == Reaped(1, 0)
     assert (await view_of(reader, request_id)).days_done == 0
-    await take_in(states, day_finished(request_id, 2, attempt=1), day_finished(request_id, 0, attempt=2, events=7))
+    await apply_events(states, day_finished(request_id, 2, attempt=1), day_finished(request_id, 0, attempt=2, events=7))
     now = await view_of(reader, request_id)
     assert (now.attempt, now.days_done, now.events, now.bytes) == (2, 1, 7, 700)
 
@@ -113,7 +122,7 @@ async def test_a_request_without_progress_is_tried_again_and_then_fails(
 
     assert await states.reap(no_progress_after=timedelta(hours=1), max_attempts=3) == Reaped(0, 0)
     for attempt in (2, 3):
-        await take_in(states, started(request_id, attempt - 1))
+        await apply_events(states, started(request_id, attempt - 1))
         assert await states.reap(no_progress_after=AT_ONCE, max_attempts=3) == Reaped(1, 0)
         now = await view_of(reader, request_id)
         assert (now.state, now.attempt) == (State.SUBMITTED, attempt)
@@ -132,7 +141,7 @@ async def test_a_finished_request_is_not_reaped(
     states: RequestStates, request_factory: RequestFactory, downloads: Downloads
 ) -> None:
     done, broken = [await request_factory.request(days=DAYS, waiting=False) for _ in range(2)]
-    await take_in(states, await downloads.write(done), failed(broken))
+    await apply_events(states, await downloads.write(done), failed(broken))
     assert await states.reap(no_progress_after=AT_ONCE, max_attempts=3) == Reaped(0, 0)
 
 
@@ -155,9 +164,9 @@ async def test_a_report_of_an_earlier_attempt_changes_nothing(
     request_id = await request_factory.request(days=DAYS, waiting=False)
     await states.reap(no_progress_after=AT_ONCE, max_attempts=3)
     before = await view_of(reader, request_id)
-    await take_in(states, await downloads.write(request_id), failed(request_id, 1), day_finished(request_id, 0, 1))
+    await apply_events(states, await downloads.write(request_id), failed(request_id, 1), day_finished(request_id, 0, 1))
     assert await view_of(reader, request_id) == before
-    await take_in(states, await downloads.write(request_id, 2))
+    await apply_events(states, await downloads.write(request_id, 2))
     now = await view_of(reader, request_id)
     assert (now.state, now.attempt) == (State.COMPLETE, 2)
 
@@ -167,5 +176,5 @@ async def test_an_archive_completes_a_request_that_was_reaped(
 ) -> None:
     request_id = await request_factory.request(days=DAYS, waiting=False)
     assert await states.reap(no_progress_after=AT_ONCE, max_attempts=1) == Reaped(0, 1)
-    await take_in(states, await downloads.write(request_id))
+    await apply_events(states, await downloads.write(request_id))
     assert (await view_of(reader, request_id)).state is State.COMPLETE
