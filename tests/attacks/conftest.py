@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ SETTINGS = {
     "EXHAUST_REAP_INTERVAL": "PT0.5S",
     "EXHAUST_MAX_OPEN_REQUESTS_PER_PARTNER": str(OPEN_REQUESTS),
 }
+OTHER_SETTINGS = {"EXHAUST_REGISTRATIONS_PER_HOUR", "EXHAUST_TOKEN_ISSUERS"}
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +35,8 @@ def stack() -> Iterator[Stack]:
     stop_stack(FOLDER)
     shutil.rmtree(FOLDER, ignore_errors=True)
     with pytest.MonkeyPatch.context() as environment:
+        for name in OTHER_SETTINGS & os.environ.keys():  # of the acceptance tests' stack, when both run together
+            environment.delenv(name)
         for name, value in SETTINGS.items():
             environment.setenv(name, value)
         yield start_stack(FOLDER, stop_at_exit=True)
