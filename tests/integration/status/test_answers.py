@@ -51,7 +51,7 @@ async def test_a_call_can_wait_for_the_end(
 ) -> None:
     waiting = asyncio.create_task(status.call(f"{path_of(request_id)}?wait=30", envelope({}), headers=headers(caller)))
     event = await downloads.write(request_id)
-    # News that another replica took in: nobody tells the one that waits.
+    # Another replica applies the event: nobody notifies the call that waits.
     await states.apply(claim(event))
     reply = await asyncio.wait_for(waiting, 15)
     assert reply.body["result"]["status"] == "complete"
