@@ -18,11 +18,11 @@ from prometheus_client import Counter, Gauge
 
 from exhaust.errors import ConfigurationError
 from exhaust.kafka.connection import connection_options
+from exhaust.kafka.dead_letters import DeadLetters
 from exhaust.kafka.offsets import OffsetTracker
 from exhaust.kafka.producer import CLOSE_TIMEOUT
-from exhaust.kafka.records import Record, RejectedRecordError, RejectionCode, dead_letter_headers, rejection_of
+from exhaust.kafka.records import Record
 from exhaust.process.periodic import BEAT_INTERVAL, wait_for_event, wait_for_first
-from schemas.events import TOPIC_DEAD_LETTERS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 REBALANCE_TIMEOUT: Final = timedelta(seconds=60)
 RECONNECT_INTERVAL: Final = timedelta(seconds=1)
-DEAD_LETTER_INTERVAL: Final = timedelta(seconds=1)
 COMMIT_TIMEOUT: Final = timedelta(seconds=10)
 # How late a pause, a commit or a stop is noticed while nothing arrives.
 POLL_INTERVAL: Final = timedelta(milliseconds=200)
@@ -74,13 +73,12 @@ class ConsumerLoop:
         self._settings = settings
         self._group = group
         self._handle = handle
-        self._producer = producer
+        self._dead_letters = DeadLetters(producer, group=group, topic=topic)
         self._concurrency = concurrency
         self._trackers: dict[TopicPartition, OffsetTracker] = {}
         self._tasks: dict[tuple[TopicPartition, int], asyncio.Task[None]] = {}
         self.topic: Final = topic
         self._partitions = 0
-        self._dead_letters: Counter | None = None
 
     async def run(self, stop: asyncio.Event, heartbeat: Heartbeat, drain_timeout: timedelta) -> None:
         """Consume until `stop` is set, then drain.
@@ -198,32 +196,7 @@ class ConsumerLoop:
         try:
             await self._handle(record)
         except Exception as error:  # noqa: BLE001 -- whatever a handler lets out must not stop the partition
-            await self._dead_letter(record, error)
-
-    async def _dead_letter(self, record: Record, error: Exception) -> None:
-        """Send a record to the dead-letter topic, again and again until Kafka has it."""
-        code, pointer = rejection_of(error)
-        log.error(
-            "kafka.dead_letter",
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            code=code,
-            pointer=pointer,
-            error=type(error).__name__,
-            exc_info=not isinstance(error, RejectedRecordError),
-        )
-        headers = dead_letter_headers(record, self._group, error)
-        while True:
-            try:
-                await self._producer.send_raw(TOPIC_DEAD_LETTERS, record.key, record.value, headers)
-            except Exception as failure:  # noqa: BLE001 -- the record must not be lost, whatever is wrong with Kafka
-                log.warning("kafka.dead_letter_retry", error=str(failure))
-                await asyncio.sleep(DEAD_LETTER_INTERVAL.total_seconds())
-            else:
-                break
-        if self._dead_letters is not None:
-            self._dead_letters.labels(self.topic, code).inc()
+            await self._dead_letters.send(record, error)
 
     async def _commit(self, consumer: AIOKafkaConsumer) -> None:
         offsets = {
@@ -254,9 +227,7 @@ class ConsumerLoop:
 
     def count_dead_letters(self, counter: Counter) -> None:
         """Count dead letters from now on, by topic and code."""
-        self._dead_letters = counter
-        for code in RejectionCode:
-            counter.labels(self.topic, code)
+        self._dead_letters.count(counter)
 
     def on_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Count the partitions that a rebalance gave. The next poll pauses or resumes them."""
