@@ -17,13 +17,11 @@ import orjson
 import uvloop
 from aiohttp import web
 
-from exhaust.postgres.audit import RECORD
 from exhaust.postgres.database import SESSION
 from exhaust.postgres.grants import RIGHTS
 from exhaust.postgres.license_keys import AUTHENTICATE
-from exhaust.postgres.outbox import PUT
 from exhaust.postgres.request_views import BY_ID
-from exhaust.postgres.requests import COUNT_OPEN, INSERT
+from exhaust.postgres.requests import ACCEPT
 from exhaust.settings import LicenseKeySettings, PostgresSettings, ProcessSettings
 from telemetry.resource_ids import resource_id
 
@@ -54,26 +52,23 @@ class Bare:
         async with self._pool.acquire() as connection:
             user_id = (await self._authenticate(connection, part))["user_id"]
             await self._check_grants(connection, user_id, part["partnerid"], path["resource"], path["dataset"])
-            async with connection.transaction():
-                await connection.fetchrow(
-                    INSERT,
-                    request_id,
-                    user_id,
-                    part["partnerid"],
-                    part["username"],
-                    path["dataset"],
-                    path["resource"],
-                    date.fromisoformat(path["first"]),
-                    date.fromisoformat(path["last"]),
-                    http.query.getall("tags[]"),
-                    1,
-                    NOT_SYNCHRONOUS,
-                    partner,
-                )
-                await connection.fetchrow(COUNT_OPEN, partner, MOST_OPEN)
-                await connection.execute(PUT, request_id, 1, "")
-                detail = {"partner": part["partnerid"], "username": part["username"]}
-                await connection.execute(RECORD, f"user/{user_id}", "submit", f"request/{request_id}", detail)
+            await connection.fetchrow(
+                ACCEPT,
+                request_id,
+                user_id,
+                part["partnerid"],
+                part["username"],
+                path["dataset"],
+                path["resource"],
+                date.fromisoformat(path["first"]),
+                date.fromisoformat(path["last"]),
+                http.query.getall("tags[]"),
+                1,
+                NOT_SYNCHRONOUS,
+                partner,
+                MOST_OPEN,
+                "",
+            )
         return _answer({"requestid": str(request_id)}, 202)
 
     async def status(self, http: web.Request) -> web.Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
 from exhaust.domain.requests import State, partner_resource
@@ -16,26 +17,41 @@ if TYPE_CHECKING:
     from exhaust.domain.requests import DatasetRequest, Submitter
     from exhaust.postgres.database import Connection, Database
 
-INSERT: Final = """
-INSERT INTO requests
-    (request_id, user_id, partner_id, username, dataset_id, resource, from_date, to_date, tags, days_total, synchronous,
-     partner_resource)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-ON CONFLICT (user_id, partner_resource, dataset_id, resource, from_date, to_date, tags)
-    WHERE state IN ('submitted', 'inprogress')
-DO NOTHING
-RETURNING request_id
+# One statement, and so one round trip and one transaction: a request, its place in the outbox and its row in the audit
+# are written together, or nothing is. Submits at the same instant do not see one another: a partner can pass the limit
+# by as many as are under way.
+ACCEPT: Final = """
+WITH present AS (
+    SELECT count(*) AS requests FROM (
+        SELECT FROM requests
+        WHERE partner_resource = $12::text AND state IN ('submitted', 'inprogress') LIMIT $13::bigint
+    ) found
+), accepted AS (
+    INSERT INTO requests
+        (request_id, user_id, partner_id, username, dataset_id, resource, from_date, to_date, tags, days_total,
+         synchronous, partner_resource)
+    SELECT $1::uuid, $2::bigint, $3::text, $4::text, $5::text, $6::text, $7::date, $8::date, $9::text[], $10::integer,
+           $11::boolean, $12::text
+    FROM present WHERE present.requests < $13::bigint
+    ON CONFLICT (user_id, partner_resource, dataset_id, resource, from_date, to_date, tags)
+        WHERE state IN ('submitted', 'inprogress')
+    DO NOTHING
+    RETURNING request_id
+), waiting AS (
+    INSERT INTO outbox (request_id, attempt, traceparent) SELECT request_id, 1, $14::text FROM accepted
+)
+SELECT p.requests < $13::bigint AS within_limit, a.request_id,
+       CASE WHEN a.request_id IS NOT NULL THEN record_audit(
+           'user/' || $2::bigint, 'submit', 'request/' || $1::uuid,
+           jsonb_build_object('partner', $3::text, 'username', $4::text)
+       ) END
+FROM present p LEFT JOIN accepted a ON true
 """
 _FIND_IDENTICAL: Final = """
-SELECT request_id FROM requests
+SELECT request_id, state FROM requests
 WHERE user_id = $1 AND dataset_id = $2 AND resource = $3 AND from_date = $4 AND to_date = $5 AND tags = $6
   AND partner_resource = $7
 ORDER BY created_at DESC LIMIT 1
-"""
-COUNT_OPEN: Final = """
-SELECT count(*) AS open FROM (
-    SELECT FROM requests WHERE partner_resource = $1 AND state IN ('submitted', 'inprogress') LIMIT $2
-) found
 """
 _FIND_RECENT_OUTCOME: Final = """
 SELECT outcome FROM requests
@@ -63,10 +79,41 @@ class RequestState:
     outcome: Mapping[str, Any] | None
 
 
-async def insert_request(connection: Connection, request: DatasetRequest, submitter: Submitter) -> bool:
-    """Insert a request; return False when the submitter has an identical one in progress."""
-    inserted = await connection.fetch_one(
-        INSERT,
+@dataclass(frozen=True, slots=True)
+class FoundRequest:
+    """A request that was found by what it asks for."""
+
+    request_id: UUID
+    state: State
+
+
+class Acceptance(Enum):
+    """The outcome of an attempt to accept a request."""
+
+    ACCEPTED = auto()
+    IDENTICAL = auto()  # the submitter has an identical one in progress
+    TOO_MANY = auto()  # the partner has as many in progress as it may have
+
+
+async def accept_request(
+    database: Connection | Database,
+    request: DatasetRequest,
+    submitter: Submitter,
+    traceparent: str,
+    *,
+    max_open: int,
+) -> Acceptance:
+    """Write a request, its place in the outbox and its row in the audit, or nothing of it.
+
+    Args:
+        database: a transaction to write in; or the pool, where the statement is a transaction of its own.
+        request: with an id that is new.
+        submitter: who asks, and for which partner.
+        traceparent: of the call (W3C Trace Context), or "".
+        max_open: requests that the partner may have in progress.
+    """
+    row = await database.fetch_one(
+        ACCEPT,
         request.request_id,
         submitter.user_id,
         submitter.partner_id,
@@ -79,13 +126,19 @@ async def insert_request(connection: Connection, request: DatasetRequest, submit
         len(request.days),
         submitter.synchronous,
         partner_resource(submitter.partner_id, request.resource),
+        max_open,
+        traceparent,
     )
-    return inserted is not None
+    if row is not None and row["request_id"] is not None:
+        return Acceptance.ACCEPTED
+    return Acceptance.IDENTICAL if row is not None and row["within_limit"] else Acceptance.TOO_MANY
 
 
-async def find_identical_request(connection: Connection, request: DatasetRequest, submitter: Submitter) -> UUID | None:
-    """Return the id of a user's latest request for the same data and partner, in progress or ended."""
-    row = await connection.fetch_one(
+async def find_identical_request(
+    database: Connection | Database, request: DatasetRequest, submitter: Submitter
+) -> FoundRequest | None:
+    """Return a user's latest request for the same data and partner, in progress or ended."""
+    row = await database.fetch_one(
         _FIND_IDENTICAL,
         submitter.user_id,
         request.dataset,
@@ -95,13 +148,7 @@ async def find_identical_request(connection: Connection, request: DatasetRequest
         list(request.tags),
         partner_resource(submitter.partner_id, request.resource),
     )
-    return row["request_id"] if row else None
-
-
-async def count_open_requests(connection: Connection, resource: str, *, at_most: int) -> int:
-    """Count the requests in progress of the partner with this resource id, but not further than `at_most`."""
-    row = await connection.fetch_one(COUNT_OPEN, resource, at_most)
-    return int(row["open"]) if row else 0
+    return FoundRequest(row["request_id"], State(row["state"])) if row else None
 
 
 async def find_recent_outcome(

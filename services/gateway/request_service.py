@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exhaust.domain.requests import partner_resource
 from exhaust.errors import ErrorCode, ExhaustError
-from exhaust.postgres import outbox
-from exhaust.postgres.audit import Action, record_action
 from exhaust.postgres.idempotency_keys import IdempotencyKey
-from exhaust.postgres.requests import count_open_requests, find_identical_request, insert_request
+from exhaust.postgres.requests import Acceptance, accept_request, find_identical_request
 from services.gateway.idempotency import create_once, fingerprint_of
 
 if TYPE_CHECKING:
@@ -44,10 +41,10 @@ class RequestService:
             ExhaustError: RATE_LIMITED when the partner has too many open requests; INVALID_DATA_ERROR with status 422
                 when the key was used for something else.
         """
-        async with self._database.transaction() as connection:
-            if idempotency_key is None:
-                request_id = await self._create(connection, request, submitter, traceparent)
-            else:
+        if idempotency_key is None:
+            request_id = await self._create(self._database, request, submitter, traceparent)
+        else:
+            async with self._database.transaction() as connection:
                 request_id = await create_once(
                     connection,
                     IdempotencyKey(submitter.user_id, idempotency_key),
@@ -59,37 +56,21 @@ class RequestService:
         return request_id
 
     async def _create(
-        self, connection: Connection, request: DatasetRequest, submitter: Submitter, traceparent: str
+        self, database: Connection | Database, request: DatasetRequest, submitter: Submitter, traceparent: str
     ) -> UUID:
-        if not await insert_request(connection, request, submitter):
+        acceptance = await accept_request(database, request, submitter, traceparent, max_open=self._max_open)
+        if acceptance is Acceptance.ACCEPTED:
+            return request.request_id
+        identical = await find_identical_request(database, request, submitter)
+        if acceptance is Acceptance.IDENTICAL:
             # It may have ended since the insertion met it; then its download is as good as a new one.
-            identical = await find_identical_request(connection, request, submitter)
             if identical is None:
                 raise LookupError("the identical request vanished; requests are never deleted")
-            return identical
-        partner = partner_resource(submitter.partner_id, request.resource)
-        await check_open_requests(connection, partner, self._max_open)
-        await outbox.put(connection, request.request_id, 1, traceparent)
-        await record_action(
-            connection,
-            actor=f"user/{submitter.user_id}",
-            action=Action.SUBMIT,
-            subject=f"request/{request.request_id}",
-            detail={"partner": submitter.partner_id, "username": submitter.username},
-        )
-        return request.request_id
-
-
-async def check_open_requests(connection: Connection, partner: str, maximum: int) -> None:
-    """Refuse a request that is one too many, after it was written in the same transaction.
-
-    Submits at the same instant do not see one another: a partner can pass the maximum by as many as are under way.
-
-    Raises:
-        ExhaustError: RATE_LIMITED.
-    """
-    if await count_open_requests(connection, partner, at_most=maximum + 1) > maximum:
+            return identical.request_id
+        if identical is not None and not identical.state.is_terminal:
+            return identical.request_id
         raise ExhaustError(
             ErrorCode.RATE_LIMITED,
-            f"this partner has {maximum} requests in progress, which is the most allowed; try again when one is done",
+            f"this partner has {self._max_open} requests in progress, which is the most allowed; try again when one is"
+            " done",
         )

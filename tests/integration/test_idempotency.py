@@ -14,8 +14,7 @@ from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.postgres.database import Connection, Database
 from exhaust.postgres.idempotency_keys import IdempotencyKey
 from services.gateway.idempotency import HEADER, SWEEP_LIMIT, create_once, fingerprint_of, key_from
-from services.gateway.request_service import RequestService, check_open_requests
-from telemetry.resource_ids import resource_id
+from services.gateway.request_service import RequestService
 from tests.integration.conftest import PARTNER, RESOURCE, RequestFactory
 
 DAYS = DayRange(date(2026, 1, 1), date(2026, 1, 3))
@@ -211,18 +210,51 @@ def test_the_header_is_optional() -> None:
 async def test_a_partner_has_no_more_open_requests_than_allowed(
     database: Database, owner_database: Database, request_factory: RequestFactory
 ) -> None:
-    async def check(partner: str, maximum: int) -> None:
-        async with database.transaction() as connection:
-            await check_open_requests(connection, resource_id(partner), maximum)
+    holder = await request_factory.user()
+
+    async def submit_one(partner: str, maximum: int, asked: DatasetRequest | None = None) -> UUID:
+        service = RequestService(database, max_open_per_partner=maximum, on_created=lambda: None)
+        request_id = uuid4()
+        new = replace(ASKED, request_id=request_id, tags=(str(request_id),))
+        return await service.create(asked or new, Submitter(holder, partner, "u"), "")
 
     first, *_ = [await request_factory.request() for _ in range(3)]
     await request_factory.request(partner="another")
-    await check(PARTNER, 3)
-    await check("nobody", 1)
+    await submit_one("nobody", 1)
+    fourth = replace(ASKED, request_id=uuid4(), tags=("fourth",))
+    assert await submit_one(PARTNER, 4, fourth) == fourth.request_id
+    written = [await database.fetch(f"SELECT FROM {table}") for table in ("requests", "outbox", "audit")]
     with pytest.raises(ExhaustError) as refused:
-        await check(PARTNER, 2)
+        await submit_one(PARTNER, 4)
     assert (refused.value.code, refused.value.status) == (ErrorCode.RATE_LIMITED, 429)
     assert refused.value.retryable
+    assert [await database.fetch(f"SELECT FROM {table}") for table in ("requests", "outbox", "audit")] == written
+    assert await submit_one(PARTNER, 4, replace(fourth, request_id=uuid4())) == fourth.request_id
     async with owner_database.transaction() as connection:
         await connection.execute("UPDATE requests SET state = 'complete' WHERE request_id = $1", first)
-    await check(PARTNER, 2)
+    await submit_one(PARTNER, 4)
+
+
+async def test_a_request_that_has_ended_does_not_stand_for_one_over_the_limit(
+    database: Database, owner_database: Database, request_factory: RequestFactory
+) -> None:
+    service = RequestService(database, max_open_per_partner=1, on_created=lambda: None)
+    submitter = Submitter(await request_factory.user(), "maple", "u")
+    await service.create(replace(ASKED, request_id=uuid4()), submitter, "")
+    async with owner_database.transaction() as connection:
+        await connection.execute("UPDATE requests SET state = 'complete'")
+    await service.create(replace(ASKED, request_id=uuid4(), tags=("other",)), submitter, "")
+    with pytest.raises(ExhaustError, match="1 requests in progress"):
+        await service.create(replace(ASKED, request_id=uuid4()), submitter, "")
+
+
+async def test_accepting_writes_request_outbox_and_audit(database: Database, request_factory: RequestFactory) -> None:
+    service = RequestService(database, max_open_per_partner=10, on_created=lambda: None)
+    submitter = Submitter(await request_factory.user(), "maple", "asha")
+    traceparent = f"00-{32 * 'a'}-{16 * 'b'}-01"
+    request_id = await service.create(replace(ASKED, request_id=uuid4()), submitter, traceparent)
+    outbox = await database.fetch("SELECT request_id, attempt, traceparent FROM outbox")
+    assert [tuple(row) for row in outbox] == [(request_id, 1, traceparent)]
+    audit = await database.fetch("SELECT actor, action, subject, detail FROM audit")
+    detail = {"partner": "maple", "username": "asha"}
+    assert [tuple(row) for row in audit] == [(f"user/{submitter.user_id}", "submit", f"request/{request_id}", detail)]

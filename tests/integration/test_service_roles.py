@@ -25,7 +25,7 @@ from exhaust.postgres.license_keys import KeyStore
 from exhaust.postgres.migrate import migrate
 from exhaust.postgres.request_progress import lock_request, lock_stuck_requests, move_request, record_day
 from exhaust.postgres.request_views import find_requests
-from exhaust.postgres.requests import insert_request
+from exhaust.postgres.requests import Acceptance, accept_request
 from tests.integration.conftest import PEPPERS, RESOURCE, RUNTIME_ROLE, new_schema, within
 
 OTHER_ROLE = "pg_monitor"
@@ -62,9 +62,8 @@ async def as_status(servers: Stack, runtime_dsn: SecretStr, schema: str) -> Asyn
 
 async def file_request(database: Database, user_id: int) -> UUID:
     request = DatasetRequest(uuid4(), "eks-consumption-raw", RESOURCE, DayRange(DAY, DAY), (uuid4().hex,))
-    async with database.transaction() as connection:
-        await insert_request(connection, request, Submitter(user_id, "partner", "somebody"))
-        await outbox.put(connection, request.request_id, 1, "")
+    submitter = Submitter(user_id, "partner", "somebody")
+    assert await accept_request(database, request, submitter, "", max_open=10) is Acceptance.ACCEPTED
     return request.request_id
 
 
