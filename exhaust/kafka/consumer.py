@@ -22,6 +22,7 @@ from exhaust.kafka.dead_letters import DeadLetters
 from exhaust.kafka.offsets import OffsetTracker
 from exhaust.kafka.producer import CLOSE_TIMEOUT
 from exhaust.kafka.records import Record
+from exhaust.process.failpoints import failpoint
 from exhaust.process.periodic import BEAT_INTERVAL, wait_for_event, wait_for_first
 
 if TYPE_CHECKING:
@@ -206,9 +207,11 @@ class ConsumerLoop:
         }
         if not offsets:
             return
+        failpoint("consumer.before_commit")
         try:
             async with asyncio.timeout(COMMIT_TIMEOUT.total_seconds()):
                 await consumer.commit(offsets)
+            failpoint("consumer.after_commit")
             for partition, offset in offsets.items():
                 if partition in self._trackers:
                     self._trackers[partition].forget_before(offset)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from exhaust.kafka.records import RejectedRecordError, RejectionCode, dead_letter_headers, rejection_of
+from exhaust.process.failpoints import failpoint
 from schemas.events import TOPIC_DEAD_LETTERS
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class DeadLetters:
             exc_info=not isinstance(error, RejectedRecordError),
         )
         headers = dead_letter_headers(record, self._group, error)
+        failpoint("dead_letter.before_send")
         while True:
             try:
                 await self._producer.send_raw(TOPIC_DEAD_LETTERS, record.key, record.value, headers)
@@ -53,6 +55,7 @@ class DeadLetters:
                 await asyncio.sleep(DEAD_LETTER_INTERVAL.total_seconds())
             else:
                 break
+        failpoint("dead_letter.after_send")
         if self._counter is not None:
             self._counter.labels(self._topic, code).inc()
 

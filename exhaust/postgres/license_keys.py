@@ -17,6 +17,7 @@ from uuid import uuid4
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.postgres.audit import Action, record_action
 from exhaust.postgres.registrations import confirm_user, insert_user
+from exhaust.process.failpoints import failpoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -169,7 +170,9 @@ class KeyStore:
             user_id = await insert_user(
                 connection, client_name, license_key_name, vouched_by=voucher, only_proven=only_proven
             )
-            return await self._new_key(connection, user_id)
+            license_key = await self._new_key(connection, user_id)
+            failpoint("register.before_commit")
+        return license_key
 
     async def confirm(self, client_name: str, license_key_name: str, *, actor: str) -> bool:
         """Take a user's key for the client's from now on; return False when it is proven already.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING, Final
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from exhaust.errors import ConfigurationError, ExhaustError
+from exhaust.process.failpoints import VARIABLE, arm_failpoints
 from exhaust.process.periodic import wait_for_event
 from exhaust.process.watchdog import start_watchdog
 from exhaust.violations import settings_errors
@@ -62,6 +64,7 @@ def run_process(serve: Callable[[], Coroutine[None, None, None]]) -> None:
     When it cannot start it exits with a sentence: with code 2 for wrong settings, with 1 for a server that is away.
     """
     try:
+        arm_failpoints(os.environ.get(VARIABLE, ""))
         uvloop.run(serve())
     except (ValidationError, SettingsError) as error:
         sys.stderr.writelines(f"{sentence}\n" for sentence in settings_errors(error))

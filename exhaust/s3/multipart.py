@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Self
 import structlog
 
 from exhaust.errors import ExhaustError
+from exhaust.process.failpoints import failpoint
 from exhaust.s3.driver import store_call
 
 if TYPE_CHECKING:
@@ -131,10 +132,12 @@ class MultipartUpload:
         parts: list[CompletedPartTypeDef] = [
             {"PartNumber": number, "ETag": etag} for number, etag in zip(numbers, etags, strict=True)
         ]
+        failpoint("upload.before_complete")
         async with self._call():
             await self._client.complete_multipart_upload(
                 Bucket=self._bucket, Key=self._key, UploadId=self._upload_id, MultipartUpload={"Parts": parts}
             )
+        failpoint("upload.after_complete")
         self._upload_id = ""
 
     async def _upload_part(self, number: int, data: bytes) -> str:
@@ -142,6 +145,7 @@ class MultipartUpload:
             answer = await self._client.upload_part(
                 Bucket=self._bucket, Key=self._key, UploadId=self._upload_id, PartNumber=number, Body=data
             )
+        failpoint("upload.after_part")
         return answer["ETag"]
 
     async def _acquire_slot(self, slots: asyncio.Semaphore) -> None:
@@ -176,6 +180,7 @@ class MultipartUpload:
             answer = await self._client.create_multipart_upload(
                 Bucket=self._bucket, Key=self._key, ContentType=self._content_type
             )
+        failpoint("upload.after_start")
         return answer["UploadId"]
 
     async def _abort(self) -> None:

@@ -13,6 +13,7 @@ import structlog
 from exhaust.domain.days import DayRange
 from exhaust.domain.object_keys import WorkPlace, work_place
 from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.process.failpoints import failpoint
 from exhaust.s3.errors import ObjectExistsError, ObjectMissingError
 from exhaust.s3.multipart import MIN_PART_SIZE
 from schemas.events import FinishedArchive, Outcome, RequestedWork
@@ -63,10 +64,12 @@ class Assembler:
         keys = [place.marker_key(day) for day in days]
         if not present.issuperset(keys):
             return None
+        failpoint("assemble.after_listing")
         try:
             return await self._outcome(place)
         except ObjectMissingError:
             archive = await self._assemble(request, place, days, keys)
+        failpoint("assemble.after_upload")
         outcome = Outcome(request=_requested_work(request), archive=archive)
         try:
             await self._objects.put(
@@ -75,6 +78,7 @@ class Assembler:
         except ObjectExistsError:
             log.info("request.assembled_already")
             return await self._outcome(place)
+        failpoint("assemble.after_outcome")
         return archive
 
     async def _outcome(self, place: WorkPlace) -> FinishedArchive:
@@ -89,6 +93,7 @@ class Assembler:
         segments = outer_segments(
             [StoredDay(summary.day, summary.key, summary.size, summary.crc32) for summary in summaries], manifest
         )
+        failpoint("assemble.before_upload")
         sha256 = await self._write(place.archive_key, plan_parts(segments, min_part=MIN_PART_SIZE))
         return FinishedArchive(
             key=place.archive_key,

@@ -25,6 +25,7 @@ from prometheus_client import Counter, Histogram
 from exhaust.errors import ErrorCode, ExhaustError, SourceObjectError
 from exhaust.kafka.records import RejectedRecordError, RejectionCode
 from exhaust.logs import bind_trace
+from exhaust.process.failpoints import failpoint
 from exhaust.process.retry import retry_while_unavailable
 from schemas.events import Failure, FinishedDay
 from services.aggregator.records import decode_day
@@ -103,17 +104,23 @@ class DayWorker:
         except Exception:
             await self._fail(request, traceparent, _internal_fault())
             raise
+        failpoint("day.after_work")
 
     async def _work(self, request: DayRequested, traceparent: str) -> None:
         with self._metrics.seconds.time():
             day = await self._builder.build(request)
         self._count(day)
+        failpoint("day.before_event")
         # Published before it is marked, so that whoever assembles does so after all days were published.
         await self._publisher.publish_day_finished(request, _finished_day(day), traceparent)
+        failpoint("day.after_event")
         await self._assembler.mark(request, day.summary)
+        failpoint("day.after_marker")
         archive = await self._assembler.assemble_if_last(request)
         if archive is not None:
+            failpoint("day.before_completed")
             await self._publisher.publish_completed(request, archive, traceparent)
+            failpoint("day.after_completed")
             self._metrics.requests.inc()
             log.info("request.assembled", bytes=archive.size)
 
@@ -128,7 +135,9 @@ class DayWorker:
         )
 
         async def publish() -> None:
+            failpoint("day.before_failed")
             await self._publisher.publish_failed(request, failure, traceparent)
+            failpoint("day.after_failed")
 
         await retry_while_unavailable(publish, give_up_after=self._retry_for)
 

@@ -11,6 +11,7 @@ import structlog
 from exhaust.domain.catalogue import Layout
 from exhaust.domain.days import DayRange
 from exhaust.logs import bind_trace
+from exhaust.process.failpoints import failpoint
 from exhaust.process.retry import retry_while_unavailable
 from schemas.events import SOURCE_AGGREGATOR, TOPIC_DAYS, TYPE_DAY_REQUESTED, CloudEvent, DayRequested
 from services.aggregator.records import decode_request
@@ -57,10 +58,13 @@ class Planner:
         days = DayRange(request.fromdate, request.todate)
 
         async def plan() -> None:
+            failpoint("plan.before_started")
             await self._publisher.publish_started(request, traceparent)
+            failpoint("plan.after_started")
             await asyncio.gather(*(self._publish_day(request, day, traceparent) for day in days))
 
         await retry_while_unavailable(plan, give_up_after=self._retry_for)
+        failpoint("plan.after_days")
         log.info("request.planned", days=len(days))
 
     async def _publish_day(self, request: DatasetRequested, day: date, traceparent: str) -> None:
@@ -74,6 +78,7 @@ class Planner:
             data=message.to_json(),
         )
         await self._producer.send(TOPIC_DAYS, self._key(request, day), event)
+        failpoint("plan.after_day")
 
     def _key(self, request: DatasetRequested, day: date) -> str:
         """Return the key that decides the partition of a day, and so the aggregator that builds it.

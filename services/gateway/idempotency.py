@@ -22,6 +22,7 @@ from exhaust.postgres.idempotency_keys import (
     sweep_expired_keys,
     take_key,
 )
+from exhaust.process.failpoints import failpoint
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -87,7 +88,9 @@ async def create_once(
     await forget_expired_key(connection, key, MAX_AGE)
     if not await take_key(connection, key, KeyedRequest(request_id, fingerprint)):
         return await _created_before(connection, key, fingerprint)
+    failpoint("idempotency.after_take")
     created = await create()
+    failpoint("idempotency.after_create")
     if created != request_id:
         await point_key_to(connection, key, created)
     await sweep_expired_keys(connection, key.user_id, MAX_AGE, limit=SWEEP_LIMIT)

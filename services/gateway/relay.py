@@ -15,6 +15,7 @@ from exhaust.errors import ExhaustError
 from exhaust.logs import valid_traceparent
 from exhaust.postgres import outbox
 from exhaust.postgres.parked_requests import park_request
+from exhaust.process.failpoints import failpoint
 from exhaust.process.periodic import run_periodically
 from exhaust.violations import violations_text
 from schemas.events import TOPIC_REQUESTS, TYPE_REQUESTED, CloudEvent, DatasetRequested
@@ -125,7 +126,9 @@ async def release_batch(
         entries = await outbox.next_entries(
             connection, max_in_flight_per_partner=max_in_flight_per_partner, limit=BATCH
         )
+        failpoint("relay.before_publish")
         outcomes = await asyncio.gather(*(publish(entry) for entry in entries), return_exceptions=True)
+        failpoint("relay.after_publish")
         failures: list[ExhaustError] = []
         parked: list[tuple[UUID, str]] = []
         for entry, outcome in zip(entries, outcomes, strict=True):
@@ -138,6 +141,8 @@ async def release_batch(
                 await park_request(connection, *parked[-1])
             else:
                 raise outcome  # the process ends
+        failpoint("relay.after_delete")
+    failpoint("relay.after_commit")
     return ReleasedBatch(len(entries) - len(failures) - len(parked), failures, tuple(parked))
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.postgres.idempotency_keys import IdempotencyKey
 from exhaust.postgres.requests import Acceptance, accept_request, find_identical_request
+from exhaust.process.failpoints import failpoint
 from services.gateway.idempotency import create_once, fingerprint_of
 
 if TYPE_CHECKING:
@@ -52,12 +53,15 @@ class RequestService:
                     request.request_id,
                     lambda: self._create(connection, request, submitter, traceparent),
                 )
+                failpoint("idempotency.before_commit")
+        failpoint("submit.after_commit")
         self._on_created()
         return request_id
 
     async def _create(
         self, database: Connection | Database, request: DatasetRequest, submitter: Submitter, traceparent: str
     ) -> UUID:
+        failpoint("submit.before_accept")
         acceptance = await accept_request(database, request, submitter, traceparent, max_open=self._max_open)
         if acceptance is Acceptance.ACCEPTED:
             return request.request_id

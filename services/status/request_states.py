@@ -22,6 +22,7 @@ from exhaust.postgres.request_progress import (
     record_day,
     start_next_attempt,
 )
+from exhaust.process.failpoints import failpoint
 from schemas.events import SOURCE_AGGREGATOR, Completed, Failed, Progress
 from services.status.claims import RefusedCompletionError, check_claim, present_version, reported_version
 
@@ -81,9 +82,11 @@ class RequestStates:
                 return
             # Before the transaction, so that no lock waits for the store.
             outcome = await self._stored_archive(claim, completion)
+        failpoint("status.before_inbox")
         async with self._database.transaction() as connection:
             if not await record_event(connection, claim.event):
                 return
+            failpoint("status.after_inbox")
             request = self._checked(claim, await lock_request(connection, completion.requestid))
             if isinstance(completion, Progress) and completion.day is not None:
                 await record_day(
@@ -95,6 +98,8 @@ class RequestStates:
                     size=completion.day.bytes,
                 )
             await _advance(connection, request, reported_version(completion), outcome)
+            failpoint("status.before_commit")
+        failpoint("status.after_commit")
 
     async def _stored_archive(self, claim: Claim, completion: Completed) -> Mapping[str, Any] | None:
         """Return what the store says of a claimed archive; None for an earlier attempt, which counts no more."""
@@ -149,6 +154,8 @@ class RequestStates:
                 subject=f"request/{request_id}",
                 detail={"status": state.wire},
             )
+            failpoint("update.before_commit")
+        failpoint("update.after_commit")
 
     async def reap(self, *, no_progress_after: timedelta, max_attempts: int) -> Reaped:
         """Start the next attempt of requests without progress, and fail those that had their last: every request ends.
@@ -171,6 +178,8 @@ class RequestStates:
                 else:
                     again += tried_again
                     failed += not tried_again
+            failpoint("reaper.before_commit")
+        failpoint("reaper.after_commit")
         return Reaped(again, failed, len(parked))
 
 
@@ -178,6 +187,7 @@ async def _retry_or_fail(connection: Connection, stuck: StuckRequest, max_attemp
     """Start the next attempt of a request, or fail it after its last; return True for an attempt."""
     if stuck.attempt < max_attempts:
         await start_next_attempt(connection, stuck.request_id)
+        failpoint("reaper.after_attempt")
         await outbox.put(connection, stuck.request_id, stuck.attempt + 1, "")
         return True
     error = {"code": ErrorCode.NO_PROGRESS, "message": f"no progress in {max_attempts} attempts"}

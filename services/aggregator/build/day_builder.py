@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from exhaust.domain.catalogue import Layout
 from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.process.failpoints import failpoint
 from exhaust.s3.errors import ObjectMissingError
 from services.aggregator.archive.day_summary import DaySummary
 from services.aggregator.build.day_plan import DayPlan, plan_day
@@ -71,6 +72,7 @@ class DayBuilder:
             sources = await list_sources(
                 self._objects, self._settings.s3_raw_bucket, dataset, request, default_channel=channel
             )
+            failpoint("day.after_listing")
             plan = plan_day(dataset, request, sources, default_channel=channel)
             found = await self._find(plan)
             if found is not None:

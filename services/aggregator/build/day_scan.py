@@ -16,6 +16,7 @@ import structlog
 
 from exhaust.domain.member_names import member_names
 from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.process.failpoints import failpoint
 from services.aggregator.build.archive_upload import ArchiveUpload, LineNumbers
 from services.aggregator.build.byte_queue import ByteQueue
 from services.aggregator.build.held_member import open_held_member
@@ -143,8 +144,10 @@ class DayScanner:
                 raise errors.exceptions[0] from errors
             numbers = await self._number_lines(archives)
             summaries = [await archive.summary(numbers) for archive in archives]
+        failpoint("day.before_summary")
         # Last, because a summary is what says that its archive is there.
         await asyncio.gather(*map(self._put_summary, plans, summaries))
+        failpoint("day.after_summary")
         return summaries
 
     async def _put_summary(self, plan: DayPlan, summary: DaySummary) -> None:

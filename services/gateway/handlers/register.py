@@ -10,6 +10,7 @@ from exhaust.domain.client_names import check_name
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http.endpoint import Answer
 from exhaust.http.envelope import require_text
+from exhaust.process.failpoints import failpoint
 from schemas.bodies import KeyBody, ShortText
 from schemas.operations import Operation
 from services.gateway.registration import check_registration, require_key_of_client
@@ -46,6 +47,7 @@ class RegisterHandler:
         if only_proven:
             require_key_of_client(shown, client_name)
         license_key = await self._keys.register(client_name, key_name, vouched_by=shown, only_proven=only_proven)
+        failpoint("register.before_answer")
         return Answer({"licenseKey": license_key}, headers={"Cache-Control": "no-store"})
 
     async def _shown_key(self, call: Call[RegisterBody]) -> Client | None:

@@ -14,6 +14,7 @@ from exhaust.http.endpoint import Answer
 from exhaust.http.envelope import require_text
 from exhaust.http.error_responses import RETRY_AFTER
 from exhaust.http.query import list_values
+from exhaust.process.failpoints import failpoint
 from schemas.bodies import KeyBody, ShortText
 from schemas.operations import STATUS_PATH, Operation
 from services.gateway.idempotency import key_from
@@ -67,6 +68,7 @@ class SubmitHandler:
         )
         request = DatasetRequest(uuid4(), dataset.id, resource, days, tags)
         request_id = await self._requests.create(request, submitter, call.traceparent, idempotency_key=key)
+        failpoint("submit.before_answer")
         return Answer(
             {"requestid": str(request_id)},
             status=202,
