@@ -5,8 +5,13 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
+import pickle
 import signal
+import subprocess
+import sys
+from datetime import timedelta
 from pathlib import Path
+from subprocess import PIPE
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +21,8 @@ from services.aggregator.build.scan_workers import HashesDifferError, ScanWorker
 from services.aggregator.scan.selector import Selection
 from services.aggregator.scan.size_guard import SourceLimits
 from services.aggregator.scan.source_scan import ScanJob
+from services.aggregator.scan.worker_process import CHUNK, GREETING, HEADER
+from services.aggregator.scan.worker_process import JOB as JOB_KIND
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -95,6 +102,67 @@ async def test_a_process_that_was_killed_is_replaced_and_its_object_may_be_tried
         assert raised.value.retryable
         [scanned] = await scan(pool, gzip.compress(EVENT))
         assert scanned.stats.events == 1
+
+
+async def test_a_process_that_stands_still_is_replaced_and_its_object_may_be_tried_again() -> None:
+    before = children()
+    pool = ScanWorkerPool([ScanWorker(hashing(1), timedelta(seconds=2))])
+    await pool.start()
+    [stopped] = children() - before
+    os.kill(stopped, signal.SIGSTOP)
+    with pytest.raises(ExhaustError, match="a scanning process does not answer") as raised:
+        await scan(pool, gzip.compress(EVENT))
+    assert raised.value.retryable
+    assert stopped not in children()
+    [scanned] = await scan(pool, gzip.compress(EVENT))
+    assert scanned.stats.events == 1
+    await pool.close()
+
+
+async def test_the_time_that_a_chunk_takes_to_arrive_does_not_count() -> None:
+    limit = timedelta(seconds=2)
+    pool = ScanWorkerPool([ScanWorker(hashing(1), limit)])
+    await pool.start()
+    stored = gzip.compress(EVENT)
+
+    async def slow() -> AsyncGenerator[bytes, None]:
+        yield stored[:20]
+        await asyncio.sleep(1.5 * limit.total_seconds())
+        yield stored[20:]
+
+    [scanned] = await scan_all(pool, slow())
+    assert scanned.stats.events == 1
+    await pool.close()
+
+
+@pytest.mark.parametrize("sent", [b"", b"C", HEADER.pack(CHUNK, 100), HEADER.pack(CHUNK, 100) + b"half"])
+def test_a_process_ends_silently_when_the_aggregator_has_ended(sent: bytes) -> None:
+    command = [sys.executable, "-m", "services.aggregator.scan.worker_process"]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, stderr=PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.read(1) == GREETING
+        process.stdin.write(sent)
+        process.stdin.close()
+        assert process.stderr.read() == b""
+        assert process.wait(30) == 0
+
+
+def test_a_process_whose_answer_nobody_reads_ends_silently() -> None:
+    command = [sys.executable, "-m", "services.aggregator.scan.worker_process"]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, stderr=PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.read(1) == GREETING
+        process.stdout.close()
+        job = pickle.dumps(JOB)
+        chunk = gzip.compress(EVENT)
+        process.stdin.write(HEADER.pack(JOB_KIND, len(job)) + job + HEADER.pack(CHUNK, len(chunk)) + chunk)
+        process.stdin.flush()
+        assert process.stderr.read() == b""
+        assert process.wait(30) == 1
 
 
 async def test_a_scan_that_is_cancelled_frees_its_worker() -> None:

@@ -13,7 +13,6 @@ import os
 import pickle
 import secrets
 import sys
-from collections import deque
 from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, cast
@@ -34,7 +33,8 @@ if TYPE_CHECKING:
     Sink = Callable[[ScanOutput], Awaitable[None]]
 
 _CHUNKS_IN_FLIGHT: Final = 3  # so that neither side waits for the other
-_ANSWER_TIMEOUT: Final = timedelta(minutes=5)  # for one chunk, and longer than reading one may take
+# For one chunk. The worst that the limits allow, 400 times its size when inflated, takes about 3 s of a processor.
+ANSWER_TIMEOUT: Final = timedelta(seconds=30)
 _PIPE_BYTES: Final = 4 * 1024 * 1024
 _HASH_SEEDS: Final = 2**32  # PYTHONHASHSEED is below this
 
@@ -114,12 +114,17 @@ async def open_scan_workers(count: int) -> AsyncIterator[ScanWorkerPool]:
 class ScanWorker:
     """One scanning process. It works on one object at a time, and is replaced after an object that failed.
 
+    Args:
+        environment: of its processes.
+        answer_timeout: for one chunk; a process that takes longer is killed.
+
     Attributes:
         text_hash: how its processes hash KNOWN_TEXT; None before the first has started.
     """
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], answer_timeout: timedelta = ANSWER_TIMEOUT) -> None:
         self.text_hash: int | None = None
+        self._answer_timeout = answer_timeout
         self._environment = environment
         self._process: asyncio.subprocess.Process | None = None
 
@@ -179,7 +184,7 @@ class ScanWorker:
         await process.wait()
 
     async def _check_hash(self, process: asyncio.subprocess.Process) -> None:
-        text_hash = await _receive(_pipes(process)[1])
+        text_hash = await _receive(_pipes(process)[1], ANSWER_TIMEOUT)
         if self.text_hash is None:
             self.text_hash = cast("int", text_hash)
         if text_hash != self.text_hash:
@@ -194,7 +199,7 @@ class ScanWorker:
         succeeded = False
         tasks: list[asyncio.Task[object]] = []
         try:
-            exchange = _Exchange(await self.start(), sink)
+            exchange = _Exchange(await self.start(), sink, self._answer_timeout)
             tasks += [asyncio.create_task(exchange.receive()), asyncio.create_task(exchange.send(job, chunks))]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
             failed = [task for task in tasks if task.done() and task.exception() is not None]
@@ -212,27 +217,30 @@ class ScanWorker:
 class _Exchange:
     """The messages to and from a process about one object."""
 
-    def __init__(self, process: asyncio.subprocess.Process, sink: Sink) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, sink: Sink, answer_timeout: timedelta) -> None:
+        self._answer_timeout = answer_timeout
         self._stdin, self._stdout = _pipes(process)
         self._sink = sink
-        self._unanswered: deque[bytes] = deque()
+        self._unanswered: asyncio.Queue[bytes] = asyncio.Queue()  # chunks, and b"" for the end
         self._slots = asyncio.Semaphore(_CHUNKS_IN_FLIGHT)
 
     async def send(self, job: Job, chunks: AsyncGenerator[bytes, None]) -> None:
         await self._write(JOB, pickle.dumps(job))
         async for chunk in chunks:
             await self._slots.acquire()
-            self._unanswered.append(chunk)
+            self._unanswered.put_nowait(chunk)
             await self._write(CHUNK, chunk)
+        self._unanswered.put_nowait(b"")
         await self._write(END, b"")
 
     async def receive(self) -> object:
         while True:
-            answer = await _receive(self._stdout)
+            chunk = await self._unanswered.get()  # so that a slow store does not use up the time for an answer
+            answer = await _receive(self._stdout, self._answer_timeout)
             if isinstance(answer, Exception):
                 raise answer
             if isinstance(answer, ScanOutput):
-                await self._sink(_with_passthrough(answer, self._unanswered.popleft()))
+                await self._sink(_with_passthrough(answer, chunk))
                 self._slots.release()
             elif isinstance(answer, tuple):
                 output, result = answer
@@ -263,9 +271,9 @@ def _pipes(process: asyncio.subprocess.Process) -> tuple[asyncio.StreamWriter, a
     return process.stdin, process.stdout
 
 
-async def _receive(stdout: asyncio.StreamReader) -> object:
+async def _receive(stdout: asyncio.StreamReader, within: timedelta) -> object:
     try:
-        async with asyncio.timeout(_ANSWER_TIMEOUT.total_seconds()):
+        async with asyncio.timeout(within.total_seconds()):
             _, size = HEADER.unpack(await stdout.readexactly(HEADER.size))
             return unpickle(await stdout.readexactly(size))
     except (asyncio.IncompleteReadError, ConnectionError, TimeoutError) as error:

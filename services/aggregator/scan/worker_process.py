@@ -23,6 +23,7 @@ from services.aggregator.scan.line_numbers import LineNumberFinder, LineNumberJo
 from services.aggregator.scan.source_scan import ScanJob, SourceScan
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import BinaryIO
 
 HEADER: Final = struct.Struct("<cL")
@@ -45,12 +46,14 @@ def unpickle(payload: bytes) -> object:
 
 
 def serve(stdin: BinaryIO, stdout: BinaryIO) -> None:
-    """Scan object after object until the input ends. What follows a failure is ignored until the next JOB."""
+    """Scan object after object until the input ends. What follows a failure is ignored until the next JOB.
+
+    Raises:
+        BrokenPipeError: the aggregator has ended.
+    """
     _send(stdout, GREETING, hash(KNOWN_TEXT))
     scan: SourceScan | LineNumberFinder | None = None
-    while header := stdin.read(HEADER.size):
-        kind, size = HEADER.unpack(header)
-        payload = stdin.read(size)
+    for kind, payload in _messages(stdin):
         try:
             if kind == JOB:
                 scan = _begin(unpickle(payload))
@@ -61,6 +64,15 @@ def serve(stdin: BinaryIO, stdout: BinaryIO) -> None:
         except (SourceObjectError, SeveralMembersError) as error:
             scan = None
             _send(stdout, FAILURE, error)
+
+
+def _messages(stdin: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
+    """Yield kind and payload of each message; a message that is cut off, since the aggregator has ended, is the end."""
+    while len(header := stdin.read(HEADER.size)) == HEADER.size:
+        kind, size = HEADER.unpack(header)
+        if len(payload := stdin.read(size)) < size:
+            return
+        yield kind, payload
 
 
 def _begin(job: object) -> SourceScan | LineNumberFinder | None:
@@ -85,7 +97,10 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the aggregator decides when its scan workers end
     os.nice(_NICENESS)
     gc.set_threshold(100_000)  # what a line is decoded to has no cycles, and collecting would walk it again and again
-    serve(sys.stdin.buffer, sys.stdout.buffer)
+    try:
+        serve(sys.stdin.buffer, sys.stdout.buffer)
+    except BrokenPipeError:
+        os._exit(1)  # at once, since Python would flush standard output first, and complain that it cannot
 
 
 if __name__ == "__main__":
