@@ -71,6 +71,12 @@ class ProcessSettings(SettingsGroup):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 
+class DrainSettings(SettingsGroup):
+    """The end of a process that answers calls: for how long it goes on after SIGTERM, while it is not ready."""
+
+    drain_delay: Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(minutes=5))] = timedelta(seconds=5)
+
+
 class PostgresSettings(SettingsGroup):
     """The database, as the runtime role."""
 

@@ -53,6 +53,8 @@ def environment(name: str, settings: Settings, servers: Servers) -> dict[str, st
             "EXHAUST_STATUS_URL": f"http://127.0.0.1:{ports['status']}",
             # Shorter than the default, so that the work of a killed service moves on soon.
             "EXHAUST_KAFKA_SESSION_TIMEOUT": "PT10S",
+            # Nothing stands before the services that would look elsewhere meanwhile.
+            "EXHAUST_DRAIN_DELAY": "PT0S",
         }
         | {secret: secrets[name][secret] for secret in SECRETS_OF[name] if secret in secrets[name]}
     )

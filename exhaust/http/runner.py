@@ -17,9 +17,11 @@ SHUTDOWN_TIMEOUT: Final = timedelta(seconds=10)
 
 
 @asynccontextmanager
-async def open_runner(app: web.Application) -> AsyncIterator[web.AppRunner]:
-    """Start an application, and finish its requests in progress when the block ends."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT.total_seconds())
+async def open_runner(
+    app: web.Application, finish_within: timedelta = SHUTDOWN_TIMEOUT
+) -> AsyncIterator[web.AppRunner]:
+    """Start an application, and finish its requests in progress when the block ends, as far as they end in time."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=finish_within.total_seconds())
     await runner.setup()
     try:
         yield runner

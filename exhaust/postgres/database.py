@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+import asyncio
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 COMMAND_TIMEOUT: Final = timedelta(seconds=10)
 CONNECT_TIMEOUT: Final = timedelta(seconds=5)
+CLOSE_TIMEOUT: Final = timedelta(seconds=3)
 # Our statements have one good plan whatever their values are; planning anew costs as much as running them. A statement
 # that gains from its values says so for its transaction (see PLAN_FOR_VALUES).
 SESSION: Final = {"plan_cache_mode": "force_generic_plan"}
@@ -139,7 +141,10 @@ async def open_database(dsn: SecretStr, *, pool_size: int) -> AsyncIterator[Data
     try:
         yield Database(pool)
     finally:
-        await pool.close()
+        # A server that hangs never confirms the end of a connection; then the driver cuts it.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT.total_seconds()):
+                await pool.close()
 
 
 async def _set_json_codec(raw: asyncpg.Connection) -> None:

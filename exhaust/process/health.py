@@ -33,13 +33,15 @@ class Health:
 
     Attributes:
         checks: by the name of a dependency, a call that raises ExhaustError while it is away.
-        stop: set by SIGTERM or SIGINT; from then on the process is not ready.
+        draining: set by the first SIGTERM or SIGINT; from then on the process is not ready, and still does its work.
+        stop: set at the end of the drain delay, or by a second signal; from then on the loops end.
         registry: of the metrics that the process publishes.
         clock: monotonic seconds.
         stall_limit: how long a loop may go without a heartbeat before the watchdog ends the process.
     """
 
     checks: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     stall_limit: timedelta = STALL_LIMIT
@@ -67,7 +69,7 @@ class Health:
 
         However many ask, the dependencies are asked once in READY_FOR.
         """
-        if self.stop.is_set():
+        if self.draining.is_set() or self.stop.is_set():
             return {"process": "draining"}
         now = self.clock()
         if self._asking is None or (self._asking.done() and now - self._asked_at >= READY_FOR.total_seconds()):

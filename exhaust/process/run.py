@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -29,12 +30,16 @@ USAGE_EXIT_CODE: Final = 2
 log = structlog.get_logger(__name__)
 
 
-async def run_until_stopped(health: Health, *loops: Coroutine[None, None, None]) -> None:
+async def run_until_stopped(
+    health: Health, *loops: Coroutine[None, None, None], drain_delay: timedelta = timedelta(0)
+) -> None:
     """Run the loops of a process until SIGTERM or SIGINT, and wait until they have drained.
 
     Args:
-        health: its `stop` is set by the signals.
+        health: its `draining` is set by a signal, its `stop` after the drain delay or by a second signal.
         loops: each returns soon after `health.stop` is set. One that raises cancels the others.
+        drain_delay: for how long the process is not ready and goes on serving, so that whoever sends it calls learns
+            of it before they are refused.
 
     Raises:
         ConfigurationError: raised by a loop.
@@ -42,20 +47,30 @@ async def run_until_stopped(health: Health, *loops: Coroutine[None, None, None])
     """
     event_loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        event_loop.add_signal_handler(number, health.stop.set)
+        event_loop.add_signal_handler(number, _on_signal, health)
     start_watchdog(health)
     log.info("process.started")
     try:
         async with asyncio.TaskGroup() as group:
             for loop in loops:
                 group.create_task(loop)
-            await wait_for_event(health.stop, heartbeat=health.heartbeat("event loop"))
+            heartbeat = health.heartbeat("event loop")
+            await wait_for_event(health.draining, health.stop, heartbeat=heartbeat)
+            health.draining.set()
             log.info("process.draining")
+            await wait_for_event(health.stop, heartbeat=heartbeat, limit=drain_delay)
+            health.stop.set()
     except* ConfigurationError as refused:
         raise refused.exceptions[0] from None
     finally:
         health.stop.set()  # for the watchdog
     log.info("process.stopped")
+
+
+def _on_signal(health: Health) -> None:
+    if health.draining.is_set():
+        health.stop.set()  # told twice: now
+    health.draining.set()
 
 
 def run_process(serve: Callable[[], Coroutine[None, None, None]]) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from exhaust.domain.catalogue import load_catalogue
 from exhaust.http.connections import ConnectionLimiter, cap_by_open_files
 from exhaust.http.endpoint import HttpMetrics
-from exhaust.http.listener import open_listener
+from exhaust.http.listener import LONG_CALLS_WITHIN, open_listener
 from exhaust.kafka.producer import open_producer
 from exhaust.logs import configure_logging
 from exhaust.postgres.database import open_database
@@ -37,7 +37,10 @@ from services.gateway.status_client import StatusServiceClient, open_pools
 from services.gateway.synchronous_downloads import SynchronousDownloads, SynchronousSettings
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from datetime import timedelta
+
+    from aiohttp import web
 
     from exhaust.postgres.database import Database
     from exhaust.s3.store import ObjectStore
@@ -86,10 +89,28 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         metrics = HttpMetrics(health.registry)
         internal = internal_app(health, operations, settings.service_token, metrics)
         public = public_app(health, operations, limits, Cors(settings.cors_origins), metrics)
-        await stack.enter_async_context(open_listener(internal, settings.host, settings.internal_port))
-        limiter = ConnectionLimiter(cap_by_open_files(settings.connection_limits()), health.registry)
-        await stack.enter_async_context(open_listener(public, settings.host, settings.port, limiter))
-        await run_until_stopped(health, relay.run(health, settings.relay_interval))
+        await stack.enter_async_context(_open_listeners(internal, public, settings, health))
+        await run_until_stopped(health, relay.run(health, settings.relay_interval), drain_delay=settings.drain_delay)
+
+
+@asynccontextmanager
+async def _open_listeners(
+    internal: web.Application, public: web.Application, settings: GatewaySettings, health: Health
+) -> AsyncIterator[None]:
+    """Listen until the block ends; the internal listener, which tells of health, closes last."""
+    limiter = ConnectionLimiter(cap_by_open_files(settings.connection_limits()), health.registry)
+    async with (
+        open_listener(internal, settings.host, settings.internal_port, draining=health.draining),
+        open_listener(
+            public,
+            settings.host,
+            settings.port,
+            limiter,
+            draining=health.draining,
+            finish_within=LONG_CALLS_WITHIN,
+        ),
+    ):
+        yield
 
 
 def _downloads(

@@ -14,6 +14,7 @@ from exhaust.http.endpoint import HANDLER_TIMEOUT
 from exhaust.settings import (
     BearerToken,
     CatalogueSettings,
+    DrainSettings,
     KafkaSettings,
     LicenseKeySettings,
     Port,
@@ -89,6 +90,7 @@ class ConnectionSettings(SettingsGroup):
 
 class GatewaySettings(
     ProcessSettings,
+    DrainSettings,
     ConnectionSettings,
     PostgresSettings,
     KafkaSettings,

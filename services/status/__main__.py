@@ -12,7 +12,7 @@ from exhaust.domain.catalogue import load_catalogue
 from exhaust.http.app import edge_app, service_token_check
 from exhaust.http.endpoint import HttpMetrics, endpoint
 from exhaust.http.health import health_routes, metrics_route
-from exhaust.http.listener import open_listener
+from exhaust.http.listener import LONG_CALLS_WITHIN, open_listener
 from exhaust.kafka.consumer import ConsumerLoop, publish_consumer_metrics
 from exhaust.kafka.producer import open_producer
 from exhaust.logs import configure_logging
@@ -111,11 +111,14 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         # Not Kafka: while it is away, the service still answers from the database.
         health.checks["postgres"] = database.ping
         app = internal_app(health, settings, calls, updates)
-        await stack.enter_async_context(open_listener(app, settings.host, settings.port))
+        await stack.enter_async_context(
+            open_listener(app, settings.host, settings.port, draining=health.draining, finish_within=LONG_CALLS_WITHIN)
+        )
         await run_until_stopped(
             health,
             consumer_loop.run(health.stop, health.heartbeat("completions"), settings.drain_timeout),
             Reaper(states, settings, health.registry).run(health),
+            drain_delay=settings.drain_delay,
         )
 
 

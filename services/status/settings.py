@@ -10,6 +10,7 @@ from pydantic import Field
 from exhaust.settings import (
     CatalogueSettings,
     ConsumerSettings,
+    DrainSettings,
     PostgresSettings,
     ProcessSettings,
     S3Settings,
@@ -18,7 +19,13 @@ from exhaust.settings import (
 
 
 class StatusSettings(
-    ProcessSettings, PostgresSettings, ConsumerSettings, S3Settings, ServiceTokenSettings, CatalogueSettings
+    ProcessSettings,
+    DrainSettings,
+    PostgresSettings,
+    ConsumerSettings,
+    S3Settings,
+    ServiceTokenSettings,
+    CatalogueSettings,
 ):
     """The settings of the status service.
 

@@ -3,7 +3,9 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import timedelta
 
 import pytest
 from pydantic import ValidationError
@@ -57,6 +59,37 @@ async def test_sigterm_stops_the_loops() -> None:
     async with asyncio.timeout(20):
         await run_until_stopped(health, loop())
     assert stopped.is_set()
+
+
+async def test_a_process_serves_for_the_drain_delay_before_it_stops() -> None:
+    health = Health()
+    seen: list[dict[str, str]] = []
+
+    async def loop() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await health.draining.wait()
+        seen.append(await health.unready())
+        assert not health.stop.is_set()
+        await health.stop.wait()
+
+    async with asyncio.timeout(20):
+        started = time.monotonic()
+        await run_until_stopped(health, loop(), drain_delay=timedelta(seconds=0.3))
+    assert time.monotonic() - started >= 0.3
+    assert seen == [{"process": "draining"}]
+
+
+async def test_a_second_signal_ends_the_drain_delay() -> None:
+    health = Health()
+
+    async def loop() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await health.draining.wait()
+        os.kill(os.getpid(), signal.SIGTERM)
+        await health.stop.wait()
+
+    async with asyncio.timeout(20):
+        await run_until_stopped(health, loop(), drain_delay=timedelta(hours=1))
 
 
 def test_a_wrong_configuration_ends_with_its_sentence(capsys: pytest.CaptureFixture[str]) -> None:
