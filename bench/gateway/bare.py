@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
 MOST_OPEN: Final = 10_000
+MOST_BUILT: Final = 10**15
 NOT_SYNCHRONOUS: Final = False
 
 
@@ -68,6 +69,8 @@ class Bare:
                 partner,
                 MOST_OPEN,
                 "",
+                MOST_BUILT,
+                MOST_BUILT,
             )
         return _answer({"requestid": str(request_id)}, 202)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from exhaust.domain.days import DayRange
 from exhaust.domain.requests import DatasetRequest, State
+from exhaust.postgres.key_usage import COUNT_BUILT_DAY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,7 @@ INSERT INTO request_days AS d (request_id, attempt, day, events, bytes) VALUES (
 ON CONFLICT (request_id, attempt, day) DO UPDATE SET events = EXCLUDED.events, bytes = EXCLUDED.bytes
 WHERE (EXCLUDED.events, EXCLUDED.bytes) > (d.events, d.bytes)
 """
+_RECORD_BUILT_DAY: Final = f"WITH recorded AS ({_RECORD_DAY}) {COUNT_BUILT_DAY}"
 _MOVE: Final = """
 UPDATE requests SET attempt = $2, state = $3::request_state, outcome = $4, moved_at = now(), ended_at = CASE
     WHEN $3::request_state NOT IN ('complete', 'failed') THEN NULL
@@ -82,9 +84,11 @@ async def lock_request(connection: Connection, request_id: UUID) -> StandingRequ
 
 
 async def record_day(
-    connection: Connection, request_id: UUID, attempt: int, day: date, *, events: int, size: int
+    connection: Connection, request_id: UUID, attempt: int, day: date, *, events: int, size: int, built: bool
 ) -> None:
     """Record a finished day of an attempt; of two reports for one day the greater counts.
+
+    What was built counts for the user's quota, once, however often and in however many attempts it is reported.
 
     Args:
         connection: a transaction that holds the request's lock.
@@ -93,8 +97,9 @@ async def record_day(
         day: one of the request's days.
         events: in the day's archive.
         size: bytes of them.
+        built: its archive did not exist before.
     """
-    await connection.execute(_RECORD_DAY, request_id, attempt, day, events, size)
+    await connection.execute(_RECORD_BUILT_DAY if built else _RECORD_DAY, request_id, attempt, day, events, size)
 
 
 async def move_request(

@@ -7,6 +7,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
 from exhaust.domain.requests import State, partner_resource
+from exhaust.postgres.key_usage import KeyUsage
 from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
@@ -19,20 +20,26 @@ if TYPE_CHECKING:
 
 # One statement, and so one round trip and one transaction: a request, its place in the outbox and its row in the audit
 # are written together, or nothing is. Submits at the same instant do not see one another: a partner can pass the limit
-# by as many as are under way.
+# by as many as are under way. What accepted requests still build is not known: a user can pass a quota by as much.
 ACCEPT: Final = """
 WITH present AS (
-    SELECT count(*) AS requests FROM (
-        SELECT FROM requests
-        WHERE partner_resource = $12::text AND state IN ('submitted', 'inprogress') LIMIT $13::bigint
-    ) found
+    SELECT o.requests, u.day, u.days_built, u.bytes_built,
+           (u.day + 1)::timestamp AT TIME ZONE 'UTC' - now() AS ends_in,
+           o.requests < $13::bigint
+               AND coalesce(u.days_built < $15::bigint AND u.bytes_built < $16::bigint, true) AS within_limits
+    FROM (
+        SELECT count(*) AS requests FROM (
+            SELECT FROM requests
+            WHERE partner_resource = $12::text AND state IN ('submitted', 'inprogress') LIMIT $13::bigint
+        ) found
+    ) o LEFT JOIN key_usage u ON u.user_id = $2::bigint AND u.day = (now() AT TIME ZONE 'UTC')::date
 ), accepted AS (
     INSERT INTO requests
         (request_id, user_id, partner_id, username, dataset_id, resource, from_date, to_date, tags, days_total,
          synchronous, partner_resource)
     SELECT $1::uuid, $2::bigint, $3::text, $4::text, $5::text, $6::text, $7::date, $8::date, $9::text[], $10::integer,
            $11::boolean, $12::text
-    FROM present WHERE present.requests < $13::bigint
+    FROM present WHERE present.within_limits
     ON CONFLICT (user_id, partner_resource, dataset_id, resource, from_date, to_date, tags)
         WHERE state IN ('submitted', 'inprogress')
     DO NOTHING
@@ -40,7 +47,7 @@ WITH present AS (
 ), waiting AS (
     INSERT INTO outbox (request_id, attempt, traceparent) SELECT request_id, 1, $14::text FROM accepted
 )
-SELECT p.requests < $13::bigint AS within_limit, a.request_id,
+SELECT p.*, a.request_id,
        CASE WHEN a.request_id IS NOT NULL THEN record_audit(
            'user/' || $2::bigint, 'submit', 'request/' || $1::uuid,
            jsonb_build_object('partner', $3::text, 'username', $4::text)
@@ -88,11 +95,38 @@ class FoundRequest:
 
 
 class Acceptance(Enum):
-    """The outcome of an attempt to accept a request."""
+    """The outcome of an attempt to accept a request, where no limit refuses it."""
 
     ACCEPTED = auto()
     IDENTICAL = auto()  # the submitter has an identical one in progress
-    TOO_MANY = auto()  # the partner has as many in progress as it may have
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of new requests.
+
+    Attributes:
+        open_requests: unfinished requests that a partner may have.
+        days_built: days of telemetry that may be built for a user on a day of UTC.
+        bytes_built: of the lines in them, uncompressed.
+    """
+
+    open_requests: int
+    days_built: int
+    bytes_built: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exceeded:
+    """What stands against a new request: at least one of the limits is reached.
+
+    Attributes:
+        open_requests: of the partner, counted no further than its limit.
+        built: for the user on the present day; None when nothing was.
+    """
+
+    open_requests: int
+    built: KeyUsage | None
 
 
 async def accept_request(
@@ -100,9 +134,8 @@ async def accept_request(
     request: DatasetRequest,
     submitter: Submitter,
     traceparent: str,
-    *,
-    max_open: int,
-) -> Acceptance:
+    limits: Limits,
+) -> Acceptance | Exceeded:
     """Write a request, its place in the outbox and its row in the audit, or nothing of it.
 
     Args:
@@ -110,7 +143,7 @@ async def accept_request(
         request: with an id that is new.
         submitter: who asks, and for which partner.
         traceparent: of the call (W3C Trace Context), or "".
-        max_open: requests that the partner may have in progress.
+        limits: of the partner and the user.
     """
     row = await database.fetch_one(
         ACCEPT,
@@ -126,12 +159,19 @@ async def accept_request(
         len(request.days),
         submitter.synchronous,
         partner_resource(submitter.partner_id, request.resource),
-        max_open,
+        limits.open_requests,
         traceparent,
+        limits.days_built,
+        limits.bytes_built,
     )
-    if row is not None and row["request_id"] is not None:
+    if row is None:
+        raise LookupError("the statement returns one row, whatever is in the tables")
+    if row["request_id"] is not None:
         return Acceptance.ACCEPTED
-    return Acceptance.IDENTICAL if row is not None and row["within_limit"] else Acceptance.TOO_MANY
+    if row["within_limits"]:
+        return Acceptance.IDENTICAL
+    built = KeyUsage(row["day"], row["days_built"], row["bytes_built"], row["ends_in"]) if row["day"] else None
+    return Exceeded(row["requests"], built)
 
 
 async def find_identical_request(

@@ -34,6 +34,7 @@ from services.gateway.request_service import RequestService
 from services.gateway.settings import GatewaySettings
 from services.gateway.shares import MAX_STREAMS, Shares
 from services.gateway.status_client import StatusServiceClient, open_pools
+from services.gateway.submit_limits import submit_limits
 from services.gateway.synchronous_downloads import SynchronousDownloads, SynchronousSettings
 
 if TYPE_CHECKING:
@@ -69,9 +70,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         publish = RequestPublisher(producer).publish
         relay = Relay(database, publish, health.registry, max_in_flight_per_partner=settings.max_in_flight_per_partner)
         objects = await stack.enter_async_context(open_object_store(settings, streams=MAX_STREAMS))
-        requests = RequestService(
-            database, max_open_per_partner=settings.max_open_requests_per_partner, on_created=relay.wake
-        )
+        requests = RequestService(database, submit_limits(settings), relay.wake)
         downloads = _downloads(settings, database, objects, requests)
         shares = Shares.of(settings)
         client = StatusServiceClient(pools, settings.status_url, settings.service_token)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.postgres.idempotency_keys import IdempotencyKey
 from exhaust.postgres.requests import Acceptance, accept_request, find_identical_request
 from exhaust.process.failpoints import failpoint
 from services.gateway.idempotency import create_once, fingerprint_of
+from services.gateway.submit_limits import limit_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,21 +16,22 @@ if TYPE_CHECKING:
 
     from exhaust.domain.requests import DatasetRequest, Submitter
     from exhaust.postgres.database import Connection, Database
+    from exhaust.postgres.requests import Limits
 
 
 class RequestService:
     """Creates requests."""
 
-    def __init__(self, database: Database, *, max_open_per_partner: int, on_created: Callable[[], None]) -> None:
+    def __init__(self, database: Database, limits: Limits, on_created: Callable[[], None]) -> None:
         """Prepare.
 
         Args:
             database: with the runtime role.
-            max_open_per_partner: unfinished requests that a partner may have.
+            limits: of new requests.
             on_created: called after a request was committed, so that it need not wait for the relay's next round.
         """
         self._database = database
-        self._max_open = max_open_per_partner
+        self._limits = limits
         self._on_created = on_created
 
     async def create(
@@ -39,8 +40,8 @@ class RequestService:
         """Return the id of the new request, of an identical one in progress, or of the one that the key stands for.
 
         Raises:
-            ExhaustError: RATE_LIMITED when the partner has too many open requests; INVALID_DATA_ERROR with status 422
-                when the key was used for something else.
+            ExhaustError: RATE_LIMITED when the partner has too many open requests, or the user has used up a quota;
+                INVALID_DATA_ERROR with status 422 when the key was used for something else.
         """
         if idempotency_key is None:
             request_id = await self._create(self._database, request, submitter, traceparent)
@@ -62,7 +63,7 @@ class RequestService:
         self, database: Connection | Database, request: DatasetRequest, submitter: Submitter, traceparent: str
     ) -> UUID:
         failpoint("submit.before_accept")
-        acceptance = await accept_request(database, request, submitter, traceparent, max_open=self._max_open)
+        acceptance = await accept_request(database, request, submitter, traceparent, self._limits)
         if acceptance is Acceptance.ACCEPTED:
             return request.request_id
         identical = await find_identical_request(database, request, submitter)
@@ -73,8 +74,4 @@ class RequestService:
             return identical.request_id
         if identical is not None and not identical.state.is_terminal:
             return identical.request_id
-        raise ExhaustError(
-            ErrorCode.RATE_LIMITED,
-            f"this partner has {self._max_open} requests in progress, which is the most allowed; try again when one is"
-            " done",
-        )
+        raise limit_error(self._limits, acceptance)

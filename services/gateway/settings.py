@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AliasChoices, Field, HttpUrl, model_validator
+from pydantic import AliasChoices, ByteSize, Field, HttpUrl, model_validator
 
 from exhaust.http.connections import MAX_OPEN_FILES, ConnectionLimits
 from exhaust.http.endpoint import HANDLER_TIMEOUT
@@ -28,6 +28,8 @@ from services.gateway.cors import Origin
 
 # For everything in a synchronous download but its wait: authentication, the request itself, the last look.
 _REST_OF_THE_CALL: Final = timedelta(seconds=5)
+MIB: Final = 1024**2
+TIB: Final = 1024**4
 MAX_SYNC_TIMEOUT: Final = HANDLER_TIMEOUT - _REST_OF_THE_CALL
 MAX_CONNECTIONS: Final = MAX_OPEN_FILES // 2  # a listener never accepts more
 
@@ -39,6 +41,8 @@ class LimitSettings(SettingsGroup):
         holder_calls_per_minute: of one license key.
         address_calls_per_minute: from one address.
         max_open_requests_per_partner: accepted and unfinished requests.
+        max_days_built_per_key: days of telemetry that the aggregators build for one license key on a day of UTC.
+        max_bytes_built_per_key: of the lines in them, uncompressed.
         trusted_proxies: how many proxies stand before the gateway; that entry of X-Forwarded-For, counted from its
             end, is the caller's address. 0 takes the connection's.
         registrations_per_hour: from one address.
@@ -49,6 +53,8 @@ class LimitSettings(SettingsGroup):
     holder_calls_per_minute: Annotated[int, Field(ge=1, le=1_000_000_000)] = 6000
     address_calls_per_minute: Annotated[int, Field(ge=1, le=1_000_000_000)] = 12_000
     max_open_requests_per_partner: Annotated[int, Field(ge=1, le=1_000_000)] = 200
+    max_days_built_per_key: Annotated[int, Field(ge=1, le=1_000_000_000)] = 10_000
+    max_bytes_built_per_key: Annotated[ByteSize, Field(ge=MIB, le=1024 * TIB)] = ByteSize(TIB)
     trusted_proxies: Annotated[int, Field(ge=0, le=100)] = 0
     registrations_per_hour: Annotated[int, Field(ge=1, le=1_000_000_000)] = 60
     registration: Literal["open", "proven", "token", "closed"] = "open"

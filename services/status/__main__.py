@@ -117,7 +117,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         await run_until_stopped(
             health,
             consumer_loop.run(health.stop, health.heartbeat("completions"), settings.drain_timeout),
-            Reaper(states, settings, health.registry).run(health),
+            Reaper(states, database, settings, health.registry).run(health),
             drain_delay=settings.drain_delay,
         )
 

@@ -1,4 +1,4 @@
-"""The reaper: every accepted request ends, even when a worker and its messages are gone."""
+"""The reaper: every accepted request ends, even when a worker and its messages are gone; old usage of keys goes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import structlog
 from prometheus_client import Counter
 
+from exhaust.postgres.key_usage import forget_old_usage
 from exhaust.process.periodic import run_periodically
 from services.status.request_states import Reaped
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
+    from exhaust.postgres.database import Database
     from exhaust.process.health import Health
     from services.status.request_states import RequestStates
     from services.status.settings import StatusSettings
@@ -21,10 +23,13 @@ log = structlog.get_logger(__name__)
 
 
 class Reaper:
-    """Retries or fails requests without progress, at an interval."""
+    """Retries or fails requests without progress, and forgets old usage of keys, at an interval."""
 
-    def __init__(self, states: RequestStates, settings: StatusSettings, registry: CollectorRegistry) -> None:
+    def __init__(
+        self, states: RequestStates, database: Database, settings: StatusSettings, registry: CollectorRegistry
+    ) -> None:
         self._states = states
+        self._database = database
         self._settings = settings
         self._reaped = Counter(
             "exhaust_requests_reaped", "Requests without progress, by what was done.", ["outcome"], registry=registry
@@ -43,3 +48,4 @@ class Reaper:
         self._reaped.labels("parked").inc(reaped.parked)
         if reaped != Reaped(0, 0):
             log.warning("reaper.reaped", again=reaped.again, failed=reaped.failed, parked=reaped.parked)
+        await forget_old_usage(self._database)

@@ -96,6 +96,7 @@ class RequestStates:
                     completion.day.day,
                     events=completion.day.events,
                     size=completion.day.bytes,
+                    built=not completion.day.reused,
                 )
             await _advance(connection, request, reported_version(completion), outcome)
             failpoint("status.before_commit")

@@ -36,6 +36,7 @@ BORN: Final = {
     "token_subjects": ("issuer", "subject", "user_id", "created_at"),
     "outbox": ("request_id", "attempt", "created_at"),
     "idempotency_keys": ("user_id", "key", "fingerprint", "created_at"),
+    "key_usage": ("user_id", "day"),
 }
 MAY_CHANGE: Final = """
 SELECT attname FROM pg_attribute WHERE attrelid = $1::text::regclass AND attname = ANY($2)
@@ -71,6 +72,8 @@ NOT_FOR_GATEWAY: Final = {
     "request-completed": "UPDATE requests SET state = 'complete', outcome = '{}'",
     "day-counted": "INSERT INTO request_days (request_id, attempt, day, events, bytes)"
     " SELECT request_id, 1, from_date, 1, 1 FROM requests LIMIT 1",
+    "usage-lessened": "UPDATE key_usage SET days_built = 0",
+    "usage-forgotten": "DELETE FROM key_usage",
     "inbox-written": "INSERT INTO inbox (source, event_id) VALUES ('x', 'y')",
 }
 

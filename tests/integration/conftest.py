@@ -52,6 +52,7 @@ from services.gateway.request_service import RequestService
 from services.gateway.settings import LimitSettings, ShareSettings
 from services.gateway.shares import Shares
 from services.gateway.status_client import StatusServiceClient, open_pools
+from services.gateway.submit_limits import submit_limits
 from services.gateway.synchronous_downloads import SynchronousDownloads, SynchronousSettings
 from telemetry.resource_ids import resource_id
 from tests.conftest import ROOT
@@ -61,9 +62,9 @@ from tests.support.s3_proxy import closed_port
 RUNTIME_ROLE = "exhaust_runtime"
 # Rows that refer to others go first. TRUNCATE would take 30 ms a test, because it writes files.
 DELETE_ALL = (
-    "DELETE FROM outbox; DELETE FROM request_days; DELETE FROM inbox; DELETE FROM idempotency_keys;"
-    " DELETE FROM requests; DELETE FROM audit; DELETE FROM token_subjects; DELETE FROM license_keys;"
-    " DELETE FROM data_exhaust_users_resources; DELETE FROM data_exhaust_users"
+    "DELETE FROM outbox; DELETE FROM request_days; DELETE FROM key_usage; DELETE FROM inbox;"
+    " DELETE FROM idempotency_keys; DELETE FROM requests; DELETE FROM audit; DELETE FROM token_subjects;"
+    " DELETE FROM license_keys; DELETE FROM data_exhaust_users_resources; DELETE FROM data_exhaust_users"
 )
 TABLES = frozenset(DELETE_ALL.replace("DELETE FROM ", "").split("; "))
 LONG_AGO = date(2026, 1, 1)
@@ -72,8 +73,7 @@ RESOURCE = resource_id(PARTNER)
 FULL_SHA1 = "0474e1c817c08564614cd4ddebdd31b2e45c341a"  # of org.ekstep.partner.p3
 ONE_DATASET, EXPIRED = "granted-for-channel-raw", "granted-until-yesterday"
 PEPPERS = {1: SecretStr("a pepper with more than enough characters")}
-LEFT_OUT = object()
-SERVICE_TOKEN = "a service token"
+SERVICE_TOKEN, LEFT_OUT = "a service token", object()
 MSGID = "ff305d54-85b4-341b-da2f-eb6b9e5460fa"
 
 
@@ -318,7 +318,7 @@ async def open_gateway(
         holder_calls_per_minute=100_000, address_calls_per_minute=100_000, registrations_per_hour=100_000
     )
     limits = RateLimits(limited, time.monotonic)
-    requests = RequestService(database, max_open_per_partner=1000, on_created=lambda: None)
+    requests = RequestService(database, submit_limits(limited), lambda: None)
     async with (
         aiohttp.ClientSession() as session,
         open_pools() as pools,

@@ -13,12 +13,14 @@ from exhaust.domain.requests import DatasetRequest, Submitter
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.postgres.database import Connection, Database
 from exhaust.postgres.idempotency_keys import IdempotencyKey
+from exhaust.postgres.requests import Limits
 from services.gateway.idempotency import HEADER, SWEEP_LIMIT, create_once, fingerprint_of, key_from
 from services.gateway.request_service import RequestService
 from tests.integration.conftest import PARTNER, RESOURCE, RequestFactory
 
 DAYS = DayRange(date(2026, 1, 1), date(2026, 1, 3))
 ASKED = DatasetRequest(uuid4(), "eks-consumption-raw", RESOURCE, DAYS, ("a", "b"))
+LIMITS = Limits(open_requests=1000, days_built=1000, bytes_built=1000)
 PRINT, OTHER_PRINT = bytes(32), bytes(range(32))
 INSERT = """
 INSERT INTO requests (request_id, user_id, partner_id, username, dataset_id, resource, from_date, to_date, tags)
@@ -47,7 +49,7 @@ async def submit(database: Database, intent: Intent | None, user_id: int) -> UUI
         return request_id
 
     if intent is None:
-        service = RequestService(database, max_open_per_partner=1000, on_created=lambda: None)
+        service = RequestService(database, LIMITS, lambda: None)
         asked = replace(ASKED, request_id=request_id, tags=(str(request_id),))
         return await service.create(asked, Submitter(user_id, "p", "u"), "")
     async with database.transaction() as connection:
@@ -213,7 +215,7 @@ async def test_a_partner_has_no_more_open_requests_than_allowed(
     holder = await request_factory.user()
 
     async def submit_one(partner: str, maximum: int, asked: DatasetRequest | None = None) -> UUID:
-        service = RequestService(database, max_open_per_partner=maximum, on_created=lambda: None)
+        service = RequestService(database, replace(LIMITS, open_requests=maximum), lambda: None)
         request_id = uuid4()
         new = replace(ASKED, request_id=request_id, tags=(str(request_id),))
         return await service.create(asked or new, Submitter(holder, partner, "u"), "")
@@ -238,7 +240,7 @@ async def test_a_partner_has_no_more_open_requests_than_allowed(
 async def test_a_request_that_has_ended_does_not_stand_for_one_over_the_limit(
     database: Database, owner_database: Database, request_factory: RequestFactory
 ) -> None:
-    service = RequestService(database, max_open_per_partner=1, on_created=lambda: None)
+    service = RequestService(database, replace(LIMITS, open_requests=1), lambda: None)
     submitter = Submitter(await request_factory.user(), "maple", "u")
     await service.create(replace(ASKED, request_id=uuid4()), submitter, "")
     async with owner_database.transaction() as connection:
@@ -249,7 +251,7 @@ async def test_a_request_that_has_ended_does_not_stand_for_one_over_the_limit(
 
 
 async def test_accepting_writes_request_outbox_and_audit(database: Database, request_factory: RequestFactory) -> None:
-    service = RequestService(database, max_open_per_partner=10, on_created=lambda: None)
+    service = RequestService(database, LIMITS, lambda: None)
     submitter = Submitter(await request_factory.user(), "maple", "asha")
     traceparent = f"00-{32 * 'a'}-{16 * 'b'}-01"
     request_id = await service.create(replace(ASKED, request_id=uuid4()), submitter, traceparent)

@@ -21,11 +21,12 @@ from exhaust.postgres.audit import Action, AuditEntry, AuditFilter, find_audit_e
 from exhaust.postgres.database import Database, open_database
 from exhaust.postgres.grants import Grant, GrantStore
 from exhaust.postgres.inbox import EventIdentity, record_event
+from exhaust.postgres.key_usage import forget_old_usage
 from exhaust.postgres.license_keys import KeyStore
 from exhaust.postgres.migrate import migrate
 from exhaust.postgres.request_progress import lock_request, lock_stuck_requests, move_request, record_day
 from exhaust.postgres.request_views import find_requests
-from exhaust.postgres.requests import Acceptance, accept_request
+from exhaust.postgres.requests import Acceptance, Limits, accept_request
 from tests.integration.conftest import PEPPERS, RESOURCE, RUNTIME_ROLE, new_schema, within
 
 OTHER_ROLE = "pg_monitor"
@@ -63,7 +64,7 @@ async def as_status(servers: Stack, runtime_dsn: SecretStr, schema: str) -> Asyn
 async def file_request(database: Database, user_id: int) -> UUID:
     request = DatasetRequest(uuid4(), "eks-consumption-raw", RESOURCE, DayRange(DAY, DAY), (uuid4().hex,))
     submitter = Submitter(user_id, "partner", "somebody")
-    assert await accept_request(database, request, submitter, "", max_open=10) is Acceptance.ACCEPTED
+    assert await accept_request(database, request, submitter, "", Limits(10, 10, 10)) is Acceptance.ACCEPTED
     return request.request_id
 
 
@@ -102,12 +103,13 @@ async def test_the_status_service_does_its_work_with_its_rights(as_status: tuple
     async with status.transaction() as connection:
         assert await record_event(connection, EventIdentity("here", "1", b"digest"))
         assert await lock_request(connection, request_id) is not None
-        await record_day(connection, request_id, 1, DAY, events=1, size=2)
-        await record_day(connection, request_id, 1, DAY, events=2, size=3)
+        await record_day(connection, request_id, 1, DAY, events=1, size=2, built=True)
+        await record_day(connection, request_id, 1, DAY, events=2, size=3, built=False)
         await move_request(connection, request_id, 1, State.INPROGRESS, None)
         await outbox.put(connection, request_id, 2, "")
         assert await lock_stuck_requests(connection, timedelta(hours=1)) == []
         await record_links(connection, [(user["id"], request_id)])
+    assert await forget_old_usage(status) == 0
     assert list(await find_requests(status, [request_id])) == [request_id]
     assert await GrantStore(status).access_rights([]) == []
     assert not await GrantStore(status).may_read(user["id"], RESOURCE, None)
@@ -122,6 +124,8 @@ async def test_the_status_service_does_its_work_with_its_rights(as_status: tuple
         "UPDATE outbox SET attempt = 7",
         "SELECT FROM request_days",
         "SELECT FROM inbox",
+        "DELETE FROM key_usage",
+        "UPDATE key_usage SET days_built = 0",
         "INSERT INTO token_subjects (issuer, subject, user_id) VALUES ('i', 's', 1)",
         "UPDATE data_exhaust_users SET revoked_at = NULL",
         "UPDATE license_keys SET user_id = 1",
@@ -141,6 +145,7 @@ async def test_the_gateway_may_not(as_gateway: tuple[Database, Database], statem
         "DELETE FROM outbox",
         "UPDATE request_days SET day = '2026-11-02'",
         "DELETE FROM inbox",
+        "UPDATE key_usage SET user_id = 1",
         "SELECT FROM license_keys",
         "SELECT FROM valid_license_keys",
         "SELECT FROM data_exhaust_users",

@@ -31,7 +31,7 @@ BEGIN
             GRANT SELECT, INSERT, UPDATE (request_id), DELETE ON idempotency_keys TO %1$I;
             GRANT SELECT, INSERT, UPDATE (moved_at, parked_at, parked_reason) ON requests TO %1$I;
             GRANT SELECT, INSERT, DELETE ON outbox TO %1$I;
-            GRANT SELECT ON audit TO %1$I
+            GRANT SELECT ON key_usage, audit TO %1$I
             $rights$,
             role
         );
@@ -45,6 +45,7 @@ BEGIN
                 TO %1$I;
             GRANT SELECT, INSERT ON outbox TO %1$I;
             GRANT SELECT, INSERT, UPDATE (events, bytes) ON request_days TO %1$I;
+            GRANT SELECT, INSERT, UPDATE (days_built, bytes_built), DELETE ON key_usage TO %1$I;
             GRANT SELECT, INSERT ON inbox TO %1$I
             $rights$,
             role
