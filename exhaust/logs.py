@@ -6,16 +6,52 @@ import logging
 import re
 import secrets
 import sys
+import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import orjson
 import structlog
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from structlog.typing import EventDict, Processor, WrappedLogger
 
 # W3C Trace Context, 3.2: version 00, trace id, parent id, flags; all-zero ids are invalid.
 _TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
+
+REPEAT_INTERVAL: Final = timedelta(seconds=30)
+_MAX_MESSAGES: Final = 1000  # some libraries write values into the message itself
+
+
+class RepeatFilter(logging.Filter):
+    """A filter that lets the same message of a library through once in an interval, with the count of those between.
+
+    Messages are the same when they come from the same logger and differ only by their arguments.
+    """
+
+    def __init__(self, interval: timedelta = REPEAT_INTERVAL, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._interval = interval.total_seconds()
+        self._clock = clock
+        self._told: dict[tuple[str, object], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return True for a line that is to be written."""
+        message = (record.name, record.msg)
+        told_at, left_out = self._told.get(message, (-self._interval, 0))
+        now = self._clock()
+        if now - told_at < self._interval:
+            self._told[message] = (told_at, left_out + 1)
+            return False
+        if len(self._told) >= _MAX_MESSAGES:
+            self._told.clear()
+        self._told[message] = (now, 0)
+        if left_out:
+            record.msg = f"{record.getMessage()} (and {left_out} times more since {now - told_at:.0f} s)"
+            record.args = ()
+        return True
 
 
 def configure_logging(service: str, level: str) -> None:
@@ -57,6 +93,8 @@ def configure_logging(service: str, level: str) -> None:
             ],
         )
     )
+    # While a server is away, the drivers tell it a hundred times a second.
+    handler.addFilter(RepeatFilter())
     # Libraries speak only of trouble: their INFO lines would drown ours.
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 

@@ -6,7 +6,6 @@ Delivery is at least once and effects are idempotent: an offset is committed aft
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +16,7 @@ from aiokafka.errors import InvalidSessionTimeoutError, KafkaError
 from prometheus_client import Counter, Gauge
 
 from exhaust.errors import ConfigurationError
+from exhaust.kafka.closing import stop_client
 from exhaust.kafka.connection import connection_options
 from exhaust.kafka.dead_letters import DeadLetters
 from exhaust.kafka.offsets import OffsetTracker
@@ -104,7 +104,7 @@ class ConsumerLoop:
             for task in self._tasks.values():
                 task.cancel()
             await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-            await _stop(consumer)
+            await stop_client(consumer, CLOSE_TIMEOUT)
 
     async def _join(self, stop: asyncio.Event, heartbeat: Heartbeat) -> AIOKafkaConsumer | None:
         """Return a consumer that has joined the group, or None after a stop. Try again while Kafka is away."""
@@ -122,7 +122,7 @@ class ConsumerLoop:
                 joining.cancel()
             outcomes: list[BaseException | None] = await asyncio.gather(joining, return_exceptions=True)
             failure = outcomes[0]
-            await _stop(consumer)
+            await stop_client(consumer, CLOSE_TIMEOUT)
             if isinstance(failure, InvalidSessionTimeoutError):
                 raise ConfigurationError(
                     "the Kafka brokers refuse EXHAUST_KAFKA_SESSION_TIMEOUT; set it within their"
@@ -256,11 +256,6 @@ class _RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc]  # th
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         self._loop.on_assigned(assigned)
-
-
-async def _stop(consumer: AIOKafkaConsumer) -> None:
-    with contextlib.suppress(KafkaError, OSError, TimeoutError):
-        await asyncio.wait_for(consumer.stop(), CLOSE_TIMEOUT.total_seconds())
 
 
 def _to_record(message: ConsumerRecord) -> Record:

@@ -11,12 +11,15 @@ from uuid import uuid4
 
 import pytest
 
+from deploy.local.stack import start_stack
 from exhaust.kafka.consumer import ConsumerLoop
 from exhaust.kafka.topics import create_topics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from pathlib import Path
 
+    from deploy.local.stack import Stack
     from exhaust.kafka.producer import Producer
     from exhaust.kafka.records import Record
     from tests.support.kafka_cluster import KafkaTestSettings
@@ -108,3 +111,11 @@ async def new_scene(settings: KafkaTestSettings, producer: Producer, *, partitio
 @pytest.fixture
 async def scene(kafka_settings: KafkaTestSettings, producer: Producer) -> Scene:
     return await new_scene(kafka_settings, producer, partitions=1)
+
+
+@pytest.fixture
+def kafka_process(servers: Stack, servers_folder: Path) -> int:
+    """The process of Kafka, which another test may have killed and started again."""
+    if "kafka" not in servers.processes:
+        pytest.skip("this Kafka is not ours to stop")
+    return start_stack(servers_folder, services=False, stop_at_exit=True).processes["kafka"]

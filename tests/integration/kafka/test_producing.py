@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 
 from exhaust.errors import ExhaustError
-from exhaust.kafka.producer import open_producer
+from exhaust.kafka.producer import EventTooLargeError, TopicRefusedError, open_producer
 from exhaust.kafka.records import Record
 from exhaust.kafka.topics import create_topics
 from exhaust.process.retry import retry_while_unavailable
@@ -20,7 +20,6 @@ from schemas.events import CloudEvent
 from tests.integration.kafka.conftest import TIMEOUT_S, Handled, Scene
 
 if TYPE_CHECKING:
-    from deploy.local.stack import Stack
     from tests.support.kafka_cluster import KafkaTestSettings
 
 
@@ -62,7 +61,7 @@ async def test_a_producer_sends_again_after_a_failure(scene: Scene) -> None:
     handled = Handled()
     async with open_producer(scene.settings) as own:
         await own.send_raw(scene.topic, None, b"before", [])
-        with pytest.raises(ExhaustError):
+        with pytest.raises(EventTooLargeError):
             await own.send_raw(scene.topic, None, b"x" * 3_000_000, [])
         await own.send_raw(scene.topic, None, b"after", [])
         await own.ping()
@@ -71,18 +70,38 @@ async def test_a_producer_sends_again_after_a_failure(scene: Scene) -> None:
     assert handled.values == ["before", "after"]
 
 
-async def test_a_ping_asks_kafka_itself(scene: Scene, servers: Stack) -> None:
-    process = servers.processes.get("kafka")
-    if process is None:
-        pytest.skip("this Kafka is not ours to stop")
+async def test_an_event_that_the_topic_refuses_fails_alone(scene: Scene) -> None:
+    """The topic takes 1 MiB, the producer's own limit is higher: the broker refuses."""
+    handled = Handled()
+    async with asyncio.timeout(TIMEOUT_S), open_producer(scene.settings) as own:
+        await own.send_raw(scene.topic, None, b"before", [])
+        with pytest.raises(EventTooLargeError, match=scene.topic):
+            await own.send_raw(scene.topic, None, b"x" * 1_500_000, [])
+        for number in range(5):
+            await own.send_raw(scene.topic, None, b"after-%d" % number, [])
+    async with scene.member(handled.note):
+        await handled.until_all(["before", *(f"after-{number}" for number in range(5))])
+    assert len(handled.values) == 6
+
+
+async def test_a_missing_topic_is_told_from_a_missing_kafka(scene: Scene) -> None:
+    async with asyncio.timeout(TIMEOUT_S), open_producer(scene.settings) as own:
+        await own.send_raw(scene.topic, None, b"before", [])
+        with pytest.raises(TopicRefusedError, match="topic no-such-topic does not exist") as refused:
+            await own.send_raw("no-such-topic", None, b"lost", [])
+        assert refused.value.retryable
+        await own.send_raw(scene.topic, None, b"after", [])
+
+
+async def test_a_ping_asks_kafka_itself(scene: Scene, kafka_process: int) -> None:
     async with open_producer(scene.settings) as own:
         await own.send_raw(scene.topic, None, b"before", [])
-        os.kill(process, signal.SIGSTOP)
+        os.kill(kafka_process, signal.SIGSTOP)
         try:
             with pytest.raises(ExhaustError, match="Kafka does not answer"):
                 await own.ping()
         finally:
-            os.kill(process, signal.SIGCONT)
+            os.kill(kafka_process, signal.SIGCONT)
         async with asyncio.timeout(TIMEOUT_S):
             await retry_while_unavailable(own.ping, give_up_after=None)
 

@@ -1,0 +1,59 @@
+"""Log lines of libraries: the first at once, then a count."""
+
+import logging
+import tracemalloc
+from datetime import timedelta
+
+from exhaust.logs import RepeatFilter
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def line(message: str, *args: object, logger: str = "aiokafka.conn") -> logging.LogRecord:
+    return logging.LogRecord(logger, logging.ERROR, "conn.py", 1, message, args, None)
+
+
+def test_the_first_line_is_written_at_once_and_repetitions_are_counted() -> None:
+    clock = Clock()
+    repeats = RepeatFilter(timedelta(seconds=30), clock)
+    first = line("Unable connect to node %s", 1)
+    assert repeats.filter(first)
+    assert first.getMessage() == "Unable connect to node 1"
+    for _ in range(120):
+        clock.now += 0.2
+        assert not repeats.filter(line("Unable connect to node %s", 2))
+    clock.now += 10
+    later = line("Unable connect to node %s", 3)
+    assert repeats.filter(later)
+    assert later.getMessage() == "Unable connect to node 3 (and 120 times more since 34 s)"
+    clock.now += 30
+    quiet = line("Unable connect to node %s", 4)
+    assert repeats.filter(quiet)
+    assert quiet.getMessage() == "Unable connect to node 4"
+
+
+def test_other_messages_and_other_loggers_have_their_own_turn() -> None:
+    repeats = RepeatFilter(timedelta(seconds=30), Clock())
+    assert repeats.filter(line("one"))
+    assert repeats.filter(line("two"))
+    assert repeats.filter(line("one", logger="aiokafka.client"))
+    assert not repeats.filter(line("one"))
+
+
+def test_messages_that_hold_values_take_no_memory_for_ever() -> None:
+    repeats = RepeatFilter(timedelta(seconds=30), Clock())
+    tracemalloc.start()
+    for number in range(1000):
+        assert repeats.filter(line(f"value {number}"))
+    before, _ = tracemalloc.get_traced_memory()
+    for number in range(20_000):
+        assert repeats.filter(line(f"other value {number}"))
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert after - before < 100_000
