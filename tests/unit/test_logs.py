@@ -16,7 +16,7 @@ class Clock:
 
 
 def line(message: str, *args: object, logger: str = "aiokafka.conn") -> logging.LogRecord:
-    return logging.LogRecord(logger, logging.ERROR, "conn.py", 1, message, args, None)
+    return logging.LogRecord(logger, logging.ERROR, __file__, 1, message, args, None)
 
 
 def test_the_first_line_is_written_at_once_and_repetitions_are_counted() -> None:
