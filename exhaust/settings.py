@@ -81,8 +81,12 @@ class PostgresSettings(SettingsGroup):
     """The database, as the runtime role."""
 
     postgres_dsn: Dsn
-    # The relay holds one while it waits for Kafka, so callers need another.
+    # A periodic loop may hold one, so callers need another.
     postgres_pool_size: Annotated[int, Field(ge=2, le=1000)] = 10
+    # After this time without a statement, the server ends a transaction and frees its locks.
+    postgres_idle_timeout: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(minutes=10))] = timedelta(
+        seconds=10
+    )
 
 
 class OwnerSettings(SettingsGroup):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 import orjson
 
-from exhaust.errors import unavailable
+from exhaust.errors import ErrorCode, ExhaustError, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -105,8 +105,15 @@ class Database:
             asyncpg.InterfaceError,
             asyncpg.OperatorInterventionError,
             asyncpg.InsufficientResourcesError,
+            asyncpg.IdleInTransactionSessionTimeoutError,
+            asyncpg.TransactionRollbackError,
         ) as error:
             raise unavailable("the database") from error
+        except asyncpg.LockNotAvailableError as error:
+            raise ExhaustError(
+                ErrorCode.SERVICE_UNAVAILABLE,
+                "another process holds a lock in the database; try again in a few seconds",
+            ) from error
 
     async def ping(self) -> None:
         """Raise ExhaustError when the database does not answer."""
@@ -114,12 +121,16 @@ class Database:
 
 
 @asynccontextmanager
-async def open_database(dsn: SecretStr, *, pool_size: int) -> AsyncIterator[Database]:
+async def open_database(
+    dsn: SecretStr, *, pool_size: int, idle_timeout: timedelta | None = None
+) -> AsyncIterator[Database]:
     """Open a pool of connections for the time of the block.
 
     Args:
         dsn: postgresql://user:password@host:port/database
         pool_size: the most connections; each opens when it is first needed.
+        idle_timeout: after how long without a statement the server ends a transaction, and frees its locks: a process
+            that stands still in the middle of one stops no other. None leaves it to the server's configuration.
 
     Raises:
         ExhaustError: SERVICE_UNAVAILABLE.
@@ -134,7 +145,7 @@ async def open_database(dsn: SecretStr, *, pool_size: int) -> AsyncIterator[Data
             command_timeout=COMMAND_TIMEOUT.total_seconds(),
             init=_set_json_codec,
             reset=_keep_session,
-            server_settings=SESSION,
+            server_settings=SESSION | _idle_setting(idle_timeout),
         )
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
         raise unavailable("the database") from error
@@ -145,6 +156,12 @@ async def open_database(dsn: SecretStr, *, pool_size: int) -> AsyncIterator[Data
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT.total_seconds()):
                 await pool.close()
+
+
+def _idle_setting(timeout: timedelta | None) -> dict[str, str]:
+    if timeout is None:
+        return {}
+    return {"idle_in_transaction_session_timeout": str(timeout // timedelta(milliseconds=1))}
 
 
 async def _set_json_codec(raw: asyncpg.Connection) -> None:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
+    from exhaust.kafka.producer import Producer
     from exhaust.postgres.database import Database
     from exhaust.s3.store import ObjectStore
 
@@ -59,7 +60,11 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
     health = Health(stall_limit=stall_limit)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(
-            open_database(settings.postgres_dsn, pool_size=settings.postgres_pool_size)
+            open_database(
+                settings.postgres_dsn,
+                pool_size=settings.postgres_pool_size,
+                idle_timeout=settings.postgres_idle_timeout,
+            )
         )
         producer = await stack.enter_async_context(open_producer(settings))
         pools = await stack.enter_async_context(open_pools())
@@ -67,8 +72,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         limits = RateLimits(settings, time.monotonic)
         keys = KeyStore(database, settings.license_key_peppers)
         access = Access(keys, TokenSubjects(database), GrantStore(database), catalogue, tokens, limits)
-        publish = RequestPublisher(producer).publish
-        relay = Relay(database, publish, health.registry, max_in_flight_per_partner=settings.max_in_flight_per_partner)
+        relay = _relay(settings, database, producer, health)
         objects = await stack.enter_async_context(open_object_store(settings, streams=MAX_STREAMS))
         requests = RequestService(database, submit_limits(settings), relay.wake)
         downloads = _downloads(settings, database, objects, requests)
@@ -90,6 +94,16 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         public = public_app(health, operations, limits, Cors(settings.cors_origins), metrics)
         await stack.enter_async_context(_open_listeners(internal, public, settings, health))
         await run_until_stopped(health, relay.run(health, settings.relay_interval), drain_delay=settings.drain_delay)
+
+
+def _relay(settings: GatewaySettings, database: Database, producer: Producer, health: Health) -> Relay:
+    return Relay(
+        database,
+        RequestPublisher(producer).publish,
+        health.registry,
+        max_in_flight_per_partner=settings.max_in_flight_per_partner,
+        claim_for=settings.release_timeout,
+    )
 
 
 @asynccontextmanager

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -23,7 +23,6 @@ from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from datetime import timedelta
     from uuid import UUID
 
     from prometheus_client import CollectorRegistry
@@ -34,12 +33,15 @@ if TYPE_CHECKING:
     from exhaust.process.health import Health
 
 BATCH: Final = 100
+SLOW_AFTER: Final = timedelta(seconds=1)  # then the next batch does not wait for this one
+MAX_SLOW_BATCHES: Final = 4
+FINISH_WITHIN: Final = timedelta(seconds=5)
 
 log = structlog.get_logger(__name__)
 
 
 class Relay:
-    """Releases requests. Several gateways may each run a relay on the same outbox; one releases at a time."""
+    """Releases requests. Several gateways may each run a relay on the same outbox."""
 
     def __init__(
         self,
@@ -48,6 +50,7 @@ class Relay:
         registry: CollectorRegistry,
         *,
         max_in_flight_per_partner: int,
+        claim_for: timedelta,
     ) -> None:
         """Prepare.
 
@@ -56,11 +59,14 @@ class Relay:
             publish: returns when Kafka has the entry's event.
             registry: where releases are counted.
             max_in_flight_per_partner: released and unfinished requests that a partner may have.
+            claim_for: after this time another gateway publishes what this one has not.
         """
         self._database = database
         self._publish = publish
         self._limit = max_in_flight_per_partner
+        self._claim_for = claim_for
         self._wake = asyncio.Event()
+        self._slow: set[asyncio.Task[int]] = set()
         self._released = Counter("exhaust_relay_released", "Requests handed to Kafka.", registry=registry)
         self._parked = Counter("exhaust_relay_parked", "Requests that could not be published.", registry=registry)
 
@@ -70,11 +76,25 @@ class Relay:
 
     async def run(self, health: Health, interval: timedelta) -> None:
         """Release until the process stops. What is not released then waits safely for the next start."""
-        await run_periodically(health, "relay", self._release_once, interval=interval, wake=self._wake)
+        try:
+            await run_periodically(health, "relay", self._release_once, interval=interval, wake=self._wake)
+        finally:
+            if self._slow:
+                await asyncio.wait(self._slow, timeout=FINISH_WITHIN.total_seconds())
+            for batch in self._slow:
+                batch.cancel()
 
     async def _release_once(self) -> None:
-        if await self.release() == BATCH:
-            self._wake.set()  # more may wait
+        """Release one batch, and wait for it unless it is slow: then further requests need not wait for it."""
+        ended = {batch for batch in self._slow if batch.done()}
+        self._slow -= ended
+        if len(self._slow) < MAX_SLOW_BATCHES:
+            batch = asyncio.create_task(self.release())
+            await asyncio.wait({batch}, timeout=SLOW_AFTER.total_seconds())
+            (ended if batch.done() else self._slow).add(batch)
+        for batch in ended:
+            if batch.result() == BATCH:
+                self._wake.set()  # more may wait
 
     async def release(self) -> int:
         """Release one batch; return how many requests were handled, which is less than BATCH when some have to wait.
@@ -84,7 +104,9 @@ class Relay:
         Raises:
             ExhaustError: SERVICE_UNAVAILABLE when the database is away.
         """
-        batch = await release_batch(self._database, self._publish, max_in_flight_per_partner=self._limit)
+        batch = await release_batch(
+            self._database, self._publish, max_in_flight_per_partner=self._limit, claim_for=self._claim_for
+        )
         self._released.inc(batch.released)
         self._parked.inc(len(batch.parked))
         for request_id, reason in batch.parked:
@@ -94,56 +116,78 @@ class Relay:
         return batch.released + len(batch.parked)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReleasedBatch:
     """The outcome of one release.
 
     Attributes:
-        released: the number of requests that left the outbox; 0 also when another gateway is releasing.
+        released: the number of requests that left the outbox.
         failures: the errors of requests that stay in the outbox, because Kafka is away.
         parked: requests that cannot be published, and why.
     """
 
-    released: int
-    failures: Sequence[ExhaustError] = ()
-    parked: Sequence[tuple[UUID, str]] = ()
+    released: int = 0
+    failures: list[ExhaustError] = field(default_factory=list)
+    parked: list[tuple[UUID, str]] = field(default_factory=list)
 
 
 async def release_batch(
-    database: Database, publish: Callable[[OutboxEntry], Awaitable[None]], *, max_in_flight_per_partner: int
+    database: Database,
+    publish: Callable[[OutboxEntry], Awaitable[None]],
+    *,
+    max_in_flight_per_partner: int,
+    claim_for: timedelta,
 ) -> ReleasedBatch:
     """Publish the requests whose turn it is, and remove those that were published from the outbox.
 
-    A crash in between publishes them again: consumers take repeated events for one. A request whose row cannot become
-    an event is parked, so that it stops no other.
+    Each is removed soon after it was published, however long others take. A crash in between publishes them again,
+    after the time of the claim: consumers take repeated events for one. A request whose row cannot become an event is
+    parked, so that it stops no other.
 
     Raises:
         ExhaustError: SERVICE_UNAVAILABLE when the database is away.
     """
-    async with database.transaction() as connection:
-        if not await outbox.try_lock_release(connection):
-            return ReleasedBatch(0)
-        entries = await outbox.next_entries(
-            connection, max_in_flight_per_partner=max_in_flight_per_partner, limit=BATCH
-        )
-        failpoint("relay.before_publish")
-        outcomes = await asyncio.gather(*(publish(entry) for entry in entries), return_exceptions=True)
-        failpoint("relay.after_publish")
-        failures: list[ExhaustError] = []
-        parked: list[tuple[UUID, str]] = []
-        for entry, outcome in zip(entries, outcomes, strict=True):
-            if outcome is None:
-                await outbox.mark_released(connection, entry)
-            elif isinstance(outcome, ExhaustError) and outcome.retryable:
-                failures.append(outcome)
-            elif isinstance(outcome, Exception):
-                parked.append((entry.request.request_id, _reason(outcome)))
-                await park_request(connection, *parked[-1])
-            else:
-                raise outcome  # the process ends
-        failpoint("relay.after_delete")
+    entries = await outbox.claim_entries(
+        database, max_in_flight_per_partner=max_in_flight_per_partner, limit=BATCH, claim_for=claim_for
+    )
+    failpoint("relay.before_publish")
+    batch = ReleasedBatch()
+    publishing = {asyncio.ensure_future(publish(entry)): entry for entry in entries}
+    try:
+        while publishing:
+            done, _ = await asyncio.wait(publishing, return_when=asyncio.FIRST_COMPLETED)
+            failpoint("relay.after_publish")
+            await _settle(database, [(publishing.pop(ended), ended.exception()) for ended in done], batch)
+    finally:
+        for unfinished in publishing:
+            unfinished.cancel()
     failpoint("relay.after_commit")
-    return ReleasedBatch(len(entries) - len(failures) - len(parked), failures, tuple(parked))
+    return batch
+
+
+async def _settle(
+    database: Database, published: Sequence[tuple[OutboxEntry, BaseException | None]], batch: ReleasedBatch
+) -> None:
+    """Write down what became of entries whose publishing has ended, and count it."""
+    released = [entry for entry, error in published if error is None]
+    back = []
+    for entry, error in published:
+        if isinstance(error, ExhaustError) and error.retryable:
+            batch.failures.append(error)
+            back.append(entry)
+        elif isinstance(error, Exception):
+            reason = _reason(error)
+            async with database.transaction() as connection:
+                await park_request(connection, entry.request.request_id, reason)
+            batch.parked.append((entry.request.request_id, reason))
+            back.append(entry)
+        elif error is not None:
+            raise error  # the process ends
+    if released:
+        await outbox.delete_released(database, released)
+        batch.released += len(released)
+    if back:
+        await outbox.give_back(database, back)
 
 
 def _reason(error: Exception) -> str:

@@ -119,6 +119,7 @@ class GatewaySettings(
         token_issuers: the file of the issuers whose tokens are accepted; without it, none are.
         cors_origins: the origins whose pages may call the public listener.
         relay_interval: between two looks at the outbox, unless a submit wakes the relay.
+        release_timeout: after which another gateway publishes a request that this one has claimed.
         day_zone: the time zone in which "today" is.
     """
 
@@ -139,6 +140,10 @@ class GatewaySettings(
     cors_origins: Annotated[frozenset[Origin], Field(min_length=0, max_length=1000)] = frozenset()
     relay_interval: Annotated[timedelta, Field(ge=timedelta(milliseconds=10), le=timedelta(minutes=5))] = timedelta(
         milliseconds=500
+    )
+    # Longer than a send may take: what is published twice counts once, and costs twice.
+    release_timeout: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(minutes=10))] = timedelta(
+        seconds=20
     )
     day_zone: ZoneInfo = ZoneInfo("UTC")
 

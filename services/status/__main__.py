@@ -82,7 +82,11 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
     health = Health(stall_limit=stall_limit)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(
-            open_database(settings.postgres_dsn, pool_size=settings.postgres_pool_size)
+            open_database(
+                settings.postgres_dsn,
+                pool_size=settings.postgres_pool_size,
+                idle_timeout=settings.postgres_idle_timeout,
+            )
         )
         producer = await stack.enter_async_context(open_producer(settings))
         objects = await stack.enter_async_context(open_object_store(settings))

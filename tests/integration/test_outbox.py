@@ -1,7 +1,6 @@
 """The outbox: the order of releases, and that no request is lost on the way to Kafka."""
 
 import asyncio
-from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -20,43 +19,19 @@ from exhaust.postgres.request_views import find_requests
 from exhaust.process.health import Health
 from exhaust.s3.store import ObjectStore
 from schemas.events import TOPIC_REQUESTS, TYPE_REQUESTED, DatasetRequested
-from services.gateway.relay import BATCH, Relay, ReleasedBatch, RequestPublisher, release_batch
+from services.gateway.relay import BATCH, Relay, RequestPublisher, release_batch
 from services.status.archive_check import ArchiveCheck
 from services.status.request_states import Reaped, RequestStates
 from tests.integration.conftest import LONG_AGO, RequestFactory
 from tests.support.kafka_cluster import KafkaTestSettings
+from tests.support.outbox import CLAIM_FOR, Topic, release, waiting
 
 A, B = "org.example.a", "org.example.b"
 DEADLINE_S = 30
 
 
-@dataclass
-class Topic:
-    """Takes what is published; fails from the n-th on when told so."""
-
-    taken: list[UUID] = field(default_factory=list)
-    fails_at: int | None = None
-
-    async def publish(self, entry: OutboxEntry) -> None:
-        if self.fails_at == len(self.taken):
-            raise unavailable("Kafka")
-        self.taken.append(entry.request.request_id)
-
-
-async def release(database: Database, topic: Topic, *, limit: int = 100) -> list[UUID]:
-    """What one release hands over, in order."""
-    before = len(topic.taken)
-    batch = await release_batch(database, topic.publish, max_in_flight_per_partner=limit)
-    assert batch == ReleasedBatch(len(topic.taken) - before, [])
-    return topic.taken[before:]
-
-
 def error_code(error: BaseException) -> ErrorCode | None:
     return error.code if isinstance(error, ExhaustError) else None
-
-
-async def waiting(database: Database) -> set[UUID]:
-    return {row["request_id"] for row in await database.fetch("SELECT request_id FROM outbox")}
 
 
 async def finish(database: Database, request_id: UUID, state: State) -> None:
@@ -88,7 +63,7 @@ async def test_the_relay_publishes_the_submitted_request(database: Database, req
     async def publish(one: OutboxEntry) -> None:
         handed.append(one)
 
-    await release_batch(database, publish, max_in_flight_per_partner=1)
+    await release_batch(database, publish, max_in_flight_per_partner=1, claim_for=CLAIM_FOR)
     request = handed[0].request
     assert (request.request_id, request.dataset, request.tags) == (
         request_id,
@@ -129,7 +104,7 @@ async def test_a_request_that_cannot_be_published_stays_in_the_outbox(
 ) -> None:
     filed = [await request_factory.request(partner=A) for _ in range(3)]
     topic = Topic(fails_at=0)
-    batch = await release_batch(database, topic.publish, max_in_flight_per_partner=100)
+    batch = await release_batch(database, topic.publish, max_in_flight_per_partner=100, claim_for=CLAIM_FOR)
     assert batch.released == 0
     assert [error_code(failure) for failure in batch.failures] == [ErrorCode.SERVICE_UNAVAILABLE] * 3
     assert await waiting(database) == set(filed)
@@ -142,7 +117,7 @@ async def test_a_failed_publish_among_others_stays_in_the_outbox(
 ) -> None:
     filed = {await request_factory.request(partner=A) for _ in range(3)}
     topic = Topic(fails_at=2)
-    batch = await release_batch(database, topic.publish, max_in_flight_per_partner=100)
+    batch = await release_batch(database, topic.publish, max_in_flight_per_partner=100, claim_for=CLAIM_FOR)
     assert (batch.released, len(topic.taken)) == (2, 2)
     assert [error_code(failure) for failure in batch.failures] == [ErrorCode.SERVICE_UNAVAILABLE]
     topic.fails_at = None
@@ -157,7 +132,7 @@ async def test_the_relay_counts_released_requests_when_one_publish_fails(
     for _ in range(3):
         await request_factory.request(partner=A)
     topic, registry = Topic(fails_at=2), CollectorRegistry()
-    relay = Relay(database, topic.publish, registry, max_in_flight_per_partner=100)
+    relay = Relay(database, topic.publish, registry, max_in_flight_per_partner=100, claim_for=CLAIM_FOR)
     assert await relay.release() == 2
     assert registry.get_sample_value("exhaust_relay_released_total") == 2
     topic.fails_at = None
@@ -175,33 +150,12 @@ async def test_the_relay_parks_a_request_with_an_unexpected_error_and_releases_t
         if entry.request.request_id == filed[0]:
             raise LookupError("a fault of ours")
 
-    relay = Relay(database, publish, registry, max_in_flight_per_partner=100)
+    relay = Relay(database, publish, registry, max_in_flight_per_partner=100, claim_for=CLAIM_FOR)
     assert await relay.release() == 3
     assert registry.get_sample_value("exhaust_relay_released_total") == 2
     assert registry.get_sample_value("exhaust_relay_parked_total") == 1
     assert await waiting(database) == {filed[0]}
     assert await relay.release() == 0
-
-
-async def test_a_crash_after_publishing_publishes_again(database: Database, request_factory: RequestFactory) -> None:
-    filed = [await request_factory.request(partner=A) for _ in range(3)]
-    topic = Topic()
-    all_taken = asyncio.Event()
-
-    async def publish(one: OutboxEntry) -> None:
-        await topic.publish(one)
-        if len(topic.taken) == len(filed):
-            all_taken.set()
-        await asyncio.Event().wait()
-
-    crashing = asyncio.create_task(release_batch(database, publish, max_in_flight_per_partner=5))
-    await asyncio.wait_for(all_taken.wait(), DEADLINE_S)
-    crashing.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await crashing
-    assert await waiting(database) == set(filed)
-    assert await release(database, topic) == filed
-    assert topic.taken == [*filed, *filed]
 
 
 async def test_a_release_waits_for_all_its_publishes_when_one_fails(
@@ -224,7 +178,7 @@ async def test_a_release_waits_for_all_its_publishes_when_one_fails(
             if len(ended) == len(started):
                 quiet.set()
 
-    batch = await release_batch(database, publish, max_in_flight_per_partner=5)
+    batch = await release_batch(database, publish, max_in_flight_per_partner=5, claim_for=CLAIM_FOR)
     ended_in_time = len(ended)
     assert [error_code(failure) for failure in batch.failures] == [ErrorCode.SERVICE_UNAVAILABLE]
     await asyncio.wait_for(quiet.wait(), DEADLINE_S)
@@ -236,18 +190,12 @@ async def test_two_relays_at_once_release_each_request_once(
 ) -> None:
     filed = {await request_factory.request(partner=A) for _ in range(5)}
     topic = Topic()
-    other_was_turned_away = asyncio.Event()
-
-    async def publish(one: OutboxEntry) -> None:
-        await asyncio.wait_for(other_was_turned_away.wait(), DEADLINE_S)
-        await topic.publish(one)
 
     async def relay() -> int:
-        batch = await release_batch(database, publish, max_in_flight_per_partner=100)
-        other_was_turned_away.set()
+        batch = await release_batch(database, topic.publish, max_in_flight_per_partner=100, claim_for=CLAIM_FOR)
         return batch.released
 
-    assert sorted(await asyncio.gather(relay(), relay())) == [0, len(filed)]
+    assert sum(await asyncio.gather(relay(), relay(), relay())) == len(filed)
     assert sorted(topic.taken) == sorted(filed)
 
 
@@ -277,7 +225,13 @@ async def test_the_relay_hands_requests_to_kafka(
             received.append(record)
             health.stop.set()
 
-    relay = Relay(database, RequestPublisher(producer).publish, CollectorRegistry(), max_in_flight_per_partner=1)
+    relay = Relay(
+        database,
+        RequestPublisher(producer).publish,
+        CollectorRegistry(),
+        max_in_flight_per_partner=1,
+        claim_for=CLAIM_FOR,
+    )
     consumer_loop = ConsumerLoop(
         kafka_settings,
         group=f"test-{uuid4()}",

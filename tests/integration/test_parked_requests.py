@@ -15,6 +15,7 @@ from exhaust.postgres.request_views import FIRST_PAGE, find_page, find_requests
 from services.gateway.relay import RequestPublisher, release_batch
 from services.status.archive_check import ArchiveCheck
 from services.status.request_states import RequestStates
+from tests.support.outbox import CLAIM_FOR
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -74,12 +75,12 @@ async def test_a_waiting_row_with_an_extreme_value_stops_no_release(
     poisoned = await poisoned_requests(owner_database, request_factory, field, waits=True)
     honest = await request_factory.request(partner=HONEST)
     publish = RequestPublisher(producer).publish
-    batch = await release_batch(database, publish, max_in_flight_per_partner=1)
+    batch = await release_batch(database, publish, max_in_flight_per_partner=1, claim_for=CLAIM_FOR)
     parked = {request_id for request_id, _ in batch.parked}
     assert (batch.failures, honest in parked) == ([], False)
     assert batch.released + len(parked) == len([*poisoned, honest])
-    again = await release_batch(database, publish, max_in_flight_per_partner=1)
-    assert (again.released, again.parked) == (0, ())
+    again = await release_batch(database, publish, max_in_flight_per_partner=1, claim_for=CLAIM_FOR)
+    assert (again.released, again.parked) == (0, [])
     assert {request.request_id for request in await list_parked_requests(owner_database, limit=100)} == parked
     for request_id in parked:
         async with owner_database.transaction() as connection:
@@ -123,6 +124,6 @@ async def test_a_relay_that_cannot_reach_kafka_parks_nothing(
     async def away(_entry: object) -> None:
         raise ExhaustError(ErrorCode.SERVICE_UNAVAILABLE, "Kafka does not answer")
 
-    batch = await release_batch(database, away, max_in_flight_per_partner=1)
-    assert (batch.released, len(batch.failures), batch.parked) == (0, 1, ())
+    batch = await release_batch(database, away, max_in_flight_per_partner=1, claim_for=CLAIM_FOR)
+    assert (batch.released, len(batch.failures), batch.parked) == (0, 1, [])
     assert await list_parked_requests(owner_database, limit=1) == []

@@ -28,6 +28,7 @@ from exhaust.postgres.request_progress import lock_request, lock_stuck_requests,
 from exhaust.postgres.request_views import find_requests
 from exhaust.postgres.requests import Acceptance, Limits, accept_request
 from tests.integration.conftest import PEPPERS, RESOURCE, RUNTIME_ROLE, new_schema, within
+from tests.support.outbox import CLAIM_FOR
 
 OTHER_ROLE = "pg_monitor"
 CLIENT = ("client", "dashboard")
@@ -87,10 +88,10 @@ async def test_the_gateway_does_its_work_with_its_rights(as_gateway: tuple[Datab
     assert await grants.remove(grant, actor="service/somebody") == 1
     await keys.rotate(name, "dashboard", actor="service/somebody")
     request_id = await file_request(gateway, client.user_id)
-    async with gateway.transaction() as connection:
-        entries = await outbox.next_entries(connection, max_in_flight_per_partner=10, limit=10)
-        assert [entry.request.request_id for entry in entries] == [request_id]
-        await outbox.mark_released(connection, entries[0])
+    entries = await outbox.claim_entries(gateway, max_in_flight_per_partner=10, limit=10, claim_for=CLAIM_FOR)
+    assert [entry.request.request_id for entry in entries] == [request_id]
+    await outbox.give_back(gateway, entries)
+    await outbox.delete_released(gateway, entries)
     assert await keys.revoke(name, "dashboard", actor="service/somebody") == 2
 
 

@@ -22,6 +22,7 @@ from tests.integration.states.conftest import (
     view_of,
 )
 from tests.support.completions import claim
+from tests.support.outbox import CLAIM_FOR
 
 AT_ONCE = timedelta(0)
 
@@ -127,7 +128,7 @@ async def test_a_request_without_progress_is_tried_again_and_then_fails(
         now = await view_of(reader, request_id)
         assert (now.state, now.attempt) == (State.SUBMITTED, attempt)
         assert await states.reap(no_progress_after=AT_ONCE, max_attempts=3) == Reaped(0, 0)
-        assert (await release_batch(database, publish, max_in_flight_per_partner=1)).released == 1
+        assert (await release_batch(database, publish, max_in_flight_per_partner=1, claim_for=CLAIM_FOR)).released == 1
     assert handed == [2, 3]
     assert await states.reap(no_progress_after=AT_ONCE, max_attempts=3) == Reaped(0, 1)
     now = await view_of(reader, request_id)
