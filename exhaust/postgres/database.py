@@ -14,9 +14,12 @@ from exhaust.errors import ErrorCode, ExhaustError, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
 
     from asyncpg.pool import PoolConnectionProxy
     from pydantic import SecretStr
+
+    from exhaust.settings import PostgresSettings
 
 COMMAND_TIMEOUT: Final = timedelta(seconds=10)
 CONNECT_TIMEOUT: Final = timedelta(seconds=5)
@@ -156,6 +159,13 @@ async def open_database(
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT.total_seconds()):
                 await pool.close()
+
+
+def open_service_database(settings: PostgresSettings) -> AbstractAsyncContextManager[Database]:
+    """Open the database of a service for the time of a block; see open_database."""
+    return open_database(
+        settings.postgres_dsn, pool_size=settings.postgres_pool_size, idle_timeout=settings.postgres_idle_timeout
+    )
 
 
 def _idle_setting(timeout: timedelta | None) -> dict[str, str]:

@@ -12,7 +12,7 @@ from exhaust.http.endpoint import HttpMetrics
 from exhaust.http.listener import LONG_CALLS_WITHIN, open_listener
 from exhaust.kafka.producer import open_producer
 from exhaust.logs import configure_logging
-from exhaust.postgres.database import open_database
+from exhaust.postgres.database import open_service_database
 from exhaust.postgres.grants import GrantStore
 from exhaust.postgres.license_keys import KeyStore
 from exhaust.postgres.token_subjects import TokenSubjects
@@ -59,13 +59,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
     catalogue = load_catalogue(settings.catalogue)
     health = Health(stall_limit=stall_limit)
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(
-            open_database(
-                settings.postgres_dsn,
-                pool_size=settings.postgres_pool_size,
-                idle_timeout=settings.postgres_idle_timeout,
-            )
-        )
+        database = await stack.enter_async_context(open_service_database(settings))
         producer = await stack.enter_async_context(open_producer(settings))
         pools = await stack.enter_async_context(open_pools())
         tokens = await stack.enter_async_context(open_token_verifier(settings.token_issuers))

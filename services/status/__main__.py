@@ -16,7 +16,7 @@ from exhaust.http.listener import LONG_CALLS_WITHIN, open_listener
 from exhaust.kafka.consumer import ConsumerLoop, publish_consumer_metrics
 from exhaust.kafka.producer import open_producer
 from exhaust.logs import configure_logging
-from exhaust.postgres.database import open_database
+from exhaust.postgres.database import open_service_database
 from exhaust.postgres.grants import GrantStore
 from exhaust.process.health import STALL_LIMIT, Health
 from exhaust.process.run import run_process, run_until_stopped
@@ -81,13 +81,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
     configure_logging("status", settings.log_level)
     health = Health(stall_limit=stall_limit)
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(
-            open_database(
-                settings.postgres_dsn,
-                pool_size=settings.postgres_pool_size,
-                idle_timeout=settings.postgres_idle_timeout,
-            )
-        )
+        database = await stack.enter_async_context(open_service_database(settings))
         producer = await stack.enter_async_context(open_producer(settings))
         objects = await stack.enter_async_context(open_object_store(settings))
         catalogue = load_catalogue(settings.catalogue)
