@@ -46,7 +46,7 @@ TOPIC_REFUSED: Final = (
     InvalidTopicError,
     PolicyViolationError,
 )
-# A dead letter is the largest record that Kafka takes by default (1 MiB) and our headers.
+# The largest that we send is a dead letter: a record of a work topic (1 MiB, see topics.py) and its headers.
 MAX_RECORD_BYTES: Final = 2 * 1024 * 1024
 
 

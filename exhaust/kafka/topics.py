@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from exhaust.settings import TopicSettings
 
 CREATE_TIMEOUT: Final = timedelta(seconds=30)
+# The limits of a topic's batches, as Kafka stores them. A record that came in uncompressed fits into a dead letter with
+# the headers that it gets there; of one that was compressed the dead letter may hold the beginning alone.
+MAX_BATCH_BYTES: Final = 1024 * 1024 + 12  # Kafka's own default, written down since clusters may have another
+MAX_DEAD_LETTER_BATCH_BYTES: Final = MAX_RECORD_BYTES + 1024
 TOPIC_EXISTS: Final = 36  # TOPIC_ALREADY_EXISTS in Kafka's protocol errors
 
 
@@ -56,5 +60,10 @@ async def create_topics(settings: TopicSettings, names: Sequence[str] = TOPICS) 
 
 
 def _new_topic(settings: TopicSettings, name: str) -> NewTopic:
-    larger = {"max.message.bytes": str(MAX_RECORD_BYTES)} if name == TOPIC_DEAD_LETTERS else {}
-    return NewTopic(name, settings.kafka_partitions, settings.kafka_replication, topic_configs=larger)
+    limit = MAX_DEAD_LETTER_BATCH_BYTES if name == TOPIC_DEAD_LETTERS else MAX_BATCH_BYTES
+    return NewTopic(
+        name,
+        settings.kafka_partitions,
+        settings.kafka_replication,
+        topic_configs={"max.message.bytes": str(limit)},
+    )
