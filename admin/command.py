@@ -13,6 +13,7 @@ from admin.grants import grant, grants_app, who_has_access
 from admin.keys import bind_subject, keys_app, rotate_pepper, unbind_subject
 from admin.parked import parked_app
 from admin.provisioning import buckets, migrate, topics
+from admin.requests import requests_app
 from admin.test_issuer import app as test_issuer_app
 from exhaust.errors import ConfigurationError, ErrorCode, ExhaustError
 from exhaust.violations import settings_errors
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 app = typer.Typer(
-    help="License keys, grants and the audit; preparing the servers.",
+    help="License keys, grants, requests and the audit; preparing the servers.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.add_typer(keys_app, name="keys")
 app.add_typer(grants_app, name="grants")
 app.add_typer(parked_app, name="parked")
+app.add_typer(requests_app, name="requests")
 app.add_typer(test_issuer_app, name="test-issuer")
 for command in (
     *(grant, who_has_access, audit),

@@ -30,6 +30,7 @@ class ErrorCode(StrEnum):
     SOURCE_OBJECT_CHANGED = "SOURCE_OBJECT_CHANGED"
     LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
     NO_PROGRESS = "NO_PROGRESS"
+    CANCELLED = "CANCELLED"
 
 
 HTTP_STATUS: Final = {
@@ -62,6 +63,8 @@ FAILURE_SENTENCES: Final = {
         "the request failed by a fault of ours; submit it again, and ask the operators if it fails again"
     ),
 }
+# What a partner reads of a request that was cancelled. It is no failure that anybody may report.
+CANCELLED_SENTENCE: Final = "the request was cancelled; submit it again if it is wanted after all"
 RETRYABLE: Final = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.SERVICE_UNAVAILABLE, ErrorCode.SOURCE_OBJECT_CHANGED})
 
 

@@ -44,6 +44,7 @@ class Operation:
 STATUS: Final = Operation("ekstep.data_exhaust_dataset_request_status_service", "2.0", query=frozenset({"wait"}))
 STATUSES: Final = Operation("ekstep.data_exhaust_dataset_request_statuses_service", "2.0")
 LIST: Final = Operation("ekstep.data_exhaust_dataset_requests_service", "2.0", query=frozenset({"limit", "next"}))
+CANCEL: Final = Operation("ekstep.data_exhaust_dataset_request_cancel_service", "2.0")
 UPDATE_STATUS: Final = Operation("ekstep.data_exhaust_dataset_request_update_service", "2.0")
 
 STATUS_PATH: Final = "/v2/datasets/requests/status/{requestid}"

@@ -50,7 +50,8 @@ _READ_DOWNLOADS = (f"Read:{EXHAUST_BUCKET}", f"List:{EXHAUST_BUCKET}")
 _ACTIONS = {
     "gateway": _READ_DOWNLOADS,
     "aggregator": (*_READ_DOWNLOADS, f"Write:{EXHAUST_BUCKET}", f"Read:{RAW_BUCKET}", f"List:{RAW_BUCKET}"),
-    "status": _READ_DOWNLOADS,
+    # It writes the markers of cancelled attempts; the store's wildcards know no narrower place.
+    "status": (*_READ_DOWNLOADS, f"Write:{EXHAUST_BUCKET}/requests/*/cancelled"),
 }
 
 

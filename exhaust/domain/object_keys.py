@@ -4,6 +4,8 @@
 summary. The archive has its local header as a member of a download before it, which unzip calls extra bytes. The
 summary is written last, so a day archive is finished when its summary exists. Summaries lie apart because they expire
 before archives do.
+`requests/<request id>/attempt-<n>/cancelled`: says that nobody shall work on that attempt any more; the status service
+writes it.
 `requests/<request id>/attempt-<n>/<work id>/`: what the aggregator made of one attempt at a request, with a marker for
 each finished day, the download, and `outcome.json`, which says whose download it is. The work id is a hash of what was
 asked for. So a message that names a request and asks for other data than the request writes elsewhere.
@@ -30,6 +32,7 @@ REQUESTS: Final = "requests/"
 # So much longer is an archive kept than the summary that says it is there: longer than any request takes.
 _MARGIN: Final = timedelta(days=2)
 OUTCOME: Final = "outcome.json"
+CANCELLED: Final = "cancelled"
 _WORK_ID_DIGITS: Final = 16
 _PART: Final = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 
@@ -69,6 +72,11 @@ def request_prefix(request_id: UUID) -> str:
 def attempt_prefix(request_id: UUID, attempt: int) -> str:
     """Return the prefix of the keys of one attempt at a request; it ends in a slash."""
     return f"{request_prefix(request_id)}attempt-{attempt}/"
+
+
+def cancelled_key(request_id: UUID, attempt: int) -> str:
+    """Return the key of the empty object that says that nobody shall work on an attempt any more."""
+    return attempt_prefix(request_id, attempt) + CANCELLED
 
 
 def outer_archive_name(dataset: str, first: date, last: date) -> str:

@@ -1,15 +1,9 @@
-"""Requests: what a partner asks for, and the states that a request goes through.
-
-Completion events come twice, late and in any order. The state of a request therefore has a version that only grows: by
-attempt first, by rank within an attempt second, and by the day that failed third. A request keeps the greatest version
-that was ever reported, so any order of the same events ends in the same state.
-"""
+"""Requests: what a partner asks for. The states that a request goes through are in state_machine.py."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -22,59 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from exhaust.domain.days import DayRange
-    from exhaust.domain.failures import RequestFailure
 
 MAX_TAGS: Final = 20
 MAX_TAG_LENGTH: Final = 64
 _REQUEST_ID: Final = re.compile(REQUEST_ID)
 _RESOURCE_ID: Final = re.compile(r"(?!\.+$)[A-Za-z0-9._-]{1,128}", re.ASCII)  # "." and ".." are places, not names
-
-
-class State(StrEnum):
-    """The state of a request. SUBMITTED waits in the outbox and is `inprogress` on the wire."""
-
-    SUBMITTED = "submitted"
-    INPROGRESS = "inprogress"
-    FAILED = "failed"
-    COMPLETE = "complete"
-
-    @property
-    def rank(self) -> int:
-        """The order within an attempt. COMPLETE outranks FAILED: a download that exists is the better truth."""
-        return list(State).index(self)
-
-    @property
-    def is_terminal(self) -> bool:
-        """True when nothing more happens in this attempt."""
-        return self in {State.COMPLETE, State.FAILED}
-
-    @property
-    def wire(self) -> str:
-        """The documented word of the API: inprogress, complete or failed."""
-        return State.INPROGRESS if self is State.SUBMITTED else self
-
-
-@dataclass(frozen=True, slots=True)
-class StateVersion:
-    """A state of a request, comparable with all other states that it may reach.
-
-    Attributes:
-        attempt: 1, 2, …
-        state: reached in that attempt.
-        failure: why it FAILED; None in other states.
-    """
-
-    attempt: int
-    state: State
-    failure: RequestFailure | None = None
-
-    def supersedes(self, present: StateVersion) -> bool:
-        """Return True when a report of this version moves a request that stands at the present one."""
-        return self._order > present._order
-
-    @property
-    def _order(self) -> tuple[int, int, int, int]:
-        return self.attempt, self.state.rank, *(self.failure.order if self.failure else (0, 0))
 
 
 @dataclass(frozen=True, slots=True)

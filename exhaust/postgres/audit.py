@@ -46,6 +46,8 @@ class Action(StrEnum):
     UNBIND = "unbind"
     SUBMIT = "submit"
     UPDATE_STATUS = "update"
+    CANCEL = "cancel"
+    RETRY = "retry"
     DOWNLOAD = "download"
     DOWNLOAD_LINK = "download-link"
 

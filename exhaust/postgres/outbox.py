@@ -64,6 +64,12 @@ WITH in_flight AS (
 )
 SELECT * FROM chosen ORDER BY synchronous DESC, turn, to_date - from_date, created_at
 """
+# A row that somebody has locked is on its way to Kafka, or out of here.
+_REMOVE: Final = """
+DELETE FROM outbox WHERE (request_id, attempt) IN (
+    SELECT request_id, attempt FROM outbox WHERE request_id = $1 FOR UPDATE SKIP LOCKED
+)
+"""
 _DELETE: Final = """
 WITH released AS (
     DELETE FROM outbox o USING unnest($1::uuid[], $2::integer[]) AS e (request_id, attempt)
@@ -95,6 +101,11 @@ class OutboxEntry:
 async def put(connection: Connection, request_id: UUID, attempt: int, traceparent: str) -> None:
     """Put an attempt into the outbox, in the transaction that made it due."""
     await connection.execute(PUT, request_id, attempt, traceparent)
+
+
+async def remove(connection: Connection, request_id: UUID) -> None:
+    """Remove what waits of a request, in the transaction that ends it. It waits for no release."""
+    await connection.execute(_REMOVE, request_id)
 
 
 async def claim_entries(

@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from exhaust.domain.days import DayRange
-from exhaust.domain.requests import DatasetRequest, State
+from exhaust.domain.requests import DatasetRequest
+from exhaust.domain.state_machine import State, StateVersion
 from exhaust.postgres.key_usage import COUNT_BUILT_DAY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import date, timedelta
+    from datetime import date, datetime, timedelta
     from uuid import UUID
 
     from exhaust.postgres.database import Connection, Database, Row
 
 _FIND: Final = """
-SELECT request_id, attempt, state, outcome, dataset_id, resource, tags,
+SELECT request_id, attempt, state, outcome, dataset_id, resource, tags, readable_time(ended_at) AS ended_at,
        readable_date(from_date) AS from_date, readable_date(to_date) AS to_date
 FROM requests WHERE request_id = $1
 """
@@ -31,20 +32,18 @@ WHERE (EXCLUDED.events, EXCLUDED.bytes) > (d.events, d.bytes)
 _RECORD_BUILT_DAY: Final = f"WITH recorded AS ({_RECORD_DAY}) {COUNT_BUILT_DAY}"
 _MOVE: Final = """
 UPDATE requests SET attempt = $2, state = $3::request_state, outcome = $4, moved_at = now(), ended_at = CASE
-    WHEN $3::request_state NOT IN ('complete', 'failed') THEN NULL
+    WHEN $3::request_state NOT IN ('complete', 'failed', 'cancelled') THEN NULL
     WHEN attempt = $2 AND state = $3::request_state THEN ended_at
     ELSE now() END
 WHERE request_id = $1
+RETURNING readable_time(ended_at) AS ended_at
 """
 # SKIP LOCKED: concurrent reapers do not block one another.
 _LOCK_STUCK: Final = """
-SELECT request_id, attempt FROM requests r
+SELECT request_id, attempt, state FROM requests r
 WHERE state IN ('submitted', 'inprogress') AND moved_at < now() - $1::interval AND parked_at IS NULL
   AND NOT EXISTS (SELECT FROM outbox o WHERE o.request_id = r.request_id)
 ORDER BY moved_at LIMIT 100 FOR UPDATE SKIP LOCKED
-"""
-_START_NEXT_ATTEMPT: Final = """
-UPDATE requests SET attempt = attempt + 1, state = 'submitted', moved_at = now() WHERE request_id = $1
 """
 
 
@@ -54,13 +53,20 @@ class StandingRequest:
 
     Attributes:
         attempt: the latest that was started.
-        outcome: the archive of a complete request, the error of a failed one, else None.
+        outcome: the archive of a complete request, the error of a failed or cancelled one, else None.
+        ended_at: when it reached a terminal state; None before.
     """
 
     asked: DatasetRequest
     attempt: int
     state: State
     outcome: Mapping[str, Any] | None
+    ended_at: datetime | None
+
+    @property
+    def version(self) -> StateVersion:
+        """The version of the state in which it stands."""
+        return StateVersion.of(self.attempt, self.state, self.outcome)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,7 @@ class StuckRequest:
     """An unfinished request without progress, locked until the transaction ends."""
 
     request_id: UUID
-    attempt: int
+    version: StateVersion
 
 
 async def find_request(database: Database, request_id: UUID) -> StandingRequest | None:
@@ -103,29 +109,27 @@ async def record_day(
 
 
 async def move_request(
-    connection: Connection, request_id: UUID, attempt: int, state: State, outcome: Mapping[str, Any] | None
-) -> None:
-    """Write a request's state, which is progress; the time of its end is that of its first report.
+    connection: Connection, request_id: UUID, version: StateVersion, outcome: Mapping[str, Any] | None
+) -> datetime | None:
+    """Write a request's state, which is progress; return the time of its end, which is that of its first report.
 
     Args:
         connection: a transaction that holds the request's lock.
         request_id: the request.
-        attempt: the attempt that reached the state.
-        state: the new state, or the present one.
-        outcome: the archive of a complete request, the error of a failed one, else None.
+        version: the new one, or the present one.
+        outcome: the archive of a complete request, the error of a failed or cancelled one, else None.
+
+    Raises:
+        UniqueConflictError: an identical request is in progress, and this one has ended before.
     """
-    await connection.execute(_MOVE, request_id, attempt, state, outcome)
+    row = await connection.fetch_one(_MOVE, request_id, version.attempt, version.state, outcome)
+    return row["ended_at"] if row else None
 
 
 async def lock_stuck_requests(connection: Connection, no_progress_after: timedelta) -> list[StuckRequest]:
     """Lock unfinished, released requests without progress in that time: at most 100, the oldest first."""
     rows = await connection.fetch(_LOCK_STUCK, no_progress_after)
-    return [StuckRequest(row["request_id"], row["attempt"]) for row in rows]
-
-
-async def start_next_attempt(connection: Connection, request_id: UUID) -> None:
-    """Set a locked request back to submitted, with the next attempt."""
-    await connection.execute(_START_NEXT_ATTEMPT, request_id)
+    return [StuckRequest(row["request_id"], StateVersion(row["attempt"], State(row["state"]))) for row in rows]
 
 
 def _standing(row: Row) -> StandingRequest:
@@ -136,4 +140,4 @@ def _standing(row: Row) -> StandingRequest:
         DayRange(row["from_date"], row["to_date"]),
         tuple(row["tags"]),
     )
-    return StandingRequest(asked, row["attempt"], State(row["state"]), row["outcome"])
+    return StandingRequest(asked, row["attempt"], State(row["state"]), row["outcome"], row["ended_at"])

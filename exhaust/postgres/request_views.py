@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from exhaust.domain.days import DayRange
-from exhaust.domain.requests import State
+from exhaust.domain.state_machine import State
 from exhaust.postgres.grants import USER_MAY_READ
 from telemetry.resource_ids import resource_id
 

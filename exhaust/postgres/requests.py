@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
-from exhaust.domain.requests import State, partner_resource
+from exhaust.domain.requests import partner_resource
+from exhaust.domain.state_machine import State
 from exhaust.postgres.key_usage import KeyUsage
 from telemetry.resource_ids import resource_id
 

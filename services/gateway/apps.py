@@ -11,7 +11,7 @@ from exhaust.http.app import edge_app, service_token_check
 from exhaust.http.endpoint import HttpMetrics, endpoint
 from exhaust.http.health import health_routes, metrics_route
 from schemas.bodies import EmptyBody, KeyBody
-from schemas.operations import LIST, LIST_PATH, STATUS, STATUS_PATH, UPDATE_PATH, UPDATE_STATUS, UpdateBody
+from schemas.operations import CANCEL, LIST, LIST_PATH, STATUS, STATUS_PATH, UPDATE_PATH, UPDATE_STATUS, UpdateBody
 from services.gateway.api_document import listener_part, load_document
 from services.gateway.handlers.docs import docs_routes
 from services.gateway.handlers.download import DOWNLOAD_V1, DOWNLOAD_V3, DownloadBody
@@ -65,6 +65,7 @@ def public_app(
             *health_routes(health),
             web.post(REGISTER_PATH, endpoint(REGISTER, RegisterBody, operations.register.register, metrics)),
             web.post(STATUS_PATH, endpoint(STATUS, KeyBody, operations.status.status, metrics)),
+            web.delete(STATUS_PATH, endpoint(CANCEL, KeyBody, operations.status.cancel, metrics, needs_body=False)),
             web.post(LIST_PATH, endpoint(LIST, KeyBody, operations.status.list_requests, metrics)),
             *(web.post(f"/v2/datasets{path}", submit) for path in RESOURCE_PATHS),
             *(web.post(f"/v1/datasets{path}", download_v1) for path in RESOURCE_PATHS),

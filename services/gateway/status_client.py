@@ -55,7 +55,7 @@ class Pools:
     Attributes:
         reads: statuses and lists, which are answered at once.
         waits: statuses that are answered when a request has ended.
-        updates: reports of external jobs.
+        updates: reports of external jobs, and cancels.
     """
 
     reads: aiohttp.ClientSession
@@ -109,6 +109,7 @@ class StatusServiceClient:
         user_id: int,
         query: Mapping[str, str],
         headers: dict[str, str],
+        method: str,
     ) -> Reply:
         """Send a call of an authenticated user on by one of the pools, and return the answer as it is.
 
@@ -116,21 +117,29 @@ class StatusServiceClient:
             ExhaustError: SERVICE_UNAVAILABLE when the status service does not answer.
         """
         url = URL(f"{self._url}{path}", encoded=True).with_query(query)
-        return await self._post(pool, url, orjson.dumps(body), headers | {USER_HEADER: str(user_id)})
+        return await self._call(pool, url, orjson.dumps(body), headers | {USER_HEADER: str(user_id)}, method=method)
 
     async def _read_many(self, reads: Sequence[StatusRead]) -> list[Result]:
         url = URL(f"{self._url}{STATUSES_PATH}")
-        reply = await self._post(self.pools.reads, url, orjson.dumps({"request": statuses_request(reads)}), {})
+        reply = await self._call(self.pools.reads, url, orjson.dumps({"request": statuses_request(reads)}), {})
         if reply.status != HTTPStatus.OK:
             log.warning("status_service.refused", status=reply.status)
             raise unavailable("the status service")
         result: StatusesResult = orjson.loads(reply.body)["result"]
         return [_result(answer) for answer in result["answers"]]
 
-    async def _post(self, pool: aiohttp.ClientSession, url: URL, body: bytes, headers: dict[str, str]) -> Reply:
+    async def _call(
+        self,
+        pool: aiohttp.ClientSession,
+        url: URL,
+        body: bytes,
+        headers: dict[str, str],
+        *,
+        method: str = aiohttp.hdrs.METH_POST,
+    ) -> Reply:
         known = {"Authorization": f"Bearer {self._token.get_secret_value()}", "Content-Type": "application/json"}
         try:
-            async with pool.post(url, data=body, headers=known | headers) as answer:
+            async with pool.request(method, url, data=body, headers=known | headers) as answer:
                 returned = {name: answer.headers[name] for name in RETURNED_HEADERS if name in answer.headers}
                 return Reply(answer.status, returned, await answer.read())
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from exhaust.domain.failures import RequestFailure
-from exhaust.domain.requests import State
+from exhaust.domain.state_machine import State
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.postgres.audit import Action, record_action
 from exhaust.postgres.requests import find_recent_outcome, find_request_state
@@ -119,6 +119,8 @@ class SynchronousDownloads:
             if found is not None and found.state is State.FAILED:
                 failure = RequestFailure.of(found.outcome)
                 raise ExhaustError(ErrorCode.INTERNAL_ERROR, f"the dataset could not be made: {failure.message}")
+            if found is not None and found.state is State.CANCELLED:
+                raise ExhaustError(ErrorCode.INTERNAL_ERROR, "the request for this dataset was cancelled; ask again")
             await asyncio.sleep(POLL_INTERVAL.total_seconds())
         raise ExhaustError(
             ErrorCode.SERVICE_UNAVAILABLE, "the dataset is still being made; the same call will find it in a while"

@@ -24,6 +24,7 @@ from exhaust.s3.store import open_object_store
 from schemas.bodies import EmptyBody
 from schemas.events import TOPIC_COMPLETIONS
 from schemas.operations import (
+    CANCEL,
     LIST,
     LIST_PATH,
     STATUS,
@@ -37,6 +38,8 @@ from schemas.operations import (
 )
 from services.status.answers import AnswerBuilder
 from services.status.archive_check import ArchiveCheck
+from services.status.cancel_calls import CancelCalls
+from services.status.cancel_markers import CancelMarkers
 from services.status.change_notifier import ChangeNotifier
 from services.status.completions import CompletionConsumer
 from services.status.external_updates import ExternalUpdates
@@ -51,10 +54,16 @@ from services.status.update_calls import UpdateCalls
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    from exhaust.domain.catalogue import Catalogue
+    from exhaust.postgres.database import Database
+    from exhaust.s3.store import ObjectStore
+
 CONCURRENCY = 16
 
 
-def internal_app(health: Health, settings: StatusSettings, calls: StatusCalls, updates: UpdateCalls) -> web.Application:
+def internal_app(
+    health: Health, settings: StatusSettings, calls: StatusCalls, cancels: CancelCalls, updates: UpdateCalls
+) -> web.Application:
     """Build the internal listener: operations need the service token, health and metrics do not."""
     app = edge_app(service_token_check(settings.service_token))
     metrics = HttpMetrics(health.registry)
@@ -63,12 +72,21 @@ def internal_app(health: Health, settings: StatusSettings, calls: StatusCalls, u
             *health_routes(health),
             metrics_route(health),
             web.post(STATUS_PATH, endpoint(STATUS, EmptyBody, calls.status, metrics)),
+            web.delete(STATUS_PATH, endpoint(CANCEL, EmptyBody, cancels.cancel, metrics, needs_body=False)),
             web.post(STATUSES_PATH, endpoint(STATUSES, StatusesBody, calls.statuses, metrics)),
             web.post(UPDATE_PATH, endpoint(UPDATE_STATUS, UpdateBody, updates.update, metrics)),
             web.post(LIST_PATH, endpoint(LIST, EmptyBody, calls.page, metrics)),
         ]
     )
     return app
+
+
+def _status_calls(
+    settings: StatusSettings, reader: RequestReader, objects: ObjectStore, catalogue: Catalogue, database: Database
+) -> StatusCalls:
+    bucket = settings.s3_exhaust_bucket
+    answers = AnswerBuilder(objects, catalogue, bucket=bucket, link_lifetime=settings.link_lifetime)
+    return StatusCalls(reader, answers, LinkAudit(database, time.monotonic))
 
 
 async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
@@ -88,14 +106,10 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         archives = ArchiveCheck(objects, settings.s3_exhaust_bucket)
         states = RequestStates(database, catalogue, archives)
         changes = ChangeNotifier()
-        answers = AnswerBuilder(
-            objects,
-            catalogue,
-            bucket=settings.s3_exhaust_bucket,
-            link_lifetime=settings.link_lifetime,
-        )
         reader = RequestReader(database, GrantStore(database), changes)
-        calls = StatusCalls(reader, answers, LinkAudit(database, time.monotonic))
+        markers = CancelMarkers(database, objects, settings.s3_exhaust_bucket)
+        calls = _status_calls(settings, reader, objects, catalogue, database)
+        cancels = CancelCalls(database, reader, changes, markers.wake)
         updates = UpdateCalls(ExternalUpdates(states, archives, changes))
         consumer_loop = ConsumerLoop(
             settings,
@@ -108,7 +122,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         publish_consumer_metrics(health.registry, consumer_loop)
         # Not Kafka: while it is away, the service still answers from the database.
         health.checks["postgres"] = database.ping
-        app = internal_app(health, settings, calls, updates)
+        app = internal_app(health, settings, calls, cancels, updates)
         await stack.enter_async_context(
             open_listener(app, settings.host, settings.port, draining=health.draining, finish_within=LONG_CALLS_WITHIN)
         )
@@ -116,6 +130,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
             health,
             consumer_loop.run(health.stop, health.heartbeat("completions"), settings.drain_timeout),
             Reaper(states, database, settings, health.registry).run(health),
+            markers.run(health),
             drain_delay=settings.drain_delay,
         )
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from exhaust.domain.failures import RequestFailure
 from exhaust.domain.object_keys import outer_archive_name
-from exhaust.domain.requests import State
+from exhaust.domain.state_machine import State
+from exhaust.errors import CANCELLED_SENTENCE, ErrorCode
 
 if TYPE_CHECKING:
     from exhaust.domain.catalogue import Catalogue
@@ -37,6 +38,8 @@ class AnswerBuilder:
                 "bytes": view.bytes,
             },
         }
+        if view.state is State.CANCELLED:
+            return result | {"error": {"code": ErrorCode.CANCELLED, "message": CANCELLED_SENTENCE}}
         if view.state is State.FAILED:
             return result | {"error": RequestFailure.of(view.outcome).to_json()}
         if view.state is not State.COMPLETE:

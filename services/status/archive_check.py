@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from exhaust.domain.object_keys import OUTCOME, attempt_prefix
+from exhaust.domain.object_keys import CANCELLED, OUTCOME, attempt_prefix
 from exhaust.kafka.records import RejectionCode
 from exhaust.s3.errors import ObjectMissingError
 from schemas.events import Outcome, RequestedWork
@@ -86,10 +86,8 @@ class ArchiveCheck:
             ExhaustError: SERVICE_UNAVAILABLE.
         """
         path = _path_within_attempt(asked, attempt, claimed.key)
-        if "/" in path or path == OUTCOME:
-            raise RefusedCompletionError(
-                RejectionCode.ARCHIVE_OUTSIDE_PREFIX, "the object is the aggregator's", "/archive/key"
-            )
+        if "/" in path or path in {OUTCOME, CANCELLED}:
+            raise RefusedCompletionError(RejectionCode.ARCHIVE_OUTSIDE_PREFIX, "the object is ours", "/archive/key")
         stored = await self.head(claimed.key)
         if stored.size != claimed.size:
             raise _differs(f"the object has {stored.size} bytes", "/archive/size")

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exhaust.domain.failures import RequestFailure
 from exhaust.domain.object_keys import WorkPlace, work_id, work_place
-from exhaust.domain.requests import State, StateVersion
+from exhaust.domain.state_machine import NeverStartedError, State, StateVersion, counts
 from exhaust.kafka.records import RejectionCode
 from schemas.events import Completed, Failed, Progress
 
@@ -55,10 +54,10 @@ def check_claim(request: StandingRequest, source: str, completion: Completion, *
         raise RefusedCompletionError(
             RejectionCode.UNKNOWN_REQUEST, "the request asks for other data than was worked on", "/workid"
         )
-    if completion.attempt > request.attempt:
-        raise RefusedCompletionError(
-            RejectionCode.ATTEMPT_UNKNOWN, f"attempt {completion.attempt} was never started", "/attempt"
-        )
+    try:
+        counts(request.version, completion.attempt)
+    except NeverStartedError as error:
+        raise RefusedCompletionError(RejectionCode.ATTEMPT_UNKNOWN, str(error), "/attempt") from error
     day, pointer = _day(completion)
     days = request.asked.days
     if day is not None and not days.first <= day <= days.last:
@@ -78,12 +77,6 @@ def place_of(asked: DatasetRequest, attempt: int) -> WorkPlace:
     )
 
 
-def present_version(request: StandingRequest) -> StateVersion:
-    """Return the version of the state in which a request stands."""
-    failure = RequestFailure.of(request.outcome) if request.state is State.FAILED else None
-    return StateVersion(request.attempt, request.state, failure)
-
-
 def reported_version(completion: Completion) -> StateVersion:
     """Return the version of the state that an event reports."""
     match completion:
@@ -92,8 +85,7 @@ def reported_version(completion: Completion) -> StateVersion:
         case Completed():
             return StateVersion(completion.attempt, State.COMPLETE)
         case Failed():
-            failure = RequestFailure.of(completion.error.model_dump(mode="json"))
-            return StateVersion(completion.attempt, State.FAILED, failure)
+            return StateVersion.of(completion.attempt, State.FAILED, completion.error.model_dump(mode="json"))
 
 
 def _work_id(asked: DatasetRequest) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from exhaust.domain.object_keys import request_prefix
-from exhaust.domain.requests import State, unknown_request
+from exhaust.domain.requests import unknown_request
+from exhaust.domain.state_machine import State
 from exhaust.domain.text import is_storable_text
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.kafka.records import RejectionCode
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 EXTERNAL_FAILURE: Final = {"code": ErrorCode.INTERNAL_ERROR, "message": "the job that aggregated it reported a failure"}
 
 
-# What only the aggregator writes under the prefix of a request.
-_OWN_OBJECTS: Final = re.compile(r"attempt-[0-9]+/(?:[0-9a-f]{16}/.*|days/.*|outcome\.json)", re.DOTALL)
+# What only the aggregator writes, and the status service, under the prefix of a request.
+_OWN_OBJECTS: Final = re.compile(r"attempt-[0-9]+/(?:[0-9a-f]{16}/.*|days/.*|outcome\.json|cancelled)", re.DOTALL)
 
 
 class ExternalUpdates:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from exhaust.domain.requests import State, partner_resource, unknown_request
+from exhaust.domain.requests import partner_resource, unknown_request
+from exhaust.domain.state_machine import State
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.postgres.grants import AccessQuery
 from exhaust.postgres.request_views import find_page, find_requests

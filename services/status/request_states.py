@@ -1,4 +1,8 @@
-"""The service that moves the states of requests, by completion events and updates. No other code moves them."""
+"""The service that moves the states of requests, by completion events and updates, and when there is no progress.
+
+How a request moves is decided in exhaust/domain/state_machine.py. Commands of people are in
+exhaust/postgres/request_commands.py.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from exhaust.domain.requests import State, StateVersion
-from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.domain.state_machine import State, after_report, after_silence, after_update, counts
+from exhaust.errors import ExhaustError
 from exhaust.kafka.records import RejectionCode
 from exhaust.postgres import outbox
 from exhaust.postgres.audit import Action, record_action
@@ -20,11 +24,10 @@ from exhaust.postgres.request_progress import (
     lock_stuck_requests,
     move_request,
     record_day,
-    start_next_attempt,
 )
 from exhaust.process.failpoints import failpoint
 from schemas.events import SOURCE_AGGREGATOR, Completed, Failed, Progress
-from services.status.claims import RefusedCompletionError, check_claim, present_version, reported_version
+from services.status.claims import RefusedCompletionError, check_claim, reported_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from exhaust.domain.catalogue import Catalogue
+    from exhaust.domain.state_machine import StateVersion
     from exhaust.postgres.database import Connection, Database
     from exhaust.postgres.inbox import EventIdentity
     from exhaust.postgres.request_progress import StandingRequest, StuckRequest
@@ -88,24 +92,14 @@ class RequestStates:
                 return
             failpoint("status.after_inbox")
             request = self._checked(claim, await lock_request(connection, completion.requestid))
-            if isinstance(completion, Progress) and completion.day is not None:
-                await record_day(
-                    connection,
-                    completion.requestid,
-                    completion.attempt,
-                    completion.day.day,
-                    events=completion.day.events,
-                    size=completion.day.bytes,
-                    built=not completion.day.reused,
-                )
-            await _advance(connection, request, reported_version(completion), outcome)
+            await _apply(connection, request, completion, outcome)
             failpoint("status.before_commit")
         failpoint("status.after_commit")
 
     async def _stored_archive(self, claim: Claim, completion: Completed) -> Mapping[str, Any] | None:
-        """Return what the store says of a claimed archive; None for an earlier attempt, which counts no more."""
+        """Return what the store says of a claimed archive; None when the event does not count any more."""
         request = self._checked(claim, await find_request(self._database, completion.requestid))
-        if completion.attempt < request.attempt:
+        if not counts(request.version, completion.attempt):
             return None
         check = self._archives.own if self._executor(request) == SOURCE_AGGREGATOR else self._archives.elsewhere
         return await check(request.asked, completion.attempt, completion.archive)
@@ -147,7 +141,7 @@ class RequestStates:
             if request is None:
                 raise unknown(request_id)
             if not request.state.is_terminal:
-                await _advance(connection, request, StateVersion(request.attempt, state), outcome)
+                await _move(connection, request, after_update(request.version, state, outcome), outcome)
             await record_action(
                 connection,
                 actor="service",
@@ -186,14 +180,13 @@ class RequestStates:
 
 async def _retry_or_fail(connection: Connection, stuck: StuckRequest, max_attempts: int) -> bool:
     """Start the next attempt of a request, or fail it after its last; return True for an attempt."""
-    if stuck.attempt < max_attempts:
-        await start_next_attempt(connection, stuck.request_id)
-        failpoint("reaper.after_attempt")
-        await outbox.put(connection, stuck.request_id, stuck.attempt + 1, "")
-        return True
-    error = {"code": ErrorCode.NO_PROGRESS, "message": f"no progress in {max_attempts} attempts"}
-    await move_request(connection, stuck.request_id, stuck.attempt, State.FAILED, error)
-    return False
+    version, error = after_silence(stuck.version, max_attempts=max_attempts)
+    await move_request(connection, stuck.request_id, version, error)
+    if version.state.is_terminal:
+        return False
+    failpoint("reaper.after_attempt")
+    await outbox.put(connection, stuck.request_id, version.attempt, "")
+    return True
 
 
 def unknown(request_id: UUID) -> RefusedCompletionError:
@@ -201,13 +194,29 @@ def unknown(request_id: UUID) -> RefusedCompletionError:
     return RefusedCompletionError(RejectionCode.UNKNOWN_REQUEST, f"there is no request {request_id}", "/requestid")
 
 
-async def _advance(
-    connection: Connection, request: StandingRequest, reported: StateVersion, outcome: Mapping[str, Any] | None
+async def _apply(
+    connection: Connection, request: StandingRequest, completion: Completion, outcome: Mapping[str, Any] | None
 ) -> None:
-    if reported.attempt < request.attempt:  # a report of an earlier attempt is no sign of progress
+    if completion.attempt == request.attempt and request.state is State.CANCELLED:
         return
-    request_id = request.asked.request_id
-    if reported.supersedes(present_version(request)):
-        await move_request(connection, request_id, reported.attempt, reported.state, outcome)
-    else:
-        await move_request(connection, request_id, request.attempt, request.state, request.outcome)
+    if isinstance(completion, Progress) and completion.day is not None:
+        day = completion.day
+        await record_day(
+            connection,
+            completion.requestid,
+            completion.attempt,
+            day.day,
+            events=day.events,
+            size=day.bytes,
+            built=not day.reused,
+        )
+    if counts(request.version, completion.attempt):
+        await _move(connection, request, after_report(request.version, reported_version(completion)), outcome)
+
+
+async def _move(
+    connection: Connection, request: StandingRequest, version: StateVersion, outcome: Mapping[str, Any] | None
+) -> None:
+    """Write the version after a report that counts. Also one that moves nothing is a sign of progress."""
+    written = request.outcome if version == request.version else outcome
+    await move_request(connection, request.asked.request_id, version, written)

@@ -42,7 +42,7 @@ class StatusCalls:
 
     async def status(self, call: Call[EmptyBody]) -> Answer:
         """Answer with one request; with `?wait=30` when it has ended, or after so many seconds."""
-        read = StatusRead(_caller(call), parse_request_id(call.path("requestid")))
+        read = StatusRead(caller_of(call), parse_request_id(call.path("requestid")))
         wait = timedelta(seconds=_number(call, "wait", default=0, least=0, most=int(MAX_WAIT.total_seconds())))
         view = await until_disconnected(call.http, self._reader.read_when_ended(read, wait))
         await self._record_links([(read.user_id, view)])
@@ -58,7 +58,7 @@ class StatusCalls:
 
     async def page(self, call: Call[EmptyBody]) -> Answer:
         """Answer with a page of a partner's requests that the user may read, newest first: `?limit=50&next=…`."""
-        user_id = _caller(call)
+        user_id = caller_of(call)
         views, more = await self._reader.read_page(
             require_text(call.path("partnerid"), ErrorCode.MISSING_PARTNERID, "partnerid"),
             user_id=user_id,
@@ -85,7 +85,12 @@ class StatusCalls:
         await self._links.record(linked)
 
 
-def _caller(call: Call[Body]) -> int:
+def caller_of(call: Call[Body]) -> int:
+    """Return the id of the user whom the gateway has authenticated.
+
+    Raises:
+        ExhaustError: INVALID_DATA_ERROR when the call names none.
+    """
     user_id = parse_user_id(call.http.headers.get(USER_HEADER, ""))
     if user_id is None:
         raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, f"the header {USER_HEADER} must be a user id")

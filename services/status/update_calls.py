@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exhaust.domain.requests import State, parse_request_id
+from exhaust.domain.requests import parse_request_id
+from exhaust.domain.state_machine import REPORTABLE
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http.endpoint import Answer
 
@@ -24,7 +25,7 @@ class UpdateCalls:
         """Apply an update to the request's present attempt."""
         request_id = parse_request_id(call.path("requestid"))
         try:
-            state = {word.wire: word for word in State}[call.body.status or ""]
+            state = REPORTABLE[call.body.status or ""]
         except KeyError:
             raise ExhaustError(
                 ErrorCode.INVALID_DATA_ERROR, "request/status must be inprogress, complete or failed"

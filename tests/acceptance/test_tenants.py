@@ -149,6 +149,12 @@ def status(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
     return post(tenant, f"/v2/datasets/requests/status/{target.request_id}", key(tenant))
 
 
+def cancel(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
+    """One's own request is complete, so that nothing is left to cancel; of a foreign one nobody may learn that."""
+    url = f"{tenant.partner.stack.gateway}/v2/datasets/requests/status/{target.request_id}"
+    return call(tenant.partner.http, "DELETE", url, headers={"X-API-Key": tenant.partner.license_key})
+
+
 def signed_link(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
     """One's own signature under the address of another archive."""
     link = tenant.link.replace(URL(tenant.link).raw_path, target.archive)
@@ -197,6 +203,7 @@ MATRIX: dict[Operation, tuple[str, str]] = {
     submit_as_oneself: ("202", "403 AUTHORIZATION_FAILED"),
     requests: (DONE, "403 AUTHORIZATION_FAILED"),
     status: (DONE, "404 INVALID_REQUESTID"),
+    cancel: ("409 INVALID_DATA_ERROR", "404 INVALID_REQUESTID"),
     signed_link: (ZIP, "403 SignatureDoesNotMatch"),
     update: (DONE, "400 INVALID_DATA_ERROR"),
     authorize: (DONE, "403 AUTHORIZATION_FAILED"),

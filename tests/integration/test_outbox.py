@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from exhaust.domain.catalogue import load_catalogue
-from exhaust.domain.requests import State
+from exhaust.domain.state_machine import State
 from exhaust.errors import ErrorCode, ExhaustError, unavailable
 from exhaust.kafka.consumer import ConsumerLoop
 from exhaust.kafka.producer import Producer

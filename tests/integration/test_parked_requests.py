@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from exhaust.domain.catalogue import load_catalogue
-from exhaust.domain.requests import State
+from exhaust.domain.state_machine import State
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.postgres.parked_requests import list_parked_requests, release_parked_request
 from exhaust.postgres.request_views import FIRST_PAGE, find_page, find_requests

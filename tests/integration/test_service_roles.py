@@ -14,7 +14,8 @@ from pydantic import SecretStr
 
 from deploy.local.stack import Stack
 from exhaust.domain.days import DayRange
-from exhaust.domain.requests import DatasetRequest, State, Submitter
+from exhaust.domain.requests import DatasetRequest, Submitter
+from exhaust.domain.state_machine import State, StateVersion
 from exhaust.errors import ConfigurationError
 from exhaust.postgres import outbox
 from exhaust.postgres.audit import Action, AuditEntry, AuditFilter, find_audit_entries, record_action, record_links
@@ -106,7 +107,7 @@ async def test_the_status_service_does_its_work_with_its_rights(as_status: tuple
         assert await lock_request(connection, request_id) is not None
         await record_day(connection, request_id, 1, DAY, events=1, size=2, built=True)
         await record_day(connection, request_id, 1, DAY, events=2, size=3, built=False)
-        await move_request(connection, request_id, 1, State.INPROGRESS, None)
+        await move_request(connection, request_id, StateVersion(1, State.INPROGRESS), None)
         await outbox.put(connection, request_id, 2, "")
         assert await lock_stuck_requests(connection, timedelta(hours=1)) == []
         await record_links(connection, [(user["id"], request_id)])
@@ -143,7 +144,7 @@ async def test_the_gateway_may_not(as_gateway: tuple[Database, Database], statem
         "UPDATE requests SET user_id = 1",
         "UPDATE requests SET created_at = now()",
         "INSERT INTO requests (request_id) VALUES (gen_random_uuid())",
-        "DELETE FROM outbox",
+        "UPDATE outbox SET attempt = 7",
         "UPDATE request_days SET day = '2026-11-02'",
         "DELETE FROM inbox",
         "UPDATE key_usage SET user_id = 1",

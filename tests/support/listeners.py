@@ -24,6 +24,7 @@ from services.gateway.handlers.status import StatusHandler
 from services.gateway.handlers.submit import SubmitHandler
 from services.gateway.rate_limits import RateLimits
 from services.gateway.settings import LimitSettings
+from services.status.cancel_calls import CancelCalls
 from services.status.settings import StatusSettings
 from services.status.status_calls import StatusCalls
 from services.status.update_calls import UpdateCalls
@@ -42,7 +43,8 @@ def listener_app(listener: str) -> web.Application:
     if listener == "status":
         token: dict[str, Any] = {"service_token": SecretStr("a service token")}
         settings = StatusSettings.model_construct(**token)
-        return services.status.__main__.internal_app(Health(), settings, _hollow(StatusCalls), _hollow(UpdateCalls))
+        calls = _hollow(StatusCalls), _hollow(CancelCalls), _hollow(UpdateCalls)
+        return services.status.__main__.internal_app(Health(), settings, *calls)
     operations = Operations(
         _hollow(RegisterHandler),
         _hollow(SubmitHandler),

@@ -43,7 +43,8 @@ BEGIN
             GRANT SELECT ON data_exhaust_users_resources TO %1$I;
             GRANT SELECT, UPDATE (attempt, state, moved_at, ended_at, outcome, parked_at, parked_reason) ON requests
                 TO %1$I;
-            GRANT SELECT, INSERT ON outbox TO %1$I;
+            GRANT SELECT, INSERT, UPDATE (claimed_until), DELETE ON outbox TO %1$I;
+            GRANT SELECT, INSERT, DELETE ON cancel_markers TO %1$I;
             GRANT SELECT, INSERT, UPDATE (events, bytes) ON request_days TO %1$I;
             GRANT SELECT, INSERT, UPDATE (days_built, bytes_built), DELETE ON key_usage TO %1$I;
             GRANT SELECT, INSERT ON inbox TO %1$I

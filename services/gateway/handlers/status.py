@@ -1,4 +1,4 @@
-"""Status, list and update: calls that the status service answers after the gateway has authenticated the caller."""
+"""Status, cancel, list and update: the status service answers after the gateway has authenticated the caller."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from exhaust.domain.requests import parse_request_id
 from exhaust.errors import ErrorCode
@@ -54,6 +54,16 @@ class StatusHandler:
             return response
         return Answer(await self._client.read_status(client.user_id, request_id))
 
+    async def cancel(self, call: Call[KeyBody]) -> web.Response:
+        """Cancel a request: the call by HTTP's delete of its status. The license key may also be in X-API-Key."""
+        in_body = call.body.license_key is not None
+        authenticate = (
+            self._access.authenticate_and_throttle if in_body else self._access.authenticate_api_key_and_throttle
+        )
+        client = await authenticate(call)
+        path = STATUS_PATH.format(requestid=parse_request_id(call.path("requestid")))
+        return await self._forward(self._client.pools.updates, call, client.user_id, path, method=hdrs.METH_DELETE)
+
     async def list_requests(self, call: Call[KeyBody]) -> web.Response:
         """Answer POST /v2/datasets/requests/{partnerid}."""
         client = await self._access.authenticate_and_throttle(call, cost=list_cost(call.http.query.get("limit")))
@@ -75,11 +85,15 @@ class StatusHandler:
         user_id: int,
         path: str,
         request: Mapping[str, object] | None = None,
+        *,
+        method: str = hdrs.METH_POST,
     ) -> web.Response:
         # Only the caller's identity and message id go on; the license key stays here.
         body = {"params": {"msgid": call.msgid}, "request": request or {}}
         headers = {"traceparent": call.traceparent, "Accept": call.http.headers.get("Accept", "*/*")}
-        reply = await self._client.forward(pool, path, body, user_id=user_id, query=call.http.query, headers=headers)
+        reply = await self._client.forward(
+            pool, path, body, user_id=user_id, query=call.http.query, headers=headers, method=method
+        )
         return web.Response(body=reply.body, status=reply.status, headers=reply.headers)
 
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exhaust.domain.failures import RequestFailure
-from exhaust.domain.requests import State
+from exhaust.domain.state_machine import State
 from exhaust.postgres.database import Database
 from schemas.events import SOURCE_AGGREGATOR, Completed, FinishedArchive
 from services.status.claims import RefusedCompletionError

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from exhaust.domain.object_keys import attempt_prefix
-from exhaust.domain.requests import State
+from exhaust.domain.state_machine import State
 from exhaust.errors import ExhaustError
 from exhaust.postgres.database import Database
 from exhaust.s3.store import open_object_store

@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from exhaust.domain.requests import State
+from exhaust.domain.state_machine import State
 from exhaust.postgres.database import Database
 from exhaust.postgres.outbox import OutboxEntry
 from schemas.events import SOURCE_AGGREGATOR

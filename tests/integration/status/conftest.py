@@ -25,6 +25,8 @@ from schemas.operations import USER_HEADER
 from services.status.__main__ import internal_app
 from services.status.answers import AnswerBuilder
 from services.status.archive_check import ArchiveCheck
+from services.status.cancel_calls import CancelCalls
+from services.status.cancel_markers import CancelMarkers
 from services.status.change_notifier import ChangeNotifier
 from services.status.external_updates import ExternalUpdates
 from services.status.link_audit import LinkAudit
@@ -108,7 +110,9 @@ async def status(
     answers = AnswerBuilder(objects, load_catalogue(None), bucket=bucket, link_lifetime=link_lifetime)
     reader = RequestReader(database, GrantStore(database), changes)
     calls = StatusCalls(reader, answers, LinkAudit(database, time.monotonic))
-    app = internal_app(Health(checks={"postgres": database.ping}), settings, calls, updates)
+    markers = CancelMarkers(database, objects, bucket)
+    cancels = CancelCalls(database, reader, changes, markers.wake)
+    app = internal_app(Health(checks={"postgres": database.ping}), settings, calls, cancels, updates)
     async with aiohttp.ClientSession() as session, open_listener(app, settings.host, settings.port):
         yield Status(session, f"http://{settings.host}:{settings.port}")
 

@@ -1,71 +1,7 @@
-from datetime import date
-from functools import reduce
-from random import Random
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from exhaust.domain.failures import RequestFailure
-from exhaust.domain.requests import State, StateVersion, parse_request_id, parse_resource, parse_tags
-from exhaust.errors import FAILURE_SENTENCES, ErrorCode, ExhaustError
-
-FAILURES = st.builds(
-    RequestFailure, st.sampled_from(list(FAILURE_SENTENCES)), st.none() | st.dates(date(2026, 1, 1), date(2026, 1, 3))
-)
-VERSIONS = st.one_of(
-    st.builds(StateVersion, st.integers(1, 3), st.sampled_from([State.SUBMITTED, State.INPROGRESS, State.COMPLETE])),
-    st.builds(StateVersion, st.integers(1, 3), st.just(State.FAILED), FAILURES),
-)
-
-
-def moved(present: StateVersion, reported: StateVersion) -> StateVersion:
-    return reported if reported.supersedes(present) else present
-
-
-def arrive(versions: list[StateVersion]) -> StateVersion:
-    return reduce(moved, versions, StateVersion(1, State.SUBMITTED))
-
-
-@given(st.lists(VERSIONS, max_size=8), st.randoms(use_true_random=False), st.integers(min_value=1, max_value=3))
-def test_any_order_and_repetition_of_the_same_reports_ends_alike(
-    reports: list[StateVersion], random: Random, copies: int
-) -> None:
-    shuffled = reports * copies
-    random.shuffle(shuffled)
-    assert arrive(shuffled) == arrive(reports)
-
-
-@given(VERSIONS, VERSIONS)
-def test_a_terminal_state_stays_within_its_attempt(current: StateVersion, reported: StateVersion) -> None:
-    after = moved(current, reported)
-    if current.state.is_terminal and reported.attempt <= current.attempt:
-        assert after.state.is_terminal
-    assert after.attempt >= current.attempt
-
-
-def test_a_download_outranks_a_failure_and_the_earliest_day_tells_why() -> None:
-    complete = StateVersion(1, State.COMPLETE)
-    days = [date(2026, 1, 2), date(2026, 1, 1), None]
-    failures = [
-        StateVersion(1, State.FAILED, RequestFailure(code, day))
-        for code in (ErrorCode.INTERNAL_ERROR, ErrorCode.SOURCE_OBJECT_UNREADABLE)
-        for day in days
-    ]
-    shown = RequestFailure(ErrorCode.SOURCE_OBJECT_UNREADABLE, date(2026, 1, 1))
-    assert arrive(failures) == arrive(failures[::-1]) == StateVersion(1, State.FAILED, shown)
-    assert arrive([*failures, complete]) == arrive([complete, *failures]) == complete
-    assert not complete.supersedes(complete)
-
-
-def test_a_new_attempt_reopens_a_failed_request() -> None:
-    assert arrive([StateVersion(1, State.FAILED), StateVersion(2, State.INPROGRESS)]) == StateVersion(
-        2, State.INPROGRESS
-    )
-
-
-def test_the_wire_has_three_states() -> None:
-    assert {state.wire for state in State} == {"inprogress", "complete", "failed"}
+from exhaust.domain.requests import parse_request_id, parse_resource, parse_tags
+from exhaust.errors import ErrorCode, ExhaustError
 
 
 @pytest.mark.parametrize(

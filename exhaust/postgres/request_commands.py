@@ -1,0 +1,104 @@
+"""The commands of people on a request: cancel and retry, each in one transaction with its row of the audit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from exhaust.domain.requests import unknown_request
+from exhaust.domain.state_machine import State, after_cancel, after_retry
+from exhaust.errors import CANCELLED_SENTENCE, ErrorCode, ExhaustError
+from exhaust.postgres import outbox
+from exhaust.postgres.audit import Action, record_action
+from exhaust.postgres.cancel_markers import put_marker
+from exhaust.postgres.database import UniqueConflictError
+from exhaust.postgres.request_progress import lock_request, move_request
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from exhaust.postgres.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """A cancelled attempt at a request."""
+
+    request_id: UUID
+    attempt: int
+    cancelled_at: datetime
+
+
+async def cancel_request(database: Database, request_id: UUID, *, actor: str) -> Cancellation:
+    """Cancel a request that has not ended. Of one that is cancelled, return what was returned before.
+
+    Args:
+        database: the status service's, or the owner's.
+        request_id: the request.
+        actor: as the audit names it.
+
+    Raises:
+        ExhaustError: INVALID_REQUESTID for an unknown request; INVALID_DATA_ERROR with status 409 for one that is
+            complete or has failed.
+    """
+    async with database.transaction() as connection:
+        request = await lock_request(connection, request_id)
+        if request is None:
+            raise unknown_request()
+        version = after_cancel(request.version)
+        if version == request.version and request.ended_at is not None:
+            return Cancellation(request_id, version.attempt, request.ended_at)
+        outcome = {"code": ErrorCode.CANCELLED.value, "message": CANCELLED_SENTENCE}
+        ended_at = await move_request(connection, request_id, version, outcome)
+        await outbox.remove(connection, request_id)
+        await put_marker(connection, request_id, version.attempt)
+        await record_action(
+            connection,
+            actor=actor,
+            action=Action.CANCEL,
+            subject=f"request/{request_id}",
+            detail={"attempt": version.attempt},
+        )
+    if ended_at is None:
+        raise LookupError(f"{State.CANCELLED} is an end, and has a time")
+    return Cancellation(request_id, version.attempt, ended_at)
+
+
+async def retry_request(database: Database, request_id: UUID, *, actor: str, traceparent: str = "") -> int:
+    """Start the next attempt at a request that failed or was cancelled; return its number.
+
+    Days that are finished are found by their fingerprint, so only the others are built.
+
+    Args:
+        database: the status service's, or the owner's.
+        request_id: the request.
+        actor: as the audit names it.
+        traceparent: W3C trace context of the call, or empty.
+
+    Raises:
+        ExhaustError: INVALID_REQUESTID for an unknown request; INVALID_DATA_ERROR with status 409 for one that is
+            complete or in progress, had too many attempts, or has an identical one in progress.
+    """
+    try:
+        async with database.transaction() as connection:
+            request = await lock_request(connection, request_id)
+            if request is None:
+                raise unknown_request()
+            version = after_retry(request.version)
+            await move_request(connection, request_id, version, None)
+            await outbox.put(connection, request_id, version.attempt, traceparent)
+            await record_action(
+                connection,
+                actor=actor,
+                action=Action.RETRY,
+                subject=f"request/{request_id}",
+                detail={"attempt": version.attempt},
+            )
+    except UniqueConflictError as error:
+        raise ExhaustError(
+            ErrorCode.INVALID_DATA_ERROR,
+            "an identical request of the same user is in progress already; wait for that one",
+            status=409,
+        ) from error
+    return version.attempt
