@@ -20,7 +20,7 @@ endef
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SILENT:
-.PHONY: help venv demo test test-unit test-api bench bench-gateway bench-shares check up load down logs lock clean
+.PHONY: help venv demo test test-unit test-api bench bench-gateway bench-shares chaos check up load down logs lock clean
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +53,9 @@ bench-gateway: $(INSTALLED) ## the gateway beside a bare service with the same S
 
 bench-shares: $(INSTALLED) ## one key's calls alone, and beside 110 long polls and 120 slow readers of another
 	$(RUN) bench.shares
+
+chaos: $(INSTALLED) ## hurt a system of its own in every known way, and check that nothing is lost, stuck or done twice
+	$(RUN) tests.chaos $(OPTIONS)
 
 check: $(INSTALLED) ## lint, format, types, import arrows, size bars
 	$(RUN) ruff check --quiet .
