@@ -13,6 +13,7 @@ from admin.grants import grant, grants_app, who_has_access
 from admin.keys import bind_subject, keys_app, rotate_pepper, unbind_subject
 from admin.parked import parked_app
 from admin.provisioning import buckets, migrate, topics
+from admin.prune import prune
 from admin.requests import requests_app
 from admin.test_issuer import app as test_issuer_app
 from exhaust.errors import ConfigurationError, ErrorCode, ExhaustError
@@ -35,7 +36,7 @@ app.add_typer(test_issuer_app, name="test-issuer")
 for command in (
     *(grant, who_has_access, audit),
     *(bind_subject, unbind_subject, rotate_pepper),
-    *(migrate, topics, buckets),
+    *(migrate, topics, buckets, prune),
 ):
     app.command()(command)
 

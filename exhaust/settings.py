@@ -47,6 +47,7 @@ def _header_text(token: SecretStr) -> SecretStr:
     return token
 
 
+_ROWS_KEPT: Final = Field(ge=timedelta(minutes=1), le=timedelta(days=3650))
 Port = Annotated[int, Field(ge=1, le=65535)]
 Dsn = Annotated[SecretStr, AfterValidator(_postgres_address)]
 BearerToken = Annotated[SecretStr, Field(min_length=16, max_length=1024), AfterValidator(_header_text)]
@@ -87,6 +88,26 @@ class PostgresSettings(SettingsGroup):
     postgres_idle_timeout: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(minutes=10))] = timedelta(
         seconds=10
     )
+
+
+class RetentionSettings(SettingsGroup):
+    """How long rows are kept.
+
+    Attributes:
+        keep_requests: requests that have ended; afterwards they are unknown.
+        keep_parked: requests that nobody could handle.
+        keep_inbox: completion events that were applied; longer than their topic keeps them.
+    """
+
+    keep_requests: Annotated[timedelta, _ROWS_KEPT] = timedelta(days=90)
+    keep_parked: Annotated[timedelta, _ROWS_KEPT] = timedelta(days=90)
+    keep_inbox: Annotated[timedelta, _ROWS_KEPT] = timedelta(days=14)
+
+
+class AuditRetentionSettings(SettingsGroup):
+    """How long the audit is kept in the database."""
+
+    keep_audit: Annotated[timedelta, Field(ge=timedelta(days=1), le=timedelta(days=3650))] = timedelta(days=365)
 
 
 class OwnerSettings(SettingsGroup):

@@ -9,6 +9,7 @@ writes it.
 `requests/<request id>/attempt-<n>/<work id>/`: what the aggregator made of one attempt at a request, with a marker for
 each finished day, the download, and `outcome.json`, which says whose download it is. The work id is a hash of what was
 asked for. So a message that names a request and asks for other data than the request writes elsewhere.
+`audit/<first number>-<last number>.jsonl`: entries of the audit that left the database.
 """
 
 from __future__ import annotations
@@ -29,11 +30,14 @@ if TYPE_CHECKING:
 DAYS: Final = "days/"
 DAY_SUMMARIES: Final = "records/"
 REQUESTS: Final = "requests/"
+AUDIT: Final = "audit/"
+KEPT_PREFIXES: Final = (AUDIT,)  # of what stays until an operator removes it
 # So much longer is an archive kept than the summary that says it is there: longer than any request takes.
 _MARGIN: Final = timedelta(days=2)
 OUTCOME: Final = "outcome.json"
 CANCELLED: Final = "cancelled"
 _WORK_ID_DIGITS: Final = 16
+_AUDIT_DIGITS: Final = 19  # of the greatest number, so that keys are listed in the order of the entries
 _PART: Final = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 
 
@@ -44,6 +48,11 @@ def expiry_by_prefix(retention: timedelta) -> dict[str, timedelta]:
         retention: how long a finished download can be had.
     """
     return {REQUESTS: retention, DAY_SUMMARIES: retention, DAYS: retention + _MARGIN}
+
+
+def audit_export_key(first: int, last: int) -> str:
+    """Return the key of the audit's entries with these numbers, in lines of JSON."""
+    return f"{AUDIT}{first:0{_AUDIT_DIGITS}}-{last:0{_AUDIT_DIGITS}}.jsonl"
 
 
 def day_archive_key(dataset: str, resource: str, day: date, fingerprint: str) -> str:

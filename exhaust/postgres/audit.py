@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from exhaust.postgres.database import PLAN_FOR_VALUES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime, timedelta
     from uuid import UUID
 
     from exhaust.postgres.database import Connection, Database
@@ -32,6 +32,14 @@ SELECT record_audit('user/' || l.user_id, $1, 'request/' || l.request_id, '{}')
 FROM unnest($2::bigint[], $3::uuid[]) AS l (user_id, request_id)
 """
 
+# The database itself makes the lines, so that an export says all that a row holds.
+_OLDEST: Final = """
+SELECT id, row_to_json(a)::text AS line FROM (SELECT * FROM audit ORDER BY id LIMIT $2) a
+WHERE at < now() - $1::interval ORDER BY id
+"""
+_DELETE: Final = "DELETE FROM audit WHERE id = ANY($1)"
+_COUNT: Final = "SELECT count(*) FILTER (WHERE at < now() - $1::interval) AS old, count(*) AS all FROM audit"
+
 
 class Action(StrEnum):
     """The actions that the audit records."""
@@ -50,6 +58,7 @@ class Action(StrEnum):
     RETRY = "retry"
     DOWNLOAD = "download"
     DOWNLOAD_LINK = "download-link"
+    ERASE = "erase"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,3 +137,20 @@ async def find_audit_entries(database: Database, wanted: AuditFilter) -> list[Au
             wanted.limit,
         )
     return [AuditEntry(*row.values()) for row in rows]
+
+
+async def oldest_entries(database: Database, *, older_than: timedelta, limit: int) -> dict[int, str]:
+    """Return the oldest entries beyond an age as JSON, by their numbers: all that a row holds."""
+    rows = await database.fetch(_OLDEST, older_than, limit)
+    return {row["id"]: row["line"] for row in rows}
+
+
+async def delete_entries(connection: Connection, numbers: Collection[int]) -> int:
+    """Delete entries, with the rights of the owner; return how many there were."""
+    return await connection.execute(_DELETE, numbers)
+
+
+async def count_old_entries(database: Database, older_than: timedelta) -> tuple[int, int]:
+    """Return how many entries are beyond an age, and how many there are, with the rights of the owner."""
+    row = await database.fetch_one(_COUNT, older_than)
+    return (row["old"], row["all"]) if row else (0, 0)

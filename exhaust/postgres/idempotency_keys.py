@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from datetime import timedelta
     from uuid import UUID
 
     from exhaust.postgres.database import Connection
+
+MAX_KEY_AGE: Final = timedelta(hours=24)
 
 _FORGET_EXPIRED: Final = """
 DELETE FROM idempotency_keys WHERE user_id = $1 AND key = $2 AND created_at <= now() - $3::interval

@@ -7,7 +7,6 @@ takes it; the others wait in PostgreSQL until that one has committed, and then f
 from __future__ import annotations
 
 import re
-from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +14,7 @@ import orjson
 
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.postgres.idempotency_keys import (
+    MAX_KEY_AGE,
     KeyedRequest,
     find_keyed_request,
     forget_expired_key,
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from exhaust.postgres.idempotency_keys import IdempotencyKey
 
 HEADER: Final = "Idempotency-Key"
-MAX_AGE: Final = timedelta(hours=24)
 SWEEP_LIMIT: Final = 100
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
 
@@ -85,7 +84,7 @@ async def create_once(
     Raises:
         ExhaustError: INVALID_DATA_ERROR with status 422 when the key was used for something else.
     """
-    await forget_expired_key(connection, key, MAX_AGE)
+    await forget_expired_key(connection, key, MAX_KEY_AGE)
     if not await take_key(connection, key, KeyedRequest(request_id, fingerprint)):
         return await _created_before(connection, key, fingerprint)
     failpoint("idempotency.after_take")
@@ -93,7 +92,7 @@ async def create_once(
     failpoint("idempotency.after_create")
     if created != request_id:
         await point_key_to(connection, key, created)
-    await sweep_expired_keys(connection, key.user_id, MAX_AGE, limit=SWEEP_LIMIT)
+    await sweep_expired_keys(connection, key.user_id, MAX_KEY_AGE, limit=SWEEP_LIMIT)
     return created
 
 

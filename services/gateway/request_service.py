@@ -70,7 +70,7 @@ class RequestService:
         if acceptance is Acceptance.IDENTICAL:
             # It may have ended since the insertion met it; then its download is as good as a new one.
             if identical is None:
-                raise LookupError("the identical request vanished; requests are never deleted")
+                raise LookupError("the identical request vanished; requests go long after their end")
             return identical.request_id
         if identical is not None and not identical.state.is_terminal:
             return identical.request_id

@@ -18,6 +18,7 @@ from exhaust.kafka.producer import open_producer
 from exhaust.logs import configure_logging
 from exhaust.postgres.database import open_service_database
 from exhaust.postgres.grants import GrantStore
+from exhaust.postgres.retention import retention_of
 from exhaust.process.health import STALL_LIMIT, Health
 from exhaust.process.run import run_process, run_until_stopped
 from exhaust.s3.store import open_object_store
@@ -44,6 +45,7 @@ from services.status.change_notifier import ChangeNotifier
 from services.status.completions import CompletionConsumer
 from services.status.external_updates import ExternalUpdates
 from services.status.link_audit import LinkAudit
+from services.status.pruner import Pruner
 from services.status.reaper import Reaper
 from services.status.request_reader import RequestReader
 from services.status.request_states import RequestStates
@@ -131,6 +133,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
             consumer_loop.run(health.stop, health.heartbeat("completions"), settings.drain_timeout),
             Reaper(states, database, settings, health.registry).run(health),
             markers.run(health),
+            Pruner(database, retention_of(settings), health.registry).run(health, settings.prune_interval),
             drain_delay=settings.drain_delay,
         )
 

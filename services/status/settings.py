@@ -13,6 +13,7 @@ from exhaust.settings import (
     DrainSettings,
     PostgresSettings,
     ProcessSettings,
+    RetentionSettings,
     S3Settings,
     ServiceTokenSettings,
 )
@@ -26,6 +27,7 @@ class StatusSettings(
     S3Settings,
     ServiceTokenSettings,
     CatalogueSettings,
+    RetentionSettings,
 ):
     """The settings of the status service.
 
@@ -34,6 +36,7 @@ class StatusSettings(
         no_progress_after: when a request without progress is tried again.
         max_attempts: how often a request is tried.
         reap_interval: between two searches for requests without progress.
+        prune_interval: between two removals of old rows.
     """
 
     # S3 signs no link that lives longer (signature version 4).
@@ -44,3 +47,4 @@ class StatusSettings(
     reap_interval: Annotated[timedelta, Field(ge=timedelta(milliseconds=100), le=timedelta(hours=1))] = timedelta(
         seconds=10
     )
+    prune_interval: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(days=1))] = timedelta(minutes=5)

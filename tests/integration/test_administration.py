@@ -1,7 +1,5 @@
 """The internal operations over HTTP: documented v1 ones, and an operator's. And the `exhaust` command for the same."""
 
-import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +12,6 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
-from admin.command import main
 from deploy.local.stack import Stack
 from exhaust.domain.catalogue import load_catalogue
 from exhaust.http.app import envelope_errors, service_token_check
@@ -41,6 +38,7 @@ from tests.integration.conftest import (
     envelope,
     within,
 )
+from tests.support.command import Command
 from tests.support.s3_proxy import closed_port
 
 TOKEN = "a service token for the tests"
@@ -245,49 +243,11 @@ async def test_the_audit_is_filtered_and_comes_in_pages(internal: Internal, data
     assert numbers == sorted(set(numbers), reverse=True)
 
 
-@dataclass(frozen=True)
-class Done:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def rows(self) -> list[list[str]]:
-        return [line.split("\t") for line in self.out.splitlines()]
-
-
-@dataclass(frozen=True)
-class Command:
-    """The `exhaust` command on the database of the tests, its output piped."""
-
-    capsys: pytest.CaptureFixture[str]
-
-    async def run(self, *arguments: str) -> Done:
-        def call() -> int:
-            with pytest.raises(SystemExit) as ended:
-                main(arguments)
-            return ended.value.code if isinstance(ended.value.code, int) else 0
-
-        # In a thread: the command has an event loop of its own.
-        code = await asyncio.to_thread(call)
-        out, err = self.capsys.readouterr()
-        return Done(code, out, err)
-
-    async def good(self, *arguments: str) -> Done:
-        done = await self.run(*arguments)
-        assert done.code == 0, done
-        return done
-
-
 @pytest.fixture
 def command(
     servers: Stack, schema: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Command:
-    peppers = json.dumps({"1": PEPPERS[1].get_secret_value()})
-    monkeypatch.setenv("EXHAUST_LICENSE_KEY_PEPPERS", peppers)
-    monkeypatch.setenv("EXHAUST_POSTGRES_OWNER_DSN", within(schema, servers.postgres).get_secret_value())
-    capsys.readouterr()
-    return Command(capsys)
+    return Command.on_database(within(schema, servers.postgres), capsys, monkeypatch, PEPPERS)
 
 
 WHO = ("--client", "client", "--key-name", "dashboard")

@@ -47,7 +47,9 @@ BEGIN
             GRANT SELECT, INSERT, DELETE ON cancel_markers TO %1$I;
             GRANT SELECT, INSERT, UPDATE (events, bytes) ON request_days TO %1$I;
             GRANT SELECT, INSERT, UPDATE (days_built, bytes_built), DELETE ON key_usage TO %1$I;
-            GRANT SELECT, INSERT ON inbox TO %1$I
+            GRANT SELECT, INSERT ON inbox TO %1$I;
+            GRANT EXECUTE ON FUNCTION prune_requests(interval, integer), prune_parked_requests(interval, integer),
+                prune_inbox(interval, integer), prune_idempotency_keys(interval, integer) TO %1$I
             $rights$,
             role
         );

@@ -1,17 +1,23 @@
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from exhaust.domain import object_keys
 from exhaust.domain.object_keys import (
+    KEPT_PREFIXES,
     WorkPlace,
     attempt_prefix,
+    audit_export_key,
+    cancelled_key,
     day_archive_key,
     day_summary_key,
     expiry_by_prefix,
+    request_prefix,
     work_id,
     work_place,
 )
@@ -35,6 +41,31 @@ def test_an_archive_outlives_its_record_by_more_than_a_request() -> None:
         for key in (day_archive_key(*parts), day_summary_key(*parts), attempt_prefix(REQUEST, 1))
     }
     assert list(kept_by_key.values()) == [timedelta(days=9), timedelta(days=7), timedelta(days=7)]
+
+
+def test_every_key_expires_with_its_prefix_or_is_kept_on_purpose() -> None:
+    parts = ("d", "r", DAY, "00ff")
+    covered = (*expiry_by_prefix(timedelta(days=7)), *KEPT_PREFIXES)
+    made = [
+        day_archive_key(*parts),
+        day_summary_key(*parts),
+        request_prefix(REQUEST),
+        attempt_prefix(REQUEST, 1),
+        audit_export_key(1, 2),
+        cancelled_key(REQUEST, 1),
+        *(place().archive_key, place().outcome_key, place().markers_prefix, place().marker_key(DAY)),
+    ]
+    assert [key for key in made if sum(key.startswith(prefix) for prefix in covered) != 1] == []
+    # Nothing of the kit writes elsewhere.
+    makers = {name for name in vars(object_keys) if re.search("_(key|prefix)$", name) and not name.startswith("_")}
+    assert makers - {"expiry_by_prefix"} == {
+        "day_archive_key",
+        "day_summary_key",
+        "request_prefix",
+        "attempt_prefix",
+        "audit_export_key",
+        "cancelled_key",
+    }
 
 
 def place(attempt: int = 1, **change: Any) -> WorkPlace:
