@@ -16,6 +16,7 @@ from exhaust.s3.store import open_object_store
 from schemas.events import TOPIC_DAYS, TOPIC_REQUESTS
 from services.aggregator.assemble import Assembler
 from services.aggregator.build.day_builder import open_day_builder
+from services.aggregator.cancelled_attempts import CancelledAttempts
 from services.aggregator.completion_publisher import CompletionPublisher
 from services.aggregator.day_worker import DayMetrics, DayWorker
 from services.aggregator.plan import Planner
@@ -65,11 +66,13 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         producer = await stack.enter_async_context(open_producer(settings))
         objects = await stack.enter_async_context(open_object_store(settings))
         publisher = CompletionPublisher(producer)
-        planner = Planner(producer, publisher, catalogue, retry_for=settings.retry_for)
+        cancelled = CancelledAttempts(objects, settings.s3_exhaust_bucket)
+        planner = Planner(producer, publisher, catalogue, cancelled, retry_for=settings.retry_for)
         worker = DayWorker(
             await stack.enter_async_context(open_day_builder(objects, catalogue, settings)),
             Assembler(objects, settings.s3_exhaust_bucket),
             publisher,
+            cancelled,
             DayMetrics(health.registry),
             retry_for=settings.retry_for,
         )
@@ -85,6 +88,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
             health,
             plans.run(health.stop, health.heartbeat("plan"), settings.drain_timeout),
             days.run(health.stop, health.heartbeat("build"), settings.drain_timeout),
+            cancelled.run(health),
             reap_uploads(health, objects, settings.s3_exhaust_bucket, settings.abandoned_after),
         )
 

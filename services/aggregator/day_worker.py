@@ -28,6 +28,7 @@ from exhaust.logs import bind_trace
 from exhaust.process.failpoints import failpoint
 from exhaust.process.retry import retry_while_unavailable
 from schemas.events import Failure, FinishedDay
+from services.aggregator.cancelled_attempts import AttemptCancelledError
 from services.aggregator.records import decode_day
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from schemas.events import DayRequested
     from services.aggregator.assemble import Assembler
     from services.aggregator.build.day_builder import BuiltDay, DayBuilder
+    from services.aggregator.cancelled_attempts import AttemptInHand, CancelledAttempts
     from services.aggregator.completion_publisher import CompletionPublisher
 
 log = structlog.get_logger(__name__)
@@ -50,10 +52,12 @@ class DayMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.days = Counter(
             "exhaust_days",
-            "Days by outcome: built, reused (it existed), failed.",
+            "Days by outcome: built, reused (it existed), failed, cancelled.",
             ["outcome"],
             registry=registry,
         )
+        for outcome in ("built", "reused", "failed", "cancelled"):
+            self.days.labels(outcome)
         self.seconds = Histogram("exhaust_day_seconds", "Time to find or build a day's archive.", registry=registry)
         self.events = Counter("exhaust_events_selected", "Events written to day archives.", registry=registry)
         self.bytes = Counter(
@@ -70,6 +74,7 @@ class DayWorker:
         builder: DayBuilder,
         assembler: Assembler,
         publisher: CompletionPublisher,
+        cancelled: CancelledAttempts,
         metrics: DayMetrics,
         *,
         retry_for: timedelta,
@@ -77,11 +82,14 @@ class DayWorker:
         self._builder = builder
         self._assembler = assembler
         self._publisher = publisher
+        self._cancelled = cancelled
         self._metrics = metrics
         self._retry_for = retry_for
 
     async def handle(self, record: Record) -> None:
         """Find or build the day of a message, publish and mark it, and assemble the download if it was the last day.
+
+        Of an attempt that is cancelled nothing more is done, and nothing published.
 
         Raises:
             RejectedRecordError: the record holds no day, or the day cannot be built, which was published.
@@ -93,22 +101,35 @@ class DayWorker:
         traceparent = record.header("traceparent")
         bind_trace(traceparent, request_id=str(request.requestid), attempt=request.attempt, day=str(request.day))
 
+        async def work(in_hand: AttemptInHand) -> None:
+            await self._work_or_fail(request, traceparent, in_hand)
+
+        try:
+            await self._cancelled.stop_when_cancelled(request.requestid, request.attempt, work)
+        except AttemptCancelledError:
+            self._metrics.days.labels("cancelled").inc()
+            log.info("day.cancelled")
+        failpoint("day.after_work")
+
+    async def _work_or_fail(self, request: DayRequested, traceparent: str, in_hand: AttemptInHand) -> None:
         async def work() -> None:
-            await self._work(request, traceparent)
+            await self._work(request, traceparent, in_hand)
 
         try:
             await retry_while_unavailable(work, give_up_after=self._retry_for)
+        except AttemptCancelledError:
+            raise
         except ExhaustError as error:
             await self._fail(request, traceparent, error)
             raise RejectedRecordError(RejectionCode.WORK_FAILED, f"{error.code}: {error.message}") from error
         except Exception:
             await self._fail(request, traceparent, _internal_fault())
             raise
-        failpoint("day.after_work")
 
-    async def _work(self, request: DayRequested, traceparent: str) -> None:
+    async def _work(self, request: DayRequested, traceparent: str, in_hand: AttemptInHand) -> None:
         with self._metrics.seconds.time():
             day = await self._builder.build(request)
+        await in_hand.check()
         self._count(day)
         failpoint("day.before_event")
         # Published before it is marked, so that whoever assembles does so after all days were published.

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from exhaust.kafka.producer import Producer
     from exhaust.kafka.records import Record
     from schemas.events import DatasetRequested
+    from services.aggregator.cancelled_attempts import CancelledAttempts
     from services.aggregator.completion_publisher import CompletionPublisher
 
 log = structlog.get_logger(__name__)
@@ -32,17 +33,24 @@ class Planner:
     """The handler of records of dataset.requests."""
 
     def __init__(
-        self, producer: Producer, publisher: CompletionPublisher, catalogue: Catalogue, *, retry_for: timedelta
+        self,
+        producer: Producer,
+        publisher: CompletionPublisher,
+        catalogue: Catalogue,
+        cancelled: CancelledAttempts,
+        *,
+        retry_for: timedelta,
     ) -> None:
         self._producer = producer
         self._catalogue = catalogue
         self._publisher = publisher
+        self._cancelled = cancelled
         self._retry_for = retry_for
 
     async def handle(self, record: Record) -> None:
         """Publish a message for each day of a request. A repeated record repeats them, which costs little.
 
-        A request whose dataset another executor builds is left to it.
+        A request whose dataset another executor builds is left to it. Of a cancelled attempt no day is published.
 
         Raises:
             RejectedRecordError: the record holds no request.
@@ -59,13 +67,19 @@ class Planner:
 
         async def plan() -> None:
             failpoint("plan.before_started")
-            await self._publisher.publish_started(request, traceparent)
+            is_cancelled, _ = await asyncio.gather(
+                self._cancelled.is_cancelled(request.requestid, request.attempt),
+                self._publisher.publish_started(request, traceparent),
+            )
             failpoint("plan.after_started")
+            if is_cancelled:
+                log.info("request.cancelled")
+                return
             await asyncio.gather(*(self._publish_day(request, day, traceparent) for day in days))
+            log.info("request.planned", days=len(days))
 
         await retry_while_unavailable(plan, give_up_after=self._retry_for)
         failpoint("plan.after_days")
-        log.info("request.planned", days=len(days))
 
     async def _publish_day(self, request: DatasetRequested, day: date, traceparent: str) -> None:
         message = DayRequested(**dict(request), day=day)

@@ -18,6 +18,7 @@ from exhaust.kafka.records import Record
 from exhaust.s3.store import open_object_store
 from schemas.events import TOPIC_DAYS
 from services.aggregator.assemble import Assembler
+from services.aggregator.cancelled_attempts import CancelledAttempts
 from services.aggregator.completion_publisher import CompletionPublisher
 from services.aggregator.day_worker import DayMetrics, DayWorker
 from tests.support.raw_dataset import RawDataset, event, packed
@@ -56,11 +57,10 @@ async def working(dataset: RawDataset, producer: Producer) -> AsyncIterator[tupl
         settings = dataset.settings.model_copy(update={"s3_endpoint": f"http://{way.address}"})
         async with open_object_store(settings) as objects, replace(dataset, objects=objects).builder() as builder:
             assembler = Assembler(dataset.objects, dataset.settings.s3_exhaust_bucket)
+            cancelled = CancelledAttempts(dataset.objects, dataset.settings.s3_exhaust_bucket)
             metrics = DayMetrics(CollectorRegistry())
-            yield (
-                DayWorker(builder, assembler, CompletionPublisher(producer), metrics, retry_for=timedelta(minutes=1)),
-                way,
-            )
+            publisher = CompletionPublisher(producer)
+            yield DayWorker(builder, assembler, publisher, cancelled, metrics, retry_for=timedelta(minutes=1)), way
 
 
 async def first_cut(way: Proxy) -> None:

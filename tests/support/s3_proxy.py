@@ -33,6 +33,8 @@ class Proxy:
         taken: bytes of questions.
         asked: method and path of each question.
         answering: while it is not set, answers are held back.
+        hold_at: bytes of answers after which they are held back, once.
+        held: set then.
     """
 
     host: str
@@ -45,6 +47,8 @@ class Proxy:
     taken: int = 0
     asked: list[str] = field(default_factory=list)
     answering: asyncio.Event = field(default_factory=asyncio.Event)
+    hold_at: int | None = None
+    held: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
@@ -76,6 +80,10 @@ class Proxy:
     async def _answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         left = self.cut_after
         while data := await reader.read(CHUNK):
+            if self.hold_at is not None and self.passed > self.hold_at:
+                self.hold_at = None
+                self.answering.clear()
+                self.held.set()
             await self.answering.wait()
             writer.write(data[:left])
             self.passed += len(data[:left])

@@ -3,7 +3,7 @@
 While a day is being scanned, other messages may ask for archives of the same day. They wait together, and the next scan
 serves them all: reading, inflating and parsing is paid once, and each archive pays for its own events. A scan also
 waits for messages of its day whose lookup is in progress, which takes milliseconds. A request for an archive
-that is pending already waits for that one.
+that is pending already waits for that one. A scan whose archives nobody waits for any more is stopped.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import date
 
     from services.aggregator.archive.day_summary import DaySummary
@@ -33,16 +33,32 @@ _LOOKUP_TIMEOUT: Final = timedelta(seconds=2)  # long for a listing; a message t
 log = structlog.get_logger(__name__)
 
 
+@dataclass(eq=False, slots=True)
+class _Wanted:
+    """An archive that waits for the next scan of its key or is being written, and the future of its callers.
+
+    Attributes:
+        callers: how many wait.
+        scan: the archives of its scan and the scan's task, once it runs.
+    """
+
+    plan: DayPlan
+    summary: asyncio.Future[DaySummary]
+    callers: int = 0
+    scan: tuple[Sequence[_Wanted], asyncio.Task[None] | None] = ((), None)
+
+
 @dataclass(frozen=True, slots=True)
 class PendingArchive:
-    """An archive that is being built, or waits for its scan.
+    """An archive that is being built, or waits for its scan. Each has one caller, who has to ask for its result.
 
     Attributes:
         coalesced: True when another request had asked for the same archive before.
     """
 
-    summary: asyncio.Future[DaySummary]
+    wanted: _Wanted
     coalesced: bool
+    abandon: Callable[[_Wanted], None]
 
     async def result(self) -> DaySummary:
         """Return the archive's summary as soon as both are durable.
@@ -50,15 +66,13 @@ class PendingArchive:
         Raises:
             ExhaustError: see DayScanner.write.
         """
-        return await asyncio.shield(self.summary)  # a caller that is cancelled must not cancel it for the others
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """An archive that waits for the next scan of its key, and the future that its callers wait for."""
-
-    plan: DayPlan
-    summary: asyncio.Future[DaySummary]
+        try:
+            # A caller that is cancelled must not cancel it for the others.
+            return await asyncio.shield(self.wanted.summary)
+        finally:
+            self.wanted.callers -= 1
+            if not self.wanted.callers and not self.wanted.summary.done():
+                self.abandon(self.wanted)
 
 
 class SharedScans:
@@ -72,8 +86,8 @@ class SharedScans:
     def __init__(self, scanner: DayScanner, *, at_once: int) -> None:
         self._scanner = scanner
         self._slots = asyncio.Semaphore(at_once)
-        self._waiting: dict[ScanKey, list[_Waiting]] = {}
-        self._pending: dict[str, asyncio.Future[DaySummary]] = {}  # by archive key
+        self._waiting: dict[ScanKey, list[_Wanted]] = {}
+        self._pending: dict[str, _Wanted] = {}  # by archive key
         self._scans: set[asyncio.Task[None]] = set()
         self._lookups: defaultdict[tuple[str, date], set[asyncio.Future[None]]] = defaultdict(set)
 
@@ -93,29 +107,49 @@ class SharedScans:
 
     def enqueue(self, plan: DayPlan) -> PendingArchive:
         """Have an archive built by the next scan of its key, unless it is pending already."""
-        earlier = self._pending.get(plan.archive_key)
-        if earlier is not None:
-            return PendingArchive(earlier, coalesced=True)
-        summary = asyncio.get_running_loop().create_future()
-        self._pending[plan.archive_key] = summary
-        summary.add_done_callback(partial(self._forget, plan.archive_key))
-        self._add(plan.scan_key, [_Waiting(plan, summary)])
-        return PendingArchive(summary, coalesced=False)
+        wanted = self._pending.get(plan.archive_key)
+        coalesced = wanted is not None
+        if wanted is None:
+            wanted = self._pending[plan.archive_key] = _Wanted(plan, asyncio.get_running_loop().create_future())
+            wanted.summary.add_done_callback(partial(self._forget, wanted))
+            self._add(plan.scan_key, [wanted])
+        wanted.callers += 1
+        return PendingArchive(wanted, coalesced, self._abandon)
 
     async def close(self) -> None:
         """Cancel the scans that run, and the archives that wait."""
         for scan in self._scans:
             scan.cancel()
         await asyncio.gather(*self._scans, return_exceptions=True)
-        for summary in list(self._pending.values()):
-            summary.cancel()
+        for wanted in list(self._pending.values()):
+            wanted.summary.cancel()
 
-    def _forget(self, archive_key: str, summary: asyncio.Future[DaySummary]) -> None:
-        del self._pending[archive_key]
+    def _abandon(self, wanted: _Wanted) -> None:
+        """Drop an archive that nobody waits for: from those that wait, or with its scan if it is the last of that."""
+        waiting = self._waiting.get(wanted.plan.scan_key, [])
+        if wanted in waiting:
+            waiting.remove(wanted)
+            self._drop(wanted)
+        archives, scan = wanted.scan
+        if scan is not None and not any(each.callers for each in archives):
+            for each in archives:
+                self._drop(each)
+            scan.cancel()
+            log.info("day.scan_stopped", day=str(wanted.plan.day), archives=len(archives))
+
+    def _drop(self, wanted: _Wanted) -> None:
+        """Let whoever wants the archive from now on have it built anew."""
+        if self._pending.get(wanted.plan.archive_key) is wanted:
+            del self._pending[wanted.plan.archive_key]
+        wanted.summary.cancel()
+
+    def _forget(self, wanted: _Wanted, summary: asyncio.Future[DaySummary]) -> None:
+        if self._pending.get(wanted.plan.archive_key) is wanted:
+            del self._pending[wanted.plan.archive_key]
         if not summary.cancelled():
             summary.exception()  # marks it as seen, since all callers may be gone
 
-    def _add(self, key: ScanKey, archives: list[_Waiting]) -> None:
+    def _add(self, key: ScanKey, archives: list[_Wanted]) -> None:
         """Add archives to the next scan of a key; start its task unless it waits for a slot already."""
         if key in self._waiting:
             self._waiting[key] += archives
@@ -133,7 +167,8 @@ class SharedScans:
             waiting = self._waiting.pop(key)
             if len(waiting) > MAX_ARCHIVES_PER_SCAN:
                 self._add(key, waiting[MAX_ARCHIVES_PER_SCAN:])
-            await self._serve(key, waiting[:MAX_ARCHIVES_PER_SCAN])
+            if waiting:
+                await self._serve(key, waiting[:MAX_ARCHIVES_PER_SCAN])
 
     async def _wait_for_lookups(self, key: ScanKey) -> None:
         """Wait until no lookup of the day is in progress, for a limited time."""
@@ -142,7 +177,9 @@ class SharedScans:
                 while lookups := self._lookups.get((key.dataset, key.day)):
                     await asyncio.wait(set(lookups))
 
-    async def _serve(self, key: ScanKey, archives: Sequence[_Waiting]) -> None:
+    async def _serve(self, key: ScanKey, archives: Sequence[_Wanted]) -> None:
+        for archive in archives:
+            archive.scan = (archives, asyncio.current_task())
         plans = [archive.plan for archive in archives]
         [outcome] = await asyncio.gather(self._scanner.write(plans), return_exceptions=True)
         for number, archive in enumerate(archives):

@@ -16,6 +16,7 @@ from exhaust.kafka.records import Record, RejectedRecordError
 from exhaust.settings import KafkaSettings
 from schemas.events import SOURCE_AGGREGATOR, TOPIC_COMPLETIONS, TOPIC_DAYS, DayRequested
 from services.aggregator.build.day_builder import DayBuilder
+from services.aggregator.cancelled_attempts import CancelledAttempts
 from services.aggregator.completion_publisher import CompletionPublisher
 from services.aggregator.day_worker import DayMetrics, DayWorker
 from services.aggregator.plan import Planner
@@ -43,6 +44,18 @@ class Outbox(Producer):
         self.sent.append((topic, json.loads(value)))
 
 
+class Marked(CancelledAttempts):
+    """Knows by itself if the attempts are cancelled."""
+
+    def __init__(self, *, cancelled: bool) -> None:
+        super().__init__(NOTHING, "")
+        self.cancelled = cancelled
+
+    async def is_cancelled(self, _request_id: UUID, _attempt: int) -> bool:
+        await asyncio.sleep(0)
+        return self.cancelled
+
+
 def record(dataset: str) -> Record:
     message = DayRequested(
         requestid=UUID(int=1), attempt=1, datasetid=dataset, resourceid="r", fromdate=DAY, todate=DAY, day=DAY
@@ -52,7 +65,7 @@ def record(dataset: str) -> Record:
 
 async def test_the_planner_plans_what_is_built_here_and_leaves_the_rest() -> None:
     outbox = Outbox()
-    planner = Planner(outbox, CompletionPublisher(outbox), CATALOGUE, retry_for=MINUTE)
+    planner = Planner(outbox, CompletionPublisher(outbox), CATALOGUE, Marked(cancelled=False), retry_for=MINUTE)
     await planner.handle(record("theirs"))
     assert outbox.sent == []
     await planner.handle(record("ours"))
@@ -60,11 +73,18 @@ async def test_the_planner_plans_what_is_built_here_and_leaves_the_rest() -> Non
     assert outbox.sent[0][1]["workid"] == work_id("ours", "r", DAY, DAY, [])
 
 
+async def test_the_planner_publishes_no_day_of_a_cancelled_attempt() -> None:
+    outbox = Outbox()
+    planner = Planner(outbox, CompletionPublisher(outbox), CATALOGUE, Marked(cancelled=True), retry_for=MINUTE)
+    await planner.handle(record("ours"))
+    assert [topic for topic, _ in outbox.sent] == [TOPIC_COMPLETIONS]
+
+
 async def test_a_day_that_a_job_elsewhere_builds_is_refused_and_nothing_is_reported() -> None:
     outbox = Outbox()
     builder = DayBuilder(NOTHING, CATALOGUE, NOTHING, NOTHING)
     metrics = DayMetrics(CollectorRegistry())
-    worker = DayWorker(builder, cast("Any", NOTHING), CompletionPublisher(outbox), metrics, retry_for=MINUTE)
+    worker = DayWorker(builder, cast("Any", NOTHING), CompletionPublisher(outbox), NOTHING, metrics, retry_for=MINUTE)
     with pytest.raises(RejectedRecordError) as refused:
         await worker.handle(record("theirs"))
     assert (refused.value.code, refused.value.pointer, outbox.sent) == ("NOT_YOURS", "/datasetid", [])
