@@ -6,7 +6,8 @@ import pytest
 
 from exhaust.errors import ErrorCode, ExhaustError
 from services.gateway.handlers.status import list_cost
-from services.gateway.shares import Share
+from services.gateway.settings import ShareSettings
+from services.gateway.shares import MAX_DOWNLOADS, MAX_LISTS, MAX_STREAMS, MAX_WAITS, Share, Shares
 
 
 def taken(share: Share, *users: int) -> ExitStack:
@@ -37,6 +38,51 @@ def test_all_holders_together_have_a_limit_too() -> None:
         assert refused.value.code is ErrorCode.SERVICE_UNAVAILABLE
     with share.hold(4):
         assert len(share) == 1
+
+
+def test_one_holder_takes_each_place_of_its_share_and_no_other() -> None:
+    share = Share("downloads", per_holder=3, total=3)
+    with taken(share, 1, 1, 1):
+        with pytest.raises(ExhaustError, match="3 downloads at work") as refused, share.hold(1):
+            pass
+        assert refused.value.code is ErrorCode.RATE_LIMITED  # the holder's own limit is told first
+        with pytest.raises(ExhaustError, match="too many downloads") as refused, share.hold(2):
+            pass
+        assert refused.value.code is ErrorCode.SERVICE_UNAVAILABLE
+    with taken(share, 1, 1, 1):
+        assert len(share) == 3
+
+
+def test_a_place_that_is_given_back_is_one_place() -> None:
+    share = Share("downloads", per_holder=2, total=9)
+    with taken(share, 1, 1):
+        pass
+    with taken(share, 1):
+        with taken(share, 1):
+            pass
+        with taken(share, 1), pytest.raises(ExhaustError), share.hold(1):
+            pass
+        assert len(share) == 1
+
+
+def test_a_gateway_has_the_shares_of_its_settings() -> None:
+    """The totals are what pools and memory are made for: changing one means to look at those."""
+    assert (MAX_WAITS, MAX_LISTS, MAX_DOWNLOADS, MAX_STREAMS) == (400, 16, 1024, 128)
+    shares = Shares.of(ShareSettings(max_waits_per_key=1, max_lists_per_key=2, max_downloads_per_key=3))
+    expected = (
+        (shares.waits, "1 waiting status calls", 1, MAX_WAITS),
+        (shares.lists, "2 lists", 2, MAX_LISTS),
+        (shares.downloads, "3 downloads", 3, MAX_DOWNLOADS),
+        (shares.streams, "3 downloads", 3, MAX_STREAMS),
+    )
+    for share, named, per_key, total in expected:
+        with taken(share, *[0] * per_key, *range(1, total - per_key + 1)):
+            with pytest.raises(ExhaustError, match=named), share.hold(0):
+                pass
+            with pytest.raises(ExhaustError, match="too many") as refused, share.hold(-1):
+                pass
+            assert refused.value.code is ErrorCode.SERVICE_UNAVAILABLE
+            assert len(share) == total
 
 
 def test_a_call_that_fails_gives_its_place_back() -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 import io
+import struct
 import zipfile
 import zlib
 from datetime import date, timedelta
@@ -16,6 +18,7 @@ from services.aggregator.archive.outer_archive import (
     Literal,
     Segment,
     StoredDay,
+    outer_digest,
     outer_segments,
     outer_size,
 )
@@ -94,6 +97,45 @@ def test_outer_and_inner_archives_open(days: list[bytes], manifest: bytes) -> No
         for day, lines in inner.items():
             with zipfile.ZipFile(io.BytesIO(outer.read(f"{day}.zip"))) as opened:
                 assert b"".join(map(opened.read, opened.namelist())) == lines
+
+
+def test_every_offset_is_counted_from_the_first_byte() -> None:
+    """Lenient readers forgive offsets that are all wrong by the same number of bytes."""
+    archives = {FIRST + timedelta(days=number): day_archive(FIRST, lines) for number, lines in enumerate([b"x\n", b""])}
+    stored = [StoredDay(day, str(day), len(data), zlib.crc32(data)) for day, data in archives.items()]
+    data = joined(outer_segments(stored, b"{}"), {day.key: day.header + archives[day.day] for day in stored})
+    end = data.rindex(b"PK\5\6")
+    _, _, _, entries, size, start, _ = struct.unpack("<HHHHIIH", data[end + 4 :])
+    assert (entries, start + size) == (3, end)
+    offsets = []
+    for _ in range(entries):
+        assert data[start : start + 4] == b"PK\1\2"
+        name, extra, comment = struct.unpack_from("<HHH", data, start + 28)
+        offsets.append(struct.unpack_from("<I", data, start + 42)[0])
+        start += 46 + name + extra + comment
+    assert offsets[0] == 0
+    assert [data[offset : offset + 4] for offset in offsets] == [b"PK\3\4"] * 3
+
+
+def test_the_digest_is_that_of_the_literals_and_of_the_days() -> None:
+    segments: list[Segment] = [CopiedObject("a", 7), CopiedObject("b", 8), Literal(b"end")]
+    digest = outer_digest(segments, {"a": "aa", "b": "bb"})
+    assert digest == hashlib.sha256(b"aa 7bb 8end").hexdigest()
+    assert digest != outer_digest(segments, {"a": "aa", "b": "cc"})
+
+
+def test_a_download_without_days_is_a_manifest() -> None:
+    segments = outer_segments([], b"{}")
+    with zipfile.ZipFile(io.BytesIO(joined(segments, {}))) as outer:
+        assert outer.namelist() == ["manifest.json"]
+        assert outer.read("manifest.json") == b"{}"
+
+
+def test_the_manifest_has_the_time_of_the_last_day() -> None:
+    stored = [StoredDay(FIRST + timedelta(days=number), str(number), 0, 0) for number in range(3)]
+    with zipfile.ZipFile(HugeFile(outer_segments(stored, b"{}"))) as outer:
+        days = [date(*info.date_time[:3]) for info in outer.infolist()]
+    assert days == [FIRST, FIRST + timedelta(days=1), FIRST + timedelta(days=2), FIRST + timedelta(days=2)]
 
 
 def test_days_are_whole_objects_with_nothing_between_them() -> None:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.aggregator.archive.outer_archive import CopiedObject, Literal, Segment
-from services.aggregator.archive.part_plan import ObjectRange, ReadPart, plan_parts
+from services.aggregator.archive.part_plan import MAX_COPIED_BYTES, ObjectRange, ReadPart, plan_parts
 
 MIN = 5
 SEGMENTS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 4)), max_size=8).map(
@@ -72,6 +72,40 @@ def test_a_small_day_takes_the_first_bytes_of_a_large_one_with_it() -> None:
     assert first == ReadPart([ObjectRange("a", 0, mib), ObjectRange("b", 0, 4 * mib)])
     assert copied == ObjectRange("b", 4 * mib, 64 * mib)
     assert last == ReadPart([b"tail"])
+
+
+def test_a_read_part_ends_as_soon_as_it_is_large_enough() -> None:
+    small: list[Segment] = [Literal(b"hh"), CopiedObject("a", 3), Literal(b"hhhh"), CopiedObject("b", 4), Literal(b"t")]
+    assert plan_parts(small, min_part=MIN) == [
+        ReadPart([b"hh", ObjectRange("a", 0, 3)]),
+        ReadPart([b"hhhh", ObjectRange("b", 0, 4)]),
+        ReadPart([b"t"]),
+    ]
+    assert plan_parts([Literal(b"hhhhh"), Literal(b"t")], min_part=MIN) == [ReadPart([b"hhhhh"]), ReadPart([b"t"])]
+
+
+def test_an_object_is_copied_when_enough_of_it_is_left() -> None:
+    begun = Literal(b"hh")
+    enough, too_small = CopiedObject("a", MIN + 3), CopiedObject("a", MIN + 2)
+    assert plan_parts([begun, enough], min_part=MIN) == [
+        ReadPart([b"hh", ObjectRange("a", 0, 3)]),
+        ObjectRange("a", 3, MIN + 3),
+    ]
+    assert plan_parts([begun, too_small], min_part=MIN) == [ReadPart([b"hh", ObjectRange("a", 0, MIN + 2)])]
+    assert plan_parts([CopiedObject("a", MIN)], min_part=MIN) == [ObjectRange("a", 0, MIN)]
+
+
+def test_no_copied_part_is_small_and_none_is_larger_than_it_must_be() -> None:
+    assert MAX_COPIED_BYTES == 256 * 2**20
+    small = 5 * 2**20
+    for size, ends in (
+        (MAX_COPIED_BYTES, [MAX_COPIED_BYTES]),
+        (MAX_COPIED_BYTES + small - 1, [MAX_COPIED_BYTES + small - 1]),
+        (MAX_COPIED_BYTES + small, [MAX_COPIED_BYTES, MAX_COPIED_BYTES + small]),
+    ):
+        starts = [0, *ends[:-1]]
+        expected = [ObjectRange("a", start, end) for start, end in zip(starts, ends, strict=True)]
+        assert plan_parts([CopiedObject("a", size)], min_part=small) == expected
 
 
 def test_very_large_objects_are_copied_in_several_parts() -> None:
