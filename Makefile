@@ -2,6 +2,8 @@
 PYTHON ?= python3
 RAW ?=
 OPTIONS ?=
+SEED ?= 1
+MODULE ?=
 
 VENV := .venv
 RUN := $(VENV)/bin/python -m
@@ -20,7 +22,7 @@ endef
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SILENT:
-.PHONY: help venv demo test test-unit test-api bench bench-gateway bench-shares chaos check up load down logs lock clean
+.PHONY: help venv demo test test-unit test-api mutants bench bench-gateway bench-shares chaos check up load down logs lock clean
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +46,9 @@ test-unit: $(INSTALLED) ## the tests without I/O
 
 test-api: $(INSTALLED) ## call every operation of a stack of its own, made up from the API document
 	$(RUN) tests.api
+
+mutants: $(INSTALLED) ## small faults in pure modules, which the unit tests have to notice; SEED=7 draws others, MODULE=path takes all of one
+	$(RUN) tests.mutants --seed $(SEED) $(if $(MODULE),--sample 0 --module "$(MODULE)")
 
 bench: $(BENCH_INSTALLED) ## the aggregator beside its peers, into docs/benchmarks.md; OPTIONS=--quick measures the small size only
 	$(RUN) bench.aggregator $(OPTIONS)
