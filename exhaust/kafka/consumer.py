@@ -7,41 +7,46 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import InvalidSessionTimeoutError, KafkaError
-from prometheus_client import Counter, Gauge
 
 from exhaust.errors import ConfigurationError
 from exhaust.kafka.closing import stop_client
 from exhaust.kafka.connection import connection_options
 from exhaust.kafka.dead_letters import DeadLetters
-from exhaust.kafka.offsets import OffsetTracker
+from exhaust.kafka.group_consumer import GroupConsumer
+from exhaust.kafka.poll_watch import PollWatch
+from exhaust.kafka.positions import Positions
 from exhaust.kafka.producer import CLOSE_TIMEOUT
-from exhaust.kafka.records import Record
-from exhaust.process.failpoints import failpoint
-from exhaust.process.periodic import BEAT_INTERVAL, wait_for_event, wait_for_first
+from exhaust.kafka.reader import Reader
+from exhaust.process.periodic import wait_for_event, wait_for_first
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
 
-    from aiokafka import ConsumerRecord
-    from prometheus_client import CollectorRegistry
+    from prometheus_client import Counter
 
+    from exhaust.kafka.offsets import OffsetTracker
     from exhaust.kafka.producer import Producer
+    from exhaust.kafka.reader import Reading
+    from exhaust.kafka.records import Record, RejectedRecordError
     from exhaust.process.health import Heartbeat
     from exhaust.settings import ConsumerSettings
 
 REBALANCE_TIMEOUT: Final = timedelta(seconds=60)
 RECONNECT_INTERVAL: Final = timedelta(seconds=1)
-COMMIT_TIMEOUT: Final = timedelta(seconds=10)
 # How late a pause, a commit or a stop is noticed while nothing arrives.
 POLL_INTERVAL: Final = timedelta(milliseconds=200)
 
 log = structlog.get_logger(__name__)
+
+
+class _DriverFailedError(Exception):
+    """The driver's consumer cannot go on; another one can."""
 
 
 class ConsumerLoop:
@@ -49,6 +54,8 @@ class ConsumerLoop:
 
     The loop never waits for work, so it answers a rebalance in time however long a record takes.
     """
+
+    consumer_type: type[GroupConsumer] = GroupConsumer
 
     def __init__(
         self,
@@ -76,13 +83,17 @@ class ConsumerLoop:
         self._handle = handle
         self._dead_letters = DeadLetters(producer, group=group, topic=topic)
         self._concurrency = concurrency
-        self._trackers: dict[TopicPartition, OffsetTracker] = {}
-        self._tasks: dict[tuple[TopicPartition, int], asyncio.Task[None]] = {}
+        self._positions = Positions(group=group, topic=topic)
+        # By tracker: a log that was replaced has other records under the same offsets.
+        self._tasks: dict[tuple[OffsetTracker, int], asyncio.Task[None]] = {}
+        # A group may wait for its slowest member when it is joined and when partitions are given out.
+        self._poll_watch = PollWatch(2 * REBALANCE_TIMEOUT + settings.kafka_session_timeout)
         self.topic: Final = topic
         self._partitions = 0
+        self._polling: asyncio.Task[Reading] | None = None
 
     async def run(self, stop: asyncio.Event, heartbeat: Heartbeat, drain_timeout: timedelta) -> None:
-        """Consume until `stop` is set, then drain.
+        """Consume until `stop` is set, then drain. Join again when the driver fails; work in progress goes on.
 
         Args:
             stop: set by SIGTERM.
@@ -92,21 +103,26 @@ class ConsumerLoop:
         Raises:
             ConfigurationError: the brokers refuse the session timeout.
         """
-        consumer = await self._join(stop, heartbeat)
-        if consumer is None:
-            return
         try:
-            while not stop.is_set():
-                heartbeat()
-                await self._poll_once(consumer, stop, heartbeat)
-            await self._drain(consumer, drain_timeout)
+            while (consumer := await self._join(stop, heartbeat)) is not None:
+                placing = asyncio.create_task(self._positions.keep_placed(consumer))
+                try:
+                    await self._consume(consumer, placing, stop, heartbeat)
+                    await self._drain(consumer, drain_timeout)
+                except _DriverFailedError:
+                    log.exception("kafka.consumer_failed", group=self._group, topic=self.topic)
+                finally:
+                    await _end(placing)
+                    await stop_client(consumer, CLOSE_TIMEOUT)
+                    await _end(self._polling)  # not before: that would switch off the driver's watchdog
+                    self._positions.leave()
+                await wait_for_event(stop, heartbeat=heartbeat, limit=RECONNECT_INTERVAL)
         finally:
             for task in self._tasks.values():
                 task.cancel()
             await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-            await stop_client(consumer, CLOSE_TIMEOUT)
 
-    async def _join(self, stop: asyncio.Event, heartbeat: Heartbeat) -> AIOKafkaConsumer | None:
+    async def _join(self, stop: asyncio.Event, heartbeat: Heartbeat) -> GroupConsumer | None:
         """Return a consumer that has joined the group, or None after a stop. Try again while Kafka is away."""
         while not stop.is_set():
             consumer = self._new_consumer()
@@ -134,13 +150,14 @@ class ConsumerLoop:
             await wait_for_event(stop, heartbeat=heartbeat, limit=RECONNECT_INTERVAL)
         return None
 
-    def _new_consumer(self) -> AIOKafkaConsumer:
+    def _new_consumer(self) -> GroupConsumer:
         session = self._settings.kafka_session_timeout
-        consumer = AIOKafkaConsumer(
+        consumer = self.consumer_type(
             **connection_options(self._settings),
             group_id=self._group,
             enable_auto_commit=False,
-            auto_offset_reset="earliest",
+            auto_offset_reset="none",  # where a partition is read is for Positions to say
+            isolation_level="read_committed",
             session_timeout_ms=_milliseconds(session),
             heartbeat_interval_ms=_milliseconds(session / 10),
             rebalance_timeout_ms=_milliseconds(REBALANCE_TIMEOUT),
@@ -150,47 +167,68 @@ class ConsumerLoop:
         consumer.subscribe([self.topic], listener=_RebalanceListener(self, consumer))
         return consumer
 
-    async def _poll_once(self, consumer: AIOKafkaConsumer, stop: asyncio.Event, heartbeat: Heartbeat) -> None:
-        """Poll once, start work on what came, and commit what has finished."""
-        free = self._concurrency - len(self._tasks)
-        self._pause(consumer, paused=free <= 0)
-        timeout = POLL_INTERVAL if free > 0 else POLL_INTERVAL / 10
-        polling = asyncio.ensure_future(consumer.getmany(timeout_ms=_milliseconds(timeout), max_records=max(free, 1)))
-        # A poll lasts as long as a rebalance. It is not cancelled, since that would switch off the driver's watchdog:
-        # after a stop it ends when the consumer is stopped.
-        while not polling.done() and not stop.is_set():
-            await wait_for_first({polling}, heartbeat=heartbeat, limit=BEAT_INTERVAL)
-        if not polling.done():
-            polling.add_done_callback(lambda left: left.cancelled() or left.exception())
-            return
-        for partition, messages in polling.result().items():
-            tracker = self._trackers.setdefault(partition, OffsetTracker())
-            for message in messages:
-                tracker.start(message.offset)
-                self._start_work(partition, message.offset, _to_record(message))
-        await self._commit(consumer)
+    async def _consume(
+        self, consumer: GroupConsumer, placing: asyncio.Task[None], stop: asyncio.Event, heartbeat: Heartbeat
+    ) -> None:
+        """Work until the stop.
 
-    def _pause(self, consumer: AIOKafkaConsumer, *, paused: bool) -> None:
-        assigned = consumer.assignment()
-        already = consumer.paused() & assigned
+        Raises:
+            _DriverFailedError: the consumer cannot go on.
+        """
+        reader = Reader(consumer, self._positions)
+        while not stop.is_set():
+            heartbeat()
+            free = self._concurrency - len(self._tasks)
+            self._pause(consumer, paused=free <= 0)
+            timeout = POLL_INTERVAL if free > 0 else POLL_INTERVAL / 10
+            polling = asyncio.create_task(reader.read(timeout_ms=_milliseconds(timeout), most=max(free, 1)))
+            self._polling = polling
+            await self._poll_watch.wait(polling, consumer.ping, stop, heartbeat)
+            if not polling.done():
+                return  # it lasts as long as a rebalance
+            try:
+                reading = polling.result()
+                if placing.done():
+                    placing.result()
+            except Exception as error:
+                raise _DriverFailedError from error
+            self._take(reading)
+            await self._positions.commit(consumer)
+
+    def _pause(self, consumer: GroupConsumer, *, paused: bool) -> None:
+        placed = self._positions.placed().keys() & consumer.assignment()
+        already = consumer.paused() & placed
         if paused:
-            consumer.pause(*(assigned - already))
+            consumer.pause(*(placed - already))
         else:
             consumer.resume(*already)
 
-    def _start_work(self, partition: TopicPartition, offset: int, record: Record) -> None:
-        """Start a task for a record, unless one is running: a rebalance delivers unfinished records again."""
-        if (partition, offset) in self._tasks:
+    def _take(self, reading: Reading) -> None:
+        """Start work on what was read, unless the partitions were revoked meanwhile: they are read again then."""
+        if reading.membership != self._positions.membership:
             return
-        task = asyncio.create_task(self._work(record), name=f"{record.topic}/{record.partition}/{offset}")
-        self._tasks[partition, offset] = task
-        task.add_done_callback(lambda done: self._finish_work(partition, offset, done))
+        for read in reading.records:
+            tracker = self._positions.tracker(read.partition)
+            if tracker.take(read.record.offset):
+                self._start_work(tracker, read.record, read.problem)
+            tracker.pass_to(read.following)
+        for partition, position in reading.positions.items():
+            self._positions.tracker(partition).pass_to(position)
 
-    def _finish_work(self, partition: TopicPartition, offset: int, task: asyncio.Task[None]) -> None:
-        self._tasks.pop((partition, offset), None)
-        # Work on a partition that was lost meanwhile has no tracker: the new owner repeats it, which does no harm.
-        tracker = self._trackers.get(partition)
-        if tracker is not None and not task.cancelled() and task.exception() is None:
+    def _start_work(self, tracker: OffsetTracker, record: Record, problem: RejectedRecordError | None) -> None:
+        """Start a task for a record, unless one is running: a rebalance delivers unfinished records again."""
+        place = (tracker, record.offset)
+        if place in self._tasks:
+            return
+        name = f"{record.topic}/{record.partition}/{record.offset}"
+        work = self._work(record) if problem is None else self._dead_letters.send(record, problem)
+        task = self._tasks[place] = asyncio.create_task(work, name=name)
+        task.add_done_callback(lambda done: self._finish_work(place, done))
+
+    def _finish_work(self, place: tuple[OffsetTracker, int], task: asyncio.Task[None]) -> None:
+        self._tasks.pop(place, None)
+        if not task.cancelled() and task.exception() is None:
+            tracker, offset = place
             tracker.finish(offset)
 
     async def _work(self, record: Record) -> None:
@@ -199,55 +237,38 @@ class ConsumerLoop:
         except Exception as error:  # noqa: BLE001 -- whatever a handler lets out must not stop the partition
             await self._dead_letters.send(record, error)
 
-    async def _commit(self, consumer: AIOKafkaConsumer) -> None:
-        offsets = {
-            partition: offset
-            for partition, tracker in self._trackers.items()
-            if (offset := tracker.next_offset()) is not None
-        }
-        if not offsets:
-            return
-        failpoint("consumer.before_commit")
-        try:
-            async with asyncio.timeout(COMMIT_TIMEOUT.total_seconds()):
-                await consumer.commit(offsets)
-            failpoint("consumer.after_commit")
-            for partition, offset in offsets.items():
-                if partition in self._trackers:
-                    self._trackers[partition].forget_before(offset)
-        except (KafkaError, TimeoutError, OSError) as error:
-            # The records may come again; their effects are idempotent.
-            log.warning("kafka.commit_failed", group=self._group, error=type(error).__name__)
-
-    async def _drain(self, consumer: AIOKafkaConsumer, drain_timeout: timedelta) -> None:
+    async def _drain(self, consumer: GroupConsumer, drain_timeout: timedelta) -> None:
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=drain_timeout.total_seconds())
-        await self._commit(consumer)
+        await self._positions.commit(consumer, at_once=True)
 
     def partition_count(self) -> int:
         """Return how many of the topic's partitions this member reads at the moment."""
         return self._partitions
 
-    def count_dead_letters(self, counter: Counter) -> None:
-        """Count dead letters from now on, by topic and code."""
-        self._dead_letters.count(counter)
+    def count(self, *, dead_letters: Counter, offset_resets: Counter) -> None:
+        """Count dead letters by topic and code, and offset resets by topic and reason, from now on."""
+        self._dead_letters.count(dead_letters)
+        self._positions.count_resets(offset_resets)
 
-    def on_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """Count the partitions that a rebalance gave. The next poll pauses or resumes them."""
+    def on_assigned(self, consumer: GroupConsumer, assigned: Collection[TopicPartition]) -> None:
+        """Take over the partitions that a rebalance gave. They are read as soon as it is known from where."""
         self._partitions = len(assigned)
+        self._poll_watch.restart()
+        self._positions.assign(consumer, assigned)
 
-    async def on_revoked(self, consumer: AIOKafkaConsumer) -> None:
+    async def on_revoked(self, consumer: GroupConsumer) -> None:
         """Commit finished work before a rebalance takes the partitions away. Running tasks go on and commit nothing.
 
         The driver calls this before it joins the new generation, while the old one may still commit.
         """
         self._partitions = 0
-        await self._commit(consumer)
-        self._trackers.clear()
+        self._poll_watch.restart()
+        await self._positions.revoke(consumer)
 
 
 class _RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc]  # the driver is untyped
-    def __init__(self, loop: ConsumerLoop, consumer: AIOKafkaConsumer) -> None:
+    def __init__(self, loop: ConsumerLoop, consumer: GroupConsumer) -> None:
         self._loop = loop
         self._consumer = consumer
 
@@ -255,25 +276,14 @@ class _RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc]  # th
         await self._loop.on_revoked(self._consumer)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        self._loop.on_assigned(assigned)
+        self._loop.on_assigned(self._consumer, assigned)
 
 
-def _to_record(message: ConsumerRecord) -> Record:
-    return Record(
-        message.topic, message.partition, message.offset, message.key, message.value or b"", tuple(message.headers)
-    )
+async def _end(task: asyncio.Task[Any] | None) -> None:
+    if task is not None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def _milliseconds(duration: timedelta) -> int:
     return duration // timedelta(milliseconds=1)
-
-
-def publish_consumer_metrics(registry: CollectorRegistry, *loops: ConsumerLoop) -> None:
-    """Add the metrics of consumers: the partitions that they read at the moment, and their dead letters by code."""
-    partitions = Gauge("exhaust_partitions", "Partitions that this process reads.", ["topic"], registry=registry)
-    dead_letters = Counter(
-        "exhaust_dead_letters", "Records that became dead letters, by reason.", ["topic", "code"], registry=registry
-    )
-    for loop in loops:
-        partitions.labels(loop.topic).set_function(loop.partition_count)
-        loop.count_dead_letters(dead_letters)

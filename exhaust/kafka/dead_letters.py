@@ -41,13 +41,13 @@ class DeadLetter:
     """A record as it is sent to the dead-letter topic."""
 
     key: bytes | None
-    value: bytes
+    value: bytes | None
     headers: Headers
 
 
 def fits(letter: DeadLetter) -> bool:
     """Return True when the dead-letter topic takes a dead letter, if it has the limit that we give it."""
-    return _size(letter.key, letter.value, letter.headers) + _ROOM <= MAX_RECORD_BYTES
+    return _size(letter.key, letter.value or b"", letter.headers) + _ROOM <= MAX_RECORD_BYTES
 
 
 def cut(record: Record, added: Headers) -> DeadLetter:
@@ -58,13 +58,17 @@ def cut(record: Record, added: Headers) -> DeadLetter:
         added: the headers that tell about the record; they are kept.
     """
     key = record.key and record.key[:KEPT_KEY_BYTES]
-    value = record.value[:HEAD_BYTES]
+    value = None if record.tombstone else record.value[:HEAD_BYTES]
     kept: Headers = []
     for header in record.headers:
         if _size(None, b"", [*kept, header]) > KEPT_HEADERS_BYTES:
             break
         kept.append(header)
-    whole = {"value": value == record.value, "key": key == record.key, "headers": len(kept) == len(record.headers)}
+    whole = {
+        "value": (value or b"") == record.value,
+        "key": key == record.key,
+        "headers": len(kept) == len(record.headers),
+    }
     told = {
         "dl_size": str(len(record.value)),
         "dl_sha256": hashlib.sha256(record.value).hexdigest(),
@@ -104,13 +108,14 @@ class DeadLetters:
         )
         failpoint("dead_letter.before_send")
         added = dead_letter_headers(record, self._group, error)[len(record.headers) :]
-        whole = DeadLetter(record.key, record.value, [*record.headers, *added])
+        value = None if record.tombstone else record.value
+        whole = DeadLetter(record.key, value, [*record.headers, *added])
         if not (fits(whole) and await self._send(whole)):
             # In a thread: the digest of what inflated to a gigabyte takes a second.
             short = await asyncio.to_thread(cut, record, added)
             log.warning("kafka.dead_letter_cut", topic=record.topic, offset=record.offset, size=len(record.value))
             while not await self._send(short):
-                log.error("kafka.dead_letter_refused", topic=TOPIC_DEAD_LETTERS, size=len(short.value))
+                log.error("kafka.dead_letter_refused", topic=TOPIC_DEAD_LETTERS, size=len(short.value or b""))
                 await asyncio.sleep(LONGEST_WAIT.total_seconds())
         failpoint("dead_letter.after_send")
         if self._counter is not None:

@@ -25,8 +25,10 @@ def decode_record(record: Record, kind: TypeAdapter[Message]) -> Message:
     """Return the message in a record.
 
     Raises:
-        RejectedRecordError: NOT_JSON, or SCHEMA with a pointer to the first place that is wrong.
+        RejectedRecordError: TOMBSTONE, NOT_JSON, or SCHEMA with a pointer to the first place that is wrong.
     """
+    if record.tombstone:
+        raise RejectedRecordError(RejectionCode.TOMBSTONE, f"a record of {record.topic} without a value")
     try:
         return kind.validate_json(record.value)
     except ValidationError as error:

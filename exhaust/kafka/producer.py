@@ -80,7 +80,9 @@ class Producer:
         """
         await self.send_raw(topic, key.encode(), event.data, event.headers())
 
-    async def send_raw(self, topic: str, key: bytes | None, value: bytes, headers: list[tuple[str, bytes]]) -> None:
+    async def send_raw(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]
+    ) -> None:
         """Send bytes and headers as they are, as send does an event."""
         try:
             async with asyncio.timeout(SEND_TIMEOUT.total_seconds()):

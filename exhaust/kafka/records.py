@@ -11,7 +11,17 @@ MAX_REASON: Final = 1000  # characters
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record of a topic, undecoded."""
+    """A record of a topic, undecoded.
+
+    Attributes:
+        topic: it lies in this topic.
+        partition: of the topic.
+        offset: in the partition.
+        key: None if it has none.
+        value: empty for a tombstone.
+        headers: in their order; a name may come twice.
+        tombstone: its value is null, which tells Kafka to forget earlier records of its key.
+    """
 
     topic: str
     partition: int
@@ -19,6 +29,7 @@ class Record:
     key: bytes | None
     value: bytes
     headers: tuple[tuple[str, bytes], ...]
+    tombstone: bool = False
 
     def header(self, name: str) -> str:
         """Return the last header of a name as text, or the empty string."""
@@ -43,6 +54,8 @@ class RejectionCode(StrEnum):
         RANGE_TOO_LARGE: it asks for more days than a request may have.
         OWNER_MISMATCH: its owner does not own its resource.
         WORK_FAILED: it is right, and its work failed for good.
+        TOMBSTONE: it has no value; none of our topics is compacted.
+        UNREADABLE: it, or its whole batch, cannot be read; what could be kept of it is there.
         INTERNAL: a defect of ours.
     """
 
@@ -59,6 +72,8 @@ class RejectionCode(StrEnum):
     RANGE_TOO_LARGE = "RANGE_TOO_LARGE"
     OWNER_MISMATCH = "OWNER_MISMATCH"
     WORK_FAILED = "WORK_FAILED"
+    TOMBSTONE = "TOMBSTONE"
+    UNREADABLE = "UNREADABLE"
     INTERNAL = "INTERNAL"
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from exhaust.domain.catalogue import load_catalogue
 from exhaust.http.health import open_health_listener
-from exhaust.kafka.consumer import ConsumerLoop, publish_consumer_metrics
+from exhaust.kafka.consumer import ConsumerLoop
+from exhaust.kafka.consumer_metrics import publish_consumer_metrics
 from exhaust.kafka.producer import Producer, open_producer
 from exhaust.logs import configure_logging
 from exhaust.process.health import STALL_LIMIT, Health

@@ -13,7 +13,8 @@ from exhaust.http.app import edge_app, service_token_check
 from exhaust.http.endpoint import HttpMetrics, endpoint
 from exhaust.http.health import health_routes, metrics_route
 from exhaust.http.listener import LONG_CALLS_WITHIN, open_listener
-from exhaust.kafka.consumer import ConsumerLoop, publish_consumer_metrics
+from exhaust.kafka.consumer import ConsumerLoop
+from exhaust.kafka.consumer_metrics import publish_consumer_metrics
 from exhaust.kafka.producer import open_producer
 from exhaust.logs import configure_logging
 from exhaust.postgres.database import open_service_database

@@ -53,7 +53,9 @@ class Outbox(Producer):
         super().__init__(KafkaSettings(kafka_bootstrap="nowhere:1"))
         self.sent: list[dict[str, Any]] = []
 
-    async def send_raw(self, topic: str, key: bytes | None, value: bytes, headers: list[tuple[str, bytes]]) -> None:
+    async def send_raw(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]
+    ) -> None:
         await asyncio.sleep(0)
         assert (topic, bool(key), bool(headers)) == ("dataset.completions", True, True)
         self.sent.append(json.loads(value))

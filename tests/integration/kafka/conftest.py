@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 
 from deploy.local.stack import start_stack
+from exhaust.kafka.connection import connection_options
 from exhaust.kafka.consumer import ConsumerLoop
+from exhaust.kafka.group_consumer import GroupConsumer
 from exhaust.kafka.topics import create_topics
 
 if TYPE_CHECKING:
@@ -42,7 +45,7 @@ class Handled:
     async def note(self, record: Record) -> None:
         async with self._news:
             self.records.append(record)
-            self.values.append(record.value.decode())
+            self.values.append(record.value.decode(errors="replace"))
             self._news.notify_all()
 
     async def until(self, condition: Callable[[list[str]], bool]) -> None:
@@ -72,8 +75,14 @@ class Scene:
         await asyncio.gather(*(self.send(value, key=key) for value, key in zip(values, KEYS, strict=True)))
         return values
 
-    def consumer_loop(self, handle: Callable[[Record], Awaitable[None]], concurrency: int = 8) -> ConsumerLoop:
-        return ConsumerLoop(
+    def consumer_loop(
+        self,
+        handle: Callable[[Record], Awaitable[None]],
+        concurrency: int = 8,
+        consumer_type: type[GroupConsumer] = GroupConsumer,
+        loop_type: type[ConsumerLoop] = ConsumerLoop,
+    ) -> ConsumerLoop:
+        consumer_loop = loop_type(
             self.settings,
             group=self.group,
             topic=self.topic,
@@ -81,15 +90,23 @@ class Scene:
             producer=self.producer,
             concurrency=concurrency,
         )
+        consumer_loop.consumer_type = consumer_type
+        return consumer_loop
 
     @asynccontextmanager
     async def member(
-        self, handle: Callable[[Record], Awaitable[None]], *, concurrency: int = 8, drain: timedelta = DRAIN
+        self,
+        handle: Callable[[Record], Awaitable[None]],
+        *,
+        concurrency: int = 8,
+        drain: timedelta = DRAIN,
+        consumer_type: type[GroupConsumer] = GroupConsumer,
     ) -> AsyncIterator[asyncio.Event]:
         """Runs a member of the group; stops it at the end. Its failure ends the block."""
         stop = asyncio.Event()
         async with asyncio.timeout(TIMEOUT_S * 2), asyncio.TaskGroup() as running:
-            running.create_task(self.consumer_loop(handle, concurrency).run(stop, lambda: None, drain))
+            consumer_loop = self.consumer_loop(handle, concurrency, consumer_type)
+            running.create_task(consumer_loop.run(stop, lambda: None, drain))
             yield stop
             stop.set()
 
@@ -100,6 +117,28 @@ class Scene:
         async with self.member(rest.note):
             await rest.until_all(last)
         return [value for value in rest.values if value not in last]
+
+    @asynccontextmanager
+    async def admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
+        admin = AIOKafkaAdminClient(**connection_options(self.settings))
+        await admin.start()
+        try:
+            yield admin
+        finally:
+            await admin.close()
+
+    async def committed(self) -> int:
+        """The group's committed offsets of the topic, added up: as many records as they have passed."""
+        async with self.admin() as admin:
+            offsets = await admin.list_consumer_group_offsets(self.group)
+        return sum(found.offset for partition, found in offsets.items() if partition.topic == self.topic)
+
+    async def until_committed(self, offset: int) -> None:
+        async with asyncio.timeout(TIMEOUT_S):
+            while True:
+                if await self.committed() == offset:
+                    break
+                await asyncio.sleep(0.05)  # Kafka tells nobody of commits
 
 
 async def new_scene(settings: KafkaTestSettings, producer: Producer, *, partitions: int) -> Scene:

@@ -37,9 +37,12 @@ class Outbox(Producer):
         super().__init__(KafkaSettings(kafka_bootstrap="nowhere:1"))
         self.sent: list[tuple[str, dict[str, Any]]] = []
 
-    async def send_raw(self, topic: str, key: bytes | None, value: bytes, headers: list[tuple[str, bytes]]) -> None:
+    async def send_raw(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]
+    ) -> None:
         await asyncio.sleep(0)
         assert key
+        assert value is not None
         assert ("ce_source", SOURCE_AGGREGATOR.encode()) in headers
         self.sent.append((topic, json.loads(value)))
 

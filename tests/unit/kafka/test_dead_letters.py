@@ -6,7 +6,8 @@ from typing import Any, cast
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from exhaust.kafka.consumer import ConsumerLoop, publish_consumer_metrics
+from exhaust.kafka.consumer import ConsumerLoop
+from exhaust.kafka.consumer_metrics import publish_consumer_metrics
 from exhaust.kafka.records import Record, RejectionCode
 from exhaust.settings import ConsumerSettings
 

@@ -1,0 +1,29 @@
+"""The metrics of consumers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import Counter, Gauge
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+    from exhaust.kafka.consumer import ConsumerLoop
+
+
+def publish_consumer_metrics(registry: CollectorRegistry, *loops: ConsumerLoop) -> None:
+    """Add the partitions that consumers read at the moment, their dead letters by code, and their offset resets."""
+    partitions = Gauge("exhaust_partitions", "Partitions that this process reads.", ["topic"], registry=registry)
+    dead_letters = Counter(
+        "exhaust_dead_letters", "Records that became dead letters, by reason.", ["topic", "code"], registry=registry
+    )
+    resets = Counter(
+        "exhaust_offset_resets",
+        "Partitions that were read from another offset than expected, by reason.",
+        ["topic", "reason"],
+        registry=registry,
+    )
+    for loop in loops:
+        partitions.labels(loop.topic).set_function(loop.partition_count)
+        loop.count(dead_letters=dead_letters, offset_resets=resets)
