@@ -58,7 +58,7 @@ class Outbox(Producer):
     ) -> None:
         await asyncio.sleep(0)
         assert (topic, bool(key), bool(headers)) == ("dataset.completions", True, True)
-        self.sent.append(json.loads(value))
+        self.sent.append(json.loads(value or b""))
 
 
 @dataclass(frozen=True, slots=True)
