@@ -22,10 +22,10 @@ endef
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SILENT:
-.PHONY: help venv demo test test-unit test-api mutants bench bench-gateway bench-shares chaos check up load down logs lock clean
+.PHONY: help venv demo test test-unit test-api mutants bench bench-gateway bench-shares bench-fairness chaos check up load down logs lock clean
 
 help: ## list the targets
-	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 demo: $(INSTALLED) ## show the whole way from raw telemetry to a checked download; RAW=folder takes your own files
 	$(RUN) deploy.local.demo $(if $(RAW),--raw "$(RAW)")
@@ -61,6 +61,9 @@ bench-shares: $(INSTALLED) ## one key's calls alone, and beside 110 long polls a
 
 chaos: $(INSTALLED) ## hurt a system of its own in every known way, and check that nothing is lost, stuck or done twice
 	$(RUN) tests.chaos $(OPTIONS)
+
+bench-fairness: $(INSTALLED) ## one partner's one-day request alone, and beside 300 requests of another partner
+	$(RUN) bench.fairness
 
 check: $(INSTALLED) ## lint, format, types, import arrows, size bars
 	$(RUN) ruff check --quiet .

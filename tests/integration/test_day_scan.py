@@ -101,8 +101,8 @@ class Swollen(ScanWorkerPool):
         self.scans: list[str] = []
 
     @asynccontextmanager
-    async def worker(self) -> AsyncIterator[ScanWorker]:
-        async with super().worker() as worker:
+    async def worker(self, resources: Collection[str] = ()) -> AsyncIterator[ScanWorker]:
+        async with super().worker(resources) as worker:
             yield SwollenWorker(worker, self._names, self.scans)
 
 

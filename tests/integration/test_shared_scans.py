@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,7 @@ async def dataset(objects: ObjectStore, s3_settings: S3RawBucketSettings) -> Raw
 async def shared(dataset: RawDataset) -> AsyncIterator[tuple[SharedScans, CountingScanner]]:
     async with open_scan_workers(1) as pool:
         scanner = CountingScanner(dataset.objects, pool, dataset.settings)
-        scans = SharedScans(scanner, at_once=1)
+        scans = SharedScans(scanner, Counter(), at_once=1)
         try:
             yield scans, scanner
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -119,8 +120,9 @@ async def open_day_builder(
     objects: ObjectStore, catalogue: Catalogue, settings: AggregatorSettings
 ) -> AsyncIterator[DayBuilder]:
     """Open a day builder with scan workers of its own; both end with the block."""
-    async with open_scan_workers(settings.cores) as workers:
-        scans = SharedScans(DayScanner(objects, workers, settings), at_once=settings.cores)
+    demand: Counter[str] = Counter()
+    async with open_scan_workers(settings.cores, demand) as workers:
+        scans = SharedScans(DayScanner(objects, workers, settings), demand, at_once=settings.cores)
         try:
             yield DayBuilder(objects, catalogue, scans, settings)
         finally:

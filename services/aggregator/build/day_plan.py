@@ -41,6 +41,7 @@ class DayPlan:
     """One day archive to be found or built.
 
     Attributes:
+        resource: the resource of the request.
         day: the day that the platform received the events.
         sources: the day's raw objects, in key order.
         selection: which of their events belong into the archive.
@@ -51,6 +52,7 @@ class DayPlan:
         scan_key: plans with equal scan keys can be built by one scan.
     """
 
+    resource: str
     day: date
     sources: Sequence[ObjectInfo]
     selection: Selection
@@ -98,6 +100,7 @@ def plan_day(
     place = (dataset.id, request.resourceid, request.day, day_fingerprint(basis, sources))
     archive_key = day_archive_key(*place)
     return DayPlan(
+        resource=request.resourceid,
         day=request.day,
         sources=sources,
         selection=selection,

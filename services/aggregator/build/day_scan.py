@@ -27,7 +27,7 @@ from services.aggregator.scan.size_guard import SourceLimits
 from services.aggregator.scan.source_scan import ScanJob
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 
     from exhaust.s3.object_info import ObjectInfo
     from exhaust.s3.store import ObjectStore
@@ -168,6 +168,7 @@ class DayScanner:
         # Objects get workers in the order in which they are written. Otherwise objects whose queues are full, since
         # they wait to be written, could hold every worker, and the object that all wait for would get none.
         in_order = asyncio.Lock()
+        resources = {plan.resource for plan in plans}
 
         async def start_scans() -> None:
             for source, member in zip(sources, member_names([source.key for source in sources]), strict=True):
@@ -175,7 +176,7 @@ class DayScanner:
                 recompress = source.key in exceptions.recompress
                 job = ScanJob(source.key, self._limits, selections, recompress=recompress)
                 outputs: ByteQueue[ScanOutput] = ByteQueue(_MAX_WAITING_BYTES)
-                results = group.create_task(self._scan_object(source, job, outputs, in_order))
+                results = group.create_task(self._scan_object(source, job, outputs, resources, in_order))
                 await scans.put(_ObjectScan(source, member, outputs, results))
 
         group.create_task(start_scans())
@@ -189,7 +190,12 @@ class DayScanner:
             await archive.finish()
 
     async def _scan_object(
-        self, source: ObjectInfo, job: ScanJob, outputs: ByteQueue[ScanOutput], in_order: asyncio.Lock
+        self,
+        source: ObjectInfo,
+        job: ScanJob,
+        outputs: ByteQueue[ScanOutput],
+        resources: Collection[str],
+        in_order: asyncio.Lock,
     ) -> list[ScanResult]:
         async def enqueue(output: ScanOutput) -> None:
             size = sum(map(len, output.deflated))
@@ -200,7 +206,7 @@ class DayScanner:
             async with AsyncExitStack() as stack:
                 chunks = await stack.enter_async_context(_prefetched(self._objects.stream(self._raw_bucket, source)))
                 async with in_order:
-                    worker = await stack.enter_async_context(self._workers.worker())
+                    worker = await stack.enter_async_context(self._workers.worker(resources))
                 return await worker.scan(job, chunks, enqueue)
         finally:
             await outputs.end()

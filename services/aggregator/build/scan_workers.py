@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Final, cast
 import structlog
 
 from exhaust.errors import ErrorCode, ExhaustError, unavailable
+from services.aggregator.build.turns import Turns
 from services.aggregator.scan.source_scan import ScanOutput
 from services.aggregator.scan.worker_process import CHUNK, END, HEADER, JOB, unpickle
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 
     from services.aggregator.scan.line_numbers import LineNumberJob
     from services.aggregator.scan.source_scan import ScanJob, ScanResult
@@ -52,27 +53,33 @@ class HashesDifferError(ExhaustError):
 
 
 class ScanWorkerPool:
-    """The scan workers of an aggregator. Callers get free workers in the order in which they ask.
+    """The scan workers of an aggregator. Callers get free workers by turns, see turns.py.
 
     Attributes:
         count: number of workers.
     """
 
-    def __init__(self, workers: Sequence[ScanWorker]) -> None:
+    def __init__(self, workers: Sequence[ScanWorker], demand: Mapping[str, int] | None = None) -> None:
+        """Prepare.
+
+        Args:
+            workers: the processes.
+            demand: how many archives are wanted at present, by resource.
+        """
         self.count = len(workers)
         self._workers = workers
-        self._free: asyncio.Queue[ScanWorker] = asyncio.Queue()
-        for worker in workers:
-            self._free.put_nowait(worker)
+        self._free = list(workers)
+        self._turns = Turns(self.count, {} if demand is None else demand)
 
     @asynccontextmanager
-    async def worker(self) -> AsyncIterator[ScanWorker]:
-        """Take a worker as soon as one is free; give it back at the end of the block."""
-        worker = await self._free.get()
-        try:
-            yield worker
-        finally:
-            self._free.put_nowait(worker)
+    async def worker(self, resources: Collection[str] = ()) -> AsyncIterator[ScanWorker]:
+        """Take a worker when it is the turn of these resources; give it back at the end of the block."""
+        async with self._turns.place(lambda: resources):
+            worker = self._free.pop(0)
+            try:
+                yield worker
+            finally:
+                self._free.append(worker)
 
     async def start(self) -> None:
         """Start all processes, so that the first object need not wait for one.
@@ -93,7 +100,7 @@ class ScanWorkerPool:
 
 
 @asynccontextmanager
-async def open_scan_workers(count: int) -> AsyncIterator[ScanWorkerPool]:
+async def open_scan_workers(count: int, demand: Mapping[str, int] | None = None) -> AsyncIterator[ScanWorkerPool]:
     """Start scan workers; kill them at the end of the block.
 
     Raises:
@@ -103,7 +110,7 @@ async def open_scan_workers(count: int) -> AsyncIterator[ScanWorkerPool]:
     # prepare ids whose hashes collide. None of the aggregator's secrets is in their environment.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("EXHAUST_")}
     environment["PYTHONHASHSEED"] = str(secrets.randbelow(_HASH_SEEDS))
-    pool = ScanWorkerPool([ScanWorker(environment) for _ in range(count)])
+    pool = ScanWorkerPool([ScanWorker(environment) for _ in range(count)], demand)
     try:
         await pool.start()
         yield pool

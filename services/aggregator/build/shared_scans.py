@@ -18,7 +18,10 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from services.aggregator.build.turns import Turns
+
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable, Iterator, Sequence
     from datetime import date
 
@@ -80,12 +83,14 @@ class SharedScans:
 
     Args:
         scanner: writes the archives of one scan.
-        at_once: how many scans may run at the same time.
+        demand: counts the pending archives by resource.
+        at_once: how many scans of one resource may run at the same time; beside them there is a place for another one.
     """
 
-    def __init__(self, scanner: DayScanner, *, at_once: int) -> None:
+    def __init__(self, scanner: DayScanner, demand: Counter[str], *, at_once: int) -> None:
         self._scanner = scanner
-        self._slots = asyncio.Semaphore(at_once)
+        self._slots = Turns(at_once + 1, demand, of_one=at_once)
+        self._demand = demand
         self._waiting: dict[ScanKey, list[_Wanted]] = {}
         self._pending: dict[str, _Wanted] = {}  # by archive key
         self._scans: set[asyncio.Task[None]] = set()
@@ -112,6 +117,7 @@ class SharedScans:
         if wanted is None:
             wanted = self._pending[plan.archive_key] = _Wanted(plan, asyncio.get_running_loop().create_future())
             wanted.summary.add_done_callback(partial(self._forget, wanted))
+            self._demand[plan.resource] += 1
             self._add(plan.scan_key, [wanted])
         wanted.callers += 1
         return PendingArchive(wanted, coalesced, self._abandon)
@@ -146,6 +152,9 @@ class SharedScans:
     def _forget(self, wanted: _Wanted, summary: asyncio.Future[DaySummary]) -> None:
         if self._pending.get(wanted.plan.archive_key) is wanted:
             del self._pending[wanted.plan.archive_key]
+        self._demand[wanted.plan.resource] -= 1
+        if not self._demand[wanted.plan.resource]:
+            del self._demand[wanted.plan.resource]
         if not summary.cancelled():
             summary.exception()  # marks it as seen, since all callers may be gone
 
@@ -161,14 +170,19 @@ class SharedScans:
 
     async def _scan(self, key: ScanKey) -> None:
         """Serve the archives that wait for a key once there is a slot; later ones wait for another scan."""
-        async with self._slots:
+        served: set[str] = set()
+        async with self._slots.place(lambda: served or self._resources_of(key)):
             if key.alone is None:
                 await self._wait_for_lookups(key)
             waiting = self._waiting.pop(key)
+            served.update(archive.plan.resource for archive in waiting[:MAX_ARCHIVES_PER_SCAN])
             if len(waiting) > MAX_ARCHIVES_PER_SCAN:
                 self._add(key, waiting[MAX_ARCHIVES_PER_SCAN:])
             if waiting:
                 await self._serve(key, waiting[:MAX_ARCHIVES_PER_SCAN])
+
+    def _resources_of(self, key: ScanKey) -> set[str]:
+        return {archive.plan.resource for archive in self._waiting.get(key, ())}
 
     async def _wait_for_lookups(self, key: ScanKey) -> None:
         """Wait until no lookup of the day is in progress, for a limited time."""
