@@ -68,6 +68,14 @@ CANCELLED_SENTENCE: Final = "the request was cancelled; submit it again if it is
 RETRYABLE: Final = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.SERVICE_UNAVAILABLE, ErrorCode.SOURCE_OBJECT_CHANGED})
 
 
+class Dependency(StrEnum):
+    """The servers that our processes depend on, as errors name them."""
+
+    KAFKA = "Kafka"
+    POSTGRES = "the database"
+    S3 = "S3"
+
+
 class ExhaustError(Exception):
     """An expected failure that knows its code.
 
@@ -78,6 +86,7 @@ class ExhaustError(Exception):
         violations: each wrong place, with what is wrong there: of the body as a JSON pointer (RFC 6901), of the query
             as `?` and the name.
         headers: what HTTP wants beside that status (RFC 9110), such as Content-Range with 416.
+        dependency: the server that did not answer, if that is what happened.
     """
 
     def __init__(
@@ -88,8 +97,10 @@ class ExhaustError(Exception):
         status: int | None = None,
         violations: Sequence[tuple[str, str]] = (),
         headers: Mapping[str, str] | None = None,
+        dependency: Dependency | None = None,
     ) -> None:
         super().__init__(message)
+        self.dependency = dependency
         self.headers = dict(headers or {})
         self.violations = tuple(violations)
         self.code = code
@@ -118,9 +129,13 @@ class SourceObjectError(ExhaustError):
         return type(self), (self.code, self.source_object, self._what)  # it crosses process boundaries
 
 
-def unavailable(what: str) -> ExhaustError:
-    """Return the error for a dependency that does not answer now."""
-    return ExhaustError(ErrorCode.SERVICE_UNAVAILABLE, f"{what} does not answer; try again in a few seconds")
+def unavailable(what: str | Dependency) -> ExhaustError:
+    """Return the error for somebody who does not answer now."""
+    return ExhaustError(
+        ErrorCode.SERVICE_UNAVAILABLE,
+        f"{what} does not answer; try again in a few seconds",
+        dependency=what if isinstance(what, Dependency) else None,
+    )
 
 
 def token_refused() -> ExhaustError:

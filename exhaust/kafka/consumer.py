@@ -24,6 +24,7 @@ from exhaust.kafka.positions import Positions
 from exhaust.kafka.producer import CLOSE_TIMEOUT
 from exhaust.kafka.reader import Reader
 from exhaust.process.periodic import wait_for_event, wait_for_first
+from exhaust.process.slots import Slots
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
@@ -65,7 +66,7 @@ class ConsumerLoop:
         topic: str,
         handle: Callable[[Record], Awaitable[None]],
         producer: Producer,
-        concurrency: int,
+        concurrency: int | Slots,
     ) -> None:
         """Prepare; run() does the work.
 
@@ -76,13 +77,13 @@ class ConsumerLoop:
             handle: does all that a record asks for before it returns, and retries what can be retried. A record for
                 which it raises goes to the dead-letter topic.
             producer: for dead letters.
-            concurrency: how many records are worked on at once.
+            concurrency: how many records are worked on at once; or the slots that `handle` leaves while it waits.
         """
         self._settings = settings
         self._group = group
         self._handle = handle
         self._dead_letters = DeadLetters(producer, group=group, topic=topic)
-        self._concurrency = concurrency
+        self._slots = Slots(concurrency) if isinstance(concurrency, int) else concurrency
         self._positions = Positions(group=group, topic=topic)
         # By tracker: a log that was replaced has other records under the same offsets.
         self._tasks: dict[tuple[OffsetTracker, int], asyncio.Task[None]] = {}
@@ -108,6 +109,8 @@ class ConsumerLoop:
                 placing = asyncio.create_task(self._positions.keep_placed(consumer))
                 try:
                     await self._consume(consumer, placing, stop, heartbeat)
+                    if stop.is_set():
+                        self._slots.cancel_idle()
                     await self._drain(consumer, drain_timeout)
                 except _DriverFailedError:
                     log.exception("kafka.consumer_failed", group=self._group, topic=self.topic)
@@ -178,7 +181,7 @@ class ConsumerLoop:
         reader = Reader(consumer, self._positions)
         while not stop.is_set():
             heartbeat()
-            free = self._concurrency - len(self._tasks)
+            free = self._slots.free
             self._pause(consumer, paused=free <= 0)
             timeout = POLL_INTERVAL if free > 0 else POLL_INTERVAL / 10
             polling = asyncio.create_task(reader.read(timeout_ms=_milliseconds(timeout), most=max(free, 1)))
@@ -223,10 +226,12 @@ class ConsumerLoop:
         name = f"{record.topic}/{record.partition}/{record.offset}"
         work = self._work(record) if problem is None else self._dead_letters.send(record, problem)
         task = self._tasks[place] = asyncio.create_task(work, name=name)
+        self._slots.take()
         task.add_done_callback(lambda done: self._finish_work(place, done))
 
     def _finish_work(self, place: tuple[OffsetTracker, int], task: asyncio.Task[None]) -> None:
         self._tasks.pop(place, None)
+        self._slots.give_back()
         if not task.cancelled() and task.exception() is None:
             tracker, offset = place
             tracker.finish(offset)
@@ -241,6 +246,10 @@ class ConsumerLoop:
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=drain_timeout.total_seconds())
         await self._positions.commit(consumer, at_once=True)
+
+    def waiting_count(self) -> int:
+        """Return how many records wait: for a server that is away, or for their next try."""
+        return self._slots.idle
 
     def partition_count(self) -> int:
         """Return how many of the topic's partitions this member reads at the moment."""

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 
 def publish_consumer_metrics(registry: CollectorRegistry, *loops: ConsumerLoop) -> None:
-    """Add the partitions that consumers read at the moment, their dead letters by code, and their offset resets."""
+    """Add the metrics of consumers.
+
+    They are the partitions that they read at the moment, the records that wait, their dead letters by code, and their
+    offset resets.
+    """
     partitions = Gauge("exhaust_partitions", "Partitions that this process reads.", ["topic"], registry=registry)
     dead_letters = Counter(
         "exhaust_dead_letters", "Records that became dead letters, by reason.", ["topic", "code"], registry=registry
@@ -24,6 +28,10 @@ def publish_consumer_metrics(registry: CollectorRegistry, *loops: ConsumerLoop) 
         ["topic", "reason"],
         registry=registry,
     )
+    waiting = Gauge(
+        "exhaust_records_waiting", "Records that wait for a server or for their next try.", ["topic"], registry=registry
+    )
     for loop in loops:
+        waiting.labels(loop.topic).set_function(loop.waiting_count)
         partitions.labels(loop.topic).set_function(loop.partition_count)
         loop.count(dead_letters=dead_letters, offset_resets=resets)

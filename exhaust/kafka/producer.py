@@ -22,7 +22,7 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
-from exhaust.errors import ErrorCode, ExhaustError, unavailable
+from exhaust.errors import Dependency, ErrorCode, ExhaustError, unavailable
 from exhaust.kafka.closing import stop_client
 from exhaust.kafka.connection import connection_options
 
@@ -124,7 +124,7 @@ class Producer:
                 # Other calls may answer from what the driver remembers.
                 await (await self._started()).client.fetch_all_metadata()
         except (KafkaError, OSError, TimeoutError) as error:
-            raise unavailable("Kafka") from error
+            raise unavailable(Dependency.KAFKA) from error
 
     async def close(self) -> None:
         """Stop after everything sent is flushed, or after CLOSE_TIMEOUT."""
@@ -188,7 +188,7 @@ def _our_error(error: Exception, topic: str) -> ExhaustError:
             ErrorCode.SERVICE_UNAVAILABLE,
             f"topic {topic} does not exist, or its ACLs refuse us ({type(error).__name__}); see `exhaustctl topics`",
         )
-    return unavailable("Kafka")
+    return unavailable(Dependency.KAFKA)
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
-from exhaust.errors import unavailable
+from exhaust.errors import Dependency, unavailable
 from exhaust.kafka.connection import connection_options
 from exhaust.kafka.producer import MAX_RECORD_BYTES
 from schemas.events import TOPIC_DEAD_LETTERS, TOPICS
@@ -49,7 +49,7 @@ async def create_topics(settings: TopicSettings, names: Sequence[str] = TOPICS) 
             finally:
                 await admin.close()
     except (KafkaError, OSError, TimeoutError) as error:
-        raise unavailable("Kafka") from error
+        raise unavailable(Dependency.KAFKA) from error
     created = []
     for name, code, *details in response.topic_errors:
         if code not in {0, TOPIC_EXISTS}:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 import orjson
 
-from exhaust.errors import ErrorCode, ExhaustError, unavailable
+from exhaust.errors import Dependency, ErrorCode, ExhaustError, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -111,7 +111,7 @@ class Database:
             asyncpg.IdleInTransactionSessionTimeoutError,
             asyncpg.TransactionRollbackError,
         ) as error:
-            raise unavailable("the database") from error
+            raise unavailable(Dependency.POSTGRES) from error
         except asyncpg.LockNotAvailableError as error:
             raise ExhaustError(
                 ErrorCode.SERVICE_UNAVAILABLE,
@@ -151,7 +151,7 @@ async def open_database(
             server_settings=SESSION | _idle_setting(idle_timeout),
         )
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
-        raise unavailable("the database") from error
+        raise unavailable(Dependency.POSTGRES) from error
     try:
         yield Database(pool)
     finally:

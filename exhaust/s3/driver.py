@@ -15,7 +15,7 @@ from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.utils import parse_timestamp
 
-from exhaust.errors import ConfigurationError, ErrorCode, ExhaustError, unavailable
+from exhaust.errors import ConfigurationError, Dependency, ErrorCode, ExhaustError, unavailable
 from exhaust.s3.errors import NoSuchUploadError, ObjectExistsError, ObjectMissingError
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ async def store_call(bucket: str, key: str = "", *, deadline: timedelta = CALL_T
     except ClientError as error:
         raise _our_error(error, bucket, key) from error
     except DRIVER_ERRORS as error:
-        raise unavailable("S3") from error
+        raise unavailable(Dependency.S3) from error
 
 
 def _our_error(error: ClientError, bucket: str, key: str) -> Exception:
@@ -137,4 +137,4 @@ def _our_error(error: ClientError, bucket: str, key: str) -> Exception:
         return ExhaustError(
             ErrorCode.INTERNAL_ERROR, f"S3 refuses access to bucket {bucket} ({code}); check the credentials"
         )
-    return unavailable("S3")
+    return unavailable(Dependency.S3)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
 
-from exhaust.errors import ErrorCode, ExhaustError, SourceObjectError, unavailable
+from exhaust.errors import Dependency, ErrorCode, ExhaustError, SourceObjectError, unavailable
 from exhaust.s3.driver import CONNECT_TIMEOUT, CONNECTIONS, DRIVER_ERRORS, READ_TIMEOUT, open_clients, store_call
 from exhaust.s3.errors import NoSuchUploadError, ObjectExistsError, ObjectMissingError
 from exhaust.s3.multipart import MultipartUpload
@@ -124,7 +124,7 @@ class ObjectStore:
                 resumes = 1 if position > before else resumes + 1
                 log.warning("s3.read_cut", key=source.key, offset=position, error=type(cut).__name__)
                 if resumes > MAX_RESUMES:
-                    raise unavailable("S3") from cut
+                    raise unavailable(Dependency.S3) from cut
                 await asyncio.sleep(RESUME_DELAY.total_seconds() * 2**resumes)
         if chunk:
             yield bytes(chunk)

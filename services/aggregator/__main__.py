@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 from exhaust.domain.catalogue import load_catalogue
+from exhaust.errors import Dependency
 from exhaust.http.health import open_health_listener
 from exhaust.kafka.consumer import ConsumerLoop
 from exhaust.kafka.consumer_metrics import publish_consumer_metrics
 from exhaust.kafka.producer import Producer, open_producer
 from exhaust.logs import configure_logging
+from exhaust.process.dependencies import open_gates
 from exhaust.process.health import STALL_LIMIT, Health
+from exhaust.process.retry import Patience, Retries
 from exhaust.process.run import run_process, run_until_stopped
+from exhaust.process.slots import Slots
 from exhaust.s3.store import open_object_store
 from schemas.events import TOPIC_DAYS, TOPIC_REQUESTS
 from services.aggregator.assemble import Assembler
@@ -25,9 +30,17 @@ from services.aggregator.settings import AggregatorSettings
 from services.aggregator.upload_reaper import reap_uploads
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import timedelta
 
+    from exhaust.process.dependencies import DependencyGate
+
 PLAN_CONCURRENCY = 4
+
+
+def _retries(slots: Slots, retry_for: timedelta, gates: Mapping[Dependency, DependencyGate]) -> Retries:
+    """Return the retries of a loop: four rounds of `retry_for`, with growing pauses between them."""
+    return Retries(slots, Patience(retry_for, (retry_for / 4, retry_for / 2, retry_for)), gates)
 
 
 def _consumer_loops(
@@ -40,7 +53,7 @@ def _consumer_loops(
         topic=TOPIC_REQUESTS,
         handle=planner.handle,
         producer=producer,
-        concurrency=PLAN_CONCURRENCY,
+        concurrency=planner.slots,
     )
     days = ConsumerLoop(
         settings,
@@ -48,7 +61,7 @@ def _consumer_loops(
         topic=TOPIC_DAYS,
         handle=worker.handle,
         producer=producer,
-        concurrency=settings.day_records,
+        concurrency=worker.slots,
     )
     return plans, days
 
@@ -66,23 +79,24 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
     async with AsyncExitStack() as stack:
         producer = await stack.enter_async_context(open_producer(settings))
         objects = await stack.enter_async_context(open_object_store(settings))
+        s3_answers = partial(objects.ping, settings.s3_exhaust_bucket)
+        gates = await stack.enter_async_context(
+            open_gates(health.registry, {Dependency.KAFKA: producer.ping, Dependency.S3: s3_answers})
+        )
         publisher = CompletionPublisher(producer)
         cancelled = CancelledAttempts(objects, settings.s3_exhaust_bucket)
-        planner = Planner(producer, publisher, catalogue, cancelled, retry_for=settings.retry_for)
+        plan_retries = _retries(Slots(PLAN_CONCURRENCY), settings.retry_for, gates)
+        planner = Planner(producer, publisher, catalogue, cancelled, retries=plan_retries)
         worker = DayWorker(
             await stack.enter_async_context(open_day_builder(objects, catalogue, settings)),
             Assembler(objects, settings.s3_exhaust_bucket),
             publisher,
             cancelled,
             DayMetrics(health.registry),
-            retry_for=settings.retry_for,
+            retries=_retries(Slots(settings.day_records), settings.retry_for, gates),
         )
         plans, days = _consumer_loops(settings, producer, planner, worker)
         publish_consumer_metrics(health.registry, plans, days)
-
-        async def s3_answers() -> None:
-            await objects.ping(settings.s3_exhaust_bucket)
-
         health.checks |= {"kafka": producer.ping, "s3": s3_answers}
         await stack.enter_async_context(open_health_listener(health, settings.host, settings.port))
         await run_until_stopped(

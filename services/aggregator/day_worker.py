@@ -22,21 +22,20 @@ from typing import TYPE_CHECKING
 import structlog
 from prometheus_client import Counter, Histogram
 
-from exhaust.errors import ErrorCode, ExhaustError, SourceObjectError
+from exhaust.errors import Dependency, ErrorCode, ExhaustError, SourceObjectError
 from exhaust.kafka.records import RejectedRecordError, RejectionCode
 from exhaust.logs import bind_trace
 from exhaust.process.failpoints import failpoint
-from exhaust.process.retry import retry_while_unavailable
 from schemas.events import Failure, FinishedDay
 from services.aggregator.cancelled_attempts import AttemptCancelledError
 from services.aggregator.records import decode_day
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from prometheus_client import CollectorRegistry
 
     from exhaust.kafka.records import Record
+    from exhaust.process.retry import Retries
+    from exhaust.process.slots import Slots
     from schemas.events import DayRequested
     from services.aggregator.assemble import Assembler
     from services.aggregator.build.day_builder import BuiltDay, DayBuilder
@@ -77,14 +76,19 @@ class DayWorker:
         cancelled: CancelledAttempts,
         metrics: DayMetrics,
         *,
-        retry_for: timedelta,
+        retries: Retries,
     ) -> None:
         self._builder = builder
         self._assembler = assembler
         self._publisher = publisher
         self._cancelled = cancelled
         self._metrics = metrics
-        self._retry_for = retry_for
+        self._retries = retries
+
+    @property
+    def slots(self) -> Slots:
+        """The slots of the loop that brings the records."""
+        return self._retries.slots
 
     async def handle(self, record: Record) -> None:
         """Find or build the day of a message, publish and mark it, and assemble the download if it was the last day.
@@ -116,7 +120,7 @@ class DayWorker:
             await self._work(request, traceparent, in_hand)
 
         try:
-            await retry_while_unavailable(work, give_up_after=self._retry_for)
+            await self._retries.run(work, needs=(Dependency.S3, Dependency.KAFKA))
         except AttemptCancelledError:
             raise
         except ExhaustError as error:
@@ -160,7 +164,7 @@ class DayWorker:
             await self._publisher.publish_failed(request, failure, traceparent)
             failpoint("day.after_failed")
 
-        await retry_while_unavailable(publish, give_up_after=self._retry_for)
+        await self._retries.run(publish, needs=(Dependency.KAFKA,))
 
     def _count(self, day: BuiltDay) -> None:
         self._metrics.days.labels("reused" if day.reused else "built").inc()

@@ -10,18 +10,20 @@ import structlog
 
 from exhaust.domain.catalogue import Layout
 from exhaust.domain.days import DayRange
+from exhaust.errors import Dependency
 from exhaust.logs import bind_trace
 from exhaust.process.failpoints import failpoint
-from exhaust.process.retry import retry_while_unavailable
 from schemas.events import SOURCE_AGGREGATOR, TOPIC_DAYS, TYPE_DAY_REQUESTED, CloudEvent, DayRequested
 from services.aggregator.records import decode_request
 
 if TYPE_CHECKING:
-    from datetime import date, timedelta
+    from datetime import date
 
     from exhaust.domain.catalogue import Catalogue
     from exhaust.kafka.producer import Producer
     from exhaust.kafka.records import Record
+    from exhaust.process.retry import Retries
+    from exhaust.process.slots import Slots
     from schemas.events import DatasetRequested
     from services.aggregator.cancelled_attempts import CancelledAttempts
     from services.aggregator.completion_publisher import CompletionPublisher
@@ -39,13 +41,18 @@ class Planner:
         catalogue: Catalogue,
         cancelled: CancelledAttempts,
         *,
-        retry_for: timedelta,
+        retries: Retries,
     ) -> None:
         self._producer = producer
         self._catalogue = catalogue
         self._publisher = publisher
         self._cancelled = cancelled
-        self._retry_for = retry_for
+        self._retries = retries
+
+    @property
+    def slots(self) -> Slots:
+        """The slots of the loop that brings the records."""
+        return self._retries.slots
 
     async def handle(self, record: Record) -> None:
         """Publish a message for each day of a request. A repeated record repeats them, which costs little.
@@ -54,7 +61,7 @@ class Planner:
 
         Raises:
             RejectedRecordError: the record holds no request.
-            ExhaustError: SERVICE_UNAVAILABLE when Kafka stayed away.
+            ExhaustError: SERVICE_UNAVAILABLE when Kafka answers and does not take the messages.
         """
         request = decode_request(record)
         traceparent = record.header("traceparent")
@@ -78,7 +85,7 @@ class Planner:
             await asyncio.gather(*(self._publish_day(request, day, traceparent) for day in days))
             log.info("request.planned", days=len(days))
 
-        await retry_while_unavailable(plan, give_up_after=self._retry_for)
+        await self._retries.run(plan, needs=(Dependency.KAFKA,))
         failpoint("plan.after_days")
 
     async def _publish_day(self, request: DatasetRequested, day: date, traceparent: str) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from contextlib import AsyncExitStack
+from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from exhaust.domain.catalogue import load_catalogue
+from exhaust.errors import Dependency
 from exhaust.http.app import edge_app, service_token_check
 from exhaust.http.endpoint import HttpMetrics, endpoint
 from exhaust.http.health import health_routes, metrics_route
@@ -20,8 +23,11 @@ from exhaust.logs import configure_logging
 from exhaust.postgres.database import open_service_database
 from exhaust.postgres.grants import GrantStore
 from exhaust.postgres.retention import retention_of
+from exhaust.process.dependencies import open_gates
 from exhaust.process.health import STALL_LIMIT, Health
+from exhaust.process.retry import Patience, Retries
 from exhaust.process.run import run_process, run_until_stopped
+from exhaust.process.slots import Slots
 from exhaust.s3.store import open_object_store
 from schemas.bodies import EmptyBody
 from schemas.events import TOPIC_COMPLETIONS
@@ -55,13 +61,16 @@ from services.status.status_calls import StatusCalls
 from services.status.update_calls import UpdateCalls
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from exhaust.domain.catalogue import Catalogue
+    from exhaust.kafka.producer import Producer
     from exhaust.postgres.database import Database
     from exhaust.s3.store import ObjectStore
 
 CONCURRENCY = 16
+# For ever: an event that is given up is lost, and with it the end of a request.
+PATIENCE = Patience(
+    timedelta(minutes=1), (timedelta(seconds=15), timedelta(minutes=1), timedelta(minutes=5)), endless=True
+)
 
 
 def internal_app(
@@ -92,6 +101,22 @@ def _status_calls(
     return StatusCalls(reader, answers, LinkAudit(database, time.monotonic))
 
 
+def _consumer_loop(
+    settings: StatusSettings, consumer: CompletionConsumer, producer: Producer, health: Health
+) -> ConsumerLoop:
+    """Return the consumer loop of completions."""
+    loop = ConsumerLoop(
+        settings,
+        group="status",
+        topic=TOPIC_COMPLETIONS,
+        handle=consumer.handle,
+        producer=producer,
+        concurrency=consumer.slots,
+    )
+    publish_consumer_metrics(health.registry, loop)
+    return loop
+
+
 async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
     """Build everything, consume and answer, until SIGTERM.
 
@@ -114,15 +139,13 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         calls = _status_calls(settings, reader, objects, catalogue, database)
         cancels = CancelCalls(database, reader, changes, markers.wake)
         updates = UpdateCalls(ExternalUpdates(states, archives, changes))
-        consumer_loop = ConsumerLoop(
-            settings,
-            group="status",
-            topic=TOPIC_COMPLETIONS,
-            handle=CompletionConsumer(states, changes, health.registry).handle,
-            producer=producer,
-            concurrency=CONCURRENCY,
+        s3_answers = partial(objects.ping, settings.s3_exhaust_bucket)
+        gates = await stack.enter_async_context(
+            open_gates(health.registry, {Dependency.POSTGRES: database.ping, Dependency.S3: s3_answers})
         )
-        publish_consumer_metrics(health.registry, consumer_loop)
+        retries = Retries(Slots(CONCURRENCY), PATIENCE, gates)
+        consumer = CompletionConsumer(states, changes, health.registry, retries)
+        consumer_loop = _consumer_loop(settings, consumer, producer, health)
         # Not Kafka: while it is away, the service still answers from the database.
         health.checks["postgres"] = database.ping
         app = internal_app(health, settings, calls, cancels, updates)

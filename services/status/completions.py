@@ -9,11 +9,11 @@ import structlog
 from prometheus_client import Counter
 
 from exhaust.domain.text import is_storable_text
+from exhaust.errors import Dependency
 from exhaust.kafka.decoding import decode_record
 from exhaust.kafka.records import RejectedRecordError, RejectionCode
 from exhaust.logs import bind_trace
 from exhaust.postgres.inbox import EventIdentity
-from exhaust.process.retry import retry_while_unavailable
 from schemas.events import COMPLETION, SPEC_VERSION, TYPE_COMPLETED, TYPE_FAILED, TYPE_PROGRESS
 from services.status.claims import RefusedCompletionError
 from services.status.request_states import Claim
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from exhaust.kafka.records import Record
+    from exhaust.process.retry import Retries
+    from exhaust.process.slots import Slots
     from services.status.change_notifier import ChangeNotifier
     from services.status.request_states import RequestStates
 
@@ -34,12 +36,20 @@ log = structlog.get_logger(__name__)
 class CompletionConsumer:
     """Applies the completion events of the topic to the states of their requests."""
 
-    def __init__(self, states: RequestStates, changes: ChangeNotifier, registry: CollectorRegistry) -> None:
+    def __init__(
+        self, states: RequestStates, changes: ChangeNotifier, registry: CollectorRegistry, retries: Retries
+    ) -> None:
+        self._retries = retries
         self._states = states
         self._changes = changes
         self._applied = Counter(
             "exhaust_completions", "Completion events that were applied.", ["status"], registry=registry
         )
+
+    @property
+    def slots(self) -> Slots:
+        """The slots of the loop that brings the records."""
+        return self._retries.slots
 
     async def handle(self, record: Record) -> None:
         """Apply one event; while the database is away this waits, so that no event is lost.
@@ -55,7 +65,7 @@ class CompletionConsumer:
             await self._states.apply(claim)
 
         try:
-            await retry_while_unavailable(apply, give_up_after=None)
+            await self._retries.run(apply, needs=(Dependency.POSTGRES,))
         except RefusedCompletionError as error:
             raise RejectedRecordError(error.code, str(error), error.pointer) from error
         self._changes.notify(completion.requestid)

@@ -20,6 +20,8 @@ from exhaust.domain.object_keys import cancelled_key
 from exhaust.kafka.producer import Producer
 from exhaust.kafka.records import Record
 from exhaust.process.health import Health
+from exhaust.process.retry import Patience, Retries
+from exhaust.process.slots import Slots
 from exhaust.s3.store import open_object_store
 from exhaust.settings import KafkaSettings
 from schemas.events import TOPIC_DAYS, DayRequested
@@ -119,7 +121,7 @@ async def running(dataset: RawDataset) -> AsyncIterator[Aggregator]:
                 CompletionPublisher(outbox),
                 cancelled,
                 DayMetrics(registry),
-                retry_for=timedelta(minutes=1),
+                retries=Retries(Slots(1), Patience(timedelta(minutes=1), ())),
             )
             watching = asyncio.create_task(cancelled.run(health))
             way.hold_at = 2 * MIB

@@ -15,6 +15,8 @@ from prometheus_client import CollectorRegistry
 
 from exhaust.domain.catalogue import Layout
 from exhaust.kafka.records import Record
+from exhaust.process.retry import Patience, Retries
+from exhaust.process.slots import Slots
 from exhaust.s3.store import open_object_store
 from schemas.events import TOPIC_DAYS
 from services.aggregator.assemble import Assembler
@@ -60,7 +62,8 @@ async def working(dataset: RawDataset, producer: Producer) -> AsyncIterator[tupl
             cancelled = CancelledAttempts(dataset.objects, dataset.settings.s3_exhaust_bucket)
             metrics = DayMetrics(CollectorRegistry())
             publisher = CompletionPublisher(producer)
-            yield DayWorker(builder, assembler, publisher, cancelled, metrics, retry_for=timedelta(minutes=1)), way
+            retries = Retries(Slots(1), Patience(timedelta(minutes=1), ()))
+            yield DayWorker(builder, assembler, publisher, cancelled, metrics, retries=retries), way
 
 
 async def first_cut(way: Proxy) -> None:

@@ -13,6 +13,8 @@ from exhaust.domain.catalogue import parse_catalogue
 from exhaust.domain.object_keys import work_id
 from exhaust.kafka.producer import Producer
 from exhaust.kafka.records import Record, RejectedRecordError
+from exhaust.process.retry import Patience, Retries
+from exhaust.process.slots import Slots
 from exhaust.settings import KafkaSettings
 from schemas.events import SOURCE_AGGREGATOR, TOPIC_COMPLETIONS, TOPIC_DAYS, DayRequested
 from services.aggregator.build.day_builder import DayBuilder
@@ -26,7 +28,7 @@ CATALOGUE = parse_catalogue(
     ENTRY.format("ours", "ours") + ENTRY.format("theirs", "theirs") + 'executor = "/org.example/spark"\n', "test"
 )
 DAY = date(2026, 11, 1)
-MINUTE = timedelta(minutes=1)
+RETRIES = Retries(Slots(1), Patience(timedelta(minutes=1), ()))
 NOTHING: Any = None
 
 
@@ -68,7 +70,7 @@ def record(dataset: str) -> Record:
 
 async def test_the_planner_plans_what_is_built_here_and_leaves_the_rest() -> None:
     outbox = Outbox()
-    planner = Planner(outbox, CompletionPublisher(outbox), CATALOGUE, Marked(cancelled=False), retry_for=MINUTE)
+    planner = Planner(outbox, CompletionPublisher(outbox), CATALOGUE, Marked(cancelled=False), retries=RETRIES)
     await planner.handle(record("theirs"))
     assert outbox.sent == []
     await planner.handle(record("ours"))
@@ -78,7 +80,7 @@ async def test_the_planner_plans_what_is_built_here_and_leaves_the_rest() -> Non
 
 async def test_the_planner_publishes_no_day_of_a_cancelled_attempt() -> None:
     outbox = Outbox()
-    planner = Planner(outbox, CompletionPublisher(outbox), CATALOGUE, Marked(cancelled=True), retry_for=MINUTE)
+    planner = Planner(outbox, CompletionPublisher(outbox), CATALOGUE, Marked(cancelled=True), retries=RETRIES)
     await planner.handle(record("ours"))
     assert [topic for topic, _ in outbox.sent] == [TOPIC_COMPLETIONS]
 
@@ -87,7 +89,7 @@ async def test_a_day_that_a_job_elsewhere_builds_is_refused_and_nothing_is_repor
     outbox = Outbox()
     builder = DayBuilder(NOTHING, CATALOGUE, NOTHING, NOTHING)
     metrics = DayMetrics(CollectorRegistry())
-    worker = DayWorker(builder, cast("Any", NOTHING), CompletionPublisher(outbox), NOTHING, metrics, retry_for=MINUTE)
+    worker = DayWorker(builder, cast("Any", NOTHING), CompletionPublisher(outbox), NOTHING, metrics, retries=RETRIES)
     with pytest.raises(RejectedRecordError) as refused:
         await worker.handle(record("theirs"))
     assert (refused.value.code, refused.value.pointer, outbox.sent) == ("NOT_YOURS", "/datasetid", [])
