@@ -194,6 +194,20 @@ class ObjectStore:
             async with self._part_slots:
                 await self.put(bucket, key, bytes(small), content_type=content_type)
 
+    async def delete_prefix(self, bucket: str, prefix: str) -> int:
+        """Delete the objects whose keys start with a prefix; return how many there were.
+
+        Raises:
+            ValueError: the prefix does not end in a slash, so that it may be that of others too.
+        """
+        if not prefix.endswith("/"):
+            raise ValueError(f"{prefix!r} names no folder")
+        keys = [found.key async for found in self.list(bucket, prefix)]
+        for key in keys:
+            async with store_call(bucket, key):
+                await self._writer.delete_object(Bucket=bucket, Key=key)
+        return len(keys)
+
     def multipart_upload(self, bucket: str, key: str, content_type: str) -> MultipartUpload:
         """Return a multipart upload, which is a context manager."""
         return MultipartUpload(self._writer, self._part_slots, bucket, key, content_type)
