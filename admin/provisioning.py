@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from admin.connection import bucket_settings, run_on_database, topic_settings
+from admin.tables import print_table
 from exhaust.domain.catalogue import load_catalogue
 from exhaust.domain.object_keys import expiry_by_prefix
-from exhaust.kafka.topics import create_topics
+from exhaust.kafka.topics import ConfigDifference, configuration_differences, configure_topics, create_topics
 from exhaust.postgres.migrate import GATEWAY_ROLE, RUNTIME_ROLE, STATUS_ROLE
 from exhaust.postgres.migrate import migrate as migrate_database
 from exhaust.s3.store import open_object_store
@@ -36,10 +37,29 @@ def migrate(
     typer.echo(f"Applied {', '.join(applied)}." if applied else "The tables are up to date.")
 
 
-def topics() -> None:
-    """Create the Kafka topics that are missing."""
-    created = asyncio.run(create_topics(topic_settings()))
+def topics(
+    *,
+    apply: Annotated[bool, typer.Option("--apply", help="Give existing topics the configuration of new ones.")] = False,
+) -> None:
+    """Create the Kafka topics that are missing, and show where others are configured in another way."""
+    settings = topic_settings()
+
+    async def run() -> tuple[list[str], list[ConfigDifference]]:
+        created = await create_topics(settings)
+        differences = await configuration_differences(settings)
+        if apply and differences:
+            await configure_topics(settings)
+        return created, differences
+
+    created, differences = asyncio.run(run())
     typer.echo(f"Created {', '.join(created)}." if created else "All topics exist.")
+    if differences:
+        print_table(
+            ("topic", "setting", "was" if apply else "is", "is now" if apply else "should be"),
+            [(found.topic, found.name, found.present, found.wanted) for found in differences],
+        )
+        if not apply:
+            typer.echo("exhaustctl: `exhaustctl topics --apply` changes that", err=True)
 
 
 def buckets() -> None:
