@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -198,9 +198,17 @@ def _records(polled: Mapping[TopicPartition, list[ConsumerRecord]]) -> Iterable[
                     message.value or b"",
                     tuple(message.headers),
                     tombstone=message.value is None,
+                    written_at=_time(message.timestamp),
                 ),
                 message.offset + 1,
             )
+
+
+def _time(milliseconds: int) -> datetime | None:
+    try:
+        return None if milliseconds < 0 else datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (ValueError, OverflowError, OSError):  # whoever sent the record may have written anything
+        return None
 
 
 def _of_found(partition: TopicPartition, found: FoundRecord) -> ReadRecord:

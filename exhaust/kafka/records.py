@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 MAX_REASON: Final = 1000  # characters
 
@@ -21,6 +24,7 @@ class Record:
         value: empty for a tombstone.
         headers: in their order; a name may come twice.
         tombstone: its value is null, which tells Kafka to forget earlier records of its key.
+        written_at: by the clock of whoever sent it, or of the broker; None when it is not known.
     """
 
     topic: str
@@ -30,6 +34,7 @@ class Record:
     value: bytes
     headers: tuple[tuple[str, bytes], ...]
     tombstone: bool = False
+    written_at: datetime | None = field(default=None, compare=False)
 
     def header(self, name: str) -> str:
         """Return the last header of a name as text, or the empty string."""

@@ -85,11 +85,12 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         )
         publisher = CompletionPublisher(producer)
         cancelled = CancelledAttempts(objects, settings.s3_exhaust_bucket)
+        assembler = Assembler(objects, settings.s3_exhaust_bucket)
         plan_retries = _retries(Slots(PLAN_CONCURRENCY), settings.retry_for, gates)
-        planner = Planner(producer, publisher, catalogue, cancelled, retries=plan_retries)
+        planner = Planner(producer, publisher, catalogue, cancelled, assembler, retries=plan_retries)
         worker = DayWorker(
             await stack.enter_async_context(open_day_builder(objects, catalogue, settings)),
-            Assembler(objects, settings.s3_exhaust_bucket),
+            assembler,
             publisher,
             cancelled,
             DayMetrics(health.registry),

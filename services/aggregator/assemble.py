@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from exhaust.s3.object_info import ObjectInfo
     from exhaust.s3.store import ObjectStore
-    from schemas.events import DayRequested
+    from schemas.events import DatasetRequested, DayRequested
     from services.aggregator.archive.part_plan import Part
 
 ZIP: Final = "application/zip"
@@ -55,6 +55,13 @@ class Assembler:
             )
         except ObjectExistsError:
             log.info("day.marked_already")
+
+    async def finished(self, request: DatasetRequested) -> FinishedArchive | None:
+        """Return the download of an attempt that has ended well; otherwise None."""
+        try:
+            return await self._outcome(_place(request))
+        except ObjectMissingError:
+            return None
 
     async def assemble_if_last(self, request: DayRequested) -> FinishedArchive | None:
         """Assemble the download if all days of the attempt are finished; otherwise return None."""
@@ -143,7 +150,7 @@ class Assembler:
         return found
 
 
-def _place(request: DayRequested) -> WorkPlace:
+def _place(request: DatasetRequested) -> WorkPlace:
     return work_place(
         request.requestid,
         request.attempt,

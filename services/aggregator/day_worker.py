@@ -28,7 +28,7 @@ from exhaust.logs import bind_trace
 from exhaust.process.failpoints import failpoint
 from schemas.events import Failure, FinishedDay
 from services.aggregator.cancelled_attempts import AttemptCancelledError
-from services.aggregator.records import decode_day
+from services.aggregator.records import decode_day, may_come_again
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -106,7 +106,7 @@ class DayWorker:
         bind_trace(traceparent, request_id=str(request.requestid), attempt=request.attempt, day=str(request.day))
 
         async def work(in_hand: AttemptInHand) -> None:
-            await self._work_or_fail(request, traceparent, in_hand)
+            await self._work_or_fail(record, request, traceparent, in_hand)
 
         try:
             await self._cancelled.stop_when_cancelled(request.requestid, request.attempt, work)
@@ -115,9 +115,12 @@ class DayWorker:
             log.info("day.cancelled")
         failpoint("day.after_work")
 
-    async def _work_or_fail(self, request: DayRequested, traceparent: str, in_hand: AttemptInHand) -> None:
+    async def _work_or_fail(
+        self, record: Record, request: DayRequested, traceparent: str, in_hand: AttemptInHand
+    ) -> None:
         async def work() -> None:
-            await self._work(request, traceparent, in_hand)
+            if not (may_come_again(record) and await self._ended_before(request, traceparent)):
+                await self._work(request, traceparent, in_hand)
 
         try:
             await self._retries.run(work, needs=(Dependency.S3, Dependency.KAFKA))
@@ -129,6 +132,18 @@ class DayWorker:
         except Exception:
             await self._fail(request, traceparent, _internal_fault())
             raise
+
+    async def _ended_before(self, request: DayRequested, traceparent: str) -> bool:
+        """Return True when the attempt has ended well, and report its end once more: a crash may have come before.
+
+        The status service counts the report once.
+        """
+        archive = await self._assembler.finished(request)
+        if archive is None:
+            return False
+        await self._publisher.publish_completed(request, archive, traceparent)
+        log.info("request.ended_already")
+        return True
 
     async def _work(self, request: DayRequested, traceparent: str, in_hand: AttemptInHand) -> None:
         with self._metrics.seconds.time():

@@ -14,7 +14,7 @@ from exhaust.errors import Dependency
 from exhaust.logs import bind_trace
 from exhaust.process.failpoints import failpoint
 from schemas.events import SOURCE_AGGREGATOR, TOPIC_DAYS, TYPE_DAY_REQUESTED, CloudEvent, DayRequested
-from services.aggregator.records import decode_request
+from services.aggregator.records import decode_request, may_come_again
 
 if TYPE_CHECKING:
     from datetime import date
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from exhaust.process.retry import Retries
     from exhaust.process.slots import Slots
     from schemas.events import DatasetRequested
+    from services.aggregator.assemble import Assembler
     from services.aggregator.cancelled_attempts import CancelledAttempts
     from services.aggregator.completion_publisher import CompletionPublisher
 
@@ -40,6 +41,7 @@ class Planner:
         publisher: CompletionPublisher,
         catalogue: Catalogue,
         cancelled: CancelledAttempts,
+        assembler: Assembler,
         *,
         retries: Retries,
     ) -> None:
@@ -47,6 +49,7 @@ class Planner:
         self._catalogue = catalogue
         self._publisher = publisher
         self._cancelled = cancelled
+        self._assembler = assembler
         self._retries = retries
 
     @property
@@ -57,7 +60,8 @@ class Planner:
     async def handle(self, record: Record) -> None:
         """Publish a message for each day of a request. A repeated record repeats them, which costs little.
 
-        A request whose dataset another executor builds is left to it. Of a cancelled attempt no day is published.
+        A request whose dataset another executor builds is left to it. Of a cancelled attempt no day is published, nor
+        of one that ended well before an old record came again.
 
         Raises:
             RejectedRecordError: the record holds no request.
@@ -73,6 +77,9 @@ class Planner:
         days = DayRange(request.fromdate, request.todate)
 
         async def plan() -> None:
+            if may_come_again(record) and await self._assembler.finished(request) is not None:
+                log.info("request.ended_already")
+                return
             failpoint("plan.before_started")
             is_cancelled, _ = await asyncio.gather(
                 self._cancelled.is_cancelled(request.requestid, request.attempt),

@@ -5,6 +5,7 @@ Whoever can write to a topic can ask for anything, so a record is checked here a
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pydantic import TypeAdapter
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _REQUESTS: Final = TypeAdapter(DatasetRequested)
 _DAYS: Final = TypeAdapter(DayRequested)
+FRESH_FOR: Final = timedelta(minutes=1)
 Message = TypeVar("Message", DatasetRequested, DayRequested)
 
 
@@ -42,6 +44,11 @@ def decode_day(record: Record) -> DayRequested:
     if not message.fromdate <= message.day <= message.todate:
         raise RejectedRecordError(RejectionCode.DAY_OUTSIDE, f"day {message.day} is not one of the request's", "/day")
     return message
+
+
+def may_come_again(record: Record) -> bool:
+    """Return True for a record that is not fresh: it may come again after a crash, or because a topic is read again."""
+    return record.written_at is not None and datetime.now(UTC) - record.written_at > FRESH_FOR
 
 
 def _checked(message: Message) -> Message:

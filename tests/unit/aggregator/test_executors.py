@@ -70,7 +70,9 @@ def record(dataset: str) -> Record:
 
 async def test_the_planner_plans_what_is_built_here_and_leaves_the_rest() -> None:
     outbox = Outbox()
-    planner = Planner(outbox, CompletionPublisher(outbox), CATALOGUE, Marked(cancelled=False), retries=RETRIES)
+    planner = Planner(
+        outbox, CompletionPublisher(outbox), CATALOGUE, Marked(cancelled=False), cast("Any", NOTHING), retries=RETRIES
+    )
     await planner.handle(record("theirs"))
     assert outbox.sent == []
     await planner.handle(record("ours"))
@@ -80,7 +82,9 @@ async def test_the_planner_plans_what_is_built_here_and_leaves_the_rest() -> Non
 
 async def test_the_planner_publishes_no_day_of_a_cancelled_attempt() -> None:
     outbox = Outbox()
-    planner = Planner(outbox, CompletionPublisher(outbox), CATALOGUE, Marked(cancelled=True), retries=RETRIES)
+    planner = Planner(
+        outbox, CompletionPublisher(outbox), CATALOGUE, Marked(cancelled=True), cast("Any", NOTHING), retries=RETRIES
+    )
     await planner.handle(record("ours"))
     assert [topic for topic, _ in outbox.sent] == [TOPIC_COMPLETIONS]
 
