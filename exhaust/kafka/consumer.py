@@ -23,7 +23,7 @@ from exhaust.kafka.poll_watch import PollWatch
 from exhaust.kafka.positions import Positions
 from exhaust.kafka.producer import CLOSE_TIMEOUT
 from exhaust.kafka.reader import Reader
-from exhaust.process.periodic import wait_for_event, wait_for_first
+from exhaust.process.periodic import wait_for_event
 from exhaust.process.slots import Slots
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ class ConsumerLoop:
                     await stop_client(consumer, CLOSE_TIMEOUT)
                     await _end(self._polling)  # not before: that would switch off the driver's watchdog
                     self._positions.leave()
+                    self._partitions = 0
                 await wait_for_event(stop, heartbeat=heartbeat, limit=RECONNECT_INTERVAL)
         finally:
             for task in self._tasks.values():
@@ -131,13 +132,11 @@ class ConsumerLoop:
             consumer = self._new_consumer()
             # Joining waits for members that died without leaving, up to the session timeout.
             joining = asyncio.ensure_future(consumer.start())
-            stopping = asyncio.ensure_future(stop.wait())
             try:
-                await wait_for_first((joining, stopping), heartbeat=heartbeat)
+                await self._poll_watch.wait(joining, consumer.ping, stop, heartbeat)
                 if joining.done() and joining.exception() is None:
                     return consumer
             finally:
-                stopping.cancel()
                 joining.cancel()
             outcomes: list[BaseException | None] = await asyncio.gather(joining, return_exceptions=True)
             failure = outcomes[0]

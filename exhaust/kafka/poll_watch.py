@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 class PollWatch:
-    """Waits for polls, with heartbeats as long as there is a good reason to wait.
+    """Waits for polls, and for joining a group, with heartbeats as long as there is a good reason to wait.
 
     A poll that lasts longer than any rebalance, while Kafka answers, hangs: the heartbeats end, so that the watchdog
     of the process ends it.

@@ -11,7 +11,7 @@ import pytest
 import structlog.testing
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import RecordsToDelete
-from aiokafka.errors import IllegalGenerationError, UnknownMemberIdError
+from aiokafka.errors import IllegalGenerationError, RequestTimedOutError, UnknownMemberIdError
 from aiokafka.protocol.commit import OffsetFetchResponse_v3
 
 from exhaust.kafka.connection import connection_options
@@ -117,6 +117,37 @@ async def test_kafka_refuses_a_commit_of_an_earlier_assignment(scene: Scene) -> 
         strange = await consumer.commit_offsets(membership._replace(member_id="nobody"), {partition: 2})
         assert isinstance(strange[partition], UnknownMemberIdError)
         assert await scene.committed() == 4
+
+
+async def test_a_commit_that_arrives_late_is_made_good(scene: Scene) -> None:
+    late: list[tuple[Membership, Mapping[TopicPartition, int]]] = []
+
+    class Network(GroupConsumer):
+        """Holds a commit up until a later one has arrived."""
+
+        async def commit_offsets(
+            self, membership: Membership, offsets: Mapping[TopicPartition, int]
+        ) -> dict[TopicPartition, KafkaError | None]:
+            if not late:
+                late.append((membership, dict(offsets)))
+                raise RequestTimedOutError
+            outcomes = await super().commit_offsets(membership, offsets)
+            if len(late) == 1:
+                late.append(late[0])
+                await super().commit_offsets(*late[0])
+            return outcomes
+
+    handled = Handled()
+    with structlog.testing.capture_logs() as logs:
+        async with scene.member(handled.note, concurrency=1, consumer_type=Network):
+            await scene.send("0")
+            await handled.until_all(["0"])
+            await scene.send("1")
+            await handled.until_all(["1"])
+            await scene.until_committed(1)
+            await scene.until_committed(2)
+    told = [(entry["kafka"], entry["used"]) for entry in logs if entry["event"] == "kafka.offsets_rewound"]
+    assert told == [(1, 2)]
 
 
 async def test_reading_goes_on_behind_records_that_went_unread(scene: Scene) -> None:

@@ -10,6 +10,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from aiokafka.errors import GroupAuthorizationFailedError
+
 from exhaust.kafka.consumer import ConsumerLoop
 from exhaust.kafka.group_consumer import GroupConsumer
 from exhaust.kafka.producer import Producer, open_producer
@@ -140,6 +142,32 @@ async def test_a_poll_that_ended_before_a_rebalance_counts_for_nothing_after_it(
             await pair.until_committed(len(sent))
             stop.set()
     assert sorted(handled.values) == sorted(sent)
+
+
+async def test_a_member_joins_again_when_the_driver_fails(scene: Scene) -> None:
+    begun, finished, gate = Handled(), Handled(), asyncio.Event()
+    failed = asyncio.Event()
+
+    class Failing(GroupConsumer):
+        async def poll(self, *partitions: TopicPartition, timeout_ms: int, max_records: int) -> Poll:
+            if begun.values and not failed.is_set():
+                failed.set()
+                raise GroupAuthorizationFailedError(scene.group)
+            return await super().poll(*partitions, timeout_ms=timeout_ms, max_records=max_records)
+
+    async def work(record: Record) -> None:
+        await begun.note(record)
+        await gate.wait()
+        await finished.note(record)
+
+    await scene.send("in work")
+    async with scene.member(work, consumer_type=Failing):
+        await failed.wait()
+        await scene.send("later")
+        await begun.until_all(["in work", "later"])
+        gate.set()
+        await scene.until_committed(2)
+    assert finished.values == ["in work", "later"]
 
 
 async def test_a_member_joins_once_the_session_of_a_frozen_one_has_expired(scene: Scene) -> None:

@@ -17,13 +17,15 @@ from pydantic import TypeAdapter
 from exhaust.kafka.connection import connection_options
 from exhaust.kafka.decoding import decode_record
 from schemas.events import TOPIC_DEAD_LETTERS
-from tests.integration.kafka.conftest import AT_ONCE, Handled, Scene
+from tests.integration.kafka.conftest import AT_ONCE, Handled, Scene, new_scene
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
+    from exhaust.kafka.producer import Producer
     from exhaust.kafka.records import Record
+    from tests.support.kafka_cluster import KafkaTestSettings
 
 ANYTHING: TypeAdapter[object] = TypeAdapter(object)
 
@@ -83,6 +85,19 @@ async def test_a_header_that_is_not_utf_8_costs_its_record_alone(scene: Scene) -
         if entry["event"] == "kafka.unreadable"
     }
     assert told == {(0, 2, 3), (0, 4, 5)}
+
+
+async def test_a_poll_that_fails_loses_no_record_of_another_partition(
+    kafka_settings: KafkaTestSettings, producer: Producer
+) -> None:
+    handled = Handled()
+    scene = await new_scene(kafka_settings, producer, partitions=3)
+    sent = await scene.spread("a")
+    await produce_batch(scene, [b"bad 1", b"good 1"], spoil=b"n\xff\xfe")
+    sent += await scene.spread("b")
+    async with scene.member(handled.note, concurrency=64):
+        await scene.until_committed(len(sent) + 2)
+    assert sorted(handled.values) == sorted([*sent, "good 1"])
 
 
 async def test_a_damaged_batch_is_passed_over(scene: Scene, servers_folder: Path) -> None:
