@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import typer
 from pydantic import SecretStr, ValidationError
 
-from exhaust.postgres.database import open_database
+from exhaust.postgres.database import COMMAND_TIMEOUT, open_database
 from exhaust.settings import LicenseKeySettings, OwnerSettings, S3RawBucketSettings, TopicSettings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+    from datetime import timedelta
 
     from exhaust.postgres.database import Database
 
@@ -25,8 +26,10 @@ _PEPPERS: Final = "EXHAUST_LICENSE_KEY_PEPPERS"
 _Result = TypeVar("_Result")
 
 
-def run_on_database(work: Callable[[Database], Awaitable[_Result]]) -> _Result:
-    """Run work on the database as its owner, and return its result.
+def run_on_database(
+    work: Callable[[Database], Awaitable[_Result]], *, command_timeout: timedelta = COMMAND_TIMEOUT
+) -> _Result:
+    """Run work, of which each statement may take that long, on the database as its owner, and return its result.
 
     Raises:
         ExhaustError: SERVICE_UNAVAILABLE, or what the work raises.
@@ -34,7 +37,7 @@ def run_on_database(work: Callable[[Database], Awaitable[_Result]]) -> _Result:
     """
 
     async def run() -> _Result:
-        async with open_database(_owner_dsn(), pool_size=1) as database:
+        async with open_database(_owner_dsn(), pool_size=1, command_timeout=command_timeout) as database:
             return await work(database)
 
     return asyncio.run(run())

@@ -16,6 +16,8 @@ from exhaust.postgres.migrate import migrate as migrate_database
 from exhaust.s3.store import open_object_store
 from exhaust.settings import CatalogueSettings
 
+_MIGRATION_STEP = timedelta(hours=1)  # an index of a large table takes minutes
+
 
 def migrate(
     gateway_role: Annotated[
@@ -32,7 +34,8 @@ def migrate(
     applied = run_on_database(
         lambda database: migrate_database(
             database, runtime_role=runtime_role, gateway_role=gateway_role, status_role=status_role
-        )
+        ),
+        command_timeout=_MIGRATION_STEP,
     )
     typer.echo(f"Applied {', '.join(applied)}." if applied else "The tables are up to date.")
 

@@ -125,7 +125,11 @@ class Database:
 
 @asynccontextmanager
 async def open_database(
-    dsn: SecretStr, *, pool_size: int, idle_timeout: timedelta | None = None
+    dsn: SecretStr,
+    *,
+    pool_size: int,
+    idle_timeout: timedelta | None = None,
+    command_timeout: timedelta = COMMAND_TIMEOUT,
 ) -> AsyncIterator[Database]:
     """Open a pool of connections for the time of the block.
 
@@ -134,6 +138,7 @@ async def open_database(
         pool_size: the most connections; each opens when it is first needed.
         idle_timeout: after how long without a statement the server ends a transaction, and frees its locks: a process
             that stands still in the middle of one stops no other. None leaves it to the server's configuration.
+        command_timeout: how long a statement may take.
 
     Raises:
         ExhaustError: SERVICE_UNAVAILABLE.
@@ -145,7 +150,7 @@ async def open_database(
             max_size=pool_size,
             max_inactive_connection_lifetime=0,  # saves a timer for each returned connection
             timeout=CONNECT_TIMEOUT.total_seconds(),
-            command_timeout=COMMAND_TIMEOUT.total_seconds(),
+            command_timeout=command_timeout.total_seconds(),
             init=_set_json_codec,
             reset=_keep_session,
             server_settings=SESSION | _idle_setting(idle_timeout),

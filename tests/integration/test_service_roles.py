@@ -7,6 +7,7 @@ another for the status service's; a role that PostgreSQL brings stands for the o
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -231,6 +232,11 @@ async def test_a_migration_takes_back_what_an_earlier_one_gave(as_gateway: tuple
 
 async def test_a_role_that_does_not_exist_is_refused(as_gateway: tuple[Database, Database]) -> None:
     owner, _ = as_gateway
-    for roles in ({"runtime_role": "nobody"}, {"gateway_role": "nobody"}, {"status_role": "nobody"}):
+    wrong: tuple[dict[str, Any], ...] = (
+        {"runtime_role": "nobody"},
+        {"gateway_role": "nobody"},
+        {"status_role": "nobody"},
+    )
+    for roles in wrong:
         with pytest.raises(ConfigurationError, match="no role 'nobody'"):
             await migrate(owner, **roles)
