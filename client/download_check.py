@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 from client.file_part import FilePart
 from client.lines import count_events
-from client.manifest import Manifest, ManifestDay, ManifestError, read_manifest
+from client.manifest import FailedDay, Manifest, ManifestDay, ManifestError, read_manifest
 from client.safe_text import safe_text
 from exhaust.domain.member_names import MANIFEST_NAME
 
@@ -58,12 +58,14 @@ class CheckedDay:
     Attributes:
         events, bytes: as they were counted in the archive.
         problem: what is wrong, safe to show; or None.
+        missing: why the download lacks the day, safe to show; None when it has it.
     """
 
     day: date
     events: int
     bytes: int
     problem: str | None
+    missing: str | None = None
 
 
 def check_download(path: Path) -> Iterator[CheckedDay]:
@@ -82,7 +84,7 @@ def check_download(path: Path) -> Iterator[CheckedDay]:
             raise DownloadError(f"{shown} is no file; name the zip that was downloaded")
         with path.open("rb") as file, zipfile.ZipFile(FilePart(file, 0, status.st_size)) as download:
             for day in _manifest(download, shown).days:
-                yield _checked(file, download, day)
+                yield _missing(day) if isinstance(day, FailedDay) else _checked(file, download, day)
     except _BROKEN as error:
         why = safe_text(_reason(error))
         raise DownloadError(f"{shown} is no whole zip ({why}); resume the download, or download it again") from error
@@ -104,11 +106,15 @@ def _manifest(download: zipfile.ZipFile, shown: str) -> Manifest:
         manifest = read_manifest(download)
     except ManifestError as error:
         raise DownloadError(f"{shown}: {MANIFEST_NAME}: {safe_text(error)}") from error
-    expected = Counter([MANIFEST_NAME, *(day.archive for day in manifest.days)])
+    expected = Counter([MANIFEST_NAME, *(day.archive for day in manifest.days if not isinstance(day, FailedDay))])
     if odd := sorted({*(found - expected), *(expected - found)}):
         names = safe_text(", ".join(odd[:_MAX_NAMES]))
         raise DownloadError(f"{shown}: {names}: in the zip or in its manifest, but not once in both")
     return manifest
+
+
+def _missing(day: FailedDay) -> CheckedDay:
+    return CheckedDay(day.day, 0, 0, None, safe_text(f"missing: {day.code}: {day.message}"))
 
 
 def _checked(file: IO[bytes], download: zipfile.ZipFile, day: ManifestDay) -> CheckedDay:

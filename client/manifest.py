@@ -26,8 +26,19 @@ class Source(msgspec.Struct):
     member: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
+class FailedDay(msgspec.Struct, tag_field="state", tag="failed"):
+    """A day that a partial download lacks, and why."""
+
+    day: date
+    code: str
+    message: str
+
+
 class ManifestDay(msgspec.Struct):
-    """A day as the manifest tells it. Its sources are decoded when they are asked for, since a day may have many."""
+    """A day that is in the download, as the manifest tells it.
+
+    Its sources are decoded when they are asked for, since a day may have many.
+    """
 
     day: date
     events: Count
@@ -64,10 +75,18 @@ class ManifestDay(msgspec.Struct):
         return expected
 
 
+class OkDay(ManifestDay, tag_field="state", tag="ok"):
+    """A day with events."""
+
+
+class EmptyDay(ManifestDay, tag_field="state", tag="empty"):
+    """A day without events."""
+
+
 class Manifest(msgspec.Struct):
     """The manifest, as far as the check needs it."""
 
-    days: list[ManifestDay]
+    days: list[OkDay | EmptyDay | FailedDay]
 
 
 def read_manifest(download: zipfile.ZipFile) -> Manifest:

@@ -157,6 +157,22 @@ class Outcome(_Data):
     archive: FinishedArchive
 
 
+class FailedDay(_Data):
+    """The marker of a failed day: the code and the sentence for partners."""
+
+    day: date
+    code: str
+    message: str
+
+
+class PartialOutcome(_Data):
+    """The object `partial.json` beside a partial download: what was asked for, what there is, and the days it lacks."""
+
+    request: RequestedWork
+    archive: FinishedArchive
+    missing: tuple[date, ...]
+
+
 class Failure(_Data):
     """The reason why a request failed, for operators. Partners read our sentence for its code."""
 

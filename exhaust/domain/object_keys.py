@@ -7,7 +7,8 @@ before archives do.
 `requests/<request id>/attempt-<n>/cancelled`: says that nobody shall work on that attempt any more; the status service
 writes it.
 `requests/<request id>/attempt-<n>/<work id>/`: what the aggregator made of one attempt at a request, with a marker for
-each finished day, the download, and `outcome.json`, which says whose download it is. The work id is a hash of what was
+each finished or failed day, the download, and `outcome.json`, which says whose download it is. Where days have failed
+there are, in place of these two, a partial download and `partial.json`. The work id is a hash of what was
 asked for. So a message that names a request and asks for other data than the request writes elsewhere.
 `audit/<first number>-<last number>.jsonl`: entries of the audit that left the database.
 """
@@ -36,6 +37,7 @@ KEPT_PREFIXES: Final = (AUDIT,)  # of what stays until an operator removes it
 _MARGIN: Final = timedelta(days=2)
 OUTCOME: Final = "outcome.json"
 CANCELLED: Final = "cancelled"
+PARTIAL: Final = "partial.json"
 _WORK_ID_DIGITS: Final = 16
 _AUDIT_DIGITS: Final = 19  # of the greatest number, so that keys are listed in the order of the entries
 _PART: Final = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
@@ -93,6 +95,11 @@ def outer_archive_name(dataset: str, first: date, last: date) -> str:
     return f"{dataset}_{first.isoformat()}_{last.isoformat()}.zip"
 
 
+def partial_archive_name(dataset: str, first: date, last: date) -> str:
+    """Return the file name of a partial download."""
+    return f"{dataset}_{first.isoformat()}_{last.isoformat()}.partial.zip"
+
+
 def work_id(dataset: str, resource: str, first: date, last: date, tags: Iterable[str]) -> str:
     """Return the identity of what a request asks for: 16 hex digits, equal for equal data.
 
@@ -133,6 +140,20 @@ class WorkPlace:
     def markers_prefix(self) -> str:
         """The prefix of the day markers: listing it shows the finished days. It ends in a slash."""
         return f"{self.prefix}days/"
+
+    @property
+    def partial_key(self) -> str:
+        """The key of the object that says whose partial download there is, and which days it lacks."""
+        return self.prefix + PARTIAL
+
+    def partial_archive_key(self, missing: Iterable[date]) -> str:
+        """Return the key of the partial download that lacks some days; another one for other days."""
+        lacking = hashlib.sha256(orjson.dumps(sorted(missing))).hexdigest()[:_WORK_ID_DIGITS]
+        return f"{self.prefix}partial-{lacking}.zip"
+
+    def failed_marker_key(self, day: date) -> str:
+        """Return the key of the marker that says that a day has failed, unless it is finished after all."""
+        return f"{self.markers_prefix}{day.isoformat()}.failed.json"
 
     def marker_key(self, day: date) -> str:
         """Return the key of the marker that says that a day is finished."""

@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from contextlib import aclosing
-from functools import partial
-from typing import TYPE_CHECKING, Final
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import structlog
 
 from exhaust.domain.days import DayRange
 from exhaust.domain.object_keys import WorkPlace, work_place
-from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.errors import ExhaustError
 from exhaust.process.failpoints import failpoint
 from exhaust.s3.errors import ObjectExistsError, ObjectMissingError
-from exhaust.s3.multipart import MIN_PART_SIZE
-from schemas.events import FinishedArchive, Outcome, RequestedWork
+from schemas.events import FailedDay, Outcome, PartialOutcome, RequestedWork
 from services.aggregator.archive.day_summary import DaySummary
 from services.aggregator.archive.manifest import manifest_json
-from services.aggregator.archive.outer_archive import StoredDay, outer_digest, outer_segments, outer_size
-from services.aggregator.archive.part_plan import ObjectRange, ReadPart, plan_parts
+from services.aggregator.download_writer import DownloadWriter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from exhaust.s3.object_info import ObjectInfo
+    from exhaust.domain.failures import RequestFailure
     from exhaust.s3.store import ObjectStore
-    from schemas.events import DatasetRequested, DayRequested
-    from services.aggregator.archive.part_plan import Part
-
-ZIP: Final = "application/zip"
+    from schemas.events import DatasetRequested, DayRequested, FinishedArchive
 
 log = structlog.get_logger(__name__)
 
 
 class Assembler:
-    """The markers of finished days, and the download that is assembled when no marker is missing.
+    """The markers of finished and failed days, and the download that is assembled when no marker is missing.
 
     S3 is strongly consistent: of several aggregators that write their markers and then list, the last sees them all.
     Two may see them all; they write the same bytes, and the first outcome stays.
@@ -45,6 +38,7 @@ class Assembler:
     def __init__(self, objects: ObjectStore, bucket: str) -> None:
         self._objects = objects
         self._bucket = bucket
+        self._writer = DownloadWriter(objects, bucket)
 
     async def mark(self, request: DayRequested, summary: DaySummary) -> None:
         """Mark a day of the attempt as finished. The first marker stays, so that what is assembled never changes."""
@@ -63,13 +57,32 @@ class Assembler:
         except ObjectMissingError:
             return None
 
+    async def mark_failed(self, request: DayRequested, failure: RequestFailure) -> None:
+        """Mark a day of the attempt as failed. The first marker stays, and one of a finished day counts for more."""
+        key = _place(request).failed_marker_key(request.day)
+        marker = FailedDay(day=request.day, code=failure.code, message=failure.message)
+        with suppress(ObjectExistsError):
+            await self._objects.put(
+                self._bucket, key, marker.to_json(), content_type="application/json", if_absent=True
+            )
+
     async def assemble_if_last(self, request: DayRequested) -> FinishedArchive | None:
-        """Assemble the download if all days of the attempt are finished; otherwise return None."""
+        """Assemble the download if all days of the attempt are finished; otherwise return None.
+
+        When no day is left to be worked on and some have failed, assemble the partial download of the others.
+        """
         place = _place(request)
         days = DayRange(request.fromdate, request.todate)
         present = {found.key async for found in self._objects.list(self._bucket, place.markers_prefix)}
         keys = [place.marker_key(day) for day in days]
         if not present.issuperset(keys):
+            try:
+                await self._assemble_partial_if_settled(request, place, present)
+            except ExhaustError as error:
+                if error.retryable:
+                    raise
+                # The day of this message is finished, and so does not fail for it.
+                log.exception("request.not_assembled_partially", error=error.message)
             return None
         failpoint("assemble.after_listing")
         try:
@@ -88,66 +101,40 @@ class Assembler:
         failpoint("assemble.after_outcome")
         return archive
 
+    async def _assemble_partial_if_settled(self, request: DayRequested, place: WorkPlace, present: set[str]) -> None:
+        days = DayRange(request.fromdate, request.todate)
+        missing = [day for day in days if place.marker_key(day) not in present]
+        if len(missing) == len(days) or not present.issuperset(map(place.failed_marker_key, missing)):
+            return
+        with suppress(ObjectMissingError):
+            await self._objects.head(self._bucket, place.partial_key)
+            return
+        failed_keys = [place.failed_marker_key(day) for day in missing]
+        failed = [FailedDay.model_validate_json(marker) for marker in await self._get_all(failed_keys)]
+        finished = await self._get_all([place.marker_key(day) for day in days if day not in missing])
+        summaries = [DaySummary.from_json(marker) for marker in finished]
+        manifest = manifest_json(request.datasetid, request.resourceid, days, request.tags, summaries, failed)
+        archive = await self._writer.write(place.partial_archive_key(missing), summaries, manifest)
+        partial = PartialOutcome(request=_requested_work(request), archive=archive, missing=tuple(missing))
+        with suppress(ObjectExistsError):
+            await self._objects.put(
+                self._bucket, place.partial_key, partial.to_json(), content_type="application/json", if_absent=True
+            )
+        log.info("request.assembled_partially", bytes=archive.size, missing=len(missing))
+
+    async def _get_all(self, keys: Sequence[str]) -> list[bytes]:
+        return await asyncio.gather(*(self._objects.get(self._bucket, key) for key in keys))
+
     async def _outcome(self, place: WorkPlace) -> FinishedArchive:
         return Outcome.model_validate_json(await self._objects.get(self._bucket, place.outcome_key)).archive
 
     async def _assemble(
         self, request: DayRequested, place: WorkPlace, days: DayRange, marker_keys: Sequence[str]
     ) -> FinishedArchive:
-        markers = await asyncio.gather(*(self._objects.get(self._bucket, key) for key in marker_keys))
-        summaries = [DaySummary.from_json(marker) for marker in markers]
+        summaries = [DaySummary.from_json(marker) for marker in await self._get_all(marker_keys)]
         manifest = manifest_json(request.datasetid, request.resourceid, days, request.tags, summaries)
-        segments = outer_segments(
-            [StoredDay(summary.day, summary.key, summary.size, summary.crc32) for summary in summaries], manifest
-        )
         failpoint("assemble.before_upload")
-        sha256 = await self._write(place.archive_key, plan_parts(segments, min_part=MIN_PART_SIZE))
-        return FinishedArchive(
-            key=place.archive_key,
-            size=outer_size(segments),
-            digest=outer_digest(segments, {summary.key: summary.sha256 for summary in summaries}),
-            sha256=sha256,
-            events=sum(summary.events for summary in summaries),
-            bytes=sum(summary.bytes for summary in summaries),
-        )
-
-    async def _write(self, key: str, parts: Sequence[Part]) -> str | None:
-        """Write the download; return its SHA-256 if all its bytes came through here."""
-        if len(parts) == 1 and isinstance(parts[0], ReadPart):
-            data = await self._read(parts[0])
-            await self._objects.put(self._bucket, key, data, content_type=ZIP)
-            return hashlib.sha256(data).hexdigest()
-        async with self._objects.multipart_upload(self._bucket, key, ZIP) as upload:
-            for part in parts:
-                if isinstance(part, ReadPart):
-                    await upload.add_part(partial(self._read, part))
-                else:
-                    await upload.copy_part(await self._head(part), part.start, part.end)
-            await upload.complete()
-        return None
-
-    async def _read(self, part: ReadPart) -> bytes:
-        data = bytearray()
-        for piece in part.pieces:
-            if isinstance(piece, ObjectRange):
-                found = await self._head(piece)
-                async with aclosing(
-                    self._objects.stream(self._bucket, found, start=piece.start, end=piece.end)
-                ) as chunks:
-                    async for chunk in chunks:
-                        data += chunk
-            else:
-                data += piece
-        return bytes(data)
-
-    async def _head(self, piece: ObjectRange) -> ObjectInfo:
-        """Return the object of a range. A store sends fewer bytes than it is asked for without an error."""
-        found = await self._objects.head(self._bucket, piece.key)
-        if found.size < piece.end:
-            raise ExhaustError(
-                ErrorCode.INTERNAL_ERROR, f"{piece.key} has {found.size} bytes, fewer than its summary says"
-            )
-        return found
+        return await self._writer.write(place.archive_key, summaries, manifest)
 
 
 def _place(request: DatasetRequested) -> WorkPlace:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import structlog
 from prometheus_client import Counter, Histogram
 
+from exhaust.domain.failures import RequestFailure
 from exhaust.errors import Dependency, ErrorCode, ExhaustError, SourceObjectError
 from exhaust.kafka.records import RejectedRecordError, RejectionCode
 from exhaust.logs import bind_trace
@@ -180,6 +181,22 @@ class DayWorker:
             failpoint("day.after_failed")
 
         await self._retries.run(publish, needs=(Dependency.KAFKA,))
+        await self._offer_the_other_days(request, failure)
+
+    async def _offer_the_other_days(self, request: DayRequested, failure: Failure) -> None:
+        """Mark a day as failed, and assemble the others if it was the last that was worked on.
+
+        The request has failed, whatever becomes of this.
+        """
+
+        async def work() -> None:
+            await self._assembler.mark_failed(request, RequestFailure.of(failure.model_dump(mode="json")))
+            await self._assembler.assemble_if_last(request)
+
+        try:
+            await self._retries.run(work, needs=(Dependency.S3,))
+        except ExhaustError as error:
+            log.warning("request.not_assembled_partially", error=error.message)
 
     def _count(self, day: BuiltDay) -> None:
         self._metrics.days.labels("reused" if day.reused else "built").inc()

@@ -52,6 +52,7 @@ from services.status.change_notifier import ChangeNotifier
 from services.status.completions import CompletionConsumer
 from services.status.external_updates import ExternalUpdates
 from services.status.link_audit import LinkAudit
+from services.status.partial_downloads import PartialDownloads
 from services.status.pruner import Pruner
 from services.status.reaper import Reaper
 from services.status.request_reader import RequestReader
@@ -94,11 +95,16 @@ def internal_app(
 
 
 def _status_calls(
-    settings: StatusSettings, reader: RequestReader, objects: ObjectStore, catalogue: Catalogue, database: Database
+    settings: StatusSettings,
+    reader: RequestReader,
+    objects: ObjectStore,
+    catalogue: Catalogue,
+    database: Database,
+    partials: PartialDownloads,
 ) -> StatusCalls:
     bucket = settings.s3_exhaust_bucket
     answers = AnswerBuilder(objects, catalogue, bucket=bucket, link_lifetime=settings.link_lifetime)
-    return StatusCalls(reader, answers, LinkAudit(database, time.monotonic))
+    return StatusCalls(reader, answers, partials, LinkAudit(database, time.monotonic))
 
 
 def _consumer_loop(
@@ -136,7 +142,8 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         changes = ChangeNotifier()
         reader = RequestReader(database, GrantStore(database), changes)
         markers = CancelMarkers(database, objects, settings.s3_exhaust_bucket)
-        calls = _status_calls(settings, reader, objects, catalogue, database)
+        partials = PartialDownloads(archives, time.monotonic)
+        calls = _status_calls(settings, reader, objects, catalogue, database, partials)
         cancels = CancelCalls(database, reader, changes, markers.wake)
         updates = UpdateCalls(ExternalUpdates(states, archives, changes))
         s3_answers = partial(objects.ping, settings.s3_exhaust_bucket)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from exhaust.domain.failures import RequestFailure
-from exhaust.domain.object_keys import outer_archive_name
+from exhaust.domain.object_keys import outer_archive_name, partial_archive_name
 from exhaust.domain.state_machine import State
 from exhaust.errors import CANCELLED_SENTENCE, ErrorCode
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from exhaust.domain.catalogue import Catalogue
     from exhaust.postgres.request_views import RequestView
     from exhaust.s3.store import ObjectStore
+    from services.status.archive_check import PartialDownload
 
 DEFAULT_RETENTION: Final = timedelta(days=7)  # of a dataset that left the catalogue
 
@@ -27,8 +28,13 @@ class AnswerBuilder:
         self._bucket = bucket
         self._link_lifetime = link_lifetime
 
-    async def build_status(self, view: RequestView) -> dict[str, object]:
-        """Build the result of the status operation."""
+    async def build_status(self, view: RequestView, partial: PartialDownload | None = None) -> dict[str, object]:
+        """Build the result of the status operation.
+
+        Args:
+            view: the request.
+            partial: the download of those of its days that are finished, if the request has failed and there is one.
+        """
         result: dict[str, object] = {
             "status": view.state.wire,
             "progress": {
@@ -41,7 +47,8 @@ class AnswerBuilder:
         if view.state is State.CANCELLED:
             return result | {"error": {"code": ErrorCode.CANCELLED, "message": CANCELLED_SENTENCE}}
         if view.state is State.FAILED:
-            return result | {"error": RequestFailure.of(view.outcome).to_json()}
+            result["error"] = RequestFailure.of(view.outcome).to_json()
+            return result if partial is None else result | await self._partial(view, partial)
         if view.state is not State.COMPLETE:
             return result
         outcome = view.outcome or {}
@@ -55,6 +62,10 @@ class AnswerBuilder:
         """Return True when the JSON of a request holds a download link: complete, not expired, and with an archive."""
         has_archive = view.state is State.COMPLETE and isinstance((view.outcome or {}).get("key"), str)
         return has_archive and self._expires_at(view) > datetime.now(UTC)
+
+    def may_have_partial(self, view: RequestView) -> bool:
+        """Return True when a request may have a partial download: it has failed, and its objects are still kept."""
+        return view.state is State.FAILED and self._expires_at(view) > datetime.now(UTC)
 
     async def build_entry(self, view: RequestView) -> dict[str, object]:
         """Build one entry of the list operation."""
@@ -76,10 +87,13 @@ class AnswerBuilder:
         retention = timedelta(days=dataset.retention_days) if dataset else DEFAULT_RETENTION
         return (view.ended_at or view.created_at) + retention
 
+    async def _partial(self, view: RequestView, partial: PartialDownload) -> dict[str, object]:
+        name = partial_archive_name(view.dataset, view.days.first, view.days.last)
+        missing = [day.isoformat() for day in partial.missing]
+        return {"partialurl": await self._sign(partial.key, name), "missingdays": missing}
+
     async def _link(self, view: RequestView, key: str) -> str:
-        return await self._objects.presigned_url(
-            self._bucket,
-            key,
-            lifetime=self._link_lifetime,
-            file_name=outer_archive_name(view.dataset, view.days.first, view.days.last),
-        )
+        return await self._sign(key, outer_archive_name(view.dataset, view.days.first, view.days.last))
+
+    async def _sign(self, key: str, file_name: str) -> str:
+        return await self._objects.presigned_url(self._bucket, key, lifetime=self._link_lifetime, file_name=file_name)

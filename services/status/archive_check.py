@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from exhaust.domain.object_keys import CANCELLED, OUTCOME, attempt_prefix
+from exhaust.domain.object_keys import CANCELLED, OUTCOME, PARTIAL, attempt_prefix
 from exhaust.kafka.records import RejectionCode
 from exhaust.s3.errors import ObjectMissingError
-from schemas.events import Outcome, RequestedWork
+from schemas.events import Outcome, PartialOutcome, RequestedWork
 from services.status.claims import RefusedCompletionError, place_of
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from exhaust.domain.requests import DatasetRequest
     from exhaust.s3.object_info import ObjectInfo
     from exhaust.s3.store import ObjectStore
@@ -24,6 +27,19 @@ _PLAIN_PATH: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}(?:/[A-Za-z0
 
 
 MAX_KEY_BYTES: Final = 1024  # of S3, which answers longer ones as if it were out of order
+
+
+@dataclass(frozen=True, slots=True)
+class PartialDownload:
+    """The download of those days of a failed request that are finished.
+
+    Attributes:
+        key: of the object.
+        missing: the days that it lacks.
+    """
+
+    key: str
+    missing: tuple[date, ...]
 
 
 class ArchiveCheck:
@@ -77,6 +93,29 @@ class ArchiveCheck:
         if claimed is not None and claimed != archive:
             raise _differs(f"the event says other things of the archive than {OUTCOME}", "/archive")
         return archive.model_dump(mode="json", exclude_none=True) | {"etag": stored.etag}
+
+    async def partial(self, asked: DatasetRequest, attempt: int) -> PartialDownload:
+        """Return the partial download that the aggregator wrote for an attempt, if it is of the very request.
+
+        Raises:
+            RefusedCompletionError: ARCHIVE_MISSING or ARCHIVE_DIFFERS.
+            ExhaustError: SERVICE_UNAVAILABLE.
+        """
+        place = place_of(asked, attempt)
+        try:
+            partial = PartialOutcome.model_validate_json(await self._objects.get(self._bucket, place.partial_key))
+        except ObjectMissingError as error:
+            raise _missing(f"there is no {PARTIAL}") from error
+        except ValidationError as error:
+            raise _differs(f"{PARTIAL} cannot be read") from error
+        if partial.request != _requested_work(asked):
+            raise _differs("the partial download is of other data than the request asks for")
+        if not partial.missing or not set(partial.missing) < set(asked.days):
+            raise _differs("the partial download lacks no day of the request, or all")
+        stored = await self.head(place.partial_archive_key(partial.missing))
+        if (partial.archive.key, partial.archive.size) != (stored.key, stored.size):
+            raise _differs(f"the partial download is not the one of {PARTIAL}")
+        return PartialDownload(stored.key, partial.missing)
 
     async def elsewhere(self, asked: DatasetRequest, attempt: int, claimed: FinishedArchive) -> dict[str, Any]:
         """Return the archive that a job elsewhere wrote right under the prefix of an attempt.

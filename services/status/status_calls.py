@@ -18,14 +18,16 @@ from exhaust.postgres.request_views import FIRST_PAGE, PageCursor
 from schemas.operations import MAX_WAIT, USER_HEADER, StatusRead, parse_user_id
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from exhaust.http.endpoint import Call
     from exhaust.postgres.request_views import RequestView
     from schemas.bodies import Body, EmptyBody
     from schemas.operations import ReadAnswer, ReadFailure, StatusesBody
     from services.status.answers import AnswerBuilder
+    from services.status.archive_check import PartialDownload
     from services.status.link_audit import LinkAudit
+    from services.status.partial_downloads import PartialDownloads
     from services.status.request_reader import RequestReader
 
 MAX_LIMIT: Final = 100
@@ -35,9 +37,12 @@ DEFAULT_LIMIT: Final = 50
 class StatusCalls:
     """Answers status and list calls."""
 
-    def __init__(self, reader: RequestReader, answers: AnswerBuilder, links: LinkAudit) -> None:
+    def __init__(
+        self, reader: RequestReader, answers: AnswerBuilder, partials: PartialDownloads, links: LinkAudit
+    ) -> None:
         self._reader = reader
         self._answers = answers
+        self._partials = partials
         self._links = links
 
     async def status(self, call: Call[EmptyBody]) -> Answer:
@@ -45,16 +50,19 @@ class StatusCalls:
         read = StatusRead(caller_of(call), parse_request_id(call.path("requestid")))
         wait = timedelta(seconds=_number(call, "wait", default=0, least=0, most=int(MAX_WAIT.total_seconds())))
         view = await until_disconnected(call.http, self._reader.read_when_ended(read, wait))
-        await self._record_links([(read.user_id, view)])
-        return Answer(await self._answers.build_status(view))
+        partials = await self._find_partials([view])
+        await self._record_links([(read.user_id, view)], partials)
+        return Answer(await self._answers.build_status(view, partials.get(view.request_id)))
 
     async def statuses(self, call: Call[StatusesBody]) -> Answer:
         """Answer with several requests, each for its own reader: a result or an error each, in the order asked."""
         reads = call.body.status_reads()
         views = await self._reader.read(reads)
         pairs = zip(reads, views, strict=True)
-        await self._record_links([(read.user_id, view) for read, view in pairs if not isinstance(view, ExhaustError)])
-        return Answer({"answers": [await self._answer(view) for view in views]})
+        shown = [(read.user_id, view) for read, view in pairs if not isinstance(view, ExhaustError)]
+        partials = await self._find_partials([view for _, view in shown])
+        await self._record_links(shown, partials)
+        return Answer({"answers": [await self._answer(view, partials) for view in views]})
 
     async def page(self, call: Call[EmptyBody]) -> Answer:
         """Answer with a page of a partner's requests that the user may read, newest first: `?limit=50&next=…`."""
@@ -65,7 +73,7 @@ class StatusCalls:
             after=_page_cursor(call.http.query.get("next")),
             limit=_number(call, "limit", default=DEFAULT_LIMIT, least=1, most=MAX_LIMIT),
         )
-        await self._record_links([(user_id, view) for view in views])
+        await self._record_links([(user_id, view) for view in views], {})
         entries = []
         for view in views:
             entries.append(await self._answers.build_entry(view))
@@ -75,13 +83,25 @@ class StatusCalls:
             result["next"] = _cursor_text(more)
         return Answer(result)
 
-    async def _answer(self, view: RequestView | ExhaustError) -> ReadAnswer | ReadFailure:
+    async def _answer(
+        self, view: RequestView | ExhaustError, partials: Mapping[UUID, PartialDownload]
+    ) -> ReadAnswer | ReadFailure:
         if isinstance(view, ExhaustError):
             return {"err": view.code, "errmsg": view.message}
-        return {"result": await self._answers.build_status(view)}
+        return {"result": await self._answers.build_status(view, partials.get(view.request_id))}
 
-    async def _record_links(self, shown: Sequence[tuple[int, RequestView]]) -> None:
-        linked = [(user_id, view.request_id) for user_id, view in shown if self._answers.has_link(view)]
+    async def _find_partials(self, views: Sequence[RequestView]) -> Mapping[UUID, PartialDownload]:
+        candidates = [view for view in views if self._answers.may_have_partial(view)]
+        return await self._partials.find(candidates) if candidates else {}
+
+    async def _record_links(
+        self, shown: Sequence[tuple[int, RequestView]], partials: Mapping[UUID, PartialDownload]
+    ) -> None:
+        linked = [
+            (user_id, view.request_id)
+            for user_id, view in shown
+            if self._answers.has_link(view) or view.request_id in partials
+        ]
         await self._links.record(linked)
 
 

@@ -14,11 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from exhaust.domain.days import DayRange
+    from schemas.events import FailedDay
     from services.aggregator.archive.day_summary import DaySummary, SourceSummary
 
 
 def manifest_json(
-    dataset: str, resource: str, days: DayRange, tags: Iterable[str], summaries: Sequence[DaySummary]
+    dataset: str,
+    resource: str,
+    days: DayRange,
+    tags: Iterable[str],
+    summaries: Sequence[DaySummary],
+    failed: Sequence[FailedDay] = (),
 ) -> bytes:
     """Return the manifest of a download.
 
@@ -28,6 +34,7 @@ def manifest_json(
         days: the days that were requested.
         tags: the filter, in any order; empty means none.
         summaries: one for each of the days, in any order.
+        failed: in place of a summary, a day that the download lacks.
 
     Returns:
         Indented JSON, UTF-8, with a newline at its end.
@@ -35,11 +42,11 @@ def manifest_json(
     Raises:
         ValueError: a day has no summary or two, or a summary is of another day.
     """
-    ordered = sorted(summaries, key=lambda summary: summary.day)
-    if [summary.day for summary in ordered] != list(days):
+    told = {summary.day: _day(summary) for summary in summaries} | {each.day: _failed_day(each) for each in failed}
+    if sorted(told) != list(days) or len(told) != len(summaries) + len(failed):
         raise ValueError(
             f"a manifest of {days.first} to {days.last} needs one summary for each day, "
-            f"but has those of {', '.join(str(summary.day) for summary in ordered) or 'none'}"
+            f"but has those of {', '.join(map(str, sorted(told))) or 'none'}"
         )
     manifest = {
         "request": {
@@ -49,16 +56,22 @@ def manifest_json(
             "todate": days.last,
             "tags": sorted(set(tags)),
         },
-        "totals": {
-            "days": len(ordered),
-            "events": sum(summary.events for summary in ordered),
-            "bytes": sum(summary.bytes for summary in ordered),
-            "unreadable": sum(summary.unreadable for summary in ordered),
-            "duplicates": sum(summary.duplicates for summary in ordered),
-        },
-        "days": [_day(summary) for summary in ordered],
+        **({"partial": True} if failed else {}),
+        "totals": _totals(summaries, missing=len(failed)),
+        "days": [told[day] for day in days],
     }
     return orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def _totals(summaries: Sequence[DaySummary], *, missing: int) -> dict[str, int]:
+    return {
+        "days": len(summaries),
+        **({"missing": missing} if missing else {}),
+        "events": sum(summary.events for summary in summaries),
+        "bytes": sum(summary.bytes for summary in summaries),
+        "unreadable": sum(summary.unreadable for summary in summaries),
+        "duplicates": sum(summary.duplicates for summary in summaries),
+    }
 
 
 def _day(summary: DaySummary) -> dict[str, object]:
@@ -79,6 +92,10 @@ def _day(summary: DaySummary) -> dict[str, object]:
         "lastevent": summary.last_event,
         "sources": [_source(source) for source in summary.sources],
     }
+
+
+def _failed_day(day: FailedDay) -> dict[str, object]:
+    return {"day": day.day, "state": "failed", "code": day.code, "message": day.message}
 
 
 def _source(source: SourceSummary) -> dict[str, object]:

@@ -30,6 +30,7 @@ from services.status.cancel_markers import CancelMarkers
 from services.status.change_notifier import ChangeNotifier
 from services.status.external_updates import ExternalUpdates
 from services.status.link_audit import LinkAudit
+from services.status.partial_downloads import PartialDownloads
 from services.status.request_reader import RequestReader
 from services.status.request_states import RequestStates
 from services.status.settings import StatusSettings
@@ -109,7 +110,12 @@ async def status(
     bucket = settings.s3_exhaust_bucket
     answers = AnswerBuilder(objects, load_catalogue(None), bucket=bucket, link_lifetime=link_lifetime)
     reader = RequestReader(database, GrantStore(database), changes)
-    calls = StatusCalls(reader, answers, LinkAudit(database, time.monotonic))
+    calls = StatusCalls(
+        reader,
+        answers,
+        PartialDownloads(ArchiveCheck(objects, bucket), time.monotonic),
+        LinkAudit(database, time.monotonic),
+    )
     markers = CancelMarkers(database, objects, bucket)
     cancels = CancelCalls(database, reader, changes, markers.wake)
     app = internal_app(Health(checks={"postgres": database.ping}), settings, calls, cancels, updates)

@@ -4,7 +4,7 @@ import hashlib
 import io
 import zipfile
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from client.command import app
 from client.download_check import DownloadError, check_download
 from exhaust.domain.days import DayRange
+from schemas.events import FailedDay
 from services.aggregator.archive.day_archive import DayArchiveWriter
 from services.aggregator.archive.day_summary import DaySummary, SourceSummary
 from services.aggregator.archive.manifest import manifest_json
@@ -74,6 +75,44 @@ def test_a_true_download_is_counted_and_found_right(path: Path) -> None:
     assert (day.day, day.events, day.bytes, day.problem) == (DAY, 2, len(LINES), None)
     done = CliRunner().invoke(app, ["verify", str(path)])
     assert (done.exit_code, done.output.splitlines()[1]) == (0, f"2026-11-01\t2\t{len(LINES)}\tok")
+
+
+def partial_download(path: Path, archive: bytes, told: DaySummary) -> Path:
+    failed = [FailedDay(day=DAY + timedelta(days=1), code="LIMIT_EXCEEDED", message="ask \x1b[2J the operators")]
+    manifest = manifest_json("d", "r", DayRange(DAY, DAY + timedelta(days=1)), (), [told], failed)
+    with zipfile.ZipFile(path, "w") as outer:
+        outer.writestr(f"{DAY}.zip", archive)
+        outer.writestr("manifest.json", manifest)
+    return path
+
+
+def test_a_partial_download_is_right_and_called_partial(path: Path) -> None:
+    archive = day_zip(LINES)
+    here, lacking = check_download(partial_download(path, archive, summary(archive)))
+    assert (here.problem, here.missing, here.events) == (None, None, 2)
+    assert (lacking.problem, lacking.events) == (None, 0)
+    assert lacking.missing == "missing: LIMIT_EXCEEDED: ask \\x1b[2J the operators"
+    done = CliRunner().invoke(app, ["verify", str(path)])
+    assert done.exit_code == 3
+    assert "exhaust: export.zip is partial: 1 of 2 days are missing, the others are right\n" in done.output
+    assert f"2026-11-02\t0\t0\t{lacking.missing}" in done.output
+
+
+def test_a_wrong_day_of_a_partial_download_counts_for_more(path: Path) -> None:
+    archive = day_zip(LINES)
+    partial_download(path, archive, replace(summary(archive), events=3))
+    done = CliRunner().invoke(app, ["verify", str(path)])
+    assert done.exit_code == 1
+    assert "1 of 2 days are wrong" in done.output
+
+
+def test_a_day_that_a_partial_download_should_lack_is_odd(path: Path) -> None:
+    archive = day_zip(LINES)
+    partial_download(path, archive, summary(archive))
+    with zipfile.ZipFile(path, "a") as outer:
+        outer.writestr("2026-11-02.zip", archive)
+    with pytest.raises(DownloadError, match=r"2026-11-02\.zip: in the zip or in its manifest"):
+        list(check_download(path))
 
 
 def test_other_bytes_are_found(path: Path) -> None:

@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exhaust.domain.days import DayRange
+from exhaust.errors import FAILURE_SENTENCES, ErrorCode
+from schemas.events import FailedDay
 from services.aggregator.archive.day_summary import DaySummary, SourceSummary, UnreadableLine
 from services.aggregator.archive.manifest import manifest_json
 
@@ -98,6 +100,52 @@ def manifest(*summaries: DaySummary, days: DayRange = TWO_DAYS, tags: tuple[str,
 
 def test_the_published_example_is_what_is_made() -> None:
     assert manifest(FULL, EMPTY) == (SCHEMAS / "manifest.example.json").read_bytes()
+
+
+FAILED = FailedDay(day=EMPTY.day, code="LIMIT_EXCEEDED", message=FAILURE_SENTENCES[ErrorCode.LIMIT_EXCEEDED])
+
+
+def test_the_published_example_of_a_partial_download_is_what_is_made() -> None:
+    made = manifest_json("eks-consumption-raw", RESOURCE, TWO_DAYS, ("class-5",), [FULL], [FAILED])
+    assert made == (SCHEMAS / "manifest.partial.example.json").read_bytes()
+    SCHEMA.validate(json.loads(made))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("partial",), False),
+        (("totals", "missing"), 0),
+        (("days", 1, "state"), "empty"),
+        (("days", 1, "code"), "a reason"),
+        (("days", 1, "events"), 0),
+        (("days", 0, "code"), "LIMIT_EXCEEDED"),
+    ],
+)
+def test_the_schema_refuses_an_undocumented_partial_manifest(path: tuple[str | int, ...], value: object) -> None:
+    made: Any = json.loads((SCHEMAS / "manifest.partial.example.json").read_bytes())
+    place = made
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    assert not SCHEMA.is_valid(made)
+
+
+@pytest.mark.parametrize("name", ["partial", "missing"])
+def test_a_manifest_says_that_it_is_partial_just_when_a_day_failed(name: str) -> None:
+    partial: Any = json.loads((SCHEMAS / "manifest.partial.example.json").read_bytes())
+    whole: Any = json.loads((SCHEMAS / "manifest.example.json").read_bytes())
+    place, value = ("totals", 1) if name == "missing" else ("", True)
+    (partial[place] if place else partial).pop(name)
+    (whole[place] if place else whole)[name] = value
+    assert not SCHEMA.is_valid(partial)
+    assert not SCHEMA.is_valid(whole)
+
+
+@pytest.mark.parametrize("failed", [(), (FAILED, FAILED), (FAILED.model_copy(update={"day": FIRST}),)])
+def test_a_partial_manifest_tells_each_day_once(failed: tuple[FailedDay, ...]) -> None:
+    with pytest.raises(ValueError, match="needs one summary for each day"):
+        manifest_json("eks-consumption-raw", RESOURCE, TWO_DAYS, (), [FULL], failed)
 
 
 @QUICK
