@@ -243,6 +243,7 @@ class Positions:
 
     def _seek(self, consumer: GroupConsumer, partition: TopicPartition, position: int) -> None:
         consumer.seek(partition, position)
+        consumer.resume(partition)  # the poll that is under way shall see it; the next turn of the loop decides again
         self._unplaced.discard(partition)
         self._looks.pop(partition, None)
 
