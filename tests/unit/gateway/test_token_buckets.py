@@ -108,3 +108,20 @@ def test_a_bucket_of_an_hour_fills_in_an_hour() -> None:
     clock.now += 60
     assert buckets.check("a").allowed
     assert not buckets.check("a").allowed
+
+
+def test_a_refused_caller_waits_whole_seconds_and_at_least_one() -> None:
+    clock = Clock()
+    buckets = TokenBuckets(60, clock)
+    buckets.check("a", 60)
+    clock.now += 0.5
+    assert buckets.check("a", 2).reset_seconds == 2  # 1.5 s
+    assert TokenBuckets(10**9, clock).check("a").reset_seconds == 1
+
+
+def test_a_clock_that_has_just_started_is_as_good_as_any() -> None:
+    clock = Clock(now=0.5)
+    buckets = TokenBuckets(60, clock)
+    buckets.check("a", 60)
+    clock.now = 10.5
+    assert buckets.check("a").remaining == 9

@@ -1,4 +1,5 @@
 import gzip
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -43,6 +44,22 @@ def of_day(objects: list[RawObject], day: date) -> Iterator[dict[str, object]]:
 
 def test_the_same_plan_makes_the_same_bytes(objects: list[RawObject]) -> None:
     assert list(generate(PLAN)) == objects
+
+
+def test_the_lines_stay_what_they_are() -> None:
+    """Figures and samples that were made from a plan are compared with those of later versions."""
+    plan = replace(PLAN, seed=7, days=DAYS[1:], channels=11, partners=9, events_per_day=1_100, objects_per_day=3)
+    made = [(raw.name, gzip.decompress(raw.data)) for raw in generate(plan)]
+    assert [name for name, _ in made] == [
+        "2026-11-02-1793606399999.json.gz",
+        "2026-11-02-1793635199999.json.gz",
+        "2026-11-02-1793663999999.json.gz",
+        "2024-02-29-1709193599999.json.gz",
+        "2024-02-29-1709222399999.json.gz",
+        "2024-02-29-1709251199999.json.gz",
+    ]
+    digest = hashlib.sha256(b"".join(lines for _, lines in made)).hexdigest()
+    assert digest == "6ae8bd87d8077b7c77aec15312053d4dfb1f05fb5ab67a3206ec9f8ebade289c"
 
 
 def test_another_seed_makes_other_events(objects: list[RawObject]) -> None:
