@@ -38,11 +38,13 @@ class Target:
 
     Attributes:
         path: of its file, from the root of the project.
-        tests: files with the unit tests that have to notice a mutant; those that bear the module's name come first.
+        own_tests: files of unit tests that bear the module's name; most mutants end there.
+        other_tests: the other ones that import it.
     """
 
     path: str
-    tests: tuple[str, ...]
+    own_tests: tuple[str, ...]
+    other_tests: tuple[str, ...]
 
     @property
     def module(self) -> str:
@@ -60,8 +62,8 @@ def target_of(path: str) -> Target:
     """Return a module with its tests: those that import it, or else those that import one of its importers."""
     module = _name_of(path)
     found = _tests_that_import({module}) or _tests_that_import(_importers(module))
-    name = f"test_{module.rpartition('.')[2]}"
-    return Target(path, tuple(sorted(found, key=lambda test: (name not in test, test))))
+    own = {test for test in found if test.endswith(f"/test_{module.rpartition('.')[2]}.py")}
+    return Target(path, tuple(sorted(own)), tuple(sorted(found - own)))
 
 
 def _modules(place: Path) -> Iterator[str]:

@@ -20,6 +20,7 @@ from importlib.util import spec_from_file_location
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import pytest
+from hypothesis import Phase, settings
 
 from tests.conftest import ROOT
 
@@ -35,6 +36,7 @@ LIBRARIES: Final = (
 )
 KeyT = TypeVar("KeyT")
 
+PROFILE: Final = "mutants"
 MEMORY: Final = 4 * 1024**3
 _LOOK_AGAIN_S: Final = 0.005
 _TESTS_PASSED: Final = 0
@@ -56,47 +58,46 @@ class Trial:
 
     Attributes:
         pid: of the fork.
-        started: when, by the monotonic clock.
-        limit: seconds that it may take.
+        ends: when even one that waits has taken too long, by the monotonic clock.
     """
 
     pid: int
-    started: float
-    limit: float
+    ends: float
 
-    @property
-    def seconds(self) -> float:
-        """How long it has been running."""
-        return time.monotonic() - self.started
-
-    def verdict(self) -> Verdict | None:
-        """Return how the trial ended; None while it runs. One that takes too long is ended."""
-        pid, status = os.waitpid(self.pid, os.WNOHANG)
+    def end(self) -> tuple[Verdict, float] | None:
+        """Return how the trial ended, and its seconds of processor time; None while it runs."""
+        pid, status, used = os.wait4(self.pid, os.WNOHANG)
         if pid == 0:
-            if self.seconds < self.limit:
+            if time.monotonic() < self.ends:
                 return None
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
-            return Verdict.TIMED_OUT
+            return Verdict.TIMED_OUT, 0.0
         code = os.waitstatus_to_exitcode(status)
         if code == _TESTS_PASSED:
-            return Verdict.SURVIVED
-        return Verdict.KILLED if code in _TESTS_FAILED or code < 0 else Verdict.BROKEN
+            verdict = Verdict.SURVIVED
+        elif code == -signal.SIGXCPU:
+            verdict = Verdict.TIMED_OUT
+        else:
+            verdict = Verdict.KILLED if code in _TESTS_FAILED or code < 0 else Verdict.BROKEN
+        return verdict, used.ru_utime + used.ru_stime
 
 
 def import_libraries() -> None:
     """Import what every trial needs and no mutant changes."""
     for name in LIBRARIES:
         importlib.import_module(name)
+    # As the tests' own, but an example that fails is failure enough: none is made smaller or kept.
+    settings.register_profile(PROFILE, settings.default, phases=(Phase.explicit, Phase.generate), database=None)
 
 
-def start_trial(target: Target, text: str | None, *, limit: float, log: str = os.devnull) -> Trial:
+def start_trial(target: Target, text: str | None, *, limit: int, log: str = os.devnull) -> Trial:
     """Start the tests of a module in a fork.
 
     Args:
         target: the module.
         text: of the mutant; None leaves the module as it is.
-        limit: seconds that the tests may take.
+        limit: seconds of processor time that the tests may take; of other time ten times as much.
         log: file for what pytest says.
     """
     sys.stdout.flush()
@@ -105,16 +106,17 @@ def start_trial(target: Target, text: str | None, *, limit: float, log: str = os
     if pid == 0:
         code = 70
         try:
+            resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
             code = _run_tests(target, text, log)
         finally:
             os._exit(code)
-    return Trial(pid, time.monotonic(), limit)
+    return Trial(pid, time.monotonic() + 10 * limit)
 
 
 def run_trials(
     trials: Iterator[tuple[KeyT, Callable[[], Trial]]], at_once: int
 ) -> Iterator[tuple[KeyT, Verdict, float]]:
-    """Run trials side by side; yield the key, the verdict and the seconds of each one as it ends."""
+    """Run trials side by side; yield the key, the verdict and the processor time of each one as it ends."""
     running: list[tuple[KeyT, Trial]] = []
     while True:
         while len(running) < at_once and (following := next(trials, None)) is not None:
@@ -122,10 +124,10 @@ def run_trials(
         if not running:
             return
         for key, trial in running.copy():
-            verdict = trial.verdict()
-            if verdict is not None:
+            end = trial.end()
+            if end is not None:
                 running.remove((key, trial))
-                yield key, verdict, trial.seconds
+                yield key, *end
         time.sleep(_LOOK_AGAIN_S)
 
 
@@ -136,13 +138,23 @@ def _run_tests(target: Target, text: str | None, log: str) -> int:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     if text is not None:
         sys.meta_path.insert(0, _MutantFinder(target, text))
-    return int(pytest.main(_arguments(target.tests)))
+    for tests in filter(None, (target.own_tests, target.other_tests)):
+        code = int(pytest.main(_arguments(tests)))
+        if code != _TESTS_PASSED:
+            return code
+    return _TESTS_PASSED
 
 
 def _arguments(tests: Sequence[str]) -> list[str]:
     quiet = ("-x", "-q", "--no-header", "--tb=short", "-p", "no:cacheprovider")
     known = ("-W", "ignore::pytest.PytestAssertRewriteWarning")  # of the libraries that were imported before
-    return [*quiet, *known, "--hypothesis-seed=1", *(str(ROOT / test) for test in tests)]
+    return [
+        *quiet,
+        *known,
+        f"--hypothesis-profile={PROFILE}",
+        "--hypothesis-seed=1",
+        *(str(ROOT / test) for test in tests),
+    ]
 
 
 class _MutantFinder(MetaPathFinder):

@@ -62,3 +62,30 @@ def test_a_wrong_catalogue_is_refused_with_its_reason(text: str, complaint: str)
 def test_a_catalogue_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match=r"nowhere\.toml"):
         load_catalogue(tmp_path / "nowhere.toml")
+
+
+def test_an_error_names_the_file() -> None:
+    for text in ("[[dataset", "", ENTRY + ENTRY, ENTRY.replace('"one"', '"requests"')):
+        with pytest.raises(CatalogueError, match=r"my\.toml"):
+            parse_catalogue(text, "my.toml")
+
+
+def test_the_least_catalogue_is_one_dataset_for_one_day(tmp_path: Path) -> None:
+    path = tmp_path / "my.toml"
+    path.write_text(ENTRY.replace("retention_days = 7", "retention_days = 1"))
+    dataset = load_catalogue(path).find("one")
+    assert dataset is not None
+    assert (dataset.retention_days, dataset.aliases, dataset.event_kinds) == (1, (), frozenset())
+    assert load_catalogue(path).find("two") is None
+
+
+def test_datasets_are_told_apart_by_all_their_names() -> None:
+    other = ENTRY.replace('"one"', '"two"') + 'aliases = ["2", "zwei"]\n'
+    catalogue = parse_catalogue(ENTRY + 'aliases = ["1"]\n' + other, "my.toml")
+    assert {name: dataset.id for name, dataset in catalogue.by_name.items()} == {
+        "one": "one",
+        "1": "one",
+        "two": "two",
+        "2": "two",
+        "zwei": "two",
+    }

@@ -70,3 +70,27 @@ def test_every_text_has_keys_of_one_length(name: str) -> None:
 @given(st.text(st.characters(max_codepoint=0x7F)))
 def test_case_changes_no_key_of_case(name: str) -> None:
     assert name_keys(name.upper()).case == name_keys(name.lower()).case
+
+
+EDGES = (
+    *((0x034F, 0x034F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x2800, 0x2800), (0x3164, 0x3164)),
+    *((0xFE00, 0xFE0F), (0xFFA0, 0xFFA0)),
+)
+
+
+@pytest.mark.parametrize(("first", "last"), EDGES, ids=hex)
+def test_letters_beside_those_that_show_nothing_show_something(first: int, last: int) -> None:
+    for point in (first, last):
+        with pytest.raises(ExhaustError, match=f"holds U.{point:04X}, a control, format or other invisible character"):
+            check_name(f"a{chr(point)}b", "clientName")
+    for point in (first - 1, last + 1):
+        try:
+            check_name(f"a{chr(point)}b", "clientName")
+        except ExhaustError as refused:
+            assert "NFKC" in refused.message  # it has a plainer form, which shows
+
+
+def test_variation_selectors_show_nothing() -> None:
+    for point in (0xE0100, 0xE01EF):
+        with pytest.raises(ExhaustError, match="invisible"):
+            check_name(f"a{chr(point)}", "clientName")

@@ -1,10 +1,11 @@
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exhaust.domain.days import DayRange, parse_day, requested_days
+from exhaust.domain.days import FIRST_DAY, MAX_DAYS, DayRange, parse_day, requested_days, today_in
 from exhaust.errors import ErrorCode, ExhaustError
 
 TODAY = date(2026, 11, 22)
@@ -71,3 +72,51 @@ def test_whatever_is_written_is_a_day_or_a_clear_error(text: str) -> None:
     except ExhaustError as error:
         assert error.code is ErrorCode.INVALID_DATE
         assert "fromDate" in error.message
+
+
+@pytest.mark.parametrize(
+    ("first", "days", "requestable"),
+    [
+        (FIRST_DAY, 1, True),
+        (FIRST_DAY, 31, True),
+        (FIRST_DAY, 32, False),
+        (FIRST_DAY - timedelta(days=1), 2, False),
+        (date(2026, 11, 2), 0, False),
+        (date(2026, 11, 2), -1, False),
+        (date(2026, 11, 2), 2, True),
+        (date(2024, 2, 1), 30, True),
+        (date.min, 1, False),
+        (date.max - timedelta(days=1), 1, True),
+        (date.max - timedelta(days=1), 2, False),
+        (date.max, 1, False),
+    ],
+)
+def test_a_range_that_a_request_may_have(first: date, days: int, *, requestable: bool) -> None:
+    assert (date(1970, 1, 1), 31) == (FIRST_DAY, MAX_DAYS)
+    assert DayRange(first, first + timedelta(days=days - 1)).is_requestable is requestable
+
+
+def test_a_refused_range_says_what_is_wrong() -> None:
+    for first, last, sentence in (
+        ("2026-11-01", "2026-11-22", "toDate 2026-11-22 must be before today, 2026-11-22"),
+        ("1969-12-31", "1970-01-02", "fromDate 1969-12-31 must not be before 1970-01-01"),
+        ("2026-11-02", "2026-11-01", "fromDate 2026-11-02 must not be after toDate 2026-11-01"),
+        ("2026-10-21", "2026-11-21", "32 days were requested; ask for at most 31 at once"),
+        ("x", None, "fromDate must be a day of the calendar written as YYYY-MM-DD"),
+        (None, "x", "toDate must be a day of the calendar written as YYYY-MM-DD"),
+    ):
+        with pytest.raises(ExhaustError) as refused:
+            requested_days(first, last, today=TODAY)
+        assert refused.value.message == sentence
+
+
+def test_the_first_day_of_all_may_be_asked_for() -> None:
+    assert requested_days("1970-01-01", "1970-01-01", today=TODAY) == DayRange(FIRST_DAY, FIRST_DAY)
+
+
+def test_today_is_that_of_the_zone() -> None:
+    def of(zone: str) -> date:
+        return datetime.now(UTC).astimezone(ZoneInfo(zone)).date()
+
+    for zone in ("Etc/GMT+12", "Pacific/Kiritimati"):
+        assert of(zone) <= today_in(ZoneInfo(zone)) <= of(zone)

@@ -28,3 +28,13 @@ def test_whatever_was_stored_is_told_in_our_words(outcome: object) -> None:
 def test_an_unknown_code_is_a_fault_of_ours() -> None:
     for code in ("CANARY", "LOGIN_FAILED", "", None, 7):
         assert RequestFailure.of({"code": code}).code is ErrorCode.INTERNAL_ERROR
+
+
+def test_of_one_day_the_code_that_stands_first_is_shown_and_the_earliest_day_before_all() -> None:
+    days = [date.min, date(2026, 1, 1), date(2026, 1, 2), date.max]
+    expected = [RequestFailure(code, day) for day in days for code in FAILURE_SENTENCES]
+    shuffled = [expected[place] for place in (*range(1, len(expected), 2), *range(0, len(expected), 2))]
+    assert sorted(shuffled, key=lambda failure: failure.order, reverse=True) == expected
+    assert len({failure.order for failure in expected}) == len(expected)
+    # What fails a whole request says less than what fails a day of it.
+    assert all(RequestFailure(code).order == RequestFailure(code, date.max).order for code in FAILURE_SENTENCES)

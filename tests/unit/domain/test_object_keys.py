@@ -17,6 +17,7 @@ from exhaust.domain.object_keys import (
     day_archive_key,
     day_summary_key,
     expiry_by_prefix,
+    outer_archive_name,
     request_prefix,
     work_id,
     work_place,
@@ -123,3 +124,19 @@ def test_nothing_can_leave_its_place(part: str) -> None:
                 key(*parts)
     with pytest.raises(ValueError, match="cannot be part of a key"):
         place(dataset=part)
+
+
+@pytest.mark.parametrize("part", ["a", "...", "A-Z_0.9", ".a", "x" * 200])
+def test_plain_parts_keep_their_place(part: str) -> None:
+    assert day_archive_key(part, part, DAY, part) == f"days/{part}/{part}/2026-11-01/{part}.zip"
+
+
+def test_a_part_that_is_refused_is_shown_in_part() -> None:
+    with pytest.raises(ValueError, match=r"^'/{80}' cannot be part of a key"):
+        day_archive_key("/" * 300, "r", DAY, "f")
+
+
+def test_the_mark_of_a_cancelled_attempt_lies_beside_its_work() -> None:
+    assert cancelled_key(REQUEST, 3) == f"requests/{REQUEST}/attempt-3/cancelled"
+    assert request_prefix(REQUEST) == f"requests/{REQUEST}/"
+    assert outer_archive_name("D001", DAY, date(2026, 12, 1)) == "D001_2026-11-01_2026-12-01.zip"

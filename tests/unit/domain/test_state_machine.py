@@ -171,6 +171,8 @@ def test_a_job_elsewhere_ends_an_attempt_once() -> None:
 
 def test_silence_starts_the_next_attempt_and_fails_the_last() -> None:
     assert after_silence(StateVersion(2, State.INPROGRESS), max_attempts=3) == (StateVersion(3, State.SUBMITTED), None)
+    # Operators may have allowed more attempts before.
+    assert after_silence(StateVersion(4, State.INPROGRESS), max_attempts=3)[0].state is State.FAILED
     version, error = after_silence(StateVersion(3, State.SUBMITTED), max_attempts=3)
     assert version == StateVersion(3, State.FAILED, RequestFailure(ErrorCode.NO_PROGRESS))
     assert error == {"code": "NO_PROGRESS", "message": "no progress in attempt 3, the last"}
@@ -186,8 +188,9 @@ def test_what_has_ended_is_not_cancelled(state: State) -> None:
 @pytest.mark.parametrize("state", [State.FAILED, State.CANCELLED])
 def test_a_retry_starts_the_next_attempt(state: State) -> None:
     assert after_retry(StateVersion(MAX_ATTEMPTS - 1, state)) == StateVersion(MAX_ATTEMPTS, State.SUBMITTED)
-    with pytest.raises(ExhaustError, match="1000 attempts"):
-        after_retry(StateVersion(MAX_ATTEMPTS, state))
+    for attempt in (MAX_ATTEMPTS, MAX_ATTEMPTS + 1):
+        with pytest.raises(ExhaustError, match="1000 attempts"):
+            after_retry(StateVersion(attempt, state))
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+from importlib.util import find_spec, module_from_spec
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -283,3 +285,28 @@ def test_the_same_kind_of_event_is_read_alike_each_time(eid: object, version: ob
     event = {"eid": eid, "ver": version, "channel": "own", "context": {"channel": "context"}}
     channels = [ownership(event, default_channel=DEFAULT).channel for _ in range(3)]
     assert channels == [independent_events.channel_of(event, DEFAULT)] * 3
+
+
+def test_kinds_of_events_are_remembered_up_to_a_limit() -> None:
+    spec = find_spec("telemetry.ownership")
+    assert spec is not None
+    assert spec.loader is not None
+    fresh = module_from_spec(spec)
+    spec.loader.exec_module(fresh)
+    remembered: dict[tuple[object, object], object] = vars(fresh)["_rules_by_text"]
+
+    def look_at(eid: object, version: object) -> bool:
+        event = {"eid": eid, "ver": version, "context": {"channel": "in.example"}}
+        for _ in range(2):
+            assert fresh.ownership(event, default_channel="in.default").channel == "in.example"
+        return (eid, version) in remembered
+
+    assert look_at("E" * 61, "3.0")
+    assert not look_at("E" * 62, "3.0")  # anybody may write an eid of any length
+    assert not look_at("E", 3)
+    assert not look_at(3, "3.0")
+    for number in range(1022):
+        assert look_at(f"E{number}", "3.0")
+    assert look_at("", "3.0")
+    assert not look_at("one too many", "3.0")
+    assert len(remembered) == 1024
