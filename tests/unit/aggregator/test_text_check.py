@@ -155,3 +155,44 @@ def told(content: bytes, cuts: Sequence[int] = ()) -> bool | None:
         return check(content, cuts).has_events
     except SourceObjectError:
         return None
+
+
+@pytest.mark.parametrize(("odd", "most"), [(b"\0", 10), (b"\xff", 20)])
+def test_an_eighth_of_zero_bytes_and_a_quarter_of_no_utf8_is_text_and_no_more(odd: bytes, most: int) -> None:
+    assert told(odd * most + b"x" * (80 - most)) is False
+    assert told(odd * (most + 1) + b"x" * (79 - most)) is None
+
+
+def test_replacement_characters_that_were_written_are_text() -> None:
+    assert told("\ufffd".encode() * 100) is False
+
+
+def test_the_first_64_kib_decide() -> None:
+    line = b"x" * 1023 + b"\n"
+    for zeros, expected in ((8192, False), (8193, None)):
+        content = bytes(zeros) + b"\n" + line * 100
+        assert told(content) is expected
+        assert told(content, [1000, 5000, 70_000]) is expected
+    assert told(line * 64 + bytes(64_000) + b"\n") is False
+
+
+def test_a_zlib_stream_is_told_from_16_bytes_on() -> None:
+    streams = {len(packed): packed for n in range(20) if (packed := zlib.compress(os.urandom(n), 0))}
+    assert "but zlib" in complaint(streams[16])
+    assert "but zlib" not in complaint(streams[15])
+
+
+def test_an_event_is_searched_for_in_4_mib() -> None:
+    junk = (bytes(1023) + b"\n") * 4096  # 4 MiB of what is no text, but for an event
+    assert told(junk[1024:] + EVENT) is True
+    assert told(junk + EVENT) is True
+    assert told(junk + b"\n" + EVENT) is True  # an empty line is none
+    assert told(junk + b"1\n" + EVENT) is None
+
+
+def complaint(content: bytes) -> str:
+    try:
+        check(content)
+    except SourceObjectError as refused:
+        return refused.message
+    return ""

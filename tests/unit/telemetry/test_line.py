@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from deploy.local.independent_events import parse_event
 from telemetry.event_metadata import event_time, message_id, schema_version
-from telemetry.line import UNREADABLE, decode, decode_all, decode_metadata
+from telemetry.line import MAX_NESTING, UNREADABLE, decode, decode_all, decode_metadata, nests_too_deep
 from telemetry.ownership import is_event, ownership
 
 Json = Callable[[bool], str]
@@ -82,6 +82,46 @@ def test_one_depth_is_too_deep_whatever_is_decoded(
     assert [is_event(value) for value in found] == [depth <= 800] * 4
     assert is_event(decode(b"\xef\xbb\xbf" + line)) == (depth <= 800)
     assert (parse_event(line) is not None) == (depth <= 800)
+
+
+def levels(opening: bytes, innermost: bytes, closing: bytes, depth: int) -> bytes:
+    """A value that nests so deep, in as few bytes as this way of writing needs."""
+    return opening * (depth - 1) + innermost + closing * (depth - 1)
+
+
+@pytest.mark.parametrize(
+    ("opening", "innermost", "closing"),
+    [
+        (b"[", b"[]", b"]"),
+        (b"[ ", b"[]", b"]"),
+        (b"[ ", b"[ ]", b" ]"),
+        (b'{"":', b"{}", b"}"),
+        (b'{"": ', b"{}", b"}"),
+        (b'{"a":', b"[]", b"}"),
+        (b"[", b"[0,[],[],[]]", b"]"),
+        (b"[[],", b"[]", b"]"),
+        (b'["]",', b"[]", b"]"),
+    ],
+)
+def test_800_levels_are_read_and_801_are_not(opening: bytes, innermost: bytes, closing: bytes) -> None:
+    assert MAX_NESTING == 800
+    deepest = levels(opening, innermost, closing, 800 - (innermost.count(b"[") > 1))
+    assert not nests_too_deep(deepest)
+    assert nests_too_deep(b"[" + deepest + b"]")
+    assert nests_too_deep(b'{"":' + deepest + b"}")
+    for arrays_first in (1, 2, 3, 799):
+        mixed = b"[" * arrays_first + levels(b'{"":', b"{}", b"}", 801 - arrays_first) + b"]" * arrays_first
+        assert nests_too_deep(mixed)
+        assert not nests_too_deep(mixed[1:-1])
+
+
+def test_long_numbers_are_exact_up_to_19_digits() -> None:
+    for digits in ("123456789012345678", "1234567890123456789", "-123456789012345678"):
+        assert decode(b'\xef\xbb\xbf{"ets":%s}' % digits.encode()) == {"ets": int(digits)}
+    read = decode(b'\xef\xbb\xbf{"ets":12345678901234567891}')
+    assert read == {"ets": 12345678901234567891.0}
+    assert isinstance(read, dict)
+    assert isinstance(read["ets"], float)
 
 
 @pytest.mark.parametrize(
