@@ -57,3 +57,30 @@ def test_each_window_is_judged_alone() -> None:
     speed.start_waiting(0.0, 10_000_000)
     assert not speed.is_too_slow(30.0, 1_000_000)
     assert speed.is_too_slow(60.0, 1_000_000)
+
+
+def test_a_speed_that_is_just_enough_is_enough_and_one_byte_less_is_not() -> None:
+    for missing in (0, 1):
+        speed = ReadingSpeed(WINDOW, LEAST)
+        speed.start_waiting(5.0, 100_000)
+        assert speed.is_too_slow(35.0, 100_000 - 30 * LEAST + missing) is bool(missing)
+
+
+def test_bytes_that_are_added_meanwhile_take_nothing_back() -> None:
+    speed = ReadingSpeed(WINDOW, LEAST)
+    speed.start_waiting(0.0, 100_000)
+    assert not speed.is_too_slow(10.0, 70_000)
+    assert not speed.is_too_slow(20.0, 170_000)
+    assert not speed.is_too_slow(30.0, 170_000)
+    assert speed.seconds_left() == 30
+
+
+def test_a_window_that_is_more_than_full_leaves_no_time() -> None:
+    speed = ReadingSpeed(WINDOW, LEAST)
+    speed.start_waiting(0.0, 10)
+    speed.stop_waiting()
+    speed.start_waiting(100.0, 10)
+    assert not speed.is_too_slow(129.5, 10)
+    assert speed.seconds_left() == 0.5
+    assert speed.is_too_slow(170.0, 10)
+    assert speed.seconds_left() == 30

@@ -24,6 +24,16 @@ from telemetry.event_metadata import (
         ({"ets": "1493873750000"}, None),
         ({"ets": -1}, None),
         ({"ets": 1e300}, None),
+        ({"ets": 1}, 1),
+        ({"ets": 0.5}, 0),
+        ({"ets": 253_402_300_799_999}, 253_402_300_799_999),
+        ({"ets": 253_402_300_800_000}, None),
+        ({"ets": 253_402_300_800_000, "ts": "1970-01-01T00:00:00.001Z"}, 1),
+        ({"ets": float("nan")}, None),
+        ({"ts": "1970-01-01T00:00:00Z"}, 0),
+        ({"ts": "1969-12-31T23:59:59.999Z"}, -1),
+        ({"ts": "9999-12-31T23:59:59.999Z"}, 253_402_300_799_999),
+        ({"ts": "9999-12-31T23:59:59.9999Z"}, None),
         ({"ets": True, "ts": "2016-08-29T11:39:40"}, 1),
         ({"ts": "2016-08-29T11:39:40"}, None),
         ({"ts": "9999-12-31T23:59:59-12:00"}, None),
@@ -46,6 +56,9 @@ def test_an_event_may_have_an_id(event: dict[str, object], mid: str | None) -> N
     [
         ({"ver": "3.0"}, "3.0"),
         ({"ver": "x" * 99}, "x" * 16),
+        ({"ver": "x" * 17}, "x" * 16),
+        ({"ver": "x" * 16}, "x" * 16),
+        ({"ver": 0}, "0"),
         ({"ver": 3}, "3"),
         ({"ver": 2.1}, "2.1"),
         ({"ver": True}, "none"),
@@ -72,3 +85,16 @@ def test_many_events_say_what_each_says(events: list[dict[str, object]], others:
     assert event_times(events) == [moment for moment in map(event_time, events) if moment is not None]
     assert message_ids(events) == [mid for mid in map(message_id, events) if mid is not None]
     assert schema_versions(events) == Counter(map(schema_version, events))
+
+
+def test_many_events_keep_to_the_limits_of_each() -> None:
+    latest = 253_402_300_800_000
+    assert event_times([{"ets": 1}, {"ets": latest - 1}]) == [1, latest - 1]
+    assert event_times([{"ets": 1}, {"ets": latest}]) == [1]
+    assert event_times([{"ets": -1}, {"ets": 5}]) == [5]
+    assert event_times([{"ets": 5}, {"ets": True}]) == [5, 1]
+    assert event_times([]) == []
+    assert message_ids([]) == []
+    assert schema_versions([{"ver": "x" * 16}] * 2) == {"x" * 16: 2}
+    assert schema_versions([{"ver": "x" * 16}, {"ver": "x" * 17}]) == {"x" * 16: 2}
+    assert schema_versions([]) == {}

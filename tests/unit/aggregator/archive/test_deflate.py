@@ -7,8 +7,10 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from isal import isal_zlib
 
-from services.aggregator.archive.deflate import BLOCK_SIZE, RawDeflate
+from services.aggregator.archive.deflate import BLOCK_SIZE, DeflatedMember, RawDeflate, deflater_id
+from services.aggregator.archive.zip_format import Content
 
 QUICK = settings(max_examples=20, deadline=None)
 # Lines like telemetry, bytes that do not compress, bytes that compress to nothing: isal treats each in its own way.
@@ -63,3 +65,32 @@ def test_what_comes_out_early_needs_no_memory_later() -> None:
     deflate = RawDeflate()
     early = deflate.write(DATA)
     assert len(early) > len(WHOLE) // 2
+
+
+def test_the_stream_is_that_of_isal_at_level_1_in_calls_of_256_kib() -> None:
+    """Other levels and calls make other bytes, and so other archives of the same sources."""
+    compressor = isal_zlib.compressobj(1, isal_zlib.DEFLATED, -15)
+    starts = range(0, len(DATA), 256 * 1024)
+    blocks = [compressor.compress(DATA[start : start + 256 * 1024]) for start in starts]
+    assert b"".join(blocks) + compressor.flush() == WHOLE
+
+
+def test_a_member_counts_what_goes_in_and_what_comes_out() -> None:
+    member = DeflatedMember()
+    assert member.content == Content(0, 0, 0)
+    pieces: list[bytes | memoryview | bytearray] = [
+        DATA[:5],
+        memoryview(DATA)[5:BLOCK_SIZE],
+        bytearray(DATA[BLOCK_SIZE:]),
+    ]
+    stream = b"".join([*(member.write(piece) for piece in pieces), member.finish()])
+    assert stream == WHOLE
+    assert member.content == Content(zlib.crc32(DATA), len(WHOLE), len(DATA))
+
+
+def test_a_machine_has_one_id_for_how_it_deflates() -> None:
+    first = deflater_id()
+    deflater_id.cache_clear()
+    assert deflater_id() == first
+    assert len(first) == 16
+    int(first, 16)

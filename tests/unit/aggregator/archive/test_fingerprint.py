@@ -7,7 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exhaust.s3.object_info import ObjectInfo
-from services.aggregator.archive.fingerprint import ARCHIVE_FORMAT_VERSION, ArchiveBasis, day_fingerprint
+from services.aggregator.archive.fingerprint import (
+    ARCHIVE_FORMAT_VERSION,
+    ArchiveBasis,
+    day_fingerprint,
+    listing_fingerprint,
+)
 
 QUICK = settings(max_examples=40, deadline=None)
 ONE = ObjectInfo("raw/2026-11-01-1793500000000.json.gz", "aa", 10)
@@ -80,3 +85,10 @@ def test_fingerprints_are_equal_exactly_when_the_inputs_are(
         return sorted(map(repr, sources)), set(tags), resource, dataset
 
     assert (of(first) == of(second)) == (meant(first) == meant(second))
+
+
+def test_a_listing_is_known_by_its_objects_alone() -> None:
+    both = listing_fingerprint([ONE, TWO])
+    assert both == listing_fingerprint([TWO, ONE]) == "cbaa7aaa841e84c8b778246852c2a9bd"
+    others = [[], [ONE], [TWO], [ONE, ONE], [ONE, replace(TWO, size=21)], [ONE, replace(TWO, etag="cc")]]
+    assert len({both, *map(listing_fingerprint, others)}) == 1 + len(others)
