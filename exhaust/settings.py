@@ -144,6 +144,12 @@ class ConsumerSettings(KafkaSettings):
     kafka_session_timeout: Annotated[timedelta, Field(ge=timedelta(seconds=2), le=timedelta(minutes=30))] = timedelta(
         seconds=45
     )
+    # So many dead letters by defects, and more than so many percent of what ended within the window, hold the consumer.
+    dead_letter_limit: Annotated[int, Field(ge=1, le=1_000_000)] = 50
+    dead_letter_percent: Annotated[int, Field(ge=0, le=100)] = 50
+    dead_letter_window: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(days=1))] = timedelta(
+        minutes=5
+    )
     drain_timeout: Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(hours=1))] = timedelta(seconds=20)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -17,6 +18,7 @@ from aiokafka.errors import InvalidSessionTimeoutError, KafkaError
 from exhaust.errors import ConfigurationError
 from exhaust.kafka.closing import stop_client
 from exhaust.kafka.connection import connection_options
+from exhaust.kafka.dead_letter_limit import DEFECTS, MALFORMED, DeadLetterLimit
 from exhaust.kafka.dead_letters import DeadLetters
 from exhaust.kafka.group_consumer import GroupConsumer
 from exhaust.kafka.poll_watch import PollWatch
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from exhaust.kafka.offsets import OffsetTracker
     from exhaust.kafka.producer import Producer
     from exhaust.kafka.reader import Reading
-    from exhaust.kafka.records import Record, RejectedRecordError
+    from exhaust.kafka.records import Record, RejectedRecordError, RejectionCode
     from exhaust.process.health import Heartbeat
     from exhaust.settings import ConsumerSettings
 
@@ -67,6 +69,7 @@ class ConsumerLoop:
         handle: Callable[[Record], Awaitable[None]],
         producer: Producer,
         concurrency: int | Slots,
+        counted: Collection[RejectionCode] = DEFECTS | MALFORMED,
     ) -> None:
         """Prepare; run() does the work.
 
@@ -77,6 +80,7 @@ class ConsumerLoop:
             handle: does all that a record asks for before it returns, and retries what can be retried. A record for
                 which it raises goes to the dead-letter topic.
             producer: for dead letters.
+            counted: the codes of dead letters that may hold the consumer.
             concurrency: how many records are worked on at once; or the slots that `handle` leaves while it waits.
         """
         self._settings = settings
@@ -84,6 +88,7 @@ class ConsumerLoop:
         self._handle = handle
         self._dead_letters = DeadLetters(producer, group=group, topic=topic)
         self._slots = Slots(concurrency) if isinstance(concurrency, int) else concurrency
+        self._limit = DeadLetterLimit(settings, topic, counted, self._slots)
         self._positions = Positions(group=group, topic=topic)
         # By tracker: a log that was replaced has other records under the same offsets.
         self._tasks: dict[tuple[OffsetTracker, int], asyncio.Task[None]] = {}
@@ -122,6 +127,7 @@ class ConsumerLoop:
                     self._partitions = 0
                 await wait_for_event(stop, heartbeat=heartbeat, limit=RECONNECT_INTERVAL)
         finally:
+            self._limit.stop()
             for task in self._tasks.values():
                 task.cancel()
             await asyncio.gather(*self._tasks.values(), return_exceptions=True)
@@ -180,7 +186,7 @@ class ConsumerLoop:
         reader = Reader(consumer, self._positions)
         while not stop.is_set():
             heartbeat()
-            free = self._slots.free
+            free = 0 if self._limit.is_held else self._slots.free
             self._pause(consumer, paused=free <= 0)
             timeout = POLL_INTERVAL if free > 0 else POLL_INTERVAL / 10
             polling = asyncio.create_task(reader.read(timeout_ms=_milliseconds(timeout), most=max(free, 1)))
@@ -236,15 +242,20 @@ class ConsumerLoop:
             tracker.finish(offset)
 
     async def _work(self, record: Record) -> None:
-        try:
-            await self._handle(record)
-        except Exception as error:  # noqa: BLE001 -- whatever a handler lets out must not stop the partition
-            await self._dead_letters.send(record, error)
+        await self._limit.run(record, partial(self._handle, record), partial(self._dead_letters.send, record))
 
     async def _drain(self, consumer: GroupConsumer, drain_timeout: timedelta) -> None:
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=drain_timeout.total_seconds())
         await self._positions.commit(consumer, at_once=True)
+
+    async def check(self) -> None:
+        """Raise ExhaustError while this consumer holds, because too many records became dead letters."""
+        await self._limit.check()
+
+    def held(self) -> float:
+        """Return 1 while this consumer holds, else 0."""
+        return self._limit.held()
 
     def waiting_count(self) -> int:
         """Return how many records wait: for a server that is away, or for their next try."""
@@ -254,8 +265,9 @@ class ConsumerLoop:
         """Return how many of the topic's partitions this member reads at the moment."""
         return self._partitions
 
-    def count(self, *, dead_letters: Counter, offset_resets: Counter) -> None:
-        """Count dead letters by topic and code, and offset resets by topic and reason, from now on."""
+    def count(self, *, dead_letters: Counter, offset_resets: Counter, holds: Counter) -> None:
+        """Count dead letters by topic and code, offset resets by topic and reason, and holds by topic, from now on."""
+        self._limit.count(holds)
         self._dead_letters.count(dead_letters)
         self._positions.count_resets(offset_resets)
 

@@ -31,7 +31,10 @@ def publish_consumer_metrics(registry: CollectorRegistry, *loops: ConsumerLoop) 
     waiting = Gauge(
         "exhaust_records_waiting", "Records that wait for a server or for their next try.", ["topic"], registry=registry
     )
+    held = Gauge("exhaust_consumer_held", "1 while too many dead letters hold it.", ["topic"], registry=registry)
+    holds = Counter("exhaust_consumer_holds", "Times that too many dead letters held it.", ["topic"], registry=registry)
     for loop in loops:
+        held.labels(loop.topic).set_function(loop.held)
         waiting.labels(loop.topic).set_function(loop.waiting_count)
         partitions.labels(loop.topic).set_function(loop.partition_count)
-        loop.count(dead_letters=dead_letters, offset_resets=resets)
+        loop.count(dead_letters=dead_letters, offset_resets=resets, holds=holds)

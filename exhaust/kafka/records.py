@@ -58,6 +58,7 @@ class RejectionCode(StrEnum):
         DAY_OUTSIDE: its day is none of the request's days, or before 1970.
         RANGE_TOO_LARGE: it asks for more days than a request may have.
         OWNER_MISMATCH: its owner does not own its resource.
+        SOURCE_UNREADABLE: it is right, and raw telemetry of its day cannot be exported.
         WORK_FAILED: it is right, and its work failed for good.
         TOMBSTONE: it has no value; none of our topics is compacted.
         UNREADABLE: it, or its whole batch, cannot be read; what could be kept of it is there.
@@ -76,6 +77,7 @@ class RejectionCode(StrEnum):
     DAY_OUTSIDE = "DAY_OUTSIDE"
     RANGE_TOO_LARGE = "RANGE_TOO_LARGE"
     OWNER_MISMATCH = "OWNER_MISMATCH"
+    SOURCE_UNREADABLE = "SOURCE_UNREADABLE"
     WORK_FAILED = "WORK_FAILED"
     TOMBSTONE = "TOMBSTONE"
     UNREADABLE = "UNREADABLE"

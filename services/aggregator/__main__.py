@@ -98,7 +98,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         )
         plans, days = _consumer_loops(settings, producer, planner, worker)
         publish_consumer_metrics(health.registry, plans, days)
-        health.checks |= {"kafka": producer.ping, "s3": s3_answers}
+        health.checks |= {"kafka": producer.ping, "s3": s3_answers, plans.topic: plans.check, days.topic: days.check}
         await stack.enter_async_context(open_health_listener(health, settings.host, settings.port))
         await run_until_stopped(
             health,

@@ -129,7 +129,9 @@ class DayWorker:
             raise
         except ExhaustError as error:
             await self._fail(request, traceparent, error)
-            raise RejectedRecordError(RejectionCode.WORK_FAILED, f"{error.code}: {error.message}") from error
+            about_source = isinstance(error, SourceObjectError)
+            code = RejectionCode.SOURCE_UNREADABLE if about_source else RejectionCode.WORK_FAILED
+            raise RejectedRecordError(code, f"{error.code}: {error.message}") from error
         except Exception:
             await self._fail(request, traceparent, _internal_fault())
             raise

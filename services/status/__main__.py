@@ -19,6 +19,7 @@ from exhaust.http.listener import LONG_CALLS_WITHIN, open_listener
 from exhaust.kafka.consumer import ConsumerLoop
 from exhaust.kafka.consumer_metrics import publish_consumer_metrics
 from exhaust.kafka.producer import open_producer
+from exhaust.kafka.records import RejectionCode
 from exhaust.logs import configure_logging
 from exhaust.postgres.database import open_service_database
 from exhaust.postgres.grants import GrantStore
@@ -118,6 +119,8 @@ def _consumer_loop(
         handle=consumer.handle,
         producer=producer,
         concurrency=consumer.slots,
+        # Anybody may claim anything on this topic, in the name of anybody; only what we cannot work on is a defect.
+        counted={RejectionCode.INTERNAL},
     )
     publish_consumer_metrics(health.registry, loop)
     return loop
