@@ -127,7 +127,8 @@ async def claim_entries(
     async with database.transaction() as connection:
         await connection.execute(_LOCK, RELEASE_LOCK, f"{LOCK_TIMEOUT // timedelta(milliseconds=1)}ms")
         rows = await connection.fetch(_CLAIM, max_in_flight_per_partner, limit, claim_for)
-        failpoint("relay.after_claim")
+        if rows:
+            failpoint("relay.after_claim")
     return [_entry(row) for row in rows]
 
 

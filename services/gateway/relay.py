@@ -150,8 +150,10 @@ async def release_batch(
     entries = await outbox.claim_entries(
         database, max_in_flight_per_partner=max_in_flight_per_partner, limit=BATCH, claim_for=claim_for
     )
-    failpoint("relay.before_publish")
     batch = ReleasedBatch()
+    if not entries:
+        return batch
+    failpoint("relay.before_publish")
     publishing = {asyncio.ensure_future(publish(entry)): entry for entry in entries}
     try:
         while publishing:
