@@ -22,7 +22,7 @@ endef
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SILENT:
-.PHONY: help venv demo test test-unit test-api mutants bench bench-gateway bench-shares bench-fairness chaos check up load down logs lock clean
+.PHONY: help venv demo test test-unit test-api mutants bench bench-gateway bench-shares bench-fairness chaos chaos-long check up load down logs lock clean
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -61,6 +61,9 @@ bench-shares: $(INSTALLED) ## one key's calls alone, and beside 110 long polls a
 
 chaos: $(INSTALLED) ## hurt a system of its own in every known way, and check that nothing is lost, stuck or done twice
 	$(RUN) tests.chaos $(OPTIONS)
+
+chaos-long: $(INSTALLED) ## one scenario of the same with its long count: PIECE=kills
+	$(RUN) tests.chaos --long --only $(or $(PIECE),$(error PIECE names a scenario of docs/reliability.md)) $(OPTIONS)
 
 bench-fairness: $(INSTALLED) ## one partner's one-day request alone, and beside 300 requests of another partner
 	$(RUN) bench.fairness

@@ -1,4 +1,7 @@
-"""Apache Kafka from its jars: one process as broker and controller."""
+"""Apache Kafka from its jars: one process as broker and controller.
+
+Clients are sent to the broker's own port, or to that of a proxy, which EXHAUST_LOCAL_KAFKA_PROXY_PORT names.
+"""
 
 import os
 import re
@@ -18,6 +21,7 @@ from deploy.local.readiness import kafka_is_ready
 
 NAME = "kafka"
 ADMIN = "admin"
+PROXY_PORT = "EXHAUST_LOCAL_KAFKA_PROXY_PORT"
 _SEAL = "has-users"
 _POM = Path(__file__).with_name("pom.xml")
 _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
@@ -34,7 +38,7 @@ node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
 listeners=BROKER://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=BROKER://127.0.0.1:{broker}
+advertised.listeners=BROKER://127.0.0.1:{advertised}
 inter.broker.listener.name=BROKER
 listener.security.protocol.map=BROKER:{protocol},CONTROLLER:{protocol}
 sasl.enabled.mechanisms={mechanism}
@@ -169,6 +173,7 @@ def _configure(settings: Settings, data: Path) -> Path:
     path = data / "server.properties"
     text = _CONFIGURATION.format(
         broker=settings.ports["kafka"],
+        advertised=os.environ.get(PROXY_PORT, settings.ports["kafka"]),
         controller=settings.ports["kafka_controller"],
         data=data / "log",
         protocol=KAFKA_PROTOCOL,

@@ -8,33 +8,83 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
+from tests.chaos.mutants import GROUPS, MUTANTS, SEPARATOR
 from tests.chaos.scenario import Outcome, Scenario, play
+from tests.chaos.scenarios.events import PERMUTATIONS, POISON, REPLAYS
 from tests.chaos.scenarios.failpoints import FAILPOINTS
+from tests.chaos.scenarios.kills import KAFKA, KILLS, POSTGRES
+from tests.chaos.scenarios.members import FREEZES, MEMBERS
+from tests.chaos.scenarios.mutated import MUTATED
+from tests.chaos.scenarios.networks import KAFKA_NETWORK, POSTGRES_NETWORK, S3
+from tests.chaos.scenarios.rolling import ROLLING
 from tests.conftest import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FOLDER: Final = ROOT / ".local" / "test-chaos"
-SCENARIOS: Final[dict[str, Scenario]] = {scenario.name: scenario for scenario in (FAILPOINTS,)}
+_ALL: Final = (
+    FAILPOINTS,
+    KILLS,
+    KAFKA,
+    KAFKA_NETWORK,
+    POSTGRES,
+    POSTGRES_NETWORK,
+    S3,
+    MEMBERS,
+    FREEZES,
+    ROLLING,
+    REPLAYS,
+    POISON,
+    PERMUTATIONS,
+)
+SCENARIOS: Final[dict[str, Scenario]] = {scenario.name: scenario for scenario in _ALL}
 SHOWN: Final = 12
+EXAMPLE: Final = 160  # letters
 
 
 def main() -> int:
-    """Play the scenarios that the command line names, and say what became of them."""
+    """Play what the command line names, and say what became of it."""
     options = _parser().parse_args()
-    names = options.only or list(SCENARIOS)
-    failed = 0
+    names = options.only or ([] if options.mutant else list(SCENARIOS))
+    groups = [(name,) for name in options.mutant] if options.mutant or options.only else list(GROUPS)
+    failed = [name for name in names if not _play_scenario(name, options)]
+    missed = [name for group in groups for name in _play_mutants(group, options.seed)]
+    print(f"{len(names)} scenarios, failed: {failed or 'none'}")
+    print(f"{sum(map(len, groups))} mutants, missed: {missed or 'none'}")
+    return 1 if failed or missed else 0
+
+
+def _play_scenario(name: str, options: argparse.Namespace) -> bool:
+    scenario = SCENARIOS[name]
+    count = options.count or (scenario.long if options.long else scenario.short)
+    began = time.monotonic()
+    outcome = asyncio.run(play(FOLDER, scenario, seed=options.seed, count=count, only=tuple(options.part)))
+    print(report(outcome, time.monotonic() - began, options.part), flush=True)
+    return outcome.passed
+
+
+def _play_mutants(names: Sequence[str], seed: int) -> list[str]:
+    """Play a short run with faults in the product; return those that the checker did not notice."""
+    began = time.monotonic()
+    failpoints = tuple(failpoint for name in names for failpoint in MUTANTS[name].failpoints)
+    outcome = asyncio.run(play(FOLDER, MUTATED, seed=seed, count=1, only=failpoints, mutant=SEPARATOR.join(names)))
+    found = outcome.verdict.violations
+    missed = []
     for name in names:
-        scenario = SCENARIOS[name]
-        count = options.count or (scenario.long if options.long else scenario.short)
-        began = time.monotonic()
-        outcome = asyncio.run(
-            play(FOLDER, scenario, seed=options.seed, count=count, only=tuple(options.part), mutant=options.mutant)
-        )
-        print(report(outcome, time.monotonic() - began, options.part), flush=True)
-        failed += not outcome.passed
-    return min(failed, 1)
+        mutant = MUTANTS[name]
+        hits = [
+            f"{invariant}: {text[:EXAMPLE]}"
+            for invariant in sorted(mutant.invariants)
+            for text in found.get(invariant, ())
+            if mutant.says in text
+        ]
+        print(f"{'caught' if hits else 'MISSED'} {name}: {len(hits)} times{', ' + hits[0] if hits else ''}")
+        missed += [] if hits else [name]
+    print(f"       {time.monotonic() - began:.0f} s", flush=True)
+    if missed:
+        print(report(outcome, time.monotonic() - began, failpoints), flush=True)
+    return missed
 
 
 def report(outcome: Outcome, seconds: float, parts: Sequence[str]) -> str:
@@ -71,7 +121,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--count", type=int, help="faults, or rounds of them (default: the scenario's)")
     parser.add_argument("--part", action="append", default=[], help="only this part, such as one failpoint")
     parser.add_argument("--long", action="store_true", help="with the counts of `make chaos-long`")
-    parser.add_argument("--mutant", help="put this fault into the services")
+    parser.add_argument(
+        "--mutant", action="append", default=[], choices=sorted(MUTANTS), help="a fault to put into the services"
+    )
     return parser
 
 

@@ -77,6 +77,11 @@ class Child:
         return f"{self.kind}-{self.number}"
 
     @property
+    def public_port(self) -> int:
+        """The port on which it serves."""
+        return int(self.environment["EXHAUST_PORT"])
+
+    @property
     def pid(self) -> int:
         assert self.process is not None
         return self.process.pid

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 AGAIN_AFTER_S: Final = 0.3
 POLL_WAIT_S: Final = 5
+MOST_AT_WORK: Final = 80  # a client that waits for its data asks for no more
 _ACCEPTED, _OK, _SERVER_ERROR, _TOO_MANY = 202, 200, 500, 429
 _KEYED_SHARE: Final = 0.7
 NO_ANSWER: Final = (aiohttp.ClientError, TimeoutError, OSError)
@@ -155,7 +156,8 @@ async def load(clients: Clients, per_second: float) -> AsyncIterator[None]:
     async def submit() -> None:
         due = time.monotonic()
         while not clients.rest.is_set():
-            clients.begin(clients.rig.raw.ask(clients.rig.random))
+            if len(clients.working) < MOST_AT_WORK:
+                clients.begin(clients.rig.raw.ask(clients.rig.random))
             due += 1 / per_second
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 

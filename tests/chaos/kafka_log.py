@@ -21,7 +21,7 @@ _FOLDER: Final = re.compile(r"(?P<topic>.+)-(?P<partition>[0-9]+)")
 _BATCH: Final = struct.Struct(">qiibIhiqqqhii")
 _LENGTH_BEFORE: Final = 12  # bytes of a batch that its length does not count
 _CODEC, _IS_CONTROL = 0x07, 0x20
-_UNREADABLE: Final = b"\0chaos: a codec that is not installed"
+UNREADABLE: Final = b"\0chaos: a codec that is not installed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class _Batch:
             return
         codec = self.attributes & _CODEC
         if codec not in {0, 1}:
-            yield Stored(topic, partition, self.base_offset, None, _UNREADABLE, ())
+            yield Stored(topic, partition, self.base_offset, None, UNREADABLE, ())
             return
         reader = _Reader(gzip.decompress(self.body) if codec else self.body)
         for _ in range(self.count):

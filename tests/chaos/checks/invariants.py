@@ -10,6 +10,7 @@ import orjson
 
 from tests.chaos.checks.facts import COMPLETIONS, DAYS, GROUPS, LETTERS, OPEN, REQUESTS, event_identity, origin_of
 from tests.chaos.history import CANCELLED, COMPLETE, FAILED
+from tests.chaos.kafka_log import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,7 +167,7 @@ def is_complete(record: Stored) -> bool:
 
 def genuine(records: list[Stored]) -> list[Stored]:
     """Return the records that the services sent themselves."""
-    return [record for record in records if not record.header(POISON_MARK)]
+    return [record for record in records if not record.header(POISON_MARK) and record.value != UNREADABLE]
 
 
 def _all_records(facts: Facts) -> list[Stored]:

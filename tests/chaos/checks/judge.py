@@ -84,7 +84,7 @@ class Judge:
     async def judge(self, *, quiet_within: float = QUIET_WITHIN_S) -> Verdict:
         """Wait for quiet, and check I1 to I12."""
         verdict = Verdict()
-        verdict.quiet_after = await self._quiet(quiet_within)
+        await self._quiet(verdict, quiet_within)
         await self.clients.finish(within=10.0)
         await self._reap_uploads()
         facts = await gather_facts(self.rig)
@@ -101,26 +101,37 @@ class Judge:
         verdict.counted = _counted(facts)
         return verdict
 
-    async def _quiet(self, within: float) -> float:
-        """Wait until nothing is under way; the checks find what still is when the time is over."""
+    async def _quiet(self, verdict: Verdict, within: float) -> None:
+        """Wait until nothing is under way; say what still is when the time is over."""
         began = time.monotonic()
         looks = 0
-        while looks < _QUIET_LOOKS and time.monotonic() - began < within:
+        while looks < _QUIET_LOOKS:
             await asyncio.sleep(_LOOK_EVERY_S)
-            looks = looks + 1 if await self._is_quiet() else 0
-        return time.monotonic() - began
+            restless = await self._restless()
+            looks = 0 if restless else looks + 1
+            if restless and time.monotonic() - began > within:
+                verdict.add("quiet", [f"not quiet after {within:.0f} s: {restless}"])
+                break
+        verdict.quiet_after = time.monotonic() - began
 
-    async def _is_quiet(self) -> bool:
+    async def _restless(self) -> str:
+        """Return what is still under way; empty when nothing is."""
         try:
-            if await self.rig.database.fetchval(_OPEN):
-                return False
-        except _AWAY:
-            return False
+            if number := await self.rig.database.fetchval(_OPEN):
+                return f"{number} open requests and rows of the outbox"
+        except _AWAY as error:
+            return f"PostgreSQL: {type(error).__name__}"
         facts = Facts(
             ends={topic: self.rig.topics.ends(topic) for topic in (REQUESTS, DAYS, COMPLETIONS)},
             commits=list(self.rig.topics.commits()),
         )
-        return not facts.lag() and all(child.answers_ready() for child in self.rig.children if child.wanted)
+        if lag := facts.lag():
+            return f"lag {lag}"
+        asked = [child for child in self.rig.children if child.wanted]
+        # In threads, since the proxies before the servers are at work in this one.
+        ready = await asyncio.gather(*(asyncio.to_thread(child.answers_ready) for child in asked))
+        unready = [child.name for child, is_ready in zip(asked, ready, strict=True) if not is_ready]
+        return f"not ready: {unready}" if unready else ""
 
     async def _reap_uploads(self) -> None:
         """Have a new aggregator abort what killed ones left open, as one does at its start and every hour."""

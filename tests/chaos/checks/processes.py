@@ -85,8 +85,7 @@ async def _probe(folder: Path, pid: int) -> dict[str, int]:
 
 
 def _pooled_ports(rig: Rig) -> set[int]:
-    settings = json.loads((rig.folder / "settings.json").read_text())["ports"]
-    return {settings["postgres"], settings["s3"], *rig.pooled_ports, *(child.port for child in rig.of("status"))}
+    return rig.pooled_ports | {child.port for child in rig.of("status")} | {front.port for front in rig.fronts.values()}
 
 
 def _descriptors(pid: int, pooled: set[str], inbound: set[str]) -> tuple[int, int]:

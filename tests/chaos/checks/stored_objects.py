@@ -26,6 +26,7 @@ _KNOWN: Final = (
     re.compile(rf"{_WORK}/cancelled"),
     re.compile(rf"{_WORK}/[0-9a-f]{{16}}/(outcome|partial)\.json"),
     re.compile(rf"{_WORK}/[0-9a-f]{{16}}/days/[0-9-]{{10}}(\.failed)?\.json"),
+    re.compile(rf"{_WORK}/[0-9a-f]{{16}}/partial-[0-9a-f]+\.zip"),
     re.compile(rf"{_WORK}/[0-9a-f]{{16}}/[A-Za-z0-9._-]+_[0-9-]{{10}}_[0-9-]{{10}}\.zip"),
 )
 _DAY: Final = re.compile(r"days/(?P<place>[A-Za-z0-9._-]+/[A-Za-z0-9._-]+/[0-9-]{10}/[0-9a-f]+)\.zip")

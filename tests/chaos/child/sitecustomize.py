@@ -1,4 +1,4 @@
-"""Python runs this at the start of each service of a run: it makes the process answer probes, and applies a mutant.
+"""Python runs this at the start of each service of a run: it makes the process answer probes, and applies mutants.
 
 At SIGUSR2 a process writes into the folder CHAOS_PROBES how many tasks and threads it has. No product code knows of it.
 """
@@ -28,6 +28,6 @@ if "CHAOS_PROBES" in os.environ:
     signal.signal(signal.SIGUSR2, _answer)
 if "CHAOS_MUTANT" in os.environ:
     sys.path.insert(0, os.environ["CHAOS_ROOT"])
-    from tests.chaos.mutants import apply_mutant
+    from tests.chaos.mutants import apply_mutants
 
-    apply_mutant(os.environ["CHAOS_MUTANT"])
+    apply_mutants(os.environ["CHAOS_MUTANT"])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PER_SECOND: Final = 4.0
 FIRES_WITHIN_S: Final = 40.0
-SETTLES_WITHIN_S: Final = 30.0
+SETTLES_WITHIN_S: Final = 75.0
 _NAME: Final = re.compile(r'^    "([a-z_]+\.[a-z_]+)": ', re.MULTILINE)
 _WAITING_ELSEWHERE: Final = """
 SELECT count(*) FROM requests WHERE dataset_id = 'chaos-elsewhere' AND state IN ('submitted', 'inprogress')
