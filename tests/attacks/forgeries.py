@@ -156,7 +156,7 @@ FORGERIES: Final = (
     Forgery("failed-without-id", lambda t: t.failed(), _SCHEMA, TYPE_FAILED, (("ce_id", None),)),
     Forgery("progress-day-outside", lambda t: t.progress("1999-12-31"), _one("DAY_OUTSIDE"), TYPE_PROGRESS),
     Forgery("not-json", lambda _: b'{"requestid": ', _NOT_JSON),
-    Forgery("no-value", lambda _: None, _NOT_JSON),
+    Forgery("no-value", lambda _: None, _one("TOMBSTONE")),
     Forgery("status-unknown", lambda t: {**t.failed(), "status": "done"}, _SCHEMA, TYPE_FAILED),
     Forgery("size-negative", lambda t: t.complete(size=-1), _SCHEMA),
     Forgery("unknown-request", _stranger, _one("UNKNOWN_REQUEST"), TYPE_FAILED),
