@@ -47,6 +47,7 @@ from schemas.operations import (
 )
 from services.status.answers import AnswerBuilder
 from services.status.archive_check import ArchiveCheck
+from services.status.away_time import AwayTime
 from services.status.cancel_calls import CancelCalls
 from services.status.cancel_markers import CancelMarkers
 from services.status.change_notifier import ChangeNotifier
@@ -63,9 +64,12 @@ from services.status.status_calls import StatusCalls
 from services.status.update_calls import UpdateCalls
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from exhaust.domain.catalogue import Catalogue
     from exhaust.kafka.producer import Producer
     from exhaust.postgres.database import Database
+    from exhaust.process.dependencies import DependencyGate
     from exhaust.s3.store import ObjectStore
 
 CONCURRENCY = 16
@@ -126,6 +130,19 @@ def _consumer_loop(
     return loop
 
 
+def _reaper(
+    settings: StatusSettings,
+    states: RequestStates,
+    database: Database,
+    health: Health,
+    gates: Mapping[Dependency, DependencyGate],
+) -> Reaper:
+    """Return the reaper. Requests make no progress while Kafka or S3 is away, and are not to blame for it."""
+    needed = [gates[Dependency.KAFKA], gates[Dependency.S3]]
+    away_time = AwayTime(needed, at_most=settings.no_progress_after, clock=time.monotonic)
+    return Reaper(states, database, settings, health.registry, away_time)
+
+
 async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
     """Build everything, consume and answer, until SIGTERM.
 
@@ -151,7 +168,10 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         updates = UpdateCalls(ExternalUpdates(states, archives, changes))
         s3_answers = partial(objects.ping, settings.s3_exhaust_bucket)
         gates = await stack.enter_async_context(
-            open_gates(health.registry, {Dependency.POSTGRES: database.ping, Dependency.S3: s3_answers})
+            open_gates(
+                health.registry,
+                {Dependency.POSTGRES: database.ping, Dependency.S3: s3_answers, Dependency.KAFKA: producer.ping},
+            )
         )
         retries = Retries(Slots(CONCURRENCY), PATIENCE, gates)
         consumer = CompletionConsumer(states, changes, health.registry, retries)
@@ -165,7 +185,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         await run_until_stopped(
             health,
             consumer_loop.run(health.stop, health.heartbeat("completions"), settings.drain_timeout),
-            Reaper(states, database, settings, health.registry).run(health),
+            _reaper(settings, states, database, health, gates).run(health),
             markers.run(health),
             Pruner(database, retention_of(settings), health.registry).run(health, settings.prune_interval),
             drain_delay=settings.drain_delay,

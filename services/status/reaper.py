@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from exhaust.postgres.database import Database
     from exhaust.process.health import Health
+    from services.status.away_time import AwayTime
     from services.status.request_states import RequestStates
     from services.status.settings import StatusSettings
 
@@ -26,8 +27,14 @@ class Reaper:
     """Retries or fails requests without progress, and forgets old usage of keys, at an interval."""
 
     def __init__(
-        self, states: RequestStates, database: Database, settings: StatusSettings, registry: CollectorRegistry
+        self,
+        states: RequestStates,
+        database: Database,
+        settings: StatusSettings,
+        registry: CollectorRegistry,
+        away_time: AwayTime,
     ) -> None:
+        self._away_time = away_time
         self._states = states
         self._database = database
         self._settings = settings
@@ -40,6 +47,11 @@ class Reaper:
         await run_periodically(health, "reaper", self._reap, interval=self._settings.reap_interval)
 
     async def _reap(self) -> None:
+        if await self._away_time.is_over():
+            await self._reap_requests()
+        await forget_old_usage(self._database)
+
+    async def _reap_requests(self) -> None:
         reaped = await self._states.reap(
             no_progress_after=self._settings.no_progress_after, max_attempts=self._settings.max_attempts
         )
@@ -48,4 +60,3 @@ class Reaper:
         self._reaped.labels("parked").inc(reaped.parked)
         if reaped != Reaped(0, 0):
             log.warning("reaper.reaped", again=reaped.again, failed=reaped.failed, parked=reaped.parked)
-        await forget_old_usage(self._database)
