@@ -75,7 +75,7 @@ class ProcessSettings(SettingsGroup):
 class DrainSettings(SettingsGroup):
     """The end of a process that answers calls: for how long it goes on after SIGTERM, while it is not ready."""
 
-    drain_delay: Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(minutes=5))] = timedelta(seconds=5)
+    drain_delay: Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(seconds=30))] = timedelta(seconds=5)
 
 
 class PostgresSettings(SettingsGroup):
