@@ -84,7 +84,8 @@ async def test_the_tutorial_runs_from_registering_to_revoking(reader: Path, stac
 
 
 async def test_the_operators_examples(reader: Path, stack: Stack) -> None:
-    prepare, ready = blocks("docs/operations/README.md", "sh", after="# Operations")
+    (prepare,) = blocks("docs/operations/updates.md", "sh", after="# First start")
+    (ready,) = blocks("docs/operations/README.md", "sh", after="# Operations")
     variables = {
         "EXHAUST_POSTGRES_OWNER_DSN": stack.postgres,
         "EXHAUST_KAFKA_BOOTSTRAP": stack.kafka,
@@ -105,6 +106,6 @@ async def test_the_operators_examples(reader: Path, stack: Stack) -> None:
     ]
     answers = shell(ready, reader).replace("}{", "}\n{").splitlines()
     assert [json.loads(answer)["ready"] for answer in answers] == [True, True, True]
-    (query,) = blocks("docs/operations/README.md", "sql", after="### A request stands still")
+    (query,) = blocks("docs/operations/failures/request-stands-still.md", "sql", after="# A request stands still")
     async with open_database(SecretStr(stack.postgres), pool_size=1) as database:
         assert await database.fetch(query.rstrip().rstrip(";")) is not None

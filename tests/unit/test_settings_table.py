@@ -21,7 +21,7 @@ from tests.support.setting_bounds import PROCESSES, bounds_of, variable, written
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-TABLE: Final = ROOT / "docs" / "operations" / "README.md"
+TABLE: Final = ROOT / "docs" / "operations" / "settings.md"
 ROW: Final = re.compile(r"^\| `(EXHAUST_[A-Z0-9_]+)` \| (.*?) \| (.*?) \| (.*?) \| (.*?) \|$", re.MULTILINE)
 COMMAND: Final = "`exhaustctl`"
 
