@@ -122,8 +122,11 @@ class Running:
             await asyncio.wait_for(self.process.wait(), STALL_LIMIT_S + 1.5)  # it looks every second
 
     async def drains(self) -> None:
-        self.process.terminate()
-        assert await asyncio.wait_for(self.process.wait(), START_LIMIT_S) == 0, self.told()
+        async with asyncio.timeout(START_LIMIT_S):
+            while self.process.returncode is None:
+                self.process.terminate()  # the second one ends the greatest drain delay
+                await asyncio.wait({asyncio.ensure_future(self.process.wait())}, timeout=5)
+        assert self.process.returncode == 0, self.told()
 
     def told(self) -> str:
         return self.log.read_text()
