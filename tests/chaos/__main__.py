@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from tests.chaos.mutants import GROUPS, MUTANTS, SEPARATOR
 from tests.chaos.scenario import Outcome, Scenario, play
+from tests.chaos.scenarios.disk import DISK
 from tests.chaos.scenarios.events import PERMUTATIONS, POISON, REPLAYS
 from tests.chaos.scenarios.failpoints import FAILPOINTS
 from tests.chaos.scenarios.kills import KAFKA, KILLS, POSTGRES
@@ -17,6 +18,7 @@ from tests.chaos.scenarios.members import FREEZES, MEMBERS
 from tests.chaos.scenarios.mutated import MUTATED
 from tests.chaos.scenarios.networks import KAFKA_NETWORK, POSTGRES_NETWORK, S3
 from tests.chaos.scenarios.rolling import ROLLING
+from tests.chaos.scenarios.soak import SOAK
 from tests.conftest import ROOT
 
 if TYPE_CHECKING:
@@ -38,7 +40,8 @@ _ALL: Final = (
     POISON,
     PERMUTATIONS,
 )
-SCENARIOS: Final[dict[str, Scenario]] = {scenario.name: scenario for scenario in _ALL}
+_ONLY_LONG: Final = (SOAK, DISK)
+SCENARIOS: Final[dict[str, Scenario]] = {scenario.name: scenario for scenario in (*_ALL, *_ONLY_LONG)}
 SHOWN: Final = 12
 EXAMPLE: Final = 160  # letters
 
@@ -46,7 +49,7 @@ EXAMPLE: Final = 160  # letters
 def main() -> int:
     """Play what the command line names, and say what became of it."""
     options = _parser().parse_args()
-    names = options.only or ([] if options.mutant else list(SCENARIOS))
+    names = options.only or ([] if options.mutant else [scenario.name for scenario in _ALL])
     groups = [(name,) for name in options.mutant] if options.mutant or options.only else list(GROUPS)
     failed = [name for name in names if not _play_scenario(name, options)]
     missed = [name for group in groups for name in _play_mutants(group, options.seed)]

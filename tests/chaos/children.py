@@ -69,6 +69,7 @@ class Child:
     stopping: bool = False
     bad_exits: list[str] = field(default_factory=list)
     expected: set[int] = field(default_factory=set)
+    were_ready: set[int] = field(default_factory=set)
     _supervisor: asyncio.Task[None] | None = None
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -101,6 +102,7 @@ class Child:
         async with asyncio.timeout(within):
             while not await asyncio.to_thread(self.answers_ready):
                 await asyncio.sleep(0.05)
+        self.were_ready.add(self.pid)
 
     def answers_ready(self) -> bool:
         return http_request(self.port, "/health/ready")[0] == _OK
@@ -164,7 +166,9 @@ class Child:
             await self._spawn()
 
     def _judge(self, pid: int, code: int) -> None:
-        asked_for = pid in self.expected or code == CRASH_EXIT_CODE or (self.stopping and code == 0)
+        # Before a process takes SIGTERM into its own hands it has nothing to end in good order.
+        stopped = code == 0 or (code == -signal.SIGTERM and pid not in self.were_ready)
+        asked_for = pid in self.expected or code == CRASH_EXIT_CODE or (self.stopping and stopped)
         if not asked_for:
             self.bad_exits.append(f"{self.name} (process {pid}) ended by itself with {code}")
             self.timeline.note(self.bad_exits[-1])

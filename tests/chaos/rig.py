@@ -6,9 +6,11 @@ import asyncio
 import os
 import re
 import shutil
-from contextlib import AsyncExitStack, asynccontextmanager
+import subprocess
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, field
 from random import Random
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
@@ -35,11 +37,12 @@ from tests.conftest import ROOT
 from tests.support.front import Front, open_front
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Mapping
+    from collections.abc import AsyncIterator, Collection, Iterator, Mapping
     from pathlib import Path
 
 SERVERS: Final = (kafka.NAME, postgres.NAME, seaweedfs.NAME)
 SITE: Final = ROOT / "tests" / "chaos" / "child"
+NONE: Final[Mapping[str, str]] = MappingProxyType({})
 SESSION_S: Final = 3.0
 SETTINGS: Final = {
     "EXHAUST_KAFKA_SESSION_TIMEOUT": f"PT{SESSION_S:.0f}S",
@@ -55,6 +58,7 @@ SETTINGS: Final = {
     "EXHAUST_REAP_INTERVAL": "PT0.5S",
     "EXHAUST_ABANDONED_AFTER": "PT60S",
     "EXHAUST_CORES": "1",
+    "EXHAUST_DEAD_LETTER_LIMIT": "1000000",
     "EXHAUST_DRAIN_DELAY": "PT0.5S",
 }
 # Every change of a request's state, by whoever made it: a poll would miss some.
@@ -109,6 +113,8 @@ class Rig:
     def environment(self, kind: str, port: int) -> dict[str, str]:
         own = {"EXHAUST_PORT": str(port), "EXHAUST_CATALOGUE": str(self.folder / "catalogue.toml")}
         site = {"PYTHONPATH": str(SITE), "CHAOS_ROOT": str(ROOT), "CHAOS_PROBES": str(self.folder / "probes")}
+        if (self.folder / "temporary").exists():
+            own["TMPDIR"] = str(self.folder / "temporary")
         values = service_environment(self.folder, kind) | SETTINGS | own | site
         return values | self._routes(values) | self.settings
 
@@ -195,7 +201,12 @@ class Rig:
 
 @asynccontextmanager
 async def open_rig(
-    folder: Path, seed: int, *, proxied: Collection[str] = (), settings: Mapping[str, str]
+    folder: Path,
+    seed: int,
+    *,
+    proxied: Collection[str] = (),
+    disks: Mapping[str, str] = NONE,
+    settings: Mapping[str, str],
 ) -> AsyncIterator[Rig]:
     """A new system without services, whose folder is emptied first.
 
@@ -203,15 +214,19 @@ async def open_rig(
         folder: where everything lives.
         seed: of all that is random.
         proxied: the servers before which a proxy stands.
+        disks: by name of a folder in it, the size of the disk that it gets (tmpfs, which only root can mount).
         settings: variables for all services.
     """
     timeline = Timeline()
     async with AsyncExitStack() as closing:
+        folder.parent.mkdir(exist_ok=True)
         lock = closing.enter_context(folder.with_suffix(".lock").open("w"))
         if not try_lock(lock.fileno()):
             raise StackError(f"another run is at work in {folder}: wait for its end")
         await asyncio.to_thread(stop_stack, folder)
         shutil.rmtree(folder, ignore_errors=True)
+        for name, size in disks.items():
+            closing.enter_context(_mounted(folder / name, size))
         kafka_proxy = None
         if kafka.NAME in proxied:
             kafka_proxy = await closing.enter_async_context(running(FaultProxy(kafka.NAME, 0, timeline)))
@@ -226,13 +241,7 @@ async def open_rig(
         rig = await _new_rig(closing, folder, stack, seed, timeline)
         rig.settings |= settings
         rig.kafka_proxy = kafka_proxy
-        if postgres.NAME in proxied:
-            behind = _port(folder, postgres.NAME)
-            rig.postgres_proxy = await closing.enter_async_context(
-                running(PostgresProxy(postgres.NAME, behind, timeline))
-            )
-        if seaweedfs.NAME in proxied:
-            rig.s3_proxy = await closing.enter_async_context(running(S3Proxy("s3", _port(folder, "s3"), timeline)))
+        await _open_proxies(closing, rig, proxied)
         try:
             yield rig
         finally:
@@ -253,6 +262,26 @@ async def _new_rig(closing: AsyncExitStack, folder: Path, stack: Stack, seed: in
     rig = Rig(folder, stack, http, database, store, raw, Random(seed), timeline=timeline, closing=closing)
     rig.history.secrets |= _secrets(folder)
     return rig
+
+
+@contextmanager
+def _mounted(place: Path, size: str) -> Iterator[None]:
+    place.mkdir(parents=True)
+    mount, unmount = shutil.which("mount") or "mount", shutil.which("umount") or "umount"
+    subprocess.run((mount, "-t", "tmpfs", "-o", f"size={size},mode=700", "chaos", str(place)), check=True)
+    try:
+        yield
+    finally:
+        subprocess.run((unmount, "--lazy", str(place)), check=True)
+
+
+async def _open_proxies(closing: AsyncExitStack, rig: Rig, proxied: Collection[str]) -> None:
+    if postgres.NAME in proxied:
+        before_postgres = PostgresProxy(postgres.NAME, _port(rig.folder, postgres.NAME), rig.timeline)
+        rig.postgres_proxy = await closing.enter_async_context(running(before_postgres))
+    if seaweedfs.NAME in proxied:
+        before_s3 = S3Proxy("s3", _port(rig.folder, "s3"), rig.timeline)
+        rig.s3_proxy = await closing.enter_async_context(running(before_s3))
 
 
 def _port(folder: Path, name: str) -> int:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 WARM_WITHIN_S: Final = 60.0
 DAYS: Final = 6
+DISKS: Final = {"data": "1500m", "temporary": "64m"}
 
 
 @dataclass(slots=True)
@@ -57,6 +58,7 @@ class Scenario:
         processes: how many of each kind run.
         settings: variables for all services.
         proxied: the servers before which a proxy stands.
+        own_disks: the servers' data and the temporary files of services each get a small disk of their own.
         quiet_within: seconds until what is under way is taken for stuck.
     """
 
@@ -67,6 +69,7 @@ class Scenario:
     processes: Mapping[str, int] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
     proxied: tuple[str, ...] = ()
+    own_disks: bool = False
     quiet_within: float = QUIET_WITHIN_S
 
 
@@ -95,7 +98,8 @@ async def open_run(
     """A new system with services, clients and data, warm and idle."""
     extra = {"CHAOS_MUTANT": mutant} if mutant else {}
     settings = {**scenario.settings, **extra}
-    async with open_rig(folder, seed, proxied=scenario.proxied, settings=settings) as rig:
+    sizes = DISKS if scenario.own_disks else {}
+    async with open_rig(folder, seed, proxied=scenario.proxied, disks=sizes, settings=settings) as rig:
         await rig.start_services(**scenario.processes)
         clients = Clients(rig)
         await clients.register()

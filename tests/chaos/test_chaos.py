@@ -13,7 +13,11 @@ SEED = 1
 FAILPOINTS = ("relay.after_publish:1", "day.after_marker:1", "status.after_commit:1")
 
 
-@pytest.mark.parametrize(("name", "count", "parts"), [("failpoints", 1, FAILPOINTS)], ids=["failpoints"])
+@pytest.mark.parametrize(
+    ("name", "count", "parts"),
+    [("failpoints", 1, FAILPOINTS), ("replays", 2, ()), ("kafka", 1, ())],
+    ids=["crashes", "repeated and reordered events", "a killed broker"],
+)
 async def test_all_invariants_hold_after(name: str, count: int, parts: tuple[str, ...]) -> None:
     began = time.monotonic()
     folder = FOLDER.with_name("test-chaos-few")

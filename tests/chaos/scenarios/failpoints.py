@@ -92,7 +92,7 @@ class _Sweep:
 async def _play(run: Run) -> None:
     sweep = _Sweep(run)
     firsts = [run.rig.of(kind)[0] for kind in sorted(sweep.left) if sweep.left[kind]]
-    spicing = asyncio.create_task(_spice(run))
+    spicing = asyncio.create_task(spice(run))
     async with load(run.clients, PER_SECOND):
         for child in firsts:
             child.next_environment = sweep.environment
@@ -109,7 +109,7 @@ async def _play(run: Run) -> None:
     await _settle(run)
 
 
-async def _spice(run: Run) -> None:
+async def spice(run: Run) -> None:
     """Do what a plain load does not, so that somebody comes to each failpoint."""
     await run.rig.raw.add_broken_day()
     while True:

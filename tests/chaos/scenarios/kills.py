@@ -21,6 +21,7 @@ DAYS_A_FAULT: Final = 2
 AWAY_S: Final = (1.0, 20.0)  # in turn
 STALL_S: Final = 30.0
 RECOVERS_WITHIN_S: Final = 15.0
+BUSY: Final = 3.0
 
 
 async def _kill_services(run: Run) -> None:
@@ -59,7 +60,7 @@ async def _restart_kafka(run: Run, away_s: float) -> None:
     await asyncio.sleep(away_s)
     await run.rig.start_servers()
     run.timeline.note("kafka is back")
-    await _flows_again(run)
+    await flows_again(run)
 
 
 async def _stall_kafka(run: Run) -> None:
@@ -72,7 +73,7 @@ async def _stall_kafka(run: Run) -> None:
     run.timeline.fault("a member leaves", f"({leaving.name})")
     await asyncio.sleep(STALL_S * 2 / 3)
     os.kill(pid, signal.SIGCONT)
-    await _flows_again(run)
+    await flows_again(run)
 
 
 async def _kill_postgres(run: Run) -> None:
@@ -85,11 +86,11 @@ async def _kill_postgres(run: Run) -> None:
             run.timeline.fault("stop postgres at once")
             await asyncio.sleep(run.random.choice(AWAY_S[:1]))
             await run.rig.start_servers()
-            await _flows_again(run)
+            await flows_again(run)
     await asyncio.gather(*(child.ready() for child in run.rig.children))
 
 
-async def _flows_again(run: Run) -> None:
+async def flows_again(run: Run) -> None:
     """Wait until a request that is submitted now is complete, and note how long that took."""
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -97,8 +98,10 @@ async def _flows_again(run: Run) -> None:
     while not probe.has_ended and loop.time() - began < 4 * RECOVERS_WITHIN_S:
         await asyncio.sleep(0.05)
     took = loop.time() - began
-    run.timeline.note(f"work flows again after {took:.1f} s")
-    if took > RECOVERS_WITHIN_S:
+    busy = os.getloadavg()[0] / (os.cpu_count() or 1)
+    run.timeline.note(f"work flows again after {took:.1f} s, with {busy:.1f} processes for each core")
+    # Where others work on the same machine the time says nothing.
+    if took > RECOVERS_WITHIN_S and busy < BUSY:
         run.timeline.slow.append(f"work flowed again only {took:.1f} s after the fault was over")
 
 
