@@ -91,6 +91,7 @@ def test_many_events_keep_to_the_limits_of_each() -> None:
     latest = 253_402_300_800_000
     assert event_times([{"ets": 1}, {"ets": latest - 1}]) == [1, latest - 1]
     assert event_times([{"ets": 1}, {"ets": latest}]) == [1]
+    assert event_times([{"ets": 1}, {"ets": latest + 1}]) == [1]
     assert event_times([{"ets": -1}, {"ets": 5}]) == [5]
     assert event_times([{"ets": 5}, {"ets": True}]) == [5, 1]
     assert event_times([]) == []

@@ -134,6 +134,20 @@ def test_a_member_has_the_size_that_was_added() -> None:
     writer.add(b"\x03\0")
     with pytest.raises(ValueError, match=r"'a\.json' has 2 bytes, not 3"):
         writer.end_member(Content(0, 3, 0))
+    with pytest.raises(ValueError, match=r"'a\.json' has 2 bytes, not 1"):
+        writer.end_member(Content(0, 1, 0))
+
+
+def test_a_member_that_turns_out_to_be_too_large_ends_the_archive() -> None:
+    writer = DayArchiveWriter(DAY)
+    writer.begin_member("a.json")
+    writer.add(b"\x03\0")
+    with pytest.raises(OverflowError, match=r"a\.json of 2026-11-01 has 4294967295 bytes"):
+        writer.end_member(Content(0, 2, 2**32 - 1))
+    with pytest.raises(RuntimeError, match=r"begin_member: member 'a\.json' was too large, begin a new one"):
+        writer.begin_member("b.json")
+    with pytest.raises(RuntimeError, match=r"finish: member 'a\.json' was too large, begin a new one"):
+        writer.finish()
 
 
 def test_a_name_that_is_taken_is_refused() -> None:

@@ -45,6 +45,11 @@ def test_a_summary_comes_back(day: date, count: int, sources: list[SourceSummary
     assert DaySummary.from_json(summary.to_json()) == summary
 
 
+def test_a_checksum_may_be_0() -> None:
+    summary = replace(SUMMARY, crc32=0)
+    assert DaySummary.from_json(summary.to_json()) == summary
+
+
 def test_a_summary_is_plain_json() -> None:
     plain = json.loads(SUMMARY.to_json())
     assert plain["day"] == "2026-11-01"
@@ -67,6 +72,7 @@ def test_unknown_fields_of_a_later_version_are_ignored() -> None:
         ({"size": 1.5}, "size"),
         ({"size": True}, "size"),
         ({"crc32": 2**32}, "crc32"),
+        ({"crc32": -1}, "crc32"),
         ({"sha256": "F" * 64}, "sha256"),
         ({"events": None}, "events"),
         ({"bytes": 2**53}, "bytes"),

@@ -209,3 +209,18 @@ def test_the_schema_refuses_what_is_not_documented(path: tuple[str | int, ...], 
         place = place[step]
     place[path[-1]] = value
     assert not SCHEMA.is_valid(made)
+
+
+def test_an_error_lists_the_days_that_there_are() -> None:
+    with pytest.raises(ValueError, match=r"but has those of none$"):
+        manifest()
+    with pytest.raises(ValueError, match=r"but has those of 2026-11-01, 2026-11-02$"):
+        manifest(EMPTY, FULL, days=DayRange(FIRST, FIRST))
+
+
+def test_two_days_of_three_are_a_partial_manifest() -> None:
+    missing = FAILED.model_copy(update={"day": FIRST + timedelta(days=2)})
+    days = DayRange(FIRST, missing.day)
+    made = json.loads(manifest_json("eks-consumption-raw", RESOURCE, days, (), [EMPTY, FULL], [missing]))
+    assert [day["day"] for day in made["days"]] == ["2026-11-01", "2026-11-02", "2026-11-03"]
+    assert (made["totals"]["days"], made["totals"]["missing"]) == (2, 1)

@@ -99,14 +99,16 @@ def test_outer_and_inner_archives_open(days: list[bytes], manifest: bytes) -> No
                 assert b"".join(map(opened.read, opened.namelist())) == lines
 
 
-def test_every_offset_is_counted_from_the_first_byte() -> None:
+@pytest.mark.parametrize("days", range(4))
+def test_every_offset_is_counted_from_the_first_byte(days: int) -> None:
     """Lenient readers forgive offsets that are all wrong by the same number of bytes."""
-    archives = {FIRST + timedelta(days=number): day_archive(FIRST, lines) for number, lines in enumerate([b"x\n", b""])}
-    stored = [StoredDay(day, str(day), len(data), zlib.crc32(data)) for day, data in archives.items()]
+    contents = enumerate([b"x\n", b"", b"y\n"])
+    archives = {FIRST + timedelta(days=number): day_archive(FIRST, lines) for number, lines in contents}
+    stored = [StoredDay(day, str(day), len(data), zlib.crc32(data)) for day, data in archives.items()][:days]
     data = joined(outer_segments(stored, b"{}"), {day.key: day.header + archives[day.day] for day in stored})
     end = data.rindex(b"PK\5\6")
     _, _, _, entries, size, start, _ = struct.unpack("<HHHHIIH", data[end + 4 :])
-    assert (entries, start + size) == (3, end)
+    assert (entries, start + size) == (days + 1, end)
     offsets = []
     for _ in range(entries):
         assert data[start : start + 4] == b"PK\1\2"
@@ -114,7 +116,7 @@ def test_every_offset_is_counted_from_the_first_byte() -> None:
         offsets.append(struct.unpack_from("<I", data, start + 42)[0])
         start += 46 + name + extra + comment
     assert offsets[0] == 0
-    assert [data[offset : offset + 4] for offset in offsets] == [b"PK\3\4"] * 3
+    assert [data[offset : offset + 4] for offset in offsets] == [b"PK\3\4"] * (days + 1)
 
 
 def test_the_digest_is_that_of_the_literals_and_of_the_days() -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.aggregator.archive.received import received_at, received_span
+from services.aggregator.archive.received import iso_ms, received_at, received_span
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,9 @@ def test_every_millisecond_is_kept() -> None:
 
 
 def test_the_span_is_from_the_first_to_the_last_time() -> None:
+    keys = [f"2019-12-04-1575399627{ms}.json" for ms in ("832", "000", "831", "001")]
+    assert received_span(keys) == ("2019-12-03T19:00:27.000Z", "2019-12-03T19:00:27.832Z")
+    assert received_span(keys[:1]) == ("2019-12-03T19:00:27.832Z",) * 2
     keys = ["2019-12-04-1575399627832.json", "other.json", "2019-12-04-1575399627000.json"]
     assert received_span(keys) == ("2019-12-03T19:00:27.000Z", "2019-12-03T19:00:27.832Z")
 
@@ -55,3 +58,11 @@ def test_the_span_is_from_the_first_to_the_last_time() -> None:
 def test_without_times_there_is_no_span() -> None:
     assert received_span(["other.json"]) == (None, None)
     assert received_span([]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("time_ms", "written"),
+    [(0, "1970-01-01T00:00:00.000Z"), (1575399627832, "2019-12-03T19:00:27.832Z"), (-1, "1969-12-31T23:59:59.999Z")],
+)
+def test_a_time_in_ms_is_written_with_its_ms(time_ms: int, written: str) -> None:
+    assert iso_ms(time_ms) == written

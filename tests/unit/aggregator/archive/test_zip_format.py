@@ -129,6 +129,7 @@ def test_any_number_of_members_can_be_listed(count: int) -> None:
     [
         (65_534, FOUR_GIB - 2, FOUR_GIB - 2, False),
         (65_535, 1, 1, True),
+        (65_536, 1, 1, True),
         (1, FOUR_GIB - 1, 1, True),
         (1, 1, FOUR_GIB - 1, True),
         (70_000, FOUR_GIB + 1, FOUR_GIB + 2, True),
