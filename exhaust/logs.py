@@ -23,6 +23,31 @@ _TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16
 
 REPEAT_INTERVAL: Final = timedelta(seconds=30)
 _MAX_MESSAGES: Final = 1000  # some libraries write values into the message itself
+# The lines of loops that try again, besides those whose name ends in ".waiting".
+_WAITING: Final = frozenset(
+    {"kafka.connect_failed", "kafka.commit_failed", "kafka.offsets_unknown", "kafka.fetch_failed"}
+)
+
+
+class _Repeats:
+    """Remembers when a line was last written, and how often it was left out since."""
+
+    def __init__(self, interval: timedelta, clock: Callable[[], float]) -> None:
+        self._interval = interval.total_seconds()
+        self._clock = clock
+        self._told: dict[object, tuple[float, int]] = {}
+
+    def turn_of(self, line: object) -> tuple[int, float] | None:
+        """Return None to leave a line out; else how often it was left out, and in how many seconds."""
+        told_at, left_out = self._told.get(line, (-self._interval, 0))
+        now = self._clock()
+        if now - told_at < self._interval:
+            self._told[line] = (told_at, left_out + 1)
+            return None
+        if len(self._told) >= _MAX_MESSAGES:
+            self._told.clear()
+        self._told[line] = (now, 0)
+        return left_out, now - told_at
 
 
 class RepeatFilter(logging.Filter):
@@ -33,25 +58,45 @@ class RepeatFilter(logging.Filter):
 
     def __init__(self, interval: timedelta = REPEAT_INTERVAL, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
-        self._interval = interval.total_seconds()
-        self._clock = clock
-        self._told: dict[tuple[str, object], tuple[float, int]] = {}
+        self._repeats = _Repeats(interval, clock)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return True for a line that is to be written."""
-        message = (record.name, record.msg)
-        told_at, left_out = self._told.get(message, (-self._interval, 0))
-        now = self._clock()
-        if now - told_at < self._interval:
-            self._told[message] = (told_at, left_out + 1)
+        turn = self._repeats.turn_of((record.name, record.msg))
+        if turn is None:
             return False
-        if len(self._told) >= _MAX_MESSAGES:
-            self._told.clear()
-        self._told[message] = (now, 0)
+        left_out, seconds = turn
         if left_out:
-            record.msg = f"{record.getMessage()} (and {left_out} times more since {now - told_at:.0f} s)"
+            record.msg = f"{record.getMessage()} (and {left_out} times more since {seconds:.0f} s)"
             record.args = ()
         return True
+
+
+class WaitingFilter:
+    """A processor that lets a line of ours that says that something waits through once in an interval.
+
+    Such a line is written at each turn of a loop, and a server may be away for hours. Lines are the same when event,
+    topic and error are. `repeated` counts those between.
+    """
+
+    def __init__(self, interval: timedelta = REPEAT_INTERVAL, clock: Callable[[], float] = time.monotonic) -> None:
+        self._repeats = _Repeats(interval, clock)
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        """Return the line.
+
+        Raises:
+            structlog.DropEvent: it is left out.
+        """
+        name = str(event["event"])
+        if not name.endswith(".waiting") and name not in _WAITING:
+            return event
+        turn = self._repeats.turn_of((name, str(event.get("topic")), str(event.get("error"))))
+        if turn is None:
+            raise structlog.DropEvent
+        if turn[0]:
+            event["repeated"] = turn[0]
+        return event
 
 
 def configure_logging(service: str, level: str) -> None:
@@ -74,6 +119,7 @@ def configure_logging(service: str, level: str) -> None:
     ]
     structlog.configure(
         processors=[
+            WaitingFilter(),
             *shared,
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(serializer=_dumps),

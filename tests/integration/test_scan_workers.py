@@ -15,6 +15,7 @@ from subprocess import PIPE
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 
 from exhaust.errors import ErrorCode, ExhaustError, SourceObjectError
 from services.aggregator.build.scan_workers import HashesDifferError, ScanWorker, ScanWorkerPool, open_scan_workers
@@ -110,9 +111,13 @@ async def test_a_process_that_stands_still_is_replaced_and_its_object_may_be_tri
     await pool.start()
     [stopped] = children() - before
     os.kill(stopped, signal.SIGSTOP)
-    with pytest.raises(ExhaustError, match="a scanning process does not answer") as raised:
+    with (
+        structlog.testing.capture_logs() as logs,
+        pytest.raises(ExhaustError, match="a scanning process does not answer") as raised,
+    ):
         await scan(pool, gzip.compress(EVENT))
     assert raised.value.retryable
+    assert [(line["event"], line["seconds"]) for line in logs] == [("scan_worker.stands_still", 2.0)]
     assert stopped not in children()
     [scanned] = await scan(pool, gzip.compress(EVENT))
     assert scanned.stats.events == 1

@@ -1,10 +1,13 @@
-"""Log lines of libraries: the first at once, then a count."""
+"""Log lines that repeat, of libraries and of loops that wait: the first at once, then a count."""
 
 import logging
 import tracemalloc
 from datetime import timedelta
 
-from exhaust.logs import RepeatFilter
+import pytest
+import structlog
+
+from exhaust.logs import RepeatFilter, WaitingFilter
 
 
 class Clock:
@@ -57,3 +60,31 @@ def test_messages_that_hold_values_take_no_memory_for_ever() -> None:
     after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert after - before < 100_000
+
+
+def test_a_loop_that_waits_says_so_once_and_then_how_often() -> None:
+    clock = Clock()
+    waiting = WaitingFilter(timedelta(seconds=30), clock)
+    assert waiting(None, "warning", {"event": "relay.waiting", "error": "no Kafka"}) == {
+        "event": "relay.waiting",
+        "error": "no Kafka",
+    }
+    for _ in range(60):
+        clock.now += 0.4
+        with pytest.raises(structlog.DropEvent):
+            waiting(None, "warning", {"event": "relay.waiting", "error": "no Kafka", "requests": 7})
+    other = {"event": "relay.waiting", "error": "no database"}
+    assert waiting(None, "warning", other) == {"event": "relay.waiting", "error": "no database"}
+    clock.now += 10
+    told = waiting(None, "warning", {"event": "relay.waiting", "error": "no Kafka"})
+    assert told["repeated"] == 60
+
+
+def test_topics_have_their_own_turn_and_other_events_are_never_left_out() -> None:
+    waiting = WaitingFilter(timedelta(seconds=30), Clock())
+    for topic in ("dataset.days", "dataset.requests"):
+        assert waiting(None, "warning", {"event": "kafka.commit_failed", "topic": topic})
+    with pytest.raises(structlog.DropEvent):
+        waiting(None, "warning", {"event": "kafka.commit_failed", "topic": "dataset.days"})
+    for _ in range(2):
+        assert waiting(None, "info", {"event": "day.finished"})

@@ -283,5 +283,9 @@ async def _receive(stdout: asyncio.StreamReader, within: timedelta) -> object:
         async with asyncio.timeout(within.total_seconds()):
             _, size = HEADER.unpack(await stdout.readexactly(HEADER.size))
             return unpickle(await stdout.readexactly(size))
-    except (asyncio.IncompleteReadError, ConnectionError, TimeoutError) as error:
+    except TimeoutError as error:
+        log.warning("scan_worker.stands_still", seconds=within.total_seconds())
+        raise unavailable("a scanning process") from error
+    except (asyncio.IncompleteReadError, ConnectionError) as error:
+        log.warning("scan_worker.ended")
         raise unavailable("a scanning process") from error
