@@ -13,13 +13,13 @@ import stamina
 import structlog
 
 from exhaust.errors import ExhaustError
+from exhaust.process.slots import Slots
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 
     from exhaust.errors import Dependency
     from exhaust.process.dependencies import DependencyGate
-    from exhaust.process.slots import Slots
 
 FIRST_WAIT: Final = timedelta(milliseconds=100)
 LONGEST_WAIT: Final = timedelta(seconds=5)
@@ -30,29 +30,42 @@ _random: Final = SystemRandom()
 log = structlog.get_logger(__name__)
 
 
-async def retry_while_unavailable(work: Callable[[], Awaitable[None]], *, give_up_after: timedelta | None) -> None:
+async def retry_while_unavailable(
+    work: Callable[[], Awaitable[None]],
+    *,
+    give_up_after: timedelta | None,
+    slots: Slots | None = None,
+    has_failed: bool = False,
+) -> None:
     """Do a piece of work, and repeat it while it raises an ExhaustError that is retryable.
 
     Args:
         work: is called at least once, and must be safe to repeat.
         give_up_after: counted from the first failure. The first failure after it is raised; None repeats for ever.
+        slots: of the loop. From its first failure on the work leaves its slot while it is not tried.
+        has_failed: it has failed in an earlier round.
 
     Raises:
         ExhaustError: not retryable, or not over in time.
     """
-    try:
-        await work()
-    except ExhaustError as error:
-        if not error.retryable:
-            raise
-    else:
-        return
-    await asyncio.sleep(FIRST_WAIT.total_seconds())
-    async for attempt in stamina.retry_context(
-        on=_is_retryable, attempts=None, timeout=give_up_after, wait_initial=FIRST_WAIT, wait_max=LONGEST_WAIT
-    ):
-        with attempt:
+    if not has_failed:
+        try:
             await work()
+        except ExhaustError as error:
+            if not error.retryable:
+                raise
+        else:
+            return
+    slots = slots or Slots(1)
+    with slots.wait_outside() as is_outside:
+        if not has_failed:
+            await asyncio.sleep(FIRST_WAIT.total_seconds())
+        async for attempt in stamina.retry_context(
+            on=_is_retryable, attempts=None, timeout=give_up_after, wait_initial=FIRST_WAIT, wait_max=LONGEST_WAIT
+        ):
+            with attempt:
+                async with slots.try_again(is_outside=is_outside):
+                    await work()
 
 
 def _is_retryable(error: Exception) -> bool:
@@ -84,7 +97,7 @@ class Retries:
     """Repeats the work on the records of a loop.
 
     While a server is away, work waits at its gate for as long as it takes. Work that fails although the server answers
-    is tried again for a while, and then, after a pause in which it holds no slot of the loop, in further rounds.
+    is tried again for a while, and then, after a pause, in further rounds. Between tries it holds no slot of the loop.
     """
 
     slots: Slots
@@ -102,20 +115,24 @@ class Retries:
             ExhaustError: not retryable, or not over after the last round.
         """
         pauses = self.patience.each_pause()
+        has_failed = False
         while True:
             try:
-                await self._one_round(work, needs)
+                await self._one_round(work, needs, has_failed=has_failed)
             except ExhaustError as error:
                 pause = next(pauses, None) if error.retryable else None
                 if pause is None:
                     raise
                 log.warning("work.paused", error=error.message, seconds=round(pause.total_seconds(), 1))
+                has_failed = True
                 with self.slots.wait_outside():
                     await asyncio.sleep(pause.total_seconds())
             else:
                 return
 
-    async def _one_round(self, work: Callable[[], Awaitable[None]], needs: Collection[Dependency]) -> None:
+    async def _one_round(
+        self, work: Callable[[], Awaitable[None]], needs: Collection[Dependency], *, has_failed: bool
+    ) -> None:
         async def attempt() -> None:
             try:
                 await work()
@@ -129,7 +146,9 @@ class Retries:
         while True:
             await self._pass(*gates)
             try:
-                await retry_while_unavailable(attempt, give_up_after=self.patience.round)
+                await retry_while_unavailable(
+                    attempt, give_up_after=self.patience.round, slots=self.slots, has_failed=has_failed
+                )
             except _AwayError as away:
                 await self._pass(away.gate)
             else:
