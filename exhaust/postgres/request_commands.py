@@ -12,6 +12,7 @@ from exhaust.postgres import outbox
 from exhaust.postgres.audit import Action, record_action
 from exhaust.postgres.cancel_markers import put_marker
 from exhaust.postgres.database import UniqueConflictError
+from exhaust.postgres.parked_requests import release_parked_request
 from exhaust.postgres.request_progress import lock_request, move_request
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ async def cancel_request(database: Database, request_id: UUID, *, actor: str) ->
 async def retry_request(database: Database, request_id: UUID, *, actor: str, traceparent: str = "") -> int:
     """Start the next attempt at a request that failed or was cancelled; return its number.
 
-    Days that are finished are found by their fingerprint, so only the others are built.
+    One that was parked is released with it. Days that are finished are found by their fingerprint, so only the others
+    are built.
 
     Args:
         database: the status service's, or the owner's.
@@ -87,6 +89,7 @@ async def retry_request(database: Database, request_id: UUID, *, actor: str, tra
                 raise unknown_request()
             version = after_retry(request.version)
             await move_request(connection, request_id, version, None)
+            await release_parked_request(connection, request_id)
             await outbox.put(connection, request_id, version.attempt, traceparent)
             await record_action(
                 connection,

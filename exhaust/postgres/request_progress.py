@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from exhaust.postgres.database import Connection, Database, Row
 
+# The attempt of days that were reported after theirs was cancelled: they are no progress, and their quota is used.
+AFTER_CANCEL: Final = 0
+
 _FIND: Final = """
 SELECT request_id, attempt, state, outcome, dataset_id, resource, tags, readable_time(ended_at) AS ended_at,
        readable_date(from_date) AS from_date, readable_date(to_date) AS to_date
@@ -99,7 +102,7 @@ async def record_day(
     Args:
         connection: a transaction that holds the request's lock.
         request_id: the request.
-        attempt: that finished the day.
+        attempt: that finished the day, or AFTER_CANCEL.
         day: one of the request's days.
         events: in the day's archive.
         size: bytes of them.

@@ -19,6 +19,7 @@ from exhaust.postgres.audit import Action, record_action
 from exhaust.postgres.inbox import is_recorded, record_event
 from exhaust.postgres.parked_requests import park_request
 from exhaust.postgres.request_progress import (
+    AFTER_CANCEL,
     find_request,
     lock_request,
     lock_stuck_requests,
@@ -197,14 +198,14 @@ def unknown(request_id: UUID) -> RefusedCompletionError:
 async def _apply(
     connection: Connection, request: StandingRequest, completion: Completion, outcome: Mapping[str, Any] | None
 ) -> None:
-    if completion.attempt == request.attempt and request.state is State.CANCELLED:
-        return
+    is_cancelled = completion.attempt == request.attempt and request.state is State.CANCELLED
     if isinstance(completion, Progress) and completion.day is not None:
         day = completion.day
         await record_day(
             connection,
             completion.requestid,
-            completion.attempt,
+            # What was built before the aggregators knew counts for the quota all the same.
+            AFTER_CANCEL if is_cancelled else completion.attempt,
             day.day,
             events=day.events,
             size=day.bytes,

@@ -13,6 +13,7 @@ from exhaust.postgres.audit import Action, AuditFilter, find_audit_entries
 from exhaust.postgres.cancel_markers import CancelledAttempt, next_markers
 from exhaust.postgres.database import Database
 from exhaust.postgres.outbox import OutboxEntry
+from exhaust.postgres.parked_requests import list_parked_requests, park_request
 from exhaust.postgres.request_commands import cancel_request, retry_request
 from exhaust.s3.errors import ObjectMissingError
 from exhaust.s3.store import ObjectStore
@@ -169,6 +170,25 @@ async def test_a_retry_starts_the_next_attempt(
     now = await view_of(reader, request_id)
     assert (now.state, now.attempt) == (State.COMPLETE, 2)
     assert await refusal_of(retry_request(database, request_id, actor=ACTOR)) == (ErrorCode.INVALID_DATA_ERROR, 409)
+
+
+async def test_a_retry_of_a_request_that_was_parked_is_released(
+    database: Database, owner_database: Database, request_factory: RequestFactory
+) -> None:
+    request_id = await request_factory.request(days=DAYS)
+    async with owner_database.transaction() as connection:
+        await park_request(connection, request_id, "a broken row")
+    await cancel_request(database, request_id, actor=ACTOR)
+    await retry_request(database, request_id, actor=ACTOR)
+    released: list[int] = []
+
+    async def publish(entry: OutboxEntry) -> None:
+        released.append(entry.attempt)
+        await asyncio.sleep(0)
+
+    await release_batch(database, publish, max_in_flight_per_partner=1, claim_for=CLAIM_FOR)
+    assert released == [2]
+    assert await list_parked_requests(database, limit=10) == []
 
 
 async def test_a_retry_beside_an_identical_request_in_progress_is_refused(

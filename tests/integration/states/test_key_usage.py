@@ -9,6 +9,7 @@ import pytest
 
 from exhaust.postgres.database import Database
 from exhaust.postgres.key_usage import KEPT_FOR, forget_old_usage
+from exhaust.postgres.request_commands import cancel_request, retry_request
 from schemas.events import Progress
 from services.status.request_states import RequestStates
 from tests.integration.conftest import RequestFactory
@@ -96,6 +97,19 @@ async def test_days_that_are_reported_at_once_all_count(states: RequestStates, h
     events = [day_finished(request_id, number) for request_id in requests for number in range(4)] * 2
     await asyncio.gather(*(states.apply(claim(event)) for event in events))
     assert await holder.built() == (20, 20_000)
+
+
+async def test_what_was_built_before_the_aggregators_knew_of_a_cancel_counts(
+    states: RequestStates, holder: Holder
+) -> None:
+    request_id = await holder.request()
+    await states.apply(claim(day_finished(request_id, 0)))
+    await cancel_request(holder.database, request_id, actor="user/7")
+    await apply_events(states, *(day_finished(request_id, number) for number in (0, 1, 1)), day_finished(request_id, 2))
+    assert await holder.built() == (3, 3000)
+    await retry_request(holder.database, request_id, actor="user/7")
+    await apply_events(states, *(day_finished(request_id, number, attempt=2) for number in range(DAYS)))
+    assert await holder.built() == (3, 3000)
 
 
 async def test_a_refused_event_counts_for_nobody(states: RequestStates, holder: Holder) -> None:
