@@ -1,6 +1,6 @@
 -- What the removal of old rows looks for.
 CREATE INDEX requests_by_end ON requests (ended_at) WHERE ended_at IS NOT NULL;
-CREATE INDEX requests_by_username ON requests (username);
+CREATE INDEX requests_by_username ON requests USING hash (username); -- takes a text of any length
 CREATE INDEX inbox_by_age ON inbox (received_at);
 CREATE INDEX idempotency_keys_by_creation ON idempotency_keys (created_at);
 CREATE INDEX idempotency_keys_by_request ON idempotency_keys (request_id);
