@@ -52,9 +52,16 @@ def expiry_by_prefix(retention: timedelta) -> dict[str, timedelta]:
     return {REQUESTS: retention, DAY_SUMMARIES: retention, DAYS: retention + _MARGIN}
 
 
-def audit_export_key(first: int, last: int) -> str:
-    """Return the key of the audit's entries with these numbers, in lines of JSON."""
-    return f"{AUDIT}{first:0{_AUDIT_DIGITS}}-{last:0{_AUDIT_DIGITS}}.jsonl"
+def audit_export_key(first: int, last: int, digest: str = "") -> str:
+    """Return the key of the audit's entries with these numbers, in lines of JSON.
+
+    Args:
+        first: the lowest number.
+        last: the highest.
+        digest: of the lines, where the key without it is taken.
+    """
+    suffix = f"-{digest[:_WORK_ID_DIGITS]}" if digest else ""
+    return f"{AUDIT}{first:0{_AUDIT_DIGITS}}-{last:0{_AUDIT_DIGITS}}{suffix}.jsonl"
 
 
 def day_archive_key(dataset: str, resource: str, day: date, fingerprint: str) -> str:

@@ -24,7 +24,7 @@ class Prunable(StrEnum):
     """What is removed when it is old.
 
     REQUESTS have ended; their days, their rows in the outbox and their idempotency keys go with them. PARKED are
-    requests that nobody could handle.
+    requests that nobody could handle, and that have not ended otherwise.
     """
 
     REQUESTS = "requests"
@@ -46,7 +46,7 @@ _COUNT: Final = {
     """,
     Prunable.PARKED: """
         SELECT count(*) FILTER (WHERE parked_at < now() - $1::interval) AS old, count(*) AS all
-        FROM requests WHERE parked_at IS NOT NULL
+        FROM requests WHERE parked_at IS NOT NULL AND state IN ('submitted', 'inprogress')
     """,
     Prunable.INBOX: """
         SELECT count(*) AS old, (SELECT count(*) FROM inbox) AS all FROM inbox

@@ -107,6 +107,25 @@ async def test_an_unfinished_request_stays_whatever_its_row_says(
     assert await rows(owner_database, "requests") == {request_id}
 
 
+async def test_a_parked_request_that_ended_is_kept_as_long_as_any_that_ended(
+    database: Database, owner_database: Database, request_factory: RequestFactory
+) -> None:
+    request_id = await request_factory.request()
+    await age(owner_database, Prunable.PARKED, request_id, OLD)
+    await age(owner_database, Prunable.REQUESTS, request_id, YOUNG)
+    assert (await count_prunable(owner_database, Prunable.PARKED, WEEK))[0] == 0
+    assert await prune_batch(database, Prunable.PARKED, WEEK) == 0
+
+
+async def test_no_service_forgets_an_idempotency_key_that_may_still_be_used(
+    database: Database, owner_database: Database, request_factory: RequestFactory
+) -> None:
+    await request_with_rows(owner_database, request_factory)
+    async with owner_database.transaction() as connection:
+        await connection.execute("UPDATE idempotency_keys SET created_at = now() - interval '23 hours'")
+    assert await prune_batch(database, Prunable.IDEMPOTENCY_KEYS, timedelta(minutes=5)) == 0
+
+
 async def test_old_events_and_idempotency_keys_go(
     database: Database, owner_database: Database, request_factory: RequestFactory
 ) -> None:
@@ -250,6 +269,21 @@ async def test_an_export_that_was_killed_is_done_again(
         await connection.execute("ALTER TABLE audit ENABLE TRIGGER stamp_audit")
     assert (await command.run(*arguments)).rows[1][2:] == ["3", "0"]
     assert files_in(tmp_path) == [file]
+
+
+@pytest.mark.usefixtures("database")
+async def test_an_export_that_was_killed_is_done_again_though_entries_were_blanked_since(
+    owner_database: Database, command: Command, tmp_path: Path
+) -> None:
+    await acts(owner_database, 2, timedelta(days=500))
+    first, last = sorted(entry.number for entry in await find_audit_entries(owner_database, AuditFilter()))
+    written = tmp_path / f"{first:019}-{last:019}.jsonl"
+    written.write_text("as it was when the file was written\n")
+    done = await command.run("prune", "--what", "audit", "--audit-folder", str(tmp_path))
+    assert (done.code, done.rows[1][2:]) == (0, ["2", "0"])
+    [file] = [path for path in files_in(tmp_path) if path != written]
+    assert [json.loads(line)["id"] for line in file.read_text().splitlines()] == [first, last]
+    assert file.name.startswith(f"{first:019}-{last:019}-")
 
 
 @pytest.mark.usefixtures("database")

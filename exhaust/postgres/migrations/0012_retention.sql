@@ -33,7 +33,7 @@ BEGIN
         LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, %1$I, pg_temp AS $body$
             SELECT delete_requests(ARRAY(
                 SELECT request_id FROM requests
-                WHERE parked_at < now() - greatest(keep, interval '1 minute')
+                WHERE parked_at < now() - greatest(keep, interval '1 minute') AND state IN ('submitted', 'inprogress')
                 ORDER BY parked_at LIMIT at_most FOR UPDATE SKIP LOCKED
             ))
         $body$;
@@ -55,7 +55,7 @@ BEGIN
             WITH gone AS (
                 DELETE FROM idempotency_keys WHERE (user_id, key) IN (
                     SELECT user_id, key FROM idempotency_keys
-                    WHERE created_at < now() - greatest(keep, interval '1 minute')
+                    WHERE created_at < now() - greatest(keep, interval '24 hours')
                     ORDER BY created_at LIMIT at_most FOR UPDATE SKIP LOCKED
                 ) RETURNING 1
             )
