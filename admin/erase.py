@@ -3,15 +3,19 @@
 import hashlib
 import json
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Final
+from uuid import UUID
 
 import typer
 
 from admin.connection import audit_actor, bucket_settings, run_on_database
-from exhaust.domain.object_keys import request_prefix
+from exhaust.domain.object_keys import cancelled_key, request_prefix
+from exhaust.errors import ExhaustError
 from exhaust.postgres.database import Database
 from exhaust.postgres.erasure import (
+    EndedRequest,
     ErasedSubject,
     blank_users,
     complete_erasure,
@@ -19,8 +23,9 @@ from exhaust.postgres.erasure import (
     delete_requests,
     ended_requests,
     find_subject,
-    open_requests,
+    is_unfinished,
     pseudonymise_audit,
+    requests_worked_on,
     revoke_keys,
 )
 from exhaust.postgres.request_commands import cancel_request
@@ -29,6 +34,7 @@ from exhaust.s3.store import ObjectStore, open_object_store
 BATCH: Final = 100  # requests of a transaction
 AUDIT_BATCH: Final = 10_000
 KEPT: Final = {
+    "marks of cancelled attempts": "empty objects under the numbers of requests; they stop late work, and expire",
     "audit entries": "who did what must stay accountable; names in them are blanked, numbers of users stay",
     "exported audit files": "the same; an operator removes them from audit/ when the law lets them go",
     "day archives": "they are shared, named by their content, tell nothing of who asked, and expire",
@@ -51,7 +57,7 @@ def erase(
     async def work(database: Database) -> dict[str, Any] | None:
         subject = await find_subject(database, client=client, username=username)
         counts = await count_of_subject(database, subject)
-        if not any(counts.values()):
+        if not any(counts.values()) and not await is_unfinished(database, subject):
             return None
         if dry_run:
             return {"would be erased": counts, "kept": KEPT}
@@ -83,13 +89,14 @@ async def erase_subject(
     """
     began = datetime.now(UTC)
     await revoke_keys(database, subject, actor=actor)
-    for request_id in await open_requests(database, subject):
-        await cancel_request(database, request_id, actor=actor)
+    for request_id in await requests_worked_on(database, subject):
+        await _cancel(database, request_id, actor)
     while requests := await ended_requests(database, subject, limit=batch):
         deleted = 0
-        for request_id in requests:
-            deleted += await objects.delete_prefix(bucket, request_prefix(request_id))
-        await delete_requests(database, subject, requests, objects=deleted, actor=actor)
+        for request in requests:
+            deleted += await _delete_objects(objects, bucket, request)
+        ended = [request.request_id for request in requests]
+        await delete_requests(database, subject, ended, objects=deleted, actor=actor)
     await pseudonymise_audit(database, subject, batch=AUDIT_BATCH, actor=actor)
     left = (await count_of_subject(database, subject))["requests"]
     erased = {}
@@ -108,6 +115,25 @@ async def erase_subject(
             "kept": KEPT,
         }
     )
+
+
+async def _cancel(database: Database, request_id: UUID, actor: str) -> None:
+    try:
+        await cancel_request(database, request_id, actor=actor, even_failed=True)
+    except ExhaustError as error:
+        if error.status not in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:  # it has just become complete, or is gone
+            raise
+
+
+async def _delete_objects(objects: ObjectStore, bucket: str, request: EndedRequest) -> int:
+    """Delete what lies under a request, and return how many objects there were.
+
+    Marks stay that stop work on it: messages of the request may be read once more, and whoever reads one would write.
+    """
+    marks = [cancelled_key(request.request_id, attempt) for attempt in request.attempts]
+    for mark in marks:
+        await objects.put(bucket, mark, b"")
+    return await objects.delete_prefix(bucket, request_prefix(request.request_id), keep=marks)
 
 
 def _signed(receipt: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ Completion events come twice, late and in any order. So a state has a version th
 order of the states above second, and by the day that failed third. Of all that is reported the greatest version stays,
 and any order of the same events ends alike. A cancelled attempt is the greatest of all: nothing that comes later
 changes it. People and the reaper decide by the state that they meet: a request that has ended is not cancelled, and one
-that has not is not retried.
+that has not is not retried. Only an erasure cancels what has failed.
 """
 
 from __future__ import annotations
@@ -139,13 +139,18 @@ def after_silence(present: StateVersion, *, max_attempts: int) -> tuple[StateVer
     return StateVersion.of(present.attempt, State.FAILED, error), error
 
 
-def after_cancel(present: StateVersion) -> StateVersion:
+def after_cancel(present: StateVersion, *, even_failed: bool = False) -> StateVersion:
     """Return where a request stands when it is cancelled: what is cancelled stays so.
+
+    Args:
+        present: its version.
+        even_failed: cancel also one that has failed, so that work on its other days ends.
 
     Raises:
         ExhaustError: INVALID_DATA_ERROR with status 409 when it is complete or has failed.
     """
-    if present.state.is_terminal and present.state is not State.CANCELLED:
+    stays = {State.COMPLETE} if even_failed else {State.COMPLETE, State.FAILED}
+    if present.state in stays:
         raise _conflict(f"the request is {present.state.wire} already, so there is nothing left to cancel")
     return StateVersion(present.attempt, State.CANCELLED)
 

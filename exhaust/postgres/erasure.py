@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from exhaust.domain.state_machine import MAX_ATTEMPTS
 from exhaust.postgres.audit import Action, record_action
 
 if TYPE_CHECKING:
@@ -24,15 +25,18 @@ _DETAILS: Final = ("client", "key", "username", "issuer", "subject")  # of audit
 _COMPLETE: Final = "complete"
 
 _FIND_USERS: Final = "SELECT id FROM data_exhaust_users WHERE client_name = $1 ORDER BY id"
-_OPEN: Final = """
+# Of a failed request other days may still be worked on, as long as their messages are kept.
+_WORKED_ON: Final = """
 SELECT request_id FROM requests
-WHERE (user_id = ANY($1::bigint[]) OR username = $2::text) AND state IN ('submitted', 'inprogress')
+WHERE (user_id = ANY($1::bigint[]) OR username = $2::text)
+  AND (state IN ('submitted', 'inprogress') OR state = 'failed' AND ended_at > now() - interval '7 days')
 """
 # Workers need some time to see that a request is cancelled, and may write until then.
 _ENDED: Final = """
-SELECT request_id FROM requests
+SELECT request_id, least(attempt, $4) AS attempts, ended_at > now() - interval '7 days' AS lately FROM requests
 WHERE (user_id = ANY($1::bigint[]) OR username = $2::text) AND state NOT IN ('submitted', 'inprogress')
   AND (state::text <> 'cancelled' OR ended_at < now() - interval '2 minutes')
+  AND NOT (state = 'failed' AND ended_at > now() - interval '7 days')
 LIMIT $3
 """
 _DELETE_OF_REQUESTS: Final = {
@@ -64,6 +68,7 @@ WHERE id >= $4 AND id < $5
 """
 _EXTENT: Final = "SELECT coalesce(min(id), 0) AS first, coalesce(max(id), 0) AS last FROM audit"
 _RECORDED: Final = "SELECT detail FROM audit WHERE subject = $1 ORDER BY id"
+_LATEST: Final = "SELECT detail FROM audit WHERE subject = $1 ORDER BY id DESC LIMIT 1"
 _COUNT: Final = """
 SELECT count(*) AS requests, count(*) FILTER (WHERE state IN ('submitted', 'inprogress')) AS open
 FROM requests WHERE user_id = ANY($1::bigint[]) OR username = $2::text
@@ -73,6 +78,18 @@ SELECT count(*) AS entries FROM audit
 WHERE (actor = ANY($1::text[]) OR subject = ANY($1::text[]) OR detail ->> 'username' = $2::text)
   AND EXISTS (SELECT FROM unnest($3::text[]) AS name WHERE detail ->> name <> 'erased')
 """
+
+
+@dataclass(frozen=True, slots=True)
+class EndedRequest:
+    """A request that has ended.
+
+    Attributes:
+        attempts: those whose messages workers may still read; none long after its end.
+    """
+
+    request_id: UUID
+    attempts: range
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +137,15 @@ async def count_of_subject(database: Database, subject: ErasedSubject) -> dict[s
     }
 
 
-async def open_requests(database: Database, subject: ErasedSubject) -> list[UUID]:
-    """Return the requests that have not ended."""
-    return [row["request_id"] for row in await database.fetch(_OPEN, subject.users, subject.username)]
+async def requests_worked_on(database: Database, subject: ErasedSubject) -> list[UUID]:
+    """Return the requests on which somebody may work."""
+    return [row["request_id"] for row in await database.fetch(_WORKED_ON, subject.users, subject.username)]
 
 
-async def ended_requests(database: Database, subject: ErasedSubject, *, limit: int) -> list[UUID]:
+async def ended_requests(database: Database, subject: ErasedSubject, *, limit: int) -> list[EndedRequest]:
     """Return some requests that nobody works on any more."""
-    return [row["request_id"] for row in await database.fetch(_ENDED, subject.users, subject.username, limit)]
+    rows = await database.fetch(_ENDED, subject.users, subject.username, limit, MAX_ATTEMPTS)
+    return [EndedRequest(row["request_id"], range(1, row["attempts"] + 1 if row["lately"] else 1)) for row in rows]
 
 
 async def delete_requests(
@@ -174,6 +192,12 @@ async def pseudonymise_audit(database: Database, subject: ErasedSubject, *, batc
             )
             if blanked:
                 await _record(connection, subject, {"audit entries blanked": blanked}, actor)
+
+
+async def is_unfinished(database: Database, subject: ErasedSubject) -> bool:
+    """Return True when an erasure of the subject began and has not been completed."""
+    row = await database.fetch_one(_LATEST, subject.mark)
+    return row is not None and _COMPLETE not in row["detail"]
 
 
 async def complete_erasure(database: Database, subject: ErasedSubject, *, actor: str) -> dict[str, int]:

@@ -31,13 +31,16 @@ class Cancellation:
     cancelled_at: datetime
 
 
-async def cancel_request(database: Database, request_id: UUID, *, actor: str) -> Cancellation:
+async def cancel_request(
+    database: Database, request_id: UUID, *, actor: str, even_failed: bool = False
+) -> Cancellation:
     """Cancel a request that has not ended. Of one that is cancelled, return what was returned before.
 
     Args:
         database: the status service's, or the owner's.
         request_id: the request.
         actor: as the audit names it.
+        even_failed: cancel also one that has failed, so that work on its other days ends.
 
     Raises:
         ExhaustError: INVALID_REQUESTID for an unknown request; INVALID_DATA_ERROR with status 409 for one that is
@@ -47,7 +50,7 @@ async def cancel_request(database: Database, request_id: UUID, *, actor: str) ->
         request = await lock_request(connection, request_id)
         if request is None:
             raise unknown_request()
-        version = after_cancel(request.version)
+        version = after_cancel(request.version, even_failed=even_failed)
         if version == request.version and request.ended_at is not None:
             return Cancellation(request_id, version.attempt, request.ended_at)
         outcome = {"code": ErrorCode.CANCELLED.value, "message": CANCELLED_SENTENCE}

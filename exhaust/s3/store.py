@@ -18,7 +18,7 @@ from exhaust.s3.object_info import ObjectInfo
 from exhaust.s3.streamed_upload import upload_stream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Collection, Mapping
     from datetime import datetime
 
     from types_aiobotocore_s3 import S3Client
@@ -194,15 +194,15 @@ class ObjectStore:
             async with self._part_slots:
                 await self.put(bucket, key, bytes(small), content_type=content_type)
 
-    async def delete_prefix(self, bucket: str, prefix: str) -> int:
-        """Delete the objects whose keys start with a prefix; return how many there were.
+    async def delete_prefix(self, bucket: str, prefix: str, *, keep: Collection[str] = ()) -> int:
+        """Delete the objects whose keys start with a prefix, but those to keep; return how many were deleted.
 
         Raises:
             ValueError: the prefix does not end in a slash, so that it may be that of others too.
         """
         if not prefix.endswith("/"):
             raise ValueError(f"{prefix!r} names no folder")
-        keys = [found.key async for found in self.list(bucket, prefix)]
+        keys = [found.key async for found in self.list(bucket, prefix) if found.key not in keep]
         for key in keys:
             async with store_call(bucket, key):
                 await self._writer.delete_object(Bucket=bucket, Key=key)

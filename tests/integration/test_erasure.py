@@ -12,10 +12,11 @@ import pytest
 
 from admin.erase import erase_subject
 from exhaust.domain.days import DayRange
-from exhaust.domain.object_keys import request_prefix
+from exhaust.domain.object_keys import cancelled_key, request_prefix
 from exhaust.domain.requests import DatasetRequest, Submitter
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.postgres.audit import AuditFilter, find_audit_entries
+from exhaust.postgres.cancel_markers import CancelledAttempt, next_markers
 from exhaust.postgres.erasure import find_subject
 from exhaust.postgres.grants import Grant, GrantStore
 from exhaust.postgres.license_keys import KeyStore
@@ -25,6 +26,8 @@ from tests.integration.conftest import PEPPERS, RESOURCE, within
 from tests.support.command import Command, use_store
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from deploy.local.stack import Stack
     from exhaust.postgres.database import Database
     from exhaust.s3.store import ObjectStore
@@ -39,6 +42,18 @@ SELECT (SELECT count(*) FROM data_exhaust_users WHERE client_name = $1 OR licens
 """
 
 
+@pytest.fixture
+def command(
+    servers: Stack,
+    schema: str,
+    s3_settings: S3RawBucketSettings,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Command:
+    use_store(s3_settings, monkeypatch)
+    return Command.on_database(within(schema, servers.postgres), capsys, monkeypatch)
+
+
 class Store:
     """The store, of which the n-th deletion of a prefix is the last thing that a run does."""
 
@@ -47,8 +62,11 @@ class Store:
         self._fails_at = fails_at
         self.deleted = 0
 
-    async def delete_prefix(self, bucket: str, prefix: str) -> int:
-        count = await self._objects.delete_prefix(bucket, prefix)
+    async def put(self, bucket: str, key: str, data: bytes) -> None:
+        await self._objects.put(bucket, key, data)
+
+    async def delete_prefix(self, bucket: str, prefix: str, *, keep: Collection[str] = ()) -> int:
+        count = await self._objects.delete_prefix(bucket, prefix, keep=keep)
         self.deleted += 1
         if self.deleted == self._fails_at:
             raise ExhaustError(ErrorCode.SERVICE_UNAVAILABLE, "killed here")
@@ -78,7 +96,9 @@ async def submit(owner: Database, objects: ObjectStore, bucket: str, user_id: in
 
 
 async def downloads(objects: ObjectStore, bucket: str) -> set[str]:
-    return {found.key.split("/")[1] async for found in objects.list(bucket, "requests/")}
+    """The requests of which there is anything in the bucket but marks that stop work."""
+    kept = [found.key async for found in objects.list(bucket, "requests/")]
+    return {key.split("/")[1] for key in kept if not key.endswith("/cancelled")}
 
 
 async def erase(owner: Database, objects: Any, bucket: str, **whom: str | None) -> dict[str, Any]:
@@ -173,19 +193,53 @@ async def test_requests_in_progress_are_cancelled_and_erased_by_a_later_run(
 
 
 @pytest.mark.usefixtures("database")
+async def test_of_a_failed_request_work_on_the_other_days_is_stopped_before_its_objects_go(
+    owner_database: Database, objects: ObjectStore, s3_settings: S3RawBucketSettings
+) -> None:
+    bucket, name = s3_settings.s3_exhaust_bucket, f"client-{uuid4().hex}"
+    lately, long_ago = [
+        await submit(owner_database, objects, bucket, user_id) for user_id in [await register(owner_database, name)] * 2
+    ]
+    async with owner_database.transaction() as connection:
+        await connection.execute("UPDATE requests SET state = 'failed', attempt = 2")
+        await connection.execute(
+            "UPDATE requests SET ended_at = now() - interval '8 days' WHERE request_id = $1", long_ago
+        )
+    receipt = await erase(owner_database, objects, bucket, client=name)
+    assert receipt["left"] == {"requests": 1}
+    assert await downloads(objects, bucket) & {str(lately), str(long_ago)} == {str(lately)}
+    # Workers are told meanwhile, and have ended after some minutes.
+    assert await next_markers(owner_database, limit=10) == [CancelledAttempt(lately, 2)]
+    async with owner_database.transaction() as connection:
+        await connection.execute("UPDATE requests SET ended_at = now() - interval '3 minutes'")
+    assert (await erase(owner_database, objects, bucket, client=name))["left"] == {}
+    left = [found.key async for found in objects.list(bucket, request_prefix(lately))]
+    # Whoever reads a message of either attempt once more finds that nobody wants it.
+    assert left == [cancelled_key(lately, 1), cancelled_key(lately, 2)]
+    assert [found.key async for found in objects.list(bucket, request_prefix(long_ago))] == []
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize("of", ["client", "username"])
+async def test_a_run_that_was_killed_before_its_receipt_is_ended_by_another(
+    owner_database: Database, objects: ObjectStore, s3_settings: S3RawBucketSettings, command: Command, of: str
+) -> None:
+    name, bucket = f"client-{uuid4().hex}", s3_settings.s3_exhaust_bucket
+    await submit(owner_database, objects, bucket, await register(owner_database, name), username=name)
+    receipt = await erase(owner_database, objects, bucket, **{of: name})
+    async with owner_database.transaction() as connection:  # all is committed but the last step
+        await connection.execute("DELETE FROM audit WHERE detail ? 'complete'")
+    again = json.loads((await command.good("erase", f"--{of}", name)).out)
+    assert (again["erased"], again["left"]) == (receipt["erased"], {})
+    assert (await command.run("erase", f"--{of}", name)).code == 1
+
+
+@pytest.mark.usefixtures("database")
 async def test_the_command_shows_first_then_erases_and_then_finds_nothing(
-    servers: Stack,
-    schema: str,
-    owner_database: Database,
-    objects: ObjectStore,
-    s3_settings: S3RawBucketSettings,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    owner_database: Database, objects: ObjectStore, s3_settings: S3RawBucketSettings, command: Command
 ) -> None:
     name = f"client-{uuid4().hex}"
     await submit(owner_database, objects, s3_settings.s3_exhaust_bucket, await register(owner_database, name))
-    command = Command.on_database(within(schema, servers.postgres), capsys, monkeypatch)
-    use_store(s3_settings, monkeypatch)
     shown = json.loads((await command.good("erase", "--client", name, "--dry-run")).out)
     assert shown["would be erased"] == {"users": 1, "requests": 1, "open requests": 0, "audit entries": 3}
     assert json.loads((await command.good("erase", "--client", name)).out)["erased"]["requests"] == 1
