@@ -16,19 +16,19 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tests.mutants.equivalents import read_equivalents
 from tests.mutants.mutants import mutant_of, shuffled_candidates
-from tests.mutants.targets import all_targets, target_of
+from tests.mutants.targets import Target, all_targets, target_of
 from tests.mutants.trial import Verdict, import_libraries, run_trials, start_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tests.mutants.mutants import Mutant
-    from tests.mutants.targets import Target
     from tests.mutants.trial import Trial
 
 ENOUGH: Final = 0.9
@@ -45,7 +45,7 @@ class Result:
 
     verdicts: Counter[Verdict] = field(default_factory=Counter)
     equivalent: int = 0
-    survivors: list[Mutant] = field(default_factory=list)
+    survivors: int = 0
 
     @property
     def killed(self) -> int:
@@ -59,18 +59,19 @@ class Result:
 
 
 def main() -> int:
-    """Run a sample, print what lived, and return the exit code."""
+    """Run a sample, print what lives as it is found, and return the exit code."""
     options = _options()
     started = time.monotonic()
+    ends = started + options.minutes * 60
     targets = [target_of(path) for path in options.module] or all_targets()
     import_libraries()
     limits = _limits(targets)
-    result = _run(targets, limits, options)
-    for mutant in sorted(result.survivors, key=lambda mutant: mutant.target.path):
-        print(f"\n{mutant.diff}")
+    result = Result()
+    mutants = _sample(targets, options, result)
+    _run(takewhile(lambda _: time.monotonic() < ends, mutants), limits, result)
     print(
-        f"\nseed {options.seed}: {result.verdicts.total()} mutants of {len(targets)} modules, {result.killed} killed"
-        f" ({result.verdicts[Verdict.TIMED_OUT]} by their time), {len(result.survivors)} live: {result.share:.1%}."
+        f"seed {options.seed}: {result.verdicts.total()} mutants of {len(targets)} modules, {result.killed} killed"
+        f" ({result.verdicts[Verdict.TIMED_OUT]} by their time), {result.survivors} live: {result.share:.1%}."
         f" {result.equivalent} equivalent ones were left out. {time.monotonic() - started:.0f} s"
     )
     return 0 if result.share >= ENOUGH and not result.verdicts[Verdict.BROKEN] else 1
@@ -81,45 +82,39 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--module", action="append", default=[], help="path of a module, instead of all targets")
     parser.add_argument("--sample", type=int, default=SAMPLE, help="mutants; 0 takes all")
-    parser.add_argument("--minutes", type=float, default=LIMIT.total_seconds() / 60, help="start no mutant after them")
+    parser.add_argument("--minutes", type=float, default=LIMIT.total_seconds() / 60, help="start no mutant later")
     return parser.parse_args()
 
 
 def _limits(targets: Sequence[Target]) -> dict[Target, int]:
-    """Run the tests of every module unchanged; return how long they may take. Tests that fail end everything."""
-    untested = [target.path for target in targets if not target.own_tests + target.other_tests]
+    """Run each file of tests unchanged; return how long those of each module may take. A failure ends everything."""
+    untested = [target.path for target in targets if not target.tests]
     if untested:
         sys.exit(f"no unit test imports {', '.join(untested)}")
-    limits = {}
+    seconds = {}
     with tempfile.TemporaryDirectory() as folder:
-        logs = {target: Path(folder) / target.module for target in targets}
+        log_of = {file: str(Path(folder) / file.replace("/", ".")) for target in targets for file in target.tests}
 
-        def trials() -> Iterator[tuple[Target, Callable[[], Trial]]]:
-            for target, log in logs.items():
-                yield target, partial(start_trial, target, None, limit=FIRST_LIMIT_S, log=str(log))
+        def trials() -> Iterator[tuple[str, Callable[[], Trial]]]:
+            for file, log in log_of.items():
+                yield file, partial(start_trial, Target(file, (file,), ()), None, limit=FIRST_LIMIT_S, log=log)
 
-        for target, verdict, seconds in run_trials(trials(), JOBS):
-            limits[target] = AND_S + math.ceil(TIMES_AS_LONG * seconds)
+        for file, verdict, took in run_trials(trials(), JOBS):
+            seconds[file] = took
             if verdict is not Verdict.SURVIVED:
-                sys.exit(f"{logs[target].read_text()}\nthe tests of {target.path} fail without any mutant")
-    return limits
+                sys.exit(f"{Path(log_of[file]).read_text()}\n{file} fails without any mutant")
+    return {
+        target: AND_S + math.ceil(TIMES_AS_LONG * sum(seconds[file] for file in target.tests)) for target in targets
+    }
 
 
-def _run(targets: Sequence[Target], limits: dict[Target, int], options: argparse.Namespace) -> Result:
-    result = Result()
-    ends = time.monotonic() + options.minutes * 60
-
-    def trials() -> Iterator[tuple[Mutant, Callable[[], Trial]]]:
-        for mutant in _sample(targets, options, result):
-            if time.monotonic() > ends:
-                return
-            yield mutant, partial(start_trial, mutant.target, mutant.text, limit=limits[mutant.target])
-
-    for mutant, verdict, _ in run_trials(trials(), JOBS):
+def _run(mutants: Iterator[Mutant], limits: dict[Target, int], result: Result) -> None:
+    trials = ((each, partial(start_trial, each.target, each.text, limit=limits[each.target])) for each in mutants)
+    for mutant, verdict, _ in run_trials(trials, JOBS):
         result.verdicts[verdict] += 1
         if verdict in {Verdict.SURVIVED, Verdict.BROKEN}:
-            result.survivors.append(mutant)
-    return result
+            result.survivors += 1
+            print(f"{mutant.diff}\n", flush=True)
 
 
 def _sample(targets: Sequence[Target], options: argparse.Namespace, result: Result) -> Iterator[Mutant]:

@@ -47,6 +47,11 @@ class Target:
     other_tests: tuple[str, ...]
 
     @property
+    def tests(self) -> tuple[str, ...]:
+        """All of them, in the order in which they run."""
+        return self.own_tests + self.other_tests
+
+    @property
     def module(self) -> str:
         """The name by which it is imported."""
         return _name_of(self.path)

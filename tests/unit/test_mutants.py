@@ -18,4 +18,4 @@ def test_an_equivalent_mutant_changes_lines_that_exist() -> None:
 def test_every_target_has_modules_and_each_of_them_unit_tests(target: str) -> None:
     found = [each for each in all_targets() if each.path.startswith(target)]
     assert found
-    assert [each.path for each in found if not each.own_tests + each.other_tests] == []
+    assert [each.path for each in found if not each.tests] == []
