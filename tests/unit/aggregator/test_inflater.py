@@ -53,6 +53,15 @@ def test_sizes_around_a_piece_lose_nothing(size: int, cut: int) -> None:
     assert inflate("x.gz", gzip.compress(data), cut=cut) == data
 
 
+@pytest.mark.parametrize("more", [0, 1, 100, MAX_PIECE_BYTES])
+def test_a_stream_that_inflates_to_much_leaves_nothing_behind(more: int) -> None:
+    size = 3 * MAX_PIECE_BYTES + more
+    limits = replace(LIMITS, max_ratio=10**6)
+    for compressed in (gzip.compress(bytes(size)), zstd.compress(bytes(size))):
+        assert inflate("x.json", compressed, cut=10 * MAX_PIECE_BYTES, limits=limits) == bytes(size)
+        assert inflate("x.json", compressed * 2, cut=100, limits=limits) == bytes(2 * size)
+
+
 def test_gzip_is_known_by_its_content_too() -> None:
     assert inflate("x.json", gzip.compress(TEXT)) == TEXT
 
@@ -117,6 +126,15 @@ def test_zstd_is_known_by_its_name_or_its_content(name: str, cut: int) -> None:
     noise = NOISE[: MAX_PIECE_BYTES // 64] if cut == 1 else NOISE  # a call a byte takes its time
     data = zstd.compress(noise) + zstd.compress(TEXT)
     assert inflate(name, data, cut=cut) == noise + TEXT
+
+
+def test_there_are_sixteen_kinds_of_frames_that_are_skipped() -> None:
+    for kind in range(0x50, 0x60):
+        frame = bytes([kind]) + b"\x2a\x4d\x18\x02\0\0\0ab"
+        assert inflate("x.json", frame + zstd.compress(TEXT)) == TEXT
+    for kind in (0x4F, 0x60):
+        plain = bytes([kind]) + b"\x2a\x4d\x18 is no frame"
+        assert inflate("x.json", plain) == plain
 
 
 def test_zstd_of_several_blocks_can_come_byte_by_byte() -> None:

@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.local.independent_count import Wanted, count_object
+from exhaust.errors import SourceObjectError
 from services.aggregator.archive.day_archive import DayArchiveWriter
 from services.aggregator.scan.gzip_passthrough import SeveralMembersError
 from services.aggregator.scan.line_numbers import LineNumberFinder, LineNumberJob
@@ -220,6 +221,25 @@ def test_header_fields_of_other_writers_are_not_passed_on() -> None:
     extra = body[:3] + b"\x1e" + body[4:10] + b"\x04\x00AB\0\0" + b"name.json\0" + b"a comment\0" + b"\0\0" + body[10:]
     for cuts in ((), range(2, 60)):
         assert scan(extra, [WHOLE], cuts=cuts)[0] == [event()]
+
+
+def test_the_last_line_of_an_object_that_passes_needs_no_newline() -> None:
+    _, [scanned] = scan(gzip.compress(event() + event()[:-1]), [WHOLE])
+    assert scanned.stats.events == 2
+
+
+def test_an_object_that_passes_may_begin_with_a_mebibyte_of_nothing_and_no_more() -> None:
+    header, empty_block = gzip.compress(b"")[:10], b"\0\0\0\xff\xff"
+    rest = gzip.compress(event())[10:]
+    for blocks, refused in ((2**20 // 5, False), (2**20 // 5 + 1, True)):
+        scanning = SourceScan(ScanJob("x.json.gz", LIMITS, [WHOLE]))
+        assert scanning.feed(header).deflated == [b""]
+        if refused:
+            with pytest.raises(SourceObjectError, match="goes on without content"):
+                scanning.feed(empty_block * blocks)
+        else:
+            assert scanning.feed(empty_block * blocks).deflated == [b""]
+            assert scanning.feed(rest).deflated == [empty_block * blocks]
 
 
 def test_several_gzip_members_have_to_be_recompressed() -> None:
