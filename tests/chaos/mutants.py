@@ -221,16 +221,16 @@ def _raise_unseen(right: Any) -> Any:
 
 
 def _link_of_failed(right: Any) -> Any:
-    async def build_status(self: Any, view: Any) -> Any:
-        result = await right(self, view)
+    async def build_status(*args: Any) -> Any:
+        result = await right(*args)
         return result | {"downloadurl": "http://127.0.0.1/x"} if result.get("status") == "failed" else result
 
     return build_status
 
 
 def _always_create(_: Any) -> Any:
-    async def create_once(_connection: Any, _key: Any, _fingerprint: Any, _id: Any, create: Any) -> Any:
-        return await create()
+    async def create_once(*args: Any) -> Any:
+        return await args[-1]()
 
     return create_once
 
@@ -253,7 +253,7 @@ MUTANTS: Final[dict[str, Mutant]] = {
         {"exhaust.s3.store:ObjectStore.abort_abandoned_uploads": _nothing},
     ),
     "commit an offset before the work": Mutant(
-        "exhaust.kafka.offsets:OffsetTracker.take", _commit_at_start, _found("I1"), ("day.after_listing",)
+        "exhaust.kafka.offsets:OffsetTracker.take", _commit_at_start, _found("I1"), ("upload.before_complete",)
     ),
     "commit an earlier offset": Mutant(
         "exhaust.kafka.offsets:OffsetTracker.next_offset", _go_back, _found("I12", "I6")
@@ -280,7 +280,7 @@ MUTANTS: Final[dict[str, Mutant]] = {
         "services.status.answers:AnswerBuilder.build_status", _link_of_failed, _found("I4"), says="failed with a link"
     ),
     "forget what an Idempotency-Key stands for": Mutant(
-        "services.gateway.idempotency:create_once", _always_create, _found("I1"), ("submit.before_answer",)
+        "services.gateway.idempotency:create_once", _always_create, _found("I1"), says="made 2 requests"
     ),
 }
 
@@ -295,9 +295,13 @@ GROUPS: Final = (
         "commit an earlier offset",
         "ignore that a request has ended",
         "skip a digest",
-        "tell a link of a failed request",
     ),
-    ("drop a line", "lose a dead letter"),
+    (
+        "drop a line",
+        "lose a dead letter",
+        "tell a link of a failed request",
+        "forget what an Idempotency-Key stands for",
+    ),
     ("swap a tenant",),
     ("skip the abort of an upload",),
     ("commit an offset before the work",),
@@ -305,5 +309,4 @@ GROUPS: Final = (
     ("lose a day",),
     ("report a download before it is written",),
     ("store a download without its end",),
-    ("forget what an Idempotency-Key stands for",),
 )

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 REQUESTS_MADE: Final = 16
 FIRES_WITHIN_S: Final = 15.0
-_KINDS: Final = {"upload": "aggregator", "day": "aggregator", "submit": "gateway"}
+ENDS_WITHIN_S: Final = 6.0
+_KINDS: Final = {"upload": "aggregator"}
 
 
 async def _play(run: Run) -> None:
@@ -29,7 +30,10 @@ async def _play(run: Run) -> None:
         run.clients.begin(run.rig.raw.ask(run.random), keyed=True)
         await asyncio.sleep(0.1)
     await plant_text(run)
-    await _wait_for_crash(run)
+    if run.only:  # what is lost by a crash must not come back by a replay
+        await _wait_for_crash(run)
+        return
+    await _submit_again(run)
     async with open_producer(run) as producer:
         for topic in (REQUESTS, DAYS, COMPLETIONS):
             records = list(run.rig.topics.records(topic))
@@ -39,6 +43,20 @@ async def _play(run: Run) -> None:
                 await producer.send(topic, record.value, key=record.key, headers=headers)
         await producer.flush()
     run.timeline.fault("replay of all topics")
+
+
+async def _submit_again(run: Run) -> None:
+    """Repeat submits whose requests have ended, under their keys."""
+    deadline = asyncio.get_running_loop().time() + ENDS_WITHIN_S
+    submits = [submit for submit in run.rig.history.submits if submit.key is not None]
+    while not all(submit.has_ended for submit in submits) and asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(0.1)
+    for submit in submits:
+        if submit.has_ended:
+            reply = await run.clients.submit_again(submit)
+            run.timeline.fired["submit under an old key"] += 1
+            if reply.result.get("requestid") != submit.request_id:
+                run.timeline.wrong.append(f"submit {submit.username} has another request when it is repeated")
 
 
 async def _arm(run: Run, name: str) -> None:
