@@ -4,6 +4,7 @@ RAW ?=
 OPTIONS ?=
 SEED ?= 1
 MODULE ?=
+ONLY ?=
 
 VENV := .venv
 RUN := $(VENV)/bin/python -m
@@ -22,7 +23,7 @@ endef
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SILENT:
-.PHONY: help venv demo test test-unit test-api mutants bench bench-gateway bench-shares bench-fairness chaos chaos-long check up load down logs lock clean
+.PHONY: help venv demo test test-unit test-api mutants bench bench-gateway bench-shares bench-fairness chaos chaos-long failures check up load down logs lock clean
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -64,6 +65,9 @@ chaos: $(INSTALLED) ## hurt a system of its own in every known way, and check th
 
 chaos-long: $(INSTALLED) ## one scenario of the same with its long count: PIECE=kills
 	$(RUN) tests.chaos --long --only $(or $(PIECE),$(error PIECE names a scenario of docs/reliability.md)) $(OPTIONS)
+
+failures: $(INSTALLED) ## make each failure of docs/operations/failures on a stack of its own, and measure; ONLY=kafka-killed takes one
+	$(RUN) tests.recovery $(if $(ONLY),--only $(ONLY)) $(OPTIONS)
 
 bench-fairness: $(INSTALLED) ## one partner's one-day request alone, and beside 300 requests of another partner
 	$(RUN) bench.fairness

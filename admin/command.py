@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from admin.audit_log import audit
+from admin.dead_letters import dead_letters
 from admin.erase import erase
 from admin.grants import grant, grants_app, who_has_access
 from admin.keys import bind_subject, keys_app, rotate_pepper, unbind_subject
@@ -37,7 +38,7 @@ app.add_typer(test_issuer_app, name="test-issuer")
 for command in (
     *(grant, who_has_access, audit),
     *(bind_subject, unbind_subject, rotate_pepper),
-    *(migrate, topics, buckets, prune, erase),
+    *(migrate, topics, buckets, prune, erase, dead_letters),
 ):
     app.command()(command)
 

@@ -1,8 +1,10 @@
 """The whole stack: real servers and the three services, as `make up` starts them."""
 
 import shutil
+import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import date, timedelta
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -80,3 +82,24 @@ async def raw_days(stack: Stack, objects: ObjectStore) -> dict[str, dict[str, by
 @pytest.fixture
 async def partner(http: aiohttp.ClientSession, stack: Stack) -> Partner:
     return await Partner.register(http, stack)
+
+
+@pytest.fixture
+def reader(tmp_path: Path, stack: Stack, issuer: LocalIssuer) -> Path:
+    """A reader's folder: the stack that runs, the commands, and a `make` that has done its work already."""
+    assert stack.processes
+    (tmp_path / ".local").mkdir()
+    (tmp_path / ".local" / "stack.json").symlink_to(FOLDER / "stack.json")
+    (tmp_path / ".local" / "test-issuer").symlink_to(issuer.folder)
+    commands = {
+        "make": "",
+        "exhaust": f'exec {sys.executable} -m client.command "$@"\n',
+        "exhaustctl": f'exec {sys.executable} -m admin.command "$@"\n',
+    }
+    for name, code in commands.items():
+        target = tmp_path / "bin" / name
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(f"#!/bin/sh\n{code}")
+        target.chmod(0o755)
+    (tmp_path / ".venv").symlink_to(tmp_path)
+    return tmp_path

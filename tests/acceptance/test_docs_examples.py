@@ -1,67 +1,14 @@
 """The examples in README and docs do what they say, in the order in which a reader meets them."""
 
 import json
-import os
-import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
-import pytest
 from pydantic import SecretStr
 
-from admin.test_issuer import LocalIssuer
 from deploy.local.addresses import KAFKA_PROTOCOL
 from deploy.local.stack import Stack
 from exhaust.postgres.database import open_database
-from tests.acceptance.conftest import FOLDER
-from tests.conftest import ROOT
-
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-def blocks(file: str, language: str, *, after: str) -> list[str]:
-    """Code blocks of a language, from a heading on."""
-    text = (ROOT / file).read_text()
-    return [code for kind, code in BLOCK.findall(text[text.index(after) :]) if kind == language]
-
-
-@pytest.fixture
-def reader(tmp_path: Path, stack: Stack, issuer: LocalIssuer) -> Path:
-    """A reader's folder: the stack that runs, the commands, and a `make` that has done its work already."""
-    assert stack.processes
-    (tmp_path / ".local").mkdir()
-    (tmp_path / ".local" / "stack.json").symlink_to(FOLDER / "stack.json")
-    (tmp_path / ".local" / "test-issuer").symlink_to(issuer.folder)
-    commands = {
-        "make": "",
-        "exhaust": f'exec {sys.executable} -m client.command "$@"\n',
-        "exhaustctl": f'exec {sys.executable} -m admin.command "$@"\n',
-    }
-    for name, code in commands.items():
-        target = tmp_path / "bin" / name
-        target.parent.mkdir(exist_ok=True)
-        target.write_text(f"#!/bin/sh\n{code}")
-        target.chmod(0o755)
-    (tmp_path / ".venv").symlink_to(tmp_path)
-    return tmp_path
-
-
-def shell(code: str, folder: Path) -> str:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("EXHAUST_")}
-    environment |= {"PATH": f"{folder / 'bin'}:{environment['PATH']}", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [shutil.which("bash") or "/bin/bash", "-euo", "pipefail", "-c", code],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+from tests.support.doc_examples import blocks, shell
 
 
 async def test_the_tutorial_runs_from_registering_to_revoking(reader: Path, stack: Stack) -> None:
@@ -106,6 +53,3 @@ async def test_the_operators_examples(reader: Path, stack: Stack) -> None:
     ]
     answers = shell(ready, reader).replace("}{", "}\n{").splitlines()
     assert [json.loads(answer)["ready"] for answer in answers] == [True, True, True]
-    (query,) = blocks("docs/operations/failures/request-stands-still.md", "sql", after="# A request stands still")
-    async with open_database(SecretStr(stack.postgres), pool_size=1) as database:
-        assert await database.fetch(query.rstrip().rstrip(";")) is not None

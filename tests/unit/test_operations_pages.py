@@ -31,3 +31,10 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
 def test_the_index_leads_to_each_page_for_operators() -> None:
     linked = {(OPERATIONS / place).resolve() for place, _ in LINK.findall(INDEX.read_text()) if place}
     assert set(OPERATIONS.rglob("*.md")) - {INDEX} <= linked
+
+
+@pytest.mark.parametrize("page", sorted((OPERATIONS / "failures").glob("*.md")), ids=lambda path: path.stem)
+def test_a_page_about_a_failure_answers_every_question(page: Path) -> None:
+    headings = HEADING.findall(page.read_text())
+    for wanted in ("How it looks", "What the system does by itself", "What to do", "It is over when"):
+        assert any(heading.startswith(wanted) for heading in headings), wanted
