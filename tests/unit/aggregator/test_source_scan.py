@@ -223,6 +223,16 @@ def test_header_fields_of_other_writers_are_not_passed_on() -> None:
         assert scan(extra, [WHOLE], cuts=cuts)[0] == [event()]
 
 
+@pytest.mark.parametrize("wanted", [WHOLE, selection()])
+@pytest.mark.parametrize("events", [0, 1, 2, 3])
+def test_the_ids_of_all_events_come_out_at_the_end(wanted: Selection, events: int) -> None:
+    scanning = SourceScan(ScanJob("x.json.gz", LIMITS, [wanted]))
+    outputs = [scanning.feed(gzip.compress(b"".join(event(mid=f"m{n}") for n in range(events)))), scanning.finish()[0]]
+    hashes = b"".join(packed for output in outputs for taken in output.id_hashes for packed in taken.values())
+    expected = [hash(f"m{n}").to_bytes(8, "little", signed=True) for n in range(events)]
+    assert sorted(hashes[at : at + 8] for at in range(0, len(hashes), 8)) == sorted(expected)
+
+
 def test_the_last_line_of_an_object_that_passes_needs_no_newline() -> None:
     _, [scanned] = scan(gzip.compress(event() + event()[:-1]), [WHOLE])
     assert scanned.stats.events == 2
