@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING
@@ -36,6 +38,15 @@ if TYPE_CHECKING:
     from exhaust.process.dependencies import DependencyGate
 
 PLAN_CONCURRENCY = 4
+
+
+def use_temporary_folder() -> None:
+    """Keep temporary files where TMPDIR says, and nowhere else.
+
+    When that folder is full or missing at the first use, Python would take another one, and fill a disk that nobody
+    meant. Now such a write fails, and is tried again.
+    """
+    tempfile.tempdir = os.environ.get("TMPDIR", "/tmp")  # noqa: S108 -- the files have no names
 
 
 def _retries(slots: Slots, retry_for: timedelta, gates: Mapping[Dependency, DependencyGate]) -> Retries:
@@ -74,6 +85,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
     """
     settings = AggregatorSettings()
     configure_logging("aggregator", settings.log_level)
+    use_temporary_folder()
     catalogue = load_catalogue(settings.catalogue)
     health = Health(stall_limit=stall_limit)
     async with AsyncExitStack() as stack:
