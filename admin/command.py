@@ -1,66 +1,93 @@
-"""The operators' command `exhaustctl`."""
+"""The operators' command `exhaustctl`, and the table of its commands."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from pydantic import ValidationError
-from pydantic_settings import SettingsError
 
-from admin.audit_log import audit
-from admin.dead_letters import dead_letters
-from admin.erase import erase
-from admin.grants import grant, grants_app, who_has_access
-from admin.keys import bind_subject, keys_app, rotate_pepper, unbind_subject
-from admin.parked import parked_app
-from admin.provisioning import buckets, migrate, topics
-from admin.prune import prune
-from admin.requests import requests_app
-from admin.test_issuer import app as test_issuer_app
-from exhaust.errors import ConfigurationError, ErrorCode, ExhaustError
-from exhaust.violations import settings_errors
+from admin.groups import Entry, command_group
+from admin.tables import AS_JSON
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+# The sentences stand here once more, so that help need not import what it shows.
+SECTIONS: Final[Mapping[str, Sequence[Entry]]] = {
+    "Requests": (
+        Entry("requests", "admin.requests:requests", "Show requests, newest first."),
+        Entry("retry", "admin.requests:retry", "Try requests again that failed or were cancelled."),
+        Entry("cancel", "admin.requests:cancel", "Cancel requests that have not ended."),
+        Entry("pause", "admin.pauses:pause", "Release no request of a partner or a dataset any more."),
+        Entry("resume", "admin.pauses:resume", "Release requests of a partner or a dataset again."),
+        Entry("pauses", "admin.pauses:pauses", "Show what is paused, by whom and why."),
+        Entry("parked", "admin.parked:parked_app", "Requests that relay or reaper could not handle."),
+    ),
+    "Dead letters": (
+        Entry("dead-letters", "admin.dead_letters:dead_letters", "Show records that could not be worked on."),
+    ),
+    "Keys and grants": (
+        Entry("keys", "admin.keys:keys_app", "A client's license keys."),
+        Entry("grants", "admin.grants:grants_app", "What a client may read."),
+        Entry("grant", "admin.grants:grant", "Let the holder of a license key read a resource."),
+        Entry("who-has-access", "admin.grants:who_has_access", "Show who may read a resource now, and by which grant."),
+        Entry("bind-subject", "admin.keys:bind_subject", "Let tokens of this issuer and subject act as a client."),
+        Entry("unbind-subject", "admin.keys:unbind_subject", "Let tokens of this issuer and subject act for nobody."),
+        Entry("rotate-pepper", "admin.keys:rotate_pepper", "Show how many valid keys each pepper still hashes."),
+        Entry("test-issuer", "admin.test_issuer:app", "Make tokens for local use."),
+    ),
+    "Audit and retention": (
+        Entry("audit", "admin.audit_log:audit", "Show the actions in the audit, newest first."),
+        Entry("prune", "admin.prune:prune", "Remove rows that are older than the settings keep them."),
+        Entry("erase", "admin.erase:erase", "Erase a client or a user name, and write a receipt."),
+    ),
+    "Servers": (
+        Entry("migrate", "admin.provisioning:migrate", "Bring the database's tables up to date."),
+        Entry("topics", "admin.provisioning:topics", "Create the Kafka topics that are missing."),
+        Entry("buckets", "admin.provisioning:buckets", "Create the S3 buckets that are missing."),
+    ),
+}
 app = typer.Typer(
-    help="License keys, grants, requests and the audit; preparing the servers.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
+    cls=command_group(SECTIONS), no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None
 )
-app.add_typer(keys_app, name="keys")
-app.add_typer(grants_app, name="grants")
-app.add_typer(parked_app, name="parked")
-app.add_typer(requests_app, name="requests")
-app.add_typer(test_issuer_app, name="test-issuer")
-for command in (
-    *(grant, who_has_access, audit),
-    *(bind_subject, unbind_subject, rotate_pepper),
-    *(migrate, topics, buckets, prune, erase, dead_letters),
-):
-    app.command()(command)
+
+
+def _print_version(value: object) -> None:
+    if value:
+        typer.echo(f"exhaustctl {version('telemetry-exhaust')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _exhaustctl(
+    *,
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Show the version, and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """See what is the matter, and mend it."""
+    del show_version
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command with this process's arguments, or with the given ones.
 
-    Exit code 0: done. 1: not now (a server is away), or there was nothing to do it to. 2: refused as it was asked, in
-    one plain sentence.
+    Exit code 0: done. 1: not now (a server is away), there was nothing to do it to, or some of it was refused. 2:
+    refused as it was asked, in one plain sentence.
     """
+    AS_JSON.set(False)
     try:
         app(args=arguments)
-    except ExhaustError as error:
-        typer.echo(f"exhaustctl: {error.message}", err=True)
-        raise SystemExit(1 if error.code is ErrorCode.SERVICE_UNAVAILABLE else 2) from None
-    except ConfigurationError as error:
-        typer.echo(f"exhaustctl: {error}", err=True)
-        raise SystemExit(2) from None
-    except (ValidationError, SettingsError) as error:
-        for sentence in settings_errors(error):
+    except Exception as error:
+        from admin.refusals import exit_code, sentences_of
+
+        sentences = sentences_of(error)
+        if not sentences:
+            raise
+        for sentence in sentences:
             typer.echo(f"exhaustctl: {sentence}", err=True)
-        raise SystemExit(2) from None
+        raise SystemExit(exit_code(error)) from None
 
 
 if __name__ == "__main__":

@@ -27,9 +27,14 @@ _Result = TypeVar("_Result")
 
 
 def run_on_database(
-    work: Callable[[Database], Awaitable[_Result]], *, command_timeout: timedelta = COMMAND_TIMEOUT
+    work: Callable[[Database], Awaitable[_Result]], *, command_timeout: timedelta = COMMAND_TIMEOUT, pool_size: int = 1
 ) -> _Result:
     """Run work, of which each statement may take that long, on the database as its owner, and return its result.
+
+    Args:
+        work: it may use so many connections at once.
+        command_timeout: of a statement.
+        pool_size: the connections.
 
     Raises:
         ExhaustError: SERVICE_UNAVAILABLE, or what the work raises.
@@ -37,7 +42,7 @@ def run_on_database(
     """
 
     async def run() -> _Result:
-        async with open_database(_owner_dsn(), pool_size=1, command_timeout=command_timeout) as database:
+        async with open_database(_owner_dsn(), pool_size=pool_size, command_timeout=command_timeout) as database:
             return await work(database)
 
     return asyncio.run(run())

@@ -18,7 +18,7 @@ from admin.options import (
     resolve_dataset,
     resolve_resource,
 )
-from admin.tables import print_table, printable, proven_word
+from admin.tables import print_table, printable, proven_word, tell
 from exhaust.postgres.database import Database
 from exhaust.postgres.grants import Grant, GrantStore, ListedGrant
 from exhaust.postgres.license_keys import find_user
@@ -46,7 +46,7 @@ def grant(  # noqa: PLR0913 -- each option of a command is an argument
     )
     run_on_database(lambda database: GrantStore(database).add(granted, actor=audit_actor(), unproven=unproven))
     end = f" until {granted.expires_at.isoformat()}" if granted.expires_at else ""
-    typer.echo(f"{_holder(granted)} may read resource {granted.resource}{_scope(granted)}{end}.")
+    tell(f"{_holder(granted)} may read resource {granted.resource}{_scope(granted)}{end}.")
 
 
 @grants_app.command("remove")
@@ -72,7 +72,7 @@ def remove(
     removed, still = run_on_database(work)
     what = f"resource {withdrawn.resource}{_scope(withdrawn)}"
     if removed:
-        typer.echo(f"Withdrew {removed} grant(s) of {_holder(withdrawn)} on {what}.")
+        tell(f"Withdrew {removed} grant(s) of {_holder(withdrawn)} on {what}.", {"removed": removed})
     if still:
         typer.echo(f"{_holder(withdrawn)} still may read {what}, by a grant on every dataset.", err=True)
     if still or not removed:

@@ -7,7 +7,7 @@ import typer
 
 from admin.connection import audit_actor, peppers, run_on_database
 from admin.options import ClientName, KeyName
-from admin.tables import print_table, printable, proven_word
+from admin.tables import print_table, printable, proven_word, tell
 from exhaust.postgres.license_keys import OVERLAP, KeyStore
 from exhaust.postgres.token_subjects import TokenSubject, TokenSubjects
 
@@ -50,7 +50,7 @@ def confirm(client: ClientName, key_name: KeyName) -> None:
     if not confirmed:
         typer.echo(f"{printable(client)} / {printable(key_name)} is proven already.", err=True)
         raise typer.Exit(1)
-    typer.echo(f"{printable(client)} / {printable(key_name)} is proven now.")
+    tell(f"{printable(client)} / {printable(key_name)} is proven now.")
 
 
 @keys_app.command("rotate")
@@ -66,7 +66,7 @@ def rotate(
     license_key = run_on_database(
         lambda database: KeyStore(database, known).rotate(client, key_name, actor=audit_actor(), overlap=overlap)
     )
-    typer.echo(license_key)
+    tell(license_key, {"licensekey": license_key})
     typer.echo(
         f"The new key of {printable(client)} / {printable(key_name)}. The one so far ends in {overlap_hours} h.",
         err=True,
@@ -90,7 +90,7 @@ def revoke(
             f"{printable(client)} / {printable(key_name)} has no such key that was not revoked already.", err=True
         )
         raise typer.Exit(1)
-    typer.echo(f"Revoked {revoked} key(s) of {printable(client)} / {printable(key_name)}.")
+    tell(f"Revoked {revoked} key(s) of {printable(client)} / {printable(key_name)}.", {"revoked": revoked})
 
 
 def rotate_pepper() -> None:
@@ -121,7 +121,7 @@ def bind_subject(issuer: Issuer, subject: Subject, client: ClientName, key_name:
     """Let tokens of this issuer and subject act as a client; what it may read is granted to that client."""
     token = TokenSubject(issuer, subject)
     run_on_database(lambda database: TokenSubjects(database).bind(token, client, key_name, actor=audit_actor()))
-    typer.echo(f"{printable(subject)} of {printable(issuer)} acts as {printable(client)} / {printable(key_name)}.")
+    tell(f"{printable(subject)} of {printable(issuer)} acts as {printable(client)} / {printable(key_name)}.")
 
 
 def unbind_subject(issuer: Issuer, subject: Subject) -> None:
@@ -130,4 +130,4 @@ def unbind_subject(issuer: Issuer, subject: Subject) -> None:
     if not run_on_database(lambda database: TokenSubjects(database).unbind(token, actor=audit_actor())):
         typer.echo(f"{printable(subject)} of {printable(issuer)} was not bound.", err=True)
         raise typer.Exit(1)
-    typer.echo(f"{printable(subject)} of {printable(issuer)} acts for nobody now.")
+    tell(f"{printable(subject)} of {printable(issuer)} acts for nobody now.")

@@ -1,7 +1,8 @@
 """Options that several commands share, and how their values are read."""
 
-from datetime import UTC, datetime
-from typing import Annotated
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
 
 import typer
 
@@ -15,7 +16,17 @@ KeyName = Annotated[str, typer.Option("--key-name", help="licenseKeyName, as reg
 Resource = Annotated[str | None, typer.Option("--resource", help="Resource id.")]
 Partner = Annotated[str | None, typer.Option("--partner", help="Partner id, such as org.example.partner.name.")]
 Channel = Annotated[str | None, typer.Option("--channel", help="Channel id.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why, in your words; the audit keeps it.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing; show what would be done.")]
 DatasetName = Annotated[str | None, typer.Option("--dataset", help="Only in this dataset; every dataset if left out.")]
+
+_DURATION: Final = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
+_UNITS: Final = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
 
 
 def resolve_resource(resource: str | None, partner: str | None, channel: str | None) -> str:
@@ -39,3 +50,13 @@ def resolve_dataset(name: str | None) -> str | None:
 def as_utc(moment: datetime | None) -> datetime | None:
     """Return a time from the command line with UTC as its zone."""
     return moment.replace(tzinfo=UTC) if moment else None
+
+
+def as_duration(text: str | None) -> timedelta | None:
+    """Return the duration in a text such as 90s, 30m, 12h or 7d."""
+    if not text:
+        return None
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is no duration; write 90s, 30m, 12h or 7d")
+    return int(found[1]) * _UNITS[found[2]]

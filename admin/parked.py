@@ -6,7 +6,7 @@ from uuid import UUID
 import typer
 
 from admin.connection import run_on_database
-from admin.tables import print_table
+from admin.tables import print_table, tell
 from exhaust.postgres.database import Database
 from exhaust.postgres.parked_requests import list_parked_requests, release_parked_request
 
@@ -36,4 +36,4 @@ def release(request_id: Annotated[UUID, typer.Argument(metavar="REQUEST", help="
     if not run_on_database(work):
         typer.echo(f"exhaustctl: request {request_id} is not parked", err=True)
         raise typer.Exit(1)
-    typer.echo(f"Released {request_id}.")
+    tell(f"Released {request_id}.")

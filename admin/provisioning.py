@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from admin.connection import bucket_settings, run_on_database, topic_settings
-from admin.tables import print_table
+from admin.tables import AS_JSON, json_rows, print_table, tell
 from exhaust.domain.catalogue import load_catalogue
 from exhaust.domain.object_keys import expiry_by_prefix
 from exhaust.kafka.topics import ConfigDifference, configuration_differences, configure_topics, create_topics
@@ -37,7 +37,7 @@ def migrate(
         ),
         command_timeout=_MIGRATION_STEP,
     )
-    typer.echo(f"Applied {', '.join(applied)}." if applied else "The tables are up to date.")
+    tell(f"Applied {', '.join(applied)}." if applied else "The tables are up to date.", {"applied": applied})
 
 
 def topics(
@@ -55,12 +55,15 @@ def topics(
         return created, differences
 
     created, differences = asyncio.run(run())
-    typer.echo(f"Created {', '.join(created)}." if created else "All topics exist.")
+    headings = ("topic", "setting", "was" if apply else "is", "is now" if apply else "should be")
+    rows = [(found.topic, found.name, found.present, found.wanted) for found in differences]
+    tell(
+        f"Created {', '.join(created)}." if created else "All topics exist.",
+        {"created": created, "differences": json_rows(headings, rows)},
+    )
     if differences:
-        print_table(
-            ("topic", "setting", "was" if apply else "is", "is now" if apply else "should be"),
-            [(found.topic, found.name, found.present, found.wanted) for found in differences],
-        )
+        if not AS_JSON.get():
+            print_table(headings, rows)
         if not apply:
             typer.echo("exhaustctl: `exhaustctl topics --apply` changes that", err=True)
 
@@ -79,4 +82,4 @@ def buckets() -> None:
             return created
 
     created = asyncio.run(run())
-    typer.echo(f"Created {', '.join(created)}." if created else "Both buckets exist.")
+    tell(f"Created {', '.join(created)}." if created else "Both buckets exist.", {"created": created})

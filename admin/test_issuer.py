@@ -25,6 +25,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from jwt.utils import base64url_encode
 
+from admin.tables import AS_JSON, print_json, tell
+
 if TYPE_CHECKING:
     from jwt.types import JWKDict
 
@@ -194,6 +196,9 @@ def make(
         made = make_issuer(folder, algorithm, issuer=issuer, audience=audience)
     except IssuerFolderError as error:
         raise typer.BadParameter(str(error)) from None
+    if AS_JSON.get():
+        print_json({"issuer": made.issuer, "algorithm": made.algorithm, "environment": made.environment})
+        return
     typer.echo(f"{made.issuer} signs with {made.algorithm}. Start the gateway with:")
     typer.echo(f"export EXHAUST_TOKEN_ISSUERS='{made.issuers_file.resolve()}'")
     if made.algorithm is Algorithm.HS256:
@@ -209,6 +214,7 @@ def mint(
 ) -> None:
     """Print a token for a subject."""
     try:
-        typer.echo(mint_token(open_issuer(folder), subject, timedelta(seconds=lifetime)))
+        token = mint_token(open_issuer(folder), subject, timedelta(seconds=lifetime))
     except IssuerFolderError as error:
         raise typer.BadParameter(str(error)) from None
+    tell(token, {"token": token})

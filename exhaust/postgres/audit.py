@@ -59,6 +59,10 @@ class Action(StrEnum):
     DOWNLOAD = "download"
     DOWNLOAD_LINK = "download-link"
     ERASE = "erase"
+    PAUSE = "pause"
+    RESUME = "resume"
+    REDRIVE = "redrive"
+    SHOW_LETTER = "show-letter"
 
 
 @dataclass(frozen=True, slots=True)

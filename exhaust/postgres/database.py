@@ -36,6 +36,10 @@ class UniqueConflictError(Exception):
     """A row with these unique values exists already."""
 
 
+class _DryRunError(Exception):
+    """The end of a transaction whose effects are not wanted."""
+
+
 class Connection:
     """A connection of the pool, for the time of one block."""
 
@@ -77,14 +81,20 @@ class Database:
         self._pool = pool
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
+    async def transaction(self, *, dry_run: bool = False) -> AsyncIterator[Connection]:
         """Run the block in a transaction, which commits at its end and rolls back on any exception.
+
+        Args:
+            dry_run: roll back at the end too.
 
         Raises:
             ExhaustError: SERVICE_UNAVAILABLE.
         """
-        async with self._acquired() as raw, raw.transaction():
-            yield Connection(raw)
+        with suppress(_DryRunError):
+            async with self._acquired() as raw, raw.transaction():
+                yield Connection(raw)
+                if dry_run:
+                    raise _DryRunError
 
     async def fetch(self, sql: str, *args: object) -> list[Row]:
         """Return all rows of one statement, in a transaction of its own."""

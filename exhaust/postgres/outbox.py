@@ -32,7 +32,7 @@ PUT: Final = """
 INSERT INTO outbox (request_id, attempt, traceparent) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
 """
 # Synchronous requests first, then round robin between partners. Of a partner the shortest request goes first, and none
-# beyond its limit of requests in flight. Claimed requests count as in flight.
+# beyond its limit of requests in flight. Claimed requests count as in flight. What is paused waits.
 _CLAIM: Final = """
 WITH in_flight AS (
     SELECT coalesce(nullif(partner_resource, ''), partner_id) AS partner, count(*) AS requests FROM requests r
@@ -53,6 +53,9 @@ WITH in_flight AS (
          LATERAL (SELECT readable_date(r.from_date) AS from_date, readable_date(r.to_date) AS to_date) d,
          LATERAL (SELECT coalesce(nullif(r.partner_resource, ''), r.partner_id) AS partner) p
     WHERE r.parked_at IS NULL AND (o.claimed_until IS NULL OR o.claimed_until <= now())
+      AND NOT EXISTS (
+          SELECT FROM pauses u WHERE (u.kind, u.name) IN (('partner', p.partner), ('dataset', r.dataset_id))
+      )
 ), chosen AS (
     SELECT w.* FROM waiting w LEFT JOIN in_flight f USING (partner)
     WHERE coalesce(f.requests, 0) + w.turn <= $1

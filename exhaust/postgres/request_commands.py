@@ -32,7 +32,13 @@ class Cancellation:
 
 
 async def cancel_request(
-    database: Database, request_id: UUID, *, actor: str, even_failed: bool = False
+    database: Database,
+    request_id: UUID,
+    *,
+    actor: str,
+    even_failed: bool = False,
+    reason: str = "",
+    dry_run: bool = False,
 ) -> Cancellation:
     """Cancel a request that has not ended. Of one that is cancelled, return what was returned before.
 
@@ -41,12 +47,14 @@ async def cancel_request(
         request_id: the request.
         actor: as the audit names it.
         even_failed: cancel also one that has failed, so that work on its other days ends.
+        reason: of an operator, for the audit.
+        dry_run: change nothing.
 
     Raises:
         ExhaustError: INVALID_REQUESTID for an unknown request; INVALID_DATA_ERROR with status 409 for one that is
             complete or has failed.
     """
-    async with database.transaction() as connection:
+    async with database.transaction(dry_run=dry_run) as connection:
         request = await lock_request(connection, request_id)
         if request is None:
             raise unknown_request()
@@ -62,14 +70,22 @@ async def cancel_request(
             actor=actor,
             action=Action.CANCEL,
             subject=f"request/{request_id}",
-            detail={"attempt": version.attempt},
+            detail={"attempt": version.attempt} | ({"reason": reason} if reason else {}),
         )
     if ended_at is None:
         raise LookupError(f"{State.CANCELLED} is an end, and has a time")
     return Cancellation(request_id, version.attempt, ended_at)
 
 
-async def retry_request(database: Database, request_id: UUID, *, actor: str, traceparent: str = "") -> int:
+async def retry_request(
+    database: Database,
+    request_id: UUID,
+    *,
+    actor: str,
+    traceparent: str = "",
+    reason: str = "",
+    dry_run: bool = False,
+) -> int:
     """Start the next attempt at a request that failed or was cancelled; return its number.
 
     One that was parked is released with it. Days that are finished are found by their fingerprint, so only the others
@@ -80,13 +96,15 @@ async def retry_request(database: Database, request_id: UUID, *, actor: str, tra
         request_id: the request.
         actor: as the audit names it.
         traceparent: W3C trace context of the call, or empty.
+        reason: of an operator, for the audit.
+        dry_run: change nothing.
 
     Raises:
         ExhaustError: INVALID_REQUESTID for an unknown request; INVALID_DATA_ERROR with status 409 for one that is
             complete or in progress, had too many attempts, or has an identical one in progress.
     """
     try:
-        async with database.transaction() as connection:
+        async with database.transaction(dry_run=dry_run) as connection:
             request = await lock_request(connection, request_id)
             if request is None:
                 raise unknown_request()
@@ -99,7 +117,7 @@ async def retry_request(database: Database, request_id: UUID, *, actor: str, tra
                 actor=actor,
                 action=Action.RETRY,
                 subject=f"request/{request_id}",
-                detail={"attempt": version.attempt},
+                detail={"attempt": version.attempt} | ({"reason": reason} if reason else {}),
             )
     except UniqueConflictError as error:
         raise ExhaustError(

@@ -59,7 +59,7 @@ async def test_the_commands_of_a_page(page: str, operator: Path, stack: Stack, p
             held.enter_context(frozen(stack.processes["aggregator"]))  # so that it does not end meanwhile
             before = f"REQUEST={await submit(partner, FIRST)}\n"
         if page in CANCELLED:
-            before += 'exhaustctl requests cancel "$REQUEST"\n'
+            before += 'exhaustctl cancel "$REQUEST" --reason test\n'
         shell(before + "\n".join(commands(page)), operator)
 
 

@@ -58,15 +58,9 @@ from telemetry.resource_ids import resource_id
 from tests.conftest import ROOT
 from tests.support.kafka_cluster import KafkaTestSettings
 from tests.support.s3_proxy import closed_port
+from tests.support.tables import DELETE_ALL
 
 RUNTIME_ROLE = "exhaust_runtime"
-# Rows that refer to others go first. TRUNCATE would take 30 ms a test, because it writes files.
-DELETE_ALL = (
-    "DELETE FROM cancel_markers; DELETE FROM outbox; DELETE FROM request_days; DELETE FROM key_usage; DELETE FROM"
-    " inbox; DELETE FROM idempotency_keys; DELETE FROM requests; DELETE FROM audit; DELETE FROM token_subjects;"
-    " DELETE FROM license_keys; DELETE FROM data_exhaust_users_resources; DELETE FROM data_exhaust_users"
-)
-TABLES = frozenset(DELETE_ALL.replace("DELETE FROM ", "").split("; "))
 LONG_AGO = date(2026, 1, 1)
 PARTNER, FORMER_PARTNER = "org.example.partner", "org.example.former"
 RESOURCE = resource_id(PARTNER)

@@ -10,8 +10,9 @@ from deploy.local.stack import Stack
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.postgres.database import Database, UniqueConflictError, open_database
 from exhaust.postgres.migrate import migrate
-from tests.integration.conftest import RUNTIME_ROLE, TABLES, RequestFactory, new_schema, within
+from tests.integration.conftest import RUNTIME_ROLE, RequestFactory, new_schema, within
 from tests.support.s3_proxy import closed_port
+from tests.support.tables import TABLES
 
 INSERT_USER = """
 INSERT INTO data_exhaust_users (client_name, license_key_name, license_key_hash, pepper_version)

@@ -9,9 +9,10 @@ ROOT = Path(__file__).parents[2]
 SERVICES = "services"
 USERS_BESIDE_SERVICES = ("admin", "client")
 FEWEST_USERS = 2
-# Two kinds of code have one home, however few use it: SQL, so that the statements of a table stand side by side, and
-# calls of a driver, so that one folder knows its faults.
-HOME_OF_SQL = "exhaust.postgres."
+# Three kinds of code have one home, however few use it: SQL, so that the statements of a table stand side by side,
+# calls of a driver, so that one folder knows its faults, and the actions of operators, so that page and command do and
+# say the same.
+HOMES = ("exhaust.postgres.", "exhaust.operations.")
 DRIVERS = {"aioboto3", "aiobotocore", "aiokafka", "asyncpg"}
 
 
@@ -23,7 +24,7 @@ def graph() -> grimp.ImportGraph:
 
 
 def has_one_home(graph: grimp.ImportGraph, module: str) -> bool:
-    return module.startswith(HOME_OF_SQL) or bool(DRIVERS & graph.find_modules_directly_imported_by(module))
+    return module.startswith(HOMES) or bool(DRIVERS & graph.find_modules_directly_imported_by(module))
 
 
 def process_of(module: str) -> str | None:

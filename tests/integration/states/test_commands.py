@@ -33,16 +33,19 @@ async def test_an_operator_cancels_and_retries_a_request(
         out, err = capsys.readouterr()
         return code, out + err
 
-    in_progress = "exhaustctl: the request is in progress; wait for its end, or cancel it first\n"
-    assert await run("requests", "retry", str(request_id)) == (2, in_progress)
-    code, told = await run("requests", "cancel", str(request_id))
+    one, reason = str(request_id), ("--reason", "asked by phone")
+    code, told = await run("retry", one, *reason)
+    assert (code, "the request is in progress; wait for its end, or cancel it first" in told) == (2, True)
+    code, told = await run("cancel", one, *reason)
     assert code == 0
-    assert told.startswith(f"Cancelled {request_id} in attempt 1 at ")
-    assert await run("requests", "cancel", str(request_id)) == (0, told)
-    assert await run("requests", "retry", str(request_id)) == (0, f"Attempt 2 of {request_id} is submitted.\n")
+    assert f"request/{request_id}\tdone\tattempt 1 was cancelled at " in told
+    assert await run("cancel", one, *reason) == (0, told)
+    code, again = await run("retry", one, *reason)
+    assert (code, "attempt 2 is submitted" in again) == (0, True)
     code, told = await run("audit", "--subject", f"request/{request_id}")
     assert code == 0
     assert [line.split("\t")[3] for line in told.splitlines()[-2:]] == ["retry", "cancel"]
-    code, told = await run("requests", "cancel", "11111111-1111-4111-8111-111111111111")
+    assert told.count('"reason": "asked by phone"') == 2
+    code, told = await run("cancel", "11111111-1111-4111-8111-111111111111", *reason)
     assert (code, "there is no request" in told) == (2, True)
     assert (await view_of(reader, request_id)).state is State.SUBMITTED

@@ -1,12 +1,13 @@
 """What the command prints: a table on a terminal, lines with tabs in a pipe, and nothing that steers a terminal."""
 
 import io
+import json
 import sys
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from admin.tables import print_table, printable
+from admin.tables import AS_JSON, print_table, printable, tell
 
 HEADINGS = ("client", "ends")
 NAME = "[bold red]maple[/]\x1b[31m\n"
@@ -48,3 +49,18 @@ def test_on_a_terminal_it_is_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_cell_is_one_harmless_line(value: object, expected: str) -> None:
     assert printable(value) == expected
+
+
+def test_as_json_rows_are_objects_that_steer_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    token = AS_JSON.set(True)
+    try:
+        print_table(("key name", "ends"), [(f"{NAME}\x9b\u202e", None), ("oak", datetime(2026, 1, 1, tzinfo=UTC))])
+        tell("Done.", {"removed": 2})
+    finally:
+        AS_JSON.reset(token)
+    out = capsys.readouterr().out
+    rows, told = map(json.loads, out.splitlines())
+    assert rows == [{"keyname": f"{NAME}\x9b\u202e", "ends": None}, {"keyname": "oak", "ends": "2026-01-01T00:00:00Z"}]
+    assert told == {"message": "Done.", "removed": 2}
+    assert out.isascii()
+    assert "\x1b" not in out
