@@ -18,8 +18,12 @@ _SIGNS: Final = re.compile(
     rb"Task was destroyed|exception was never retrieved|[Uu]nclosed|never awaited|BrokenPipe|Segmentation|Traceback"
 )
 # A dead letter of a defect tells its traceback on purpose; the checker asks for each dead letter by itself.
-# PostgreSQL's driver shows why it could not connect, and tries again.
-_TRACED: Final = ("kafka.dead_letter", "Failed to restore the pool connection floor; retrying")
+# PostgreSQL's driver shows why it could not connect, and tries again. A full disk is shown to whoever can make room.
+_TRACED: Final = (
+    "kafka.dead_letter",
+    "Failed to restore the pool connection floor; retrying",
+    "temporary_files.failed",
+)
 # The servers' own files of credentials, which only their process reads.
 _PRIVATE_LOGS: Final = re.compile(r"maven|kafka-format|postgres-init")
 

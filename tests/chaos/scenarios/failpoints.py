@@ -106,7 +106,7 @@ async def _play(run: Run) -> None:
     spicing.cancel()
     await asyncio.gather(spicing, return_exceptions=True)
     await asyncio.gather(*(child.ready() for child in firsts))
-    await _settle(run)
+    await settle(run)
 
 
 async def spice(run: Run) -> None:
@@ -128,7 +128,7 @@ async def spice(run: Run) -> None:
             await asyncio.sleep(0.5)
 
 
-async def _settle(run: Run) -> None:
+async def settle(run: Run) -> None:
     """Let the requests that nobody works on come to their end."""
     deadline = time.monotonic() + SETTLES_WITHIN_S
     while await run.rig.database.fetchval(_WAITING_ELSEWHERE) and time.monotonic() < deadline:

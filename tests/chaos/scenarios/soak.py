@@ -13,7 +13,7 @@ from deploy.local import kafka, postgres
 from tests.chaos.checks.processes import measure
 from tests.chaos.clients import load
 from tests.chaos.scenario import Scenario
-from tests.chaos.scenarios.failpoints import spice
+from tests.chaos.scenarios.failpoints import settle, spice
 from tests.chaos.scenarios.kills import flows_again
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ async def _play(run: Run) -> None:
                     samples[f"{what} of {name}"].append(getattr(usage, what))
     spicing.cancel()
     await asyncio.gather(spicing, return_exceptions=True)
+    await settle(run)
     for what, values in samples.items():
         _judge_growth(run, what, values)
 
