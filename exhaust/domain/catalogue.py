@@ -68,6 +68,11 @@ class Catalogue:
         """Return the dataset with this id or alias; None when there is none."""
         return self.by_name.get(name)
 
+    def with_id(self, dataset_id: str) -> Dataset | None:
+        """Return the dataset with this very id, as events name it; None when there is none."""
+        found = self.by_name.get(dataset_id)
+        return found if found is not None and found.id == dataset_id else None
+
 
 def parse_catalogue(text: str, where: str) -> Catalogue:
     """Parse and check the text of a catalogue file.

@@ -30,7 +30,7 @@ OUR_SOURCES: Final = "/telemetry-exhaust/"
 # Codes that no partner and no stranger can cause: the work of our own code on records that are right.
 DEFECTS: Final = frozenset({RejectionCode.INTERNAL, RejectionCode.WORK_FAILED})
 # What a sender may have done wrong counts when the sender says that it is ours.
-MALFORMED: Final = frozenset({RejectionCode.NOT_JSON, RejectionCode.SCHEMA})
+MALFORMED: Final = frozenset({RejectionCode.NOT_JSON, RejectionCode.SCHEMA, RejectionCode.UNKNOWN_DATASET})
 _STEPS: Final = 60  # of a window
 
 log = structlog.get_logger(__name__)

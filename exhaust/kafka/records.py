@@ -57,6 +57,7 @@ class RejectionCode(StrEnum):
         ARCHIVE_DIFFERS: its archive is another than it says, or not the one that the request asks for.
         DAY_OUTSIDE: its day is none of the request's days, or before 1970.
         RANGE_TOO_LARGE: it asks for more days than a request may have.
+        UNKNOWN_DATASET: the catalogue of whoever builds datasets has none of this id.
         OWNER_MISMATCH: its owner does not own its resource.
         SOURCE_UNREADABLE: it is right, and raw telemetry of its day cannot be exported.
         WORK_FAILED: it is right, and its work failed for good.
@@ -76,6 +77,7 @@ class RejectionCode(StrEnum):
     ARCHIVE_DIFFERS = "ARCHIVE_DIFFERS"
     DAY_OUTSIDE = "DAY_OUTSIDE"
     RANGE_TOO_LARGE = "RANGE_TOO_LARGE"
+    UNKNOWN_DATASET = "UNKNOWN_DATASET"
     OWNER_MISMATCH = "OWNER_MISMATCH"
     SOURCE_UNREADABLE = "SOURCE_UNREADABLE"
     WORK_FAILED = "WORK_FAILED"

@@ -30,6 +30,7 @@ from exhaust.process.failpoints import failpoint
 from schemas.events import Failure, FinishedDay
 from services.aggregator.cancelled_attempts import AttemptCancelledError
 from services.aggregator.records import decode_day, may_come_again
+from services.aggregator.unknown_dataset import UnknownDatasetError
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -129,9 +130,7 @@ class DayWorker:
             raise
         except ExhaustError as error:
             await self._fail(request, traceparent, error)
-            about_source = isinstance(error, SourceObjectError)
-            code = RejectionCode.SOURCE_UNREADABLE if about_source else RejectionCode.WORK_FAILED
-            raise RejectedRecordError(code, f"{error.code}: {error.message}") from error
+            raise RejectedRecordError(_rejection(error), f"{error.code}: {error.message}") from error
         except Exception:
             await self._fail(request, traceparent, _internal_fault())
             raise
@@ -218,6 +217,16 @@ def _finished_day(day: BuiltDay) -> FinishedDay:
         unreadable=summary.unreadable,
         reused=day.reused,
     )
+
+
+def _rejection(error: ExhaustError) -> RejectionCode:
+    match error:
+        case SourceObjectError():
+            return RejectionCode.SOURCE_UNREADABLE
+        case UnknownDatasetError():
+            return RejectionCode.UNKNOWN_DATASET
+        case _:
+            return RejectionCode.WORK_FAILED
 
 
 def _internal_fault() -> ExhaustError:

@@ -11,10 +11,12 @@ import structlog
 from exhaust.domain.catalogue import Layout
 from exhaust.domain.days import DayRange
 from exhaust.errors import Dependency
+from exhaust.kafka.records import RejectedRecordError, RejectionCode
 from exhaust.logs import bind_trace
 from exhaust.process.failpoints import failpoint
-from schemas.events import SOURCE_AGGREGATOR, TOPIC_DAYS, TYPE_DAY_REQUESTED, CloudEvent, DayRequested
+from schemas.events import SOURCE_AGGREGATOR, TOPIC_DAYS, TYPE_DAY_REQUESTED, CloudEvent, DayRequested, Failure
 from services.aggregator.records import decode_request, may_come_again
+from services.aggregator.unknown_dataset import UnknownDatasetError
 
 if TYPE_CHECKING:
     from datetime import date
@@ -64,14 +66,16 @@ class Planner:
         of one that ended well before an old record came again.
 
         Raises:
-            RejectedRecordError: the record holds no request.
+            RejectedRecordError: the record holds no request, or one for a dataset that is unknown, which was published.
             ExhaustError: SERVICE_UNAVAILABLE when Kafka answers and does not take the messages.
         """
         request = decode_request(record)
         traceparent = record.header("traceparent")
         bind_trace(traceparent, request_id=str(request.requestid), attempt=request.attempt)
-        dataset = self._catalogue.find(request.datasetid)
-        if dataset is not None and not dataset.is_built_here:
+        dataset = self._catalogue.with_id(request.datasetid)
+        if dataset is None:
+            await self._refuse(request, traceparent)
+        elif not dataset.is_built_here:
             log.info("request.left_to_executor", executor=dataset.executor)
             return
         days = DayRange(request.fromdate, request.todate)
@@ -94,6 +98,16 @@ class Planner:
 
         await self._retries.run(plan, needs=(Dependency.KAFKA,))
         failpoint("plan.after_days")
+
+    async def _refuse(self, request: DatasetRequested, traceparent: str) -> None:
+        error = UnknownDatasetError(request.datasetid)
+        failure = Failure(code=error.code, message=error.message)
+
+        async def publish() -> None:
+            await self._publisher.publish_failed(request, failure, traceparent)
+
+        await self._retries.run(publish, needs=(Dependency.KAFKA,))
+        raise RejectedRecordError(RejectionCode.UNKNOWN_DATASET, error.message, "/datasetid") from error
 
     async def _publish_day(self, request: DatasetRequested, day: date, traceparent: str) -> None:
         message = DayRequested(**dict(request), day=day)

@@ -39,7 +39,7 @@ async def stopped(name: str) -> AsyncIterator[None]:
     """End a service in good order, and start it again after the block."""
     pid = read_stack(FOLDER).processes[name]
     os.kill(pid, signal.SIGTERM)
-    await until(lambda: _has_ended(pid), within=30)
+    await until(lambda: has_ended(pid), within=30)
     try:
         yield
     finally:
@@ -103,7 +103,7 @@ class Log:
         return found
 
 
-def _has_ended(pid: int) -> bool:
+def has_ended(pid: int) -> bool:
     """Whether a process is gone, or waits to be reaped by the stack's next start."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"

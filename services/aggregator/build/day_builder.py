@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from exhaust.domain.catalogue import Layout
-from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.process.failpoints import failpoint
 from exhaust.s3.errors import ObjectMissingError
 from services.aggregator.archive.day_summary import DaySummary
@@ -17,6 +16,7 @@ from services.aggregator.build.day_scan import DayScanner
 from services.aggregator.build.resource_folders import may_hold_events_of
 from services.aggregator.build.scan_workers import open_scan_workers
 from services.aggregator.build.shared_scans import SharedScans
+from services.aggregator.unknown_dataset import UnknownDatasetError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -61,13 +61,12 @@ class DayBuilder:
 
         Raises:
             SourceObjectError: names the object that cannot be exported.
-            ExhaustError: SERVICE_UNAVAILABLE while something is away; INTERNAL_ERROR for an unknown dataset.
+            UnknownDatasetError: there is no such dataset.
+            ExhaustError: SERVICE_UNAVAILABLE while something is away.
         """
-        dataset = self._catalogue.find(request.datasetid)
-        if dataset is None or dataset.id != request.datasetid:
-            raise ExhaustError(
-                ErrorCode.INTERNAL_ERROR, f"dataset {request.datasetid} is not in the aggregator's catalogue"
-            )
+        dataset = self._catalogue.with_id(request.datasetid)
+        if dataset is None:
+            raise UnknownDatasetError(request.datasetid)
         with self._scans.lookup_in_progress(dataset.id, request.day):
             channel = self._settings.default_channel
             sources = await list_sources(

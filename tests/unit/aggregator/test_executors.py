@@ -80,6 +80,17 @@ async def test_the_planner_plans_what_is_built_here_and_leaves_the_rest() -> Non
     assert outbox.sent[0][1]["workid"] == work_id("ours", "r", DAY, DAY, [])
 
 
+async def test_the_planner_fails_a_request_for_a_dataset_that_is_unknown() -> None:
+    outbox = Outbox()
+    planner = Planner(
+        outbox, CompletionPublisher(outbox), CATALOGUE, Marked(cancelled=False), cast("Any", NOTHING), retries=RETRIES
+    )
+    with pytest.raises(RejectedRecordError) as refused:
+        await planner.handle(record("nobodys"))
+    assert (refused.value.code, refused.value.pointer) == ("UNKNOWN_DATASET", "/datasetid")
+    assert [(topic, sent["status"]) for topic, sent in outbox.sent] == [(TOPIC_COMPLETIONS, "failed")]
+
+
 async def test_the_planner_publishes_no_day_of_a_cancelled_attempt() -> None:
     outbox = Outbox()
     planner = Planner(

@@ -100,6 +100,7 @@ async def test_old_failures_are_forgotten() -> None:
         (rejected(RejectionCode.UNKNOWN_REQUEST), OURS),
         (rejected(RejectionCode.SOURCE_UNREADABLE), OURS),
         (rejected(RejectionCode.SCHEMA), THEIRS),
+        (rejected(RejectionCode.UNKNOWN_DATASET), THEIRS),
         (rejected(RejectionCode.NOT_JSON), ""),
     ],
 )
