@@ -31,10 +31,14 @@ def test_blocks_hold_whole_lines_however_the_bytes_arrive(data: bytes, cuts: lis
 
 @given(BYTES, CUTS)
 @example(b"a" * 10, [])
+@example(b"a\n" + b"a" * 10, [2])
+@example(b"a" * 11 + b"\n" + b"a" * 10, [11, 12])
+@example(b"a\n" + b"a" * 11 + b"\n", [])
 @example(b"a" * 9 + b"\n" + b"a" * 10 + b"\n" + b"a" * 10, [5, 15])
 def test_lines_that_are_too_long_come_apart_from_the_others(data: bytes, cuts: list[int]) -> None:
     blocks = cut(data, cuts, 10)
     assert b"".join(block.data for block in blocks) == data
+    assert all(block.data for block in blocks)
     assert [block.offset for block in blocks] == [
         sum(len(block.data) for block in blocks[:number]) for number in range(len(blocks))
     ]

@@ -180,3 +180,14 @@ class GroupOfTwo(RuleBasedStateMachine):
 
 
 TestGroupOfTwo = GroupOfTwo.TestCase
+
+
+def test_what_lies_below_the_floor_is_not_remembered_and_what_lies_at_it_is() -> None:
+    tracker = OffsetTracker()
+    tracker.start_at(0)
+    tracker.confirm(10)
+    for offset in (5, 10, 11):
+        tracker.finish(offset)
+    assert tracker.take(5)
+    assert not tracker.take(10)
+    assert not tracker.take(11)
