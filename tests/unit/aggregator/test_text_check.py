@@ -182,7 +182,6 @@ def test_a_zlib_stream_is_told_from_16_bytes_on() -> None:
     }
     assert "but zlib" in complaint(streams[16])
     assert "but zlib" in complaint(streams[18])
-    assert "but zlib" in complaint(zlib.compress(SOUND))
     assert "but zlib" not in complaint(streams[15])
 
 
