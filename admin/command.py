@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 # The sentences stand here once more, so that help need not import what it shows.
 SECTIONS: Final[Mapping[str, Sequence[Entry]]] = {
+    "What is the matter": (
+        Entry("now", "admin.lag:now", "Say what is the matter, who suffers and what to do."),
+        Entry("flow", "admin.lag:flow", "Show what waits in each stage, by partition, and who reads it."),
+        Entry("workers", "admin.lag:workers", "Show what each aggregator has in hand, and since when."),
+    ),
     "Requests": (
         Entry("requests", "admin.requests:requests", "Show requests, newest first."),
         Entry("retry", "admin.requests:retry", "Try requests again that failed or were cancelled."),
@@ -74,7 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command with this process's arguments, or with the given ones.
 
     Exit code 0: done. 1: not now (a server is away), there was nothing to do it to, or some of it was refused. 2:
-    refused as it was asked, in one plain sentence.
+    refused as it was asked, in one plain sentence. Those of now, flow and workers say how urgent it is: 0 healthy, 1
+    attention, 2 page.
     """
     AS_JSON.set(False)
     try:

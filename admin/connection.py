@@ -13,7 +13,14 @@ import typer
 from pydantic import SecretStr, ValidationError
 
 from exhaust.postgres.database import COMMAND_TIMEOUT, open_database
-from exhaust.settings import LicenseKeySettings, OwnerSettings, S3RawBucketSettings, TopicSettings
+from exhaust.settings import (
+    KafkaSettings,
+    LagSettings,
+    LicenseKeySettings,
+    OwnerSettings,
+    S3RawBucketSettings,
+    TopicSettings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -75,6 +82,31 @@ def topic_settings() -> TopicSettings:
         user = {"kafka_sasl_username": stack["kafka_username"], "kafka_sasl_password": stack["kafka_password"]}
         fields |= user | {"kafka_security_protocol": "SASL_PLAINTEXT"}
     return TopicSettings.model_validate(fields)
+
+
+def lag_kafka() -> KafkaSettings | None:
+    """Return Kafka's settings as topic_settings() does, or None when nothing says where Kafka is."""
+    return topic_settings() if "EXHAUST_KAFKA_BOOTSTRAP" in os.environ or _is_stack_used() else None
+
+
+def lag_dsn() -> SecretStr | None:
+    """Return the database's address, or None when nothing says where it is."""
+    if "EXHAUST_POSTGRES_OWNER_DSN" in os.environ or _is_stack_used():
+        return _owner_dsn()
+    return None
+
+
+def lag_settings() -> LagSettings:
+    """Return the times from which on something is the matter; those of the local stack where it is looked at."""
+    kept = _read(STACK_FILE).get("lag", {}) if _is_stack_used() else {}
+    unset = {name: value for name, value in kept.items() if f"EXHAUST_{name.upper()}" not in os.environ}
+    return LagSettings.model_validate(LagSettings().model_dump() | unset)
+
+
+def _is_stack_used() -> bool:
+    """Return True when the local stack that runs in this folder is meant: nothing in the environment names another."""
+    named = {"EXHAUST_KAFKA_BOOTSTRAP", "EXHAUST_POSTGRES_OWNER_DSN"} & os.environ.keys()
+    return not named and STACK_FILE.exists()
 
 
 def bucket_settings() -> S3RawBucketSettings:

@@ -11,7 +11,7 @@ from admin.tables import AS_JSON, json_rows, print_table, tell
 from exhaust.domain.catalogue import load_catalogue
 from exhaust.domain.object_keys import expiry_by_prefix
 from exhaust.kafka.topics import ConfigDifference, configuration_differences, configure_topics, create_topics
-from exhaust.postgres.migrate import GATEWAY_ROLE, RUNTIME_ROLE, STATUS_ROLE
+from exhaust.postgres.migrate import CONSOLE_ROLE, GATEWAY_ROLE, RUNTIME_ROLE, STATUS_ROLE
 from exhaust.postgres.migrate import migrate as migrate_database
 from exhaust.s3.store import open_object_store
 from exhaust.settings import CatalogueSettings
@@ -26,14 +26,21 @@ def migrate(
     status_role: Annotated[
         str | None, typer.Option(help=f"Database role of the status service. [default: {STATUS_ROLE}, if it exists]")
     ] = None,
+    console_role: Annotated[
+        str | None, typer.Option(help=f"Database role of the console. [default: {CONSOLE_ROLE}, if it exists]")
+    ] = None,
     runtime_role: Annotated[
-        str | None, typer.Option(help=f"One database role for both. [default: {RUNTIME_ROLE}, if it exists]")
+        str | None, typer.Option(help=f"One database role for all of them. [default: {RUNTIME_ROLE}, if it exists]")
     ] = None,
 ) -> None:
     """Bring the database's tables up to date, and give the roles of the services the rights that they need."""
     applied = run_on_database(
         lambda database: migrate_database(
-            database, runtime_role=runtime_role, gateway_role=gateway_role, status_role=status_role
+            database,
+            runtime_role=runtime_role,
+            gateway_role=gateway_role,
+            status_role=status_role,
+            console_role=console_role,
         ),
         command_timeout=_MIGRATION_STEP,
     )

@@ -197,6 +197,26 @@ class CatalogueSettings(SettingsGroup):
     catalogue: Path | None = None
 
 
+class ReleaseSettings(SettingsGroup):
+    """The relay's limit: released and unfinished requests that a partner may have."""
+
+    max_in_flight_per_partner: Annotated[int, Field(ge=1, le=10_000)] = 4
+
+
+class LagSettings(ReleaseSettings):
+    """The times from which on something is the matter with a stage.
+
+    Attributes:
+        oldest_target: how long anything should wait in a stage at most.
+        nobody_after: how long a group may be without members, as in a restart.
+        stuck_after: how long members may neither commit nor tell of progress.
+    """
+
+    oldest_target: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(days=7))] = timedelta(minutes=30)
+    nobody_after: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(hours=1))] = timedelta(minutes=1)
+    stuck_after: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(days=1))] = timedelta(minutes=5)
+
+
 class LicenseKeySettings(SettingsGroup):
     """The peppers of license keys: a JSON object of version number to secret; the highest is used for new keys."""
 

@@ -1,4 +1,4 @@
-"""The typed events of the three topics, and the CloudEvents frame that carries them.
+"""The typed events of the topics, and the CloudEvents frame that carries them.
 
 Each event also has a JSON Schema and an example beside this file; the tests hold the three against one another and
 against what the services really send. Unknown fields are ignored, so that a newer sender can add some.
@@ -17,13 +17,18 @@ TOPIC_REQUESTS: Final = "dataset.requests"
 TOPIC_DAYS: Final = "dataset.days"
 TOPIC_COMPLETIONS: Final = "dataset.completions"
 TOPIC_DEAD_LETTERS: Final = "dataset.dead-letters"
-TOPICS: Final = (TOPIC_REQUESTS, TOPIC_DAYS, TOPIC_COMPLETIONS, TOPIC_DEAD_LETTERS)
+TOPIC_BEATS: Final = "dataset.beats"
+TOPICS: Final = (TOPIC_REQUESTS, TOPIC_DAYS, TOPIC_COMPLETIONS, TOPIC_DEAD_LETTERS, TOPIC_BEATS)
+GROUP_PLAN: Final = "aggregator-plan"
+GROUP_BUILD: Final = "aggregator-build"
+GROUP_STATUS: Final = "status"
 
 TYPE_REQUESTED: Final = "telemetry-exhaust.dataset.requested.v1"
 TYPE_DAY_REQUESTED: Final = "telemetry-exhaust.day.requested.v1"
 TYPE_PROGRESS: Final = "telemetry-exhaust.dataset.progress.v1"
 TYPE_COMPLETED: Final = "telemetry-exhaust.dataset.completed.v1"
 TYPE_FAILED: Final = "telemetry-exhaust.dataset.failed.v1"
+TYPE_BEAT: Final = "telemetry-exhaust.worker.beat.v1"
 SPEC_VERSION: Final = "1.0"  # of CloudEvents
 SOURCE_AGGREGATOR: Final = "/telemetry-exhaust/aggregator"
 
@@ -218,3 +223,35 @@ class Failed(_Completion):
 
 Completion = Annotated[Progress | Completed | Failed, Field(discriminator="status")]
 COMPLETION: Final[TypeAdapter[Progress | Completed | Failed]] = TypeAdapter(Completion)
+
+
+class DayInHand(_Data):
+    """A day that a worker has in hand.
+
+    Attributes:
+        since: when it took the message.
+    """
+
+    requestid: UUID
+    datasetid: DatasetId
+    day: date
+    since: datetime
+
+
+class WorkerBeat(_Data):
+    """An event of dataset.beats: what an aggregator does at the moment, and how much it has done since it started.
+
+    Attributes:
+        worker: a name for this run of the process.
+        partitions: by topic, how many it reads.
+        bytesdone: stored bytes of raw objects that it has read; it only grows.
+        dayp95: of the seconds that its last 200 days took, the 95th percentile; absent before the first.
+    """
+
+    worker: Annotated[str, Field(min_length=1, max_length=256)]
+    version: Annotated[str, Field(min_length=1, max_length=64)]
+    at: datetime
+    partitions: dict[str, Count]
+    days: Annotated[tuple[DayInHand, ...], Field(max_length=1000)] = ()
+    bytesdone: Count
+    dayp95: Annotated[float, Field(ge=0)] | None = None

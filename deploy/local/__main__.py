@@ -15,12 +15,13 @@ _INTERRUPTED = 130
 
 
 def _up(folder: Path) -> None:
-    print("Starting what does not run yet of Kafka, PostgreSQL, SeaweedFS and the three services ...", flush=True)
+    print("Starting what does not run yet of Kafka, PostgreSQL, SeaweedFS and the four services ...", flush=True)
     stack = start_stack(folder)
     print(f"The stack is up; its addresses and credentials are in {Folder(folder.resolve()).stack_file}.")
     print(f"  gateway    {stack.gateway}")
     print(f"  internal   {stack.gateway_internal} (gateway), {stack.status_internal} (status),")
     print(f"             {stack.aggregator_internal} (aggregator): /health/ready, /metrics")
+    print(f"  console    {stack.console}/now: what waits, and why; `exhaustctl now` says the same")
     print(f"  Kafka      {stack.kafka}")
     print(f"  PostgreSQL {stack.postgres.rpartition('@')[2]}")
     print(f"  S3         {stack.s3.endpoint}, buckets {stack.s3.raw_bucket} and {stack.s3.exhaust_bucket}")

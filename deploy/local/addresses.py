@@ -29,6 +29,7 @@ class Stack:
         gateway_internal: base URL of the gateway's listener for services and operators.
         status_internal: base URL of the status service.
         aggregator_internal: base URL of the aggregator's health and metrics.
+        console: base URL of the operators' console.
         kafka: bootstrap address.
         postgres: DSN of the role that owns the database.
         s3: the S3 server.
@@ -37,12 +38,14 @@ class Stack:
         kafka_username: of the user with all rights; None for existing brokers, whose user the environment names.
         kafka_password: of that user.
         kafka_home: the folder with Kafka's jars, and so its tools.
+        lag: the settings of lag that differ from their defaults here.
     """
 
     gateway: str
     gateway_internal: str
     status_internal: str
     aggregator_internal: str
+    console: str
     kafka: str
     postgres: str = field(repr=False)
     s3: S3Access
@@ -51,6 +54,7 @@ class Stack:
     kafka_home: str
     kafka_username: str | None = None
     kafka_password: str | None = field(default=None, repr=False)
+    lag: dict[str, str] = field(default_factory=dict)
 
 
 def save_stack(folder: Folder, stack: Stack) -> None:

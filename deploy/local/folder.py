@@ -17,7 +17,7 @@ from deploy.local.errors import StackError
 PORT_NAMES = (
     *("kafka", "kafka_controller", "postgres"),
     *("s3", "s3_grpc", "master", "master_grpc", "volume", "volume_grpc", "filer", "filer_grpc", "admin", "admin_grpc"),
-    *("gateway", "gateway_internal", "aggregator", "status"),
+    *("gateway", "gateway_internal", "aggregator", "status", "console"),
 )
 # All are below 32768, where Linux begins to take ports for outgoing connections: no port is lost while its process is
 # down.
@@ -33,6 +33,7 @@ class Secrets:
     postgres_runtime: str
     postgres_gateway: str
     postgres_status: str
+    postgres_console: str
     s3_access_key: str
     s3_secret_key: str
     s3_gateway_access_key: str
@@ -47,6 +48,7 @@ class Secrets:
     kafka_gateway: str
     kafka_aggregator: str
     kafka_status: str
+    kafka_console: str
     service_token: str
     pepper: str
 
@@ -136,12 +138,13 @@ class Folder:
         """
         if self.settings_file.exists():
             kept = json.loads(self.settings_file.read_text())
-            # A stack that an earlier version made has fewer credentials.
+            # A stack that an earlier version made has fewer credentials and ports.
             settings = Settings(ports=kept["ports"], secrets=Secrets(**asdict(_new_secrets()) | kept["secrets"]))
-            complete = asdict(settings.secrets) == kept["secrets"]
+            has_ports = settings.ports.keys() == set(PORT_NAMES)
+            complete = has_ports and asdict(settings.secrets) == kept["secrets"]
             if not may_change_ports and not complete:
                 raise StackError(f"an earlier version started the stack in {self.root}: `make down`, then `make up`")
-            ports_are_kept = not may_change_ports or all(map(_is_free, settings.ports.values()))
+            ports_are_kept = not may_change_ports or (has_ports and all(map(_is_free, settings.ports.values())))
             if ports_are_kept and complete:
                 return settings
             settings = replace(settings, ports=settings.ports if ports_are_kept else _free_ports())
@@ -202,12 +205,13 @@ def _new_secrets() -> Secrets:
         postgres_runtime=secrets.token_urlsafe(24),
         postgres_gateway=secrets.token_urlsafe(24),
         postgres_status=secrets.token_urlsafe(24),
+        postgres_console=secrets.token_urlsafe(24),
         service_token=secrets.token_urlsafe(32),
         store_signing=secrets.token_urlsafe(32),
         pepper=secrets.token_urlsafe(32),
         **store,
         **{
             f"kafka_{name}": secrets.token_hex(24)
-            for name in ("admin", "controller", "gateway", "aggregator", "status")
+            for name in ("admin", "controller", "gateway", "aggregator", "status", "console")
         },
     )

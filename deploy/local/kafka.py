@@ -22,7 +22,8 @@ from deploy.local.readiness import kafka_is_ready
 NAME = "kafka"
 ADMIN = "admin"
 PROXY_PORT = "EXHAUST_LOCAL_KAFKA_PROXY_PORT"
-_SEAL = "has-users"
+_SEAL = "has-users"  # names them
+_FIRST_USERS = ("admin", "gateway", "aggregator", "status")  # of a seal without names
 _POM = Path(__file__).with_name("pom.xml")
 _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 _INSTALL = "apt-get install -y openjdk-17-jdk-headless maven"
@@ -89,6 +90,7 @@ def users(passwords: Secrets) -> dict[str, str]:
         "gateway": passwords.kafka_gateway,
         "aggregator": passwords.kafka_aggregator,
         "status": passwords.kafka_status,
+        "console": passwords.kafka_console,
     }
 
 
@@ -98,11 +100,11 @@ async def serve(folder: Folder, processes: Processes, settings: Settings, projec
     Raises:
         StackError: Java or Maven is missing or too old, or a step failed.
     """
+    data = folder.data(NAME)
 
     async def start() -> Process:
-        base = (_java(), *_JVM, "-cp", f"{home(project)}/*")
+        base = _java_command(project)
         await _install(processes, home(project))
-        data = folder.data(NAME)
         if data.exists() and not (data / _SEAL).exists():
             # Users are created with the data, so data of an earlier version cannot be used.
             data.rename(data.with_name(f"{NAME}-without-users"))
@@ -114,6 +116,13 @@ async def serve(folder: Folder, processes: Processes, settings: Settings, projec
     await processes.serve(
         NAME, start, lambda: kafka_is_ready(settings.ports["kafka"], ADMIN, settings.secrets.kafka_admin), _START_LIMIT
     )
+    known = (data / _SEAL).read_text().split() or _FIRST_USERS
+    if missing := {name: word for name, word in users(settings.secrets).items() if name not in known}:
+        await _add_users(missing, data, processes, settings, _java_command(project))
+
+
+def _java_command(project: Path) -> tuple[str, ...]:
+    return (_java(), *_JVM, "-cp", f"{home(project)}/*")
 
 
 def _java() -> str:
@@ -164,8 +173,30 @@ async def _format(data: Path, processes: Processes, settings: Settings, base: tu
     program = (*base, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(configuration), f"@{arguments}")
     await processes.finish(Command("kafka-format", program, _environment(), unfinished), _START_LIMIT)
     arguments.unlink()
-    (unfinished / _SEAL).touch()
+    (unfinished / _SEAL).write_text(" ".join(users(settings.secrets)))
     unfinished.rename(data)
+
+
+async def _add_users(
+    added: dict[str, str], data: Path, processes: Processes, settings: Settings, base: tuple[str, ...]
+) -> None:
+    """Create users that data of an earlier version lacks, on the brokers that run."""
+    jaas = f'org.apache.kafka.common.security.scram.ScramLoginModule required username="{ADMIN}"'
+    login, entry = data / "login.properties", data / "user.properties"  # everybody on the machine can read arguments
+    write_private(
+        login,
+        f"security.protocol={KAFKA_PROTOCOL}\nsasl.mechanism={KAFKA_MECHANISM}\n"
+        f'sasl.jaas.config={jaas} password="{settings.secrets.kafka_admin}";\n',
+    )
+    where = ("--bootstrap-server", f"127.0.0.1:{settings.ports['kafka']}", "--command-config", str(login))
+    for name, word in added.items():
+        write_private(entry, f"{KAFKA_MECHANISM}=password={word}\n")
+        what = ("--entity-type", "users", "--entity-name", name, "--alter", "--add-config-file", str(entry))
+        program = (*base, "kafka.admin.ConfigCommand", *where, *what)
+        await processes.finish(Command("kafka-users", program, _environment(), data), _START_LIMIT)
+        entry.unlink()
+    login.unlink()
+    (data / _SEAL).write_text(" ".join(users(settings.secrets)))
 
 
 def _configure(settings: Settings, data: Path) -> Path:

@@ -35,6 +35,7 @@ class Servers:
     postgres_runtime: str = field(repr=False)
     postgres_gateway: str = field(repr=False)
     postgres_status: str = field(repr=False)
+    postgres_console: str = field(repr=False)
     kafka_users: Mapping[str, str] = field(repr=False)
     s3: S3Access
     s3_by_service: Mapping[str, S3Access]
@@ -56,6 +57,7 @@ def choose_servers(environment: Mapping[str, str], settings: Settings) -> Server
         postgres.dsn(postgres.RUNTIME, generated.postgres_runtime, ports["postgres"]),
         postgres.dsn(postgres.GATEWAY, generated.postgres_gateway, ports["postgres"]),
         postgres.dsn(postgres.STATUS, generated.postgres_status, ports["postgres"]),
+        postgres.dsn(postgres.CONSOLE, generated.postgres_console, ports["postgres"]),
     )
     own_s3 = (
         *(f"http://127.0.0.1:{ports['s3']}", generated.s3_access_key, generated.s3_secret_key),
@@ -64,14 +66,15 @@ def choose_servers(environment: Mapping[str, str], settings: Settings) -> Server
     store = S3Access(*(existing_s3 or own_s3))
     keys = seaweedfs.service_keys(generated)
     existing = {kafka.NAME: existing_kafka, postgres.NAME: existing_postgres, seaweedfs.NAME: existing_s3}
-    # Of an existing server the environment names one role for both services.
-    owner, runtime, gateway, status = (*existing_postgres, *existing_postgres[1:] * 2) or own_postgres
+    # Of an existing server the environment names one role for all services.
+    owner, runtime, gateway, status, console = (*existing_postgres, *existing_postgres[1:] * 3) or own_postgres
     return Servers(
         kafka=existing_kafka[0] if existing_kafka else f"127.0.0.1:{ports['kafka']}",
         postgres_owner=owner,
         postgres_runtime=runtime,
         postgres_gateway=gateway,
         postgres_status=status,
+        postgres_console=console,
         kafka_users={} if existing_kafka else kafka.users(generated),
         s3=store,
         s3_by_service={

@@ -1,4 +1,4 @@
-"""The three services of the stack, and the preparation of its servers for them."""
+"""The services of the stack, and the preparation of its servers for them."""
 
 import json
 import os
@@ -13,12 +13,12 @@ from deploy.local.processes import Command, Process, Processes
 from deploy.local.readiness import http_request
 from deploy.local.servers import Servers
 
-NAMES = ("gateway", "aggregator", "status")
+NAMES = ("gateway", "aggregator", "status", "console")
 POSTGRES_DSN = "EXHAUST_POSTGRES_DSN"
 KAFKA_CREDENTIAL = "EXHAUST_KAFKA_SASL_PASSWORD"
 _STORE_KEYS = frozenset({"EXHAUST_S3_ACCESS_KEY", "EXHAUST_S3_SECRET_KEY"})
 # The secrets that each service reads, and so gets.
-SECRETS_OF = {
+SECRETS_OF: dict[str, frozenset[str]] = {
     "gateway": _STORE_KEYS
     | {
         POSTGRES_DSN,
@@ -29,7 +29,10 @@ SECRETS_OF = {
     },
     "aggregator": _STORE_KEYS | {KAFKA_CREDENTIAL},
     "status": _STORE_KEYS | {POSTGRES_DSN, KAFKA_CREDENTIAL, "EXHAUST_SERVICE_TOKEN"},
+    "console": frozenset({POSTGRES_DSN, KAFKA_CREDENTIAL}),
 }
+# From when on something is the matter, on a machine where a worker that is away for seconds is worth a look.
+LAG = {"nobody_after": "PT5S"}
 _SECRETS = frozenset({"EXHAUST_POSTGRES_OWNER_DSN"}).union(*SECRETS_OF.values())
 _PREPARATIONS = {kafka.NAME: "topics", postgres.NAME: "migrate", seaweedfs.NAME: "buckets"}
 _PREPARE_LIMIT = timedelta(seconds=90)
@@ -53,9 +56,11 @@ def environment(name: str, settings: Settings, servers: Servers) -> dict[str, st
             "EXHAUST_STATUS_URL": f"http://127.0.0.1:{ports['status']}",
             # Shorter than the default, so that the work of a killed service moves on soon.
             "EXHAUST_KAFKA_SESSION_TIMEOUT": "PT10S",
+            "EXHAUST_SAMPLE_INTERVAL": "PT2S",
             # Nothing stands before the services that would look elsewhere meanwhile.
             "EXHAUST_DRAIN_DELAY": "PT0S",
         }
+        | {f"EXHAUST_{setting.upper()}": value for setting, value in LAG.items()}
         | {secret: secrets[name][secret] for secret in SECRETS_OF[name] if secret in secrets[name]}
     )
 
@@ -69,6 +74,7 @@ def _secrets(settings: Settings, servers: Servers) -> dict[str, dict[str, str]]:
         "gateway": keys["gateway"] | token | peppers | {POSTGRES_DSN: servers.postgres_gateway},
         "aggregator": keys["aggregator"],
         "status": keys["status"] | token | {POSTGRES_DSN: servers.postgres_status},
+        "console": {POSTGRES_DSN: servers.postgres_console},
     }
 
 

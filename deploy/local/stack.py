@@ -1,6 +1,6 @@
 """The whole system on this machine: starting, stopping and finding it.
 
-The real servers and the three services run as ordinary processes that keep everything in one folder. Two stacks in two
+The real servers and the services run as ordinary processes that keep everything in one folder. Two stacks in two
 folders know nothing of each other.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from deploy.local import exit_watcher, kafka, postgres, seaweedfs
 from deploy.local import servers as three_servers
-from deploy.local import services as three_services
+from deploy.local import services as our_services
 from deploy.local.addresses import S3Access, Stack, load_stack, save_stack
 from deploy.local.errors import StackError
 from deploy.local.folder import Folder, Settings
@@ -48,7 +48,7 @@ def start_stack(folder: Path, *, services: bool = True, stop_at_exit: bool = Fal
 
     Args:
         folder: keeps data, logs, ports and credentials; made when it is missing.
-        services: start the gateway, the aggregator and the status service too.
+        services: start the gateway, the aggregator, the status service and the console too.
         stop_at_exit: stop everything when this process ends, even by SIGKILL.
 
     Raises:
@@ -98,7 +98,7 @@ def service_environment(folder: Path, name: str) -> dict[str, str]:
 
     Args:
         folder: the stack's.
-        name: gateway, aggregator or status.
+        name: gateway, aggregator, status or console.
 
     Raises:
         StackError: the stack is not up.
@@ -106,7 +106,7 @@ def service_environment(folder: Path, name: str) -> dict[str, str]:
     place = Folder(folder.resolve())
     load_stack(place)
     settings = place.settings(may_change_ports=False)
-    return three_services.environment(name, settings, choose_servers(os.environ, settings))
+    return our_services.environment(name, settings, choose_servers(os.environ, settings))
 
 
 @contextmanager
@@ -126,12 +126,12 @@ async def _start(
     if stop_at_exit:
         await exit_watcher.start_watcher(place, processes, PROJECT)
     known = (processes, settings, servers, PROJECT)
-    prepare = services and not processes.running_names().intersection(three_services.NAMES)
+    prepare = services and not processes.running_names().intersection(our_services.NAMES)
 
     async def start_server(name: str) -> None:
         await three_servers.serve(name, servers, place, processes, settings, PROJECT)
         if prepare:  # services that run already need no preparation
-            await three_services.prepare(name, processes, servers, PROJECT)
+            await our_services.prepare(name, processes, servers, PROJECT)
 
     try:
         async with asyncio.TaskGroup() as starting:
@@ -139,8 +139,8 @@ async def _start(
                 starting.create_task(start_server(name))
         if services:
             async with asyncio.TaskGroup() as starting:
-                for name in three_services.NAMES:
-                    starting.create_task(three_services.serve(name, *known))
+                for name in our_services.NAMES:
+                    starting.create_task(our_services.serve(name, *known))
     except BaseExceptionGroup as failed:
         raise failed.exceptions[0] from None
 
@@ -161,12 +161,13 @@ def _stop(place: Folder, processes: Processes, kept: frozenset[str]) -> None:
 
 def _describe(settings: Settings, servers: Servers, processes: Processes) -> Stack:
     ports = settings.ports
-    running = ((name, processes.running(name)) for name in (*_SERVERS, *three_services.NAMES))
+    running = ((name, processes.running(name)) for name in (*_SERVERS, *our_services.NAMES))
     return Stack(
         gateway=f"http://127.0.0.1:{ports['gateway']}",
         gateway_internal=f"http://127.0.0.1:{ports['gateway_internal']}",
         status_internal=f"http://127.0.0.1:{ports['status']}",
         aggregator_internal=f"http://127.0.0.1:{ports['aggregator']}",
+        console=f"http://127.0.0.1:{ports['console']}",
         kafka=servers.kafka,
         postgres=servers.postgres_owner,
         s3=servers.s3,
@@ -175,4 +176,5 @@ def _describe(settings: Settings, servers: Servers, processes: Processes) -> Sta
         kafka_home=str(kafka.home(PROJECT)),
         kafka_username=kafka.ADMIN if servers.kafka_users else None,
         kafka_password=servers.kafka_users.get(kafka.ADMIN),
+        lag=dict(our_services.LAG),
     )

@@ -73,6 +73,10 @@ class Catalogue:
         found = self.by_name.get(dataset_id)
         return found if found is not None and found.id == dataset_id else None
 
+    def built_elsewhere(self) -> frozenset[str]:
+        """Return the ids of the datasets that a job elsewhere builds."""
+        return frozenset(dataset.id for dataset in self.by_name.values() if not dataset.is_built_here)
+
 
 def parse_catalogue(text: str, where: str) -> Catalogue:
     """Parse and check the text of a catalogue file.

@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 from exhaust.errors import Dependency, unavailable
 from exhaust.kafka.connection import connection_options
 from exhaust.kafka.producer import MAX_RECORD_BYTES
-from schemas.events import TOPIC_DEAD_LETTERS, TOPICS
+from schemas.events import TOPIC_BEATS, TOPIC_DEAD_LETTERS, TOPICS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -30,6 +30,8 @@ MAX_DEAD_LETTER_BATCH_BYTES: Final = MAX_RECORD_BYTES + 1024
 # Work is done, or tried again from the database, long before. The inbox remembers events for longer than their topic.
 KEPT_FOR: Final = timedelta(days=7)
 DEAD_LETTERS_KEPT_FOR: Final = timedelta(days=30)
+BEATS_KEPT_FOR: Final = timedelta(hours=1)
+_KEPT_FOR: Final = {TOPIC_DEAD_LETTERS: DEAD_LETTERS_KEPT_FOR, TOPIC_BEATS: BEATS_KEPT_FOR}
 SET_FOR_TOPIC: Final = 1  # DYNAMIC_TOPIC_CONFIG, the source of a value that was set for the topic itself
 TOPIC_EXISTS: Final = 36  # TOPIC_ALREADY_EXISTS in Kafka's protocol errors
 
@@ -48,7 +50,7 @@ def topic_configuration(name: str) -> dict[str, str]:
     """Return the configuration that a topic should have."""
     dead_letters = name == TOPIC_DEAD_LETTERS
     limit = MAX_DEAD_LETTER_BATCH_BYTES if dead_letters else MAX_BATCH_BYTES
-    kept_for = DEAD_LETTERS_KEPT_FOR if dead_letters else KEPT_FOR
+    kept_for = _KEPT_FOR.get(name, KEPT_FOR)
     return {
         "cleanup.policy": "delete",
         "max.message.bytes": str(limit),
@@ -144,7 +146,7 @@ async def _describe(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[st
 def _new_topic(settings: TopicSettings, name: str) -> NewTopic:
     return NewTopic(
         name,
-        settings.kafka_partitions,
+        1 if name == TOPIC_BEATS else settings.kafka_partitions,  # so few beats come that order is worth more
         settings.kafka_replication,
         topic_configs=topic_configuration(name),
     )

@@ -133,6 +133,9 @@ def shown(duration: timedelta) -> str:
 
 
 def _who(sample: StageSample) -> str:
+    """Return who suffers; where only the topic was seen, what waits there."""
+    if not sample.requests:
+        return _counted(sample.messages, "message")
     requests = _counted(sample.requests, "request")
     return f"{requests} of {_counted(sample.partners, 'partner')}"
 
@@ -147,11 +150,11 @@ def _since(verdict: Verdict, now: datetime) -> str:
 
 
 def _stand(sample: StageSample) -> str:
-    return "stands" if sample.requests == 1 else "stand"
+    return "stands" if (sample.requests or sample.messages) == 1 else "stand"
 
 
 def _amount(sample: StageSample) -> str:
-    if sample.work_days is not None:
+    if sample.work_days:
         return f"{_counted(sample.work_days, 'day')} of work"
     return _counted(sample.messages, "message")
 

@@ -71,6 +71,9 @@ class StageSample:
         readers: of its topic; None of the outbox.
         rewind: the last time that an offset fell, if it did.
         progress_at: when a worker of the stage last told of growing bytes; None where workers tell nothing.
+        unseen: why a part of it could not be looked at, such as "PostgreSQL does not answer"; empty when all was seen.
+            What was not seen is 0 or None.
+        left_out: the part was not asked for, since whoever looks has no address of that server.
     """
 
     stage: Stage
@@ -85,6 +88,8 @@ class StageSample:
     readers: Readers | None = None
     rewind: Rewind | None = None
     progress_at: datetime | None = None
+    unseen: str = ""
+    left_out: bool = False
 
     @property
     def age(self) -> timedelta | None:
@@ -99,8 +104,10 @@ class UnknownStage:
     Attributes:
         why: a sentence for operators, such as "Kafka does not answer".
         last: the latest sample, however old; None when there is none.
+        left_out: it was not asked for, since whoever looks has no address of that server.
     """
 
     stage: Stage
     why: str
     last: StageSample | None = None
+    left_out: bool = False

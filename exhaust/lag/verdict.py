@@ -4,7 +4,7 @@ The words, worst first, and when each holds:
 
 | word | holds when |
 | --- | --- |
-| UNKNOWN | the stage could not be looked at, or its sample is too old |
+| UNKNOWN | the stage could not be looked at, or not enough of it, or its sample is too old |
 | NOBODY READS | something waits, and the group has had no member for a while |
 | STUCK | something waits for members, and for long none of them has committed or told of progress |
 | REWOUND | a committed offset fell |
@@ -75,6 +75,9 @@ URGENCY: Final = {
     Word.IDLE: Urgency.HEALTHY,
 }
 
+# What a stage's topic says by itself: it stays true when the rest could not be seen.
+_SEEN_ON_KAFKA_ALONE: Final = frozenset({Word.NOBODY_READS, Word.STUCK, Word.REWOUND})
+
 
 @dataclass(frozen=True, slots=True)
 class Targets:
@@ -131,12 +134,15 @@ def judge(
         day_p95: the 95th percentile of a day's time, as workers tell it; None when none does.
     """
     if isinstance(history, UnknownStage):
-        return _unknown(history.stage, history.last, history.why, now, targets)
+        return _unknown(history, now, targets)
     sample = history[-1]
     if now - sample.at > targets.sample_age:
-        return _unknown(sample.stage, sample, "nobody has looked since", now, targets)
+        return _unknown(UnknownStage(sample.stage, "nobody has looked since", sample), now, targets)
     look = _Look(history, targets, day_p95)
     word = next(word for word, holds in _RULES if holds(look))
+    if sample.unseen and word not in _SEEN_ON_KAFKA_ALONE:
+        seen = next((earlier for earlier in reversed(history) if not earlier.unseen), None)
+        return _unknown(UnknownStage(sample.stage, sample.unseen, seen, sample.left_out), now, targets)
     drains = drains_in(history) if word is Word.CATCHING_UP else None
     return Verdict(sample.stage, word, URGENCY[word], _since(word, look), sample, drains=drains)
 
@@ -151,10 +157,12 @@ def urgency(verdicts: Sequence[Verdict]) -> Urgency:
     return max(verdict.urgency for verdict in verdicts)
 
 
-def _unknown(stage: Stage, last: StageSample | None, why: str, now: datetime, targets: Targets) -> Verdict:
+def _unknown(unknown: UnknownStage, now: datetime, targets: Targets) -> Verdict:
+    last = unknown.last
     since = last.at if last else None
-    blind = since is None or now - since > targets.blind_after
-    return Verdict(stage, Word.UNKNOWN, Urgency.PAGE if blind else Urgency.ATTENTION, since, last, why)
+    blind = not unknown.left_out and (since is None or now - since > targets.blind_after)
+    level = Urgency.PAGE if blind else Urgency.ATTENTION
+    return Verdict(unknown.stage, Word.UNKNOWN, level, since, last, unknown.why)
 
 
 @dataclass(frozen=True, slots=True)

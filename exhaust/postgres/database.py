@@ -140,6 +140,7 @@ async def open_database(
     pool_size: int,
     idle_timeout: timedelta | None = None,
     command_timeout: timedelta = COMMAND_TIMEOUT,
+    connect: bool = True,
 ) -> AsyncIterator[Database]:
     """Open a pool of connections for the time of the block.
 
@@ -149,6 +150,7 @@ async def open_database(
         idle_timeout: after how long without a statement the server ends a transaction, and frees its locks: a process
             that stands still in the middle of one stops no other. None leaves it to the server's configuration.
         command_timeout: how long a statement may take.
+        connect: open the first connection now; else with the first statement, so that the block begins in any case.
 
     Raises:
         ExhaustError: SERVICE_UNAVAILABLE.
@@ -156,7 +158,7 @@ async def open_database(
     try:
         pool = await asyncpg.create_pool(
             dsn.get_secret_value(),
-            min_size=1,
+            min_size=int(connect),
             max_size=pool_size,
             max_inactive_connection_lifetime=0,  # saves a timer for each returned connection
             timeout=CONNECT_TIMEOUT.total_seconds(),
@@ -176,10 +178,13 @@ async def open_database(
                 await pool.close()
 
 
-def open_service_database(settings: PostgresSettings) -> AbstractAsyncContextManager[Database]:
+def open_service_database(settings: PostgresSettings, *, connect: bool = True) -> AbstractAsyncContextManager[Database]:
     """Open the database of a service for the time of a block; see open_database."""
     return open_database(
-        settings.postgres_dsn, pool_size=settings.postgres_pool_size, idle_timeout=settings.postgres_idle_timeout
+        settings.postgres_dsn,
+        pool_size=settings.postgres_pool_size,
+        idle_timeout=settings.postgres_idle_timeout,
+        connect=connect,
     )
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 RUNTIME_ROLE: Final = "exhaust_runtime"
 GATEWAY_ROLE: Final = "exhaust_gateway"
 STATUS_ROLE: Final = "exhaust_status"
+CONSOLE_ROLE: Final = "exhaust_console"
 
 LOCK_TIMEOUT: Final = timedelta(seconds=5)
 _MIGRATION_LOCK: Final = 7_203_001  # any constant; one migration holds it at a time
@@ -30,6 +31,7 @@ async def migrate(
     runtime_role: str | None = None,
     gateway_role: str | None = None,
     status_role: str | None = None,
+    console_role: str | None = None,
     lock_timeout: timedelta = LOCK_TIMEOUT,
 ) -> list[str]:
     """Bring the tables up to date and give the services' roles their rights. Safe to repeat and to run twice at once.
@@ -41,6 +43,7 @@ async def migrate(
         runtime_role: role of services that share one; RUNTIME_ROLE, if it exists, when left out.
         gateway_role: role of the gateway alone; GATEWAY_ROLE, if it exists, when left out.
         status_role: role of the status service alone; STATUS_ROLE, if it exists, when left out.
+        console_role: role of the console; CONSOLE_ROLE, if it exists, when left out.
         lock_timeout: how long to wait for a transaction that uses a table; whoever comes later waits behind.
 
     Returns:
@@ -61,7 +64,8 @@ async def migrate(
         runtime = await _existing(connection, runtime_role, RUNTIME_ROLE)
         gateway = await _existing(connection, gateway_role, GATEWAY_ROLE)
         status = await _existing(connection, status_role, STATUS_ROLE)
-        await _give_rights(connection, runtime, gateway + runtime, status + runtime)
+        console = await _existing(connection, console_role, CONSOLE_ROLE)
+        await _give_rights(connection, runtime, gateway + runtime, status + runtime, console + runtime)
     return applied
 
 
@@ -94,7 +98,9 @@ async def _existing(connection: Connection, named: str | None, default: str) -> 
     return [row["rolname"] for row in rows]
 
 
-async def _give_rights(connection: Connection, runtime: list[str], gateway: list[str], status: list[str]) -> None:
+async def _give_rights(
+    connection: Connection, runtime: list[str], gateway: list[str], status: list[str], console: list[str]
+) -> None:
     if not (gateway and status):
         raise ConfigurationError(
             f"the database has no roles for the services; create {GATEWAY_ROLE} and {STATUS_ROLE}, or one for both,"
@@ -103,10 +109,12 @@ async def _give_rights(connection: Connection, runtime: list[str], gateway: list
     await connection.execute(
         "SELECT set_config('exhaust.runtime_role', $1, true),"
         " set_config('exhaust.gateway_roles', $2::text[]::text, true),"
-        " set_config('exhaust.status_roles', $3::text[]::text, true)",
+        " set_config('exhaust.status_roles', $3::text[]::text, true),"
+        " set_config('exhaust.console_roles', $4::text[]::text, true)",
         "".join(runtime),
         gateway,
         status,
+        console,
     )
     await connection.execute(resources.files("exhaust.postgres.migrations").joinpath("rights.sql").read_text())
 

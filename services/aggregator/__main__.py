@@ -21,7 +21,7 @@ from exhaust.process.retry import Patience, Retries
 from exhaust.process.run import run_process, run_until_stopped
 from exhaust.process.slots import Slots
 from exhaust.s3.store import open_object_store
-from schemas.events import TOPIC_DAYS, TOPIC_REQUESTS
+from schemas.events import GROUP_BUILD, GROUP_PLAN, TOPIC_DAYS, TOPIC_REQUESTS
 from services.aggregator.assemble import Assembler
 from services.aggregator.build.day_builder import open_day_builder
 from services.aggregator.cancelled_attempts import CancelledAttempts
@@ -60,7 +60,7 @@ def _consumer_loops(
     """Return the consumer loops of requests and of days."""
     plans = ConsumerLoop(
         settings,
-        group="aggregator-plan",
+        group=GROUP_PLAN,
         topic=TOPIC_REQUESTS,
         handle=planner.handle,
         producer=producer,
@@ -68,7 +68,7 @@ def _consumer_loops(
     )
     days = ConsumerLoop(
         settings,
-        group="aggregator-build",
+        group=GROUP_BUILD,
         topic=TOPIC_DAYS,
         handle=worker.handle,
         producer=producer,

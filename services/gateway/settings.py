@@ -20,6 +20,7 @@ from exhaust.settings import (
     Port,
     PostgresSettings,
     ProcessSettings,
+    ReleaseSettings,
     S3Settings,
     ServiceTokenSettings,
     SettingsGroup,
@@ -104,6 +105,7 @@ class GatewaySettings(
     LicenseKeySettings,
     ServiceTokenSettings,
     CatalogueSettings,
+    ReleaseSettings,
     LimitSettings,
     ShareSettings,
 ):
@@ -113,7 +115,6 @@ class GatewaySettings(
         port: of the public listener.
         internal_port: of the listener for operators and internal services.
         status_url: of the status service.
-        max_in_flight_per_partner: released and unfinished requests.
         sync_timeout: how long a synchronous download waits before it answers 503.
         sync_fresh_for: how old a finished download may be that serves another synchronous call.
         token_issuers: the file of the issuers whose tokens are accepted; without it, none are.
@@ -125,7 +126,6 @@ class GatewaySettings(
 
     internal_port: Port
     status_url: HttpUrl
-    max_in_flight_per_partner: Annotated[int, Field(ge=1, le=10_000)] = 4
     sync_timeout: Annotated[
         timedelta,
         Field(

@@ -31,7 +31,7 @@ from exhaust.process.run import run_process, run_until_stopped
 from exhaust.process.slots import Slots
 from exhaust.s3.store import open_object_store
 from schemas.bodies import EmptyBody
-from schemas.events import TOPIC_COMPLETIONS
+from schemas.events import GROUP_STATUS, TOPIC_COMPLETIONS
 from schemas.operations import (
     CANCEL,
     LIST,
@@ -118,7 +118,7 @@ def _consumer_loop(
     """Return the consumer loop of completions."""
     loop = ConsumerLoop(
         settings,
-        group="status",
+        group=GROUP_STATUS,
         topic=TOPIC_COMPLETIONS,
         handle=consumer.handle,
         producer=producer,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FOLDER: Final = ROOT / ".local" / "test-attacks"
 LOGS: Final = FOLDER / "logs"
-SERVICES: Final = ("gateway", "aggregator", "status")
+SERVICES: Final = ("gateway", "aggregator", "status", "console")
 
 
 @contextmanager

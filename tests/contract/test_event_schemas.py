@@ -8,13 +8,15 @@ import jsonschema_rs
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
-from schemas.events import COMPLETION, DatasetRequested, DayRequested
+from schemas.events import COMPLETION, DatasetRequested, DayRequested, WorkerBeat
 
 KINDS: dict[str, TypeAdapter[Any]] = {
     "dataset.requests": TypeAdapter(DatasetRequested),
     "dataset.days": TypeAdapter(DayRequested),
     "dataset.completions": COMPLETION,
+    "dataset.beats": TypeAdapter(WorkerBeat),
 }
+NEEDED = dict.fromkeys(KINDS, ("requestid", "attempt")) | {"dataset.beats": ("worker", "at", "bytesdone", "partitions")}
 
 
 def document(name: str) -> Any:
@@ -40,7 +42,7 @@ def test_examples_follow_the_schema_and_survive_the_type(topic: str) -> None:
 def test_what_lacks_a_field_is_refused_by_schema_and_type_alike(topic: str) -> None:
     validator = jsonschema_rs.validator_for(document(f"{topic}.schema.json"), validate_formats=True)
     for example in examples(topic):
-        for name in ("requestid", "attempt"):
+        for name in NEEDED[topic]:
             broken = {key: value for key, value in example.items() if key != name}
             assert not validator.is_valid(broken)
             with pytest.raises(ValueError, match=name):

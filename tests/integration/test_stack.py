@@ -109,7 +109,8 @@ def test_no_secret_in_logs_command_lines_or_prints(folder: Path, stack: Stack) -
 
 def test_servers_listen_on_loopback_alone(folder: Path, stack: Stack) -> None:
     ports = Folder(folder).settings(may_change_ports=False).ports
-    own = [port for name, port in ports.items() if name not in {"gateway", "gateway_internal", "aggregator", "status"}]
+    services = {"gateway", "gateway_internal", "aggregator", "status", "console"}
+    own = [port for name, port in ports.items() if name not in services]
     for port in own:
         socket.create_connection(("127.0.0.1", port), timeout=5).close()
         with pytest.raises(ConnectionRefusedError):  # a server on all addresses would answer on this one too
@@ -121,7 +122,7 @@ def test_start_again_changes_nothing(folder: Path, stack: Stack) -> None:
     assert start_stack(folder, services=False, stop_at_exit=True) == stack
 
 
-@pytest.mark.parametrize("name", ["gateway", "status"])
+@pytest.mark.parametrize("name", ["gateway", "status", "console"])
 def test_each_service_has_a_role_that_defines_nothing(folder: Path, stack: Stack, name: str) -> None:
     dsn = service_environment(folder, name)["EXHAUST_POSTGRES_DSN"]
     assert psql(dsn, "SELECT current_user") == f"exhaust_{name}"

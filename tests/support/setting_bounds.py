@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from exhaust.settings import MAX_PEPPER_LENGTH, MAX_PEPPER_VERSION, MIN_PEPPER_LENGTH
 from services.aggregator.settings import AggregatorSettings
+from services.console.settings import ConsoleSettings
 from services.gateway.settings import GatewaySettings
 from services.status.settings import StatusSettings
 
@@ -26,6 +27,7 @@ PROCESSES: Final[dict[str, type[SettingsGroup]]] = {
     "gateway": GatewaySettings,
     "aggregator": AggregatorSettings,
     "status": StatusSettings,
+    "console": ConsoleSettings,
 }
 # Where this process and its servers are, and as whom it calls them: the place decides these, not a range.
 PLACES: Final = frozenset(

@@ -129,7 +129,7 @@ def _run(telemetry: RawTelemetry, owner: Owner, folder: Path, steps: StepPrinter
 @contextmanager
 def _new_stack(folder: Path, steps: StepPrinter) -> Iterator[Stack]:
     try:
-        with steps.step("Start Kafka, PostgreSQL, S3 and the three services") as step:
+        with steps.step("Start Kafka, PostgreSQL, S3 and the services") as step:
             # Telemetry of an earlier demo would spoil the exact comparison.
             stop_stack(folder)
             if (folder / "settings.json").exists():  # this is a stack's folder, not somebody else's of that name

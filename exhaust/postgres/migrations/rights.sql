@@ -1,22 +1,26 @@
 -- What the roles of the running services may do; run after every migration. What an earlier version gave is taken back.
--- The migration command sets exhaust.gateway_roles and exhaust.status_roles, arrays of roles that exist, and
--- exhaust.runtime_role, the role of services that share one (in both arrays), or ''.
+-- The migration command sets exhaust.gateway_roles, exhaust.status_roles and exhaust.console_roles, arrays of roles that
+-- exist, and exhaust.runtime_role, the role of services that share one (in all arrays), or ''.
 DO $$
 DECLARE
     gateway_roles text[] := current_setting('exhaust.gateway_roles')::text[];
     status_roles text[] := current_setting('exhaust.status_roles')::text[];
+    console_roles text[] := current_setting('exhaust.console_roles')::text[];
     runtime_role text := current_setting('exhaust.runtime_role');
     role text;
 BEGIN
-    FOREACH role IN ARRAY gateway_roles || status_roles LOOP
+    FOREACH role IN ARRAY gateway_roles || status_roles || console_roles LOOP
         EXECUTE format(
             $rights$
             GRANT USAGE ON SCHEMA %2$I TO %1$I;
-            REVOKE ALL ON ALL TABLES IN SCHEMA %2$I FROM %1$I;
-            GRANT EXECUTE ON FUNCTION record_audit(text, text, text, jsonb) TO %1$I
+            REVOKE ALL ON ALL TABLES IN SCHEMA %2$I FROM %1$I
             $rights$,
             role, current_schema()
         );
+    END LOOP;
+
+    FOREACH role IN ARRAY gateway_roles || status_roles LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION record_audit(text, text, text, jsonb) TO %I', role);
     END LOOP;
 
     FOREACH role IN ARRAY gateway_roles LOOP
@@ -50,6 +54,21 @@ BEGIN
             GRANT SELECT, INSERT ON inbox TO %1$I;
             GRANT EXECUTE ON FUNCTION prune_requests(interval, integer), prune_parked_requests(interval, integer),
                 prune_inbox(interval, integer), prune_idempotency_keys(interval, integer) TO %1$I
+            $rights$,
+            role
+        );
+    END LOOP;
+
+    FOREACH role IN ARRAY console_roles LOOP
+        EXECUTE format(
+            $rights$
+            -- What waits, not who asked for what: no username, no tags, no outcome.
+            GRANT SELECT (request_id, attempt, state, moved_at, parked_at, dataset_id, partner_id, partner_resource,
+                from_date, to_date) ON requests TO %1$I;
+            GRANT SELECT (request_id, created_at, claimed_until) ON outbox TO %1$I;
+            GRANT SELECT (request_id, attempt, day) ON request_days TO %1$I;
+            GRANT SELECT, INSERT, DELETE ON stage_samples TO %1$I;
+            GRANT SELECT, INSERT, UPDATE, DELETE ON worker_beats TO %1$I
             $rights$,
             role
         );

@@ -12,11 +12,11 @@ from uuid import uuid4
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
-from deploy.local.stack import start_stack
 from exhaust.kafka.connection import connection_options
 from exhaust.kafka.consumer import ConsumerLoop
 from exhaust.kafka.group_consumer import GroupConsumer
 from exhaust.kafka.topics import create_topics
+from tests.support.kafka_cluster import process_of_kafka
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -154,7 +154,4 @@ async def scene(kafka_settings: KafkaTestSettings, producer: Producer) -> Scene:
 
 @pytest.fixture
 def kafka_process(servers: Stack, servers_folder: Path) -> int:
-    """The process of Kafka, which another test may have killed and started again."""
-    if "kafka" not in servers.processes:
-        pytest.skip("this Kafka is not ours to stop")
-    return start_stack(servers_folder, services=False, stop_at_exit=True).processes["kafka"]
+    return process_of_kafka(servers, servers_folder)

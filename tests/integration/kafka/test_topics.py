@@ -18,7 +18,7 @@ from exhaust.kafka.topics import (
     create_topics,
     topic_configuration,
 )
-from schemas.events import TOPIC_DEAD_LETTERS, TOPICS
+from schemas.events import TOPIC_BEATS, TOPIC_DEAD_LETTERS, TOPICS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,6 +39,7 @@ async def by_hand(settings: KafkaTestSettings) -> AsyncIterator[AIOKafkaAdminCli
 def test_every_topic_keeps_its_records_for_a_limited_time() -> None:
     kept = {name: timedelta(milliseconds=int(topic_configuration(name)["retention.ms"])) for name in TOPICS}
     assert kept.pop(TOPIC_DEAD_LETTERS) == timedelta(days=30)
+    assert kept.pop(TOPIC_BEATS) == timedelta(hours=1)
     assert set(kept.values()) == {timedelta(days=7)}
 
 

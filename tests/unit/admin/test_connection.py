@@ -39,6 +39,7 @@ def local_stack(tmp_path: Path) -> None:
             "",
             "",
             "",
+            "",
             kafka="here:2",
             postgres="",
             s3=S3Access(**S3),

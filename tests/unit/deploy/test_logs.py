@@ -7,7 +7,7 @@ from pathlib import Path
 from deploy.local.addresses import S3Access, Stack, save_stack
 from deploy.local.folder import Folder
 
-NO_STACK = Stack("", "", "", "", "", "", S3Access("", "", "", "", ""), "", {}, "")
+NO_STACK = Stack("", "", "", "", "", "", "", S3Access("", "", "", "", ""), "", {}, "")
 
 
 def test_a_reader_of_the_logs_may_stop_reading(tmp_path: Path) -> None:

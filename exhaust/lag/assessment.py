@@ -1,0 +1,176 @@
+"""The assessment of a look: each stage's verdict, the one for all, and both as documents for page and command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from exhaust.lag.combine import Unseen
+from exhaust.lag.sentences import sentences
+from exhaust.lag.stages import UnknownStage
+from exhaust.lag.verdict import Targets, Urgency, Verdict, judge, urgency, worst
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from exhaust.lag.groups import GroupLag, PartitionLag
+    from exhaust.lag.sampler import Look, Sampler
+    from exhaust.lag.stages import StageSample
+    from exhaust.lag.workers import Worker
+    from exhaust.settings import LagSettings
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """A look, judged.
+
+    Attributes:
+        verdicts: of the stages, in the order in which a request comes there.
+    """
+
+    look: Look
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def worst(self) -> Verdict:
+        """The verdict on all stages."""
+        return worst(self.verdicts)
+
+    @property
+    def urgency(self) -> Urgency:
+        """How urgent all of it is together."""
+        return urgency(self.verdicts)
+
+
+def targets_from(settings: LagSettings) -> Targets:
+    """Return the times from which on something is the matter."""
+    return Targets(oldest=settings.oldest_target, nobody_after=settings.nobody_after, stuck_after=settings.stuck_after)
+
+
+def assess(look: Look, sampler: Sampler, targets: Targets, now: datetime) -> Assessment:
+    """Judge a look by what the sampler saw before.
+
+    Args:
+        look: the sampler's latest.
+        sampler: whose look it is.
+        targets: from when on something is the matter.
+        now: the present; a look gets old.
+    """
+
+    def judged(stage: StageSample | UnknownStage) -> Verdict:
+        if isinstance(stage, UnknownStage):
+            return judge(stage, now=now, targets=targets)
+        whole = [sample for sample in sampler.recent(stage.stage) if sample.at < look.at]
+        return judge([*whole, stage], now=now, targets=targets, day_p95=look.day_p95)
+
+    return Assessment(look, tuple(map(judged, look.stages)))
+
+
+def now_document(assessment: Assessment, now: datetime) -> Document:
+    """Return what is the matter, as JSON's types: the sentence for all, and one for each stage."""
+    worst = assessment.worst
+    return {
+        "at": _time(assessment.look.at),
+        "verdict": _verdict(worst, now),
+        "exitcode": int(assessment.urgency),
+        "stages": [_verdict(verdict, now) | _figures(verdict, now) for verdict in assessment.verdicts],
+        "openrequests": assessment.look.open_requests,
+        "unseen": list(assessment.look.unseen),
+    }
+
+
+def flow_document(assessment: Assessment, now: datetime) -> Document:
+    """Return the stages with their groups, partitions and workers, as JSON's types."""
+    look = assessment.look
+    stages = [
+        _verdict(verdict, now)
+        | _figures(verdict, now)
+        | {"group": _group(look.groups[verdict.stage], now) if verdict.stage in look.groups else None}
+        for verdict in assessment.verdicts
+    ]
+    return {
+        "at": _time(look.at),
+        "exitcode": int(assessment.urgency),
+        "stages": stages,
+        "workers": [worker_document(worker, now) for worker in look.workers],
+        "unseen": list(look.unseen),
+    }
+
+
+def worker_document(worker: Worker, now: datetime) -> Document:
+    """Return a worker as JSON's types."""
+    told: Document = worker.beat.model_dump(mode="json")
+    return told | {
+        "ageseconds": _seconds(now - worker.beat.at),
+        "silent": worker.is_silent(now),
+        "progressat": _time(worker.progress_at),
+    }
+
+
+def _verdict(verdict: Verdict, now: datetime) -> Document:
+    told = sentences(verdict, now)
+    return {
+        "stage": verdict.stage.value,
+        "word": verdict.word.value,
+        "urgency": verdict.urgency.name.lower(),
+        "since": _time(verdict.since),
+        "sentence": told.what,
+        "do": told.do,
+        "runbook": told.runbook,
+        "drains": None
+        if verdict.drains is None
+        else {"least": _seconds(verdict.drains.least), "most": _seconds(verdict.drains.most)},
+    }
+
+
+def _figures(verdict: Verdict, now: datetime) -> Document:
+    """Return the figures of a stage; none of one that is unknown, whose last sample is no figure of now."""
+    sample = None if verdict.why else verdict.sample
+    if sample is None:
+        names = ("messages", "workdays", "oldestseconds", "done", "requests", "partners", "held", "members")
+        return dict.fromkeys(names)
+    return {
+        "messages": sample.messages,
+        "workdays": sample.work_days,
+        "oldestseconds": None if sample.oldest is None else max(_seconds(now - sample.oldest), 0.0),
+        "done": sample.done,
+        "requests": sample.requests,
+        "partners": sample.partners,
+        "held": sample.held,
+        "members": None if sample.readers is None else sample.readers.members,
+    }
+
+
+def _group(group: GroupLag | Unseen, now: datetime) -> Document:
+    if isinstance(group, Unseen):
+        return {"unseen": group.why}
+    return {
+        "group": group.group,
+        "topic": group.topic,
+        "messages": group.messages,
+        "members": [
+            {"client": member.client, "host": member.host, "partitions": list(member.partitions)}
+            for member in group.members
+        ],
+        "partitions": [_partition(partition, now) for partition in group.partitions],
+    }
+
+
+def _partition(partition: PartitionLag, now: datetime) -> Document:
+    return {
+        "partition": partition.partition,
+        "committed": partition.committed,
+        "end": partition.end,
+        "messages": partition.messages,
+        "oldestseconds": None if partition.oldest is None else max(_seconds(now - partition.oldest), 0.0),
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat(timespec="milliseconds")
+
+
+def _seconds(duration: timedelta) -> float:
+    return round(duration.total_seconds(), 3)

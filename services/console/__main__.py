@@ -1,0 +1,68 @@
+"""The process of the console: `python -m services.console`."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from exhaust.domain.catalogue import load_catalogue
+from exhaust.http.health import health_routes, metrics_route
+from exhaust.http.listener import open_listener
+from exhaust.lag.assessment import targets_from
+from exhaust.lag.sampler import open_sampler
+from exhaust.logs import configure_logging
+from exhaust.postgres.database import open_service_database
+from exhaust.process.health import STALL_LIMIT, Health
+from exhaust.process.run import run_process, run_until_stopped
+from services.console.documents import document_routes
+from services.console.lag_metrics import publish_lag_metrics
+from services.console.sampling import Sampling
+from services.console.settings import ConsoleSettings
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+
+def console_app(health: Health, sampling: Sampling) -> web.Application:
+    """Build the console's listener."""
+    app = web.Application()
+    app.add_routes([*health_routes(health), metrics_route(health), *document_routes(sampling)])
+    return app
+
+
+async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
+    """Look at all stages and show what is the matter, until SIGTERM. No server has to answer for that.
+
+    Args:
+        stall_limit: for how long a loop may stand still before the watchdog ends the process.
+    """
+    settings = ConsoleSettings()
+    configure_logging("console", settings.log_level)
+    catalogue = load_catalogue(settings.catalogue)
+    health = Health(stall_limit=stall_limit)
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_service_database(settings, connect=False))
+        sampler = await stack.enter_async_context(
+            open_sampler(
+                settings,
+                database,
+                max_in_flight_per_partner=settings.max_in_flight_per_partner,
+                built_elsewhere=catalogue.built_elsewhere(),
+            )
+        )
+        sampling = Sampling(sampler, targets_from(settings))
+        publish_lag_metrics(health.registry, sampling.latest)
+        app = console_app(health, sampling)
+        await stack.enter_async_context(open_listener(app, settings.host, settings.port, draining=health.draining))
+        await run_until_stopped(health, sampling.run(health, settings.sample_interval))
+
+
+def main() -> None:
+    """Run the process."""
+    run_process(serve)
+
+
+if __name__ == "__main__":
+    main()

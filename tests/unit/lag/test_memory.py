@@ -1,0 +1,86 @@
+"""What two looks at a group tell, and one cannot."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from exhaust.lag.groups import GroupLag, Member, PartitionLag
+from exhaust.lag.memory import GroupMemory, remember
+
+START: Final = datetime(2026, 11, 30, 3, 0, tzinfo=UTC)
+LATER: Final = START + timedelta(seconds=5)
+MEMBER: Final = Member("aiokafka", "10.0.0.7", (0, 1))
+
+
+def group(*committed: int | None, end: int = 100, read: bool = True, oldest: datetime | None = None) -> GroupLag:
+    partitions = tuple(
+        PartitionLag(number, offset, 0 if offset is None else offset, end, oldest)
+        for number, offset in enumerate(committed)
+    )
+    return GroupLag("aggregator-build", "dataset.days", (MEMBER,) if read else (), partitions)
+
+
+def after(*looks: GroupLag) -> GroupMemory:
+    """The memory after looks that are 5 s apart."""
+    memory = None
+    for number, look in enumerate(looks):
+        memory = remember(look, memory, START + number * timedelta(seconds=5))
+    assert memory is not None
+    return memory
+
+
+def test_the_counter_of_done_records_starts_with_what_is_committed_and_grows_with_it() -> None:
+    assert after(group(3, 4)).done == 7
+    assert after(group(3, 4), group(5, 4)).done == 9
+
+
+def test_the_counter_of_done_records_never_falls() -> None:
+    assert after(group(9, 9), group(2, 9)).done == 18
+    assert after(group(9, 9), group(2, 9), group(4, 9)).done == 20
+
+
+def test_a_commit_is_noticed_when_it_grows() -> None:
+    assert after(group(3, 4)).committed_at == START  # watched from here on
+    assert after(group(3, 4), group(3, 4)).committed_at == START
+    assert after(group(3, 4), group(3, 5)).committed_at == LATER
+
+
+def test_what_retention_removes_is_no_commit() -> None:
+    never = GroupLag("g", "t", (MEMBER,), (PartitionLag(0, None, 0, 10),))
+    shortened = GroupLag("g", "t", (MEMBER,), (PartitionLag(0, None, 6, 10),))
+    assert after(never, shortened).committed_at == START
+    assert after(never, shortened).done == 0
+
+
+def test_a_group_is_absent_since_the_first_look_that_found_no_member() -> None:
+    assert after(group(3)).absent_since is None
+    assert after(group(3), group(3, read=False), group(3, read=False)).absent_since == LATER
+    assert after(group(3), group(3, read=False), group(3)).absent_since is None
+
+
+def test_a_first_look_counts_absence_since_the_oldest_record_that_waits() -> None:
+    long_ago = START - timedelta(hours=2)
+    assert after(group(3, read=False, oldest=long_ago)).absent_since == long_ago
+    assert after(group(3, read=False)).absent_since == START
+
+
+def test_an_offset_that_falls_is_a_rewind_and_the_greatest_fall_is_told() -> None:
+    rewind = after(group(50, 60, 70), group(40, 20, 70)).rewind
+    assert rewind is not None
+    assert (rewind.at, rewind.partition, rewind.before, rewind.after) == (LATER, 1, 60, 20)
+    assert after(group(50), group(50)).rewind is None
+
+
+def test_a_rewind_is_remembered() -> None:
+    rewind = after(group(50), group(40), group(45)).rewind
+    assert rewind is not None
+    assert (rewind.at, rewind.before, rewind.after) == (LATER, 50, 40)
+
+
+def test_commits_that_expired_are_a_rewind_when_the_topic_is_read_again() -> None:
+    assert after(group(50), group(None)).rewind is not None
+
+
+def test_a_new_partition_is_no_rewind() -> None:
+    assert after(group(50), group(50, None)).rewind is None
