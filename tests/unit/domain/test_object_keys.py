@@ -89,6 +89,7 @@ def test_all_of_an_attempt_lies_under_its_prefix() -> None:
     assert found.markers_prefix == f"{prefix}days/"
     assert found.marker_key(DAY) == f"{prefix}days/2026-11-01.json"
     assert found.outcome_key == f"{prefix}outcome.json"
+    assert found.partial_key == f"{prefix}partial.json"
     assert found.archive_key == f"{prefix}D001_2026-11-01_2026-12-01.zip"
 
 

@@ -310,3 +310,9 @@ def test_kinds_of_events_are_remembered_up_to_a_limit() -> None:
     assert look_at("", "3.0")
     assert not look_at("one too many", "3.0")
     assert len(remembered) == 1024
+
+
+def test_a_partner_that_is_named_by_id_and_by_hash_is_named_twice_and_owns_it_once() -> None:
+    event = owned(ver="3.0", context={"channel": "c"} | partner(PRATHAM), metadata={"partner_name": [PRATHAM_HASH]})
+    assert event.partner_resources == {PRATHAM_HASH}
+    assert event.resources == {PRATHAM_HASH, resource_id("c")}
