@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from aiokafka.errors import KafkaError
 
 if TYPE_CHECKING:
     from exhaust.settings import KafkaSettings
+
+# What a call of the driver raises while Kafka is away; RuntimeError is uvloop's, of a write to a closed connection.
+DRIVER_ERRORS: Final = (KafkaError, OSError, TimeoutError, RuntimeError)
 
 
 def connection_options(settings: KafkaSettings) -> dict[str, Any]:

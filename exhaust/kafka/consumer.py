@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import InvalidSessionTimeoutError, KafkaError
+from aiokafka.errors import InvalidSessionTimeoutError
 
 from exhaust.errors import ConfigurationError
 from exhaust.kafka.closing import stop_client
-from exhaust.kafka.connection import connection_options
+from exhaust.kafka.connection import DRIVER_ERRORS, connection_options
 from exhaust.kafka.dead_letter_limit import DEFECTS, MALFORMED, DeadLetterLimit
 from exhaust.kafka.dead_letters import DeadLetters
 from exhaust.kafka.group_consumer import GroupConsumer
@@ -152,7 +152,7 @@ class ConsumerLoop:
                     "the Kafka brokers refuse EXHAUST_KAFKA_SESSION_TIMEOUT; set it within their"
                     " group.min.session.timeout.ms and group.max.session.timeout.ms"
                 ) from failure
-            if failure is not None and not isinstance(failure, KafkaError | OSError | asyncio.CancelledError):
+            if failure is not None and not isinstance(failure, (*DRIVER_ERRORS, asyncio.CancelledError)):
                 raise failure
             log.warning("kafka.connect_failed", group=self._group, error=type(failure).__name__)
             await wait_for_event(stop, heartbeat=heartbeat, limit=RECONNECT_INTERVAL)

@@ -8,11 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 
 from exhaust.errors import Dependency, unavailable
 from exhaust.kafka.closing import stop_client
-from exhaust.kafka.connection import connection_options
+from exhaust.kafka.connection import DRIVER_ERRORS, connection_options
 from exhaust.kafka.producer import CLOSE_TIMEOUT, MAX_RECORD_BYTES
 from schemas.events import TOPIC_DEAD_LETTERS
 
@@ -75,7 +74,7 @@ async def find_dead_letters(
                 letters = [_read(record) for batch in batches.values() for record in batch]
                 found.extend(letter for letter in letters if _is_wanted(letter, wanted))
                 found = _latest(found, limit)
-    except (KafkaError, OSError, TimeoutError) as error:
+    except DRIVER_ERRORS as error:
         raise unavailable(Dependency.KAFKA) from error
     finally:
         await stop_client(consumer, CLOSE_TIMEOUT)

@@ -25,6 +25,8 @@ from aiokafka.errors import (
 from aiokafka.protocol.commit import OffsetCommitRequest, OffsetFetchRequest
 from aiokafka.protocol.fetch import FetchRequest
 
+from exhaust.kafka.connection import DRIVER_ERRORS
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
@@ -169,7 +171,7 @@ class GroupConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # the driver is un
             raise GroupCoordinatorNotAvailableError
         try:
             return await self._client.send(node, request, group=ConnectionGroup.COORDINATION)
-        except KafkaError:
+        except DRIVER_ERRORS:
             self._coordinator.coordinator_dead()
             raise
 

@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from aiokafka.errors import KafkaError
 
+from exhaust.kafka.connection import DRIVER_ERRORS
 from exhaust.process.periodic import BEAT_INTERVAL, wait_for_first
 
 if TYPE_CHECKING:
@@ -70,6 +70,6 @@ async def _answers(ping: Callable[[], Awaitable[None]]) -> bool:
     try:
         async with asyncio.timeout(PING_TIMEOUT.total_seconds()):
             await ping()
-    except (KafkaError, TimeoutError, OSError):
+    except DRIVER_ERRORS:
         return False
     return True

@@ -15,8 +15,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from aiokafka.errors import KafkaError
 
+from exhaust.kafka.connection import DRIVER_ERRORS
 from exhaust.kafka.offsets import OffsetTracker
 from exhaust.process.failpoints import failpoint
 
@@ -138,7 +138,7 @@ class Positions:
             try:
                 async with asyncio.timeout(REQUEST_TIMEOUT.total_seconds()):
                     outcomes = await consumer.commit_offsets(membership, offsets)
-            except (KafkaError, TimeoutError, OSError) as error:
+            except DRIVER_ERRORS as error:
                 # The records may come again; their effects are idempotent.
                 self._tell_commit_failed(type(error).__name__, offsets)
                 self._check_after = CHECK_AFTER_DOUBT
@@ -174,7 +174,7 @@ class Positions:
             try:
                 async with asyncio.timeout(REQUEST_TIMEOUT.total_seconds()):
                     await (self._place(consumer) if self._unplaced else self._check(consumer))
-            except (KafkaError, TimeoutError, OSError) as error:
+            except DRIVER_ERRORS as error:
                 log.warning("kafka.offsets_unknown", group=self._group, topic=self._topic, error=type(error).__name__)
             if self._unplaced:
                 await asyncio.sleep((LOOK_INTERVAL if self._looks else pause).total_seconds())

@@ -14,7 +14,6 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     InvalidTopicError,
-    KafkaError,
     MessageSizeTooLargeError,
     PolicyViolationError,
     RecordListTooLargeError,
@@ -24,7 +23,7 @@ from aiokafka.errors import (
 
 from exhaust.errors import Dependency, ErrorCode, ExhaustError, unavailable
 from exhaust.kafka.closing import stop_client
-from exhaust.kafka.connection import connection_options
+from exhaust.kafka.connection import DRIVER_ERRORS, connection_options
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -88,7 +87,7 @@ class Producer:
             async with asyncio.timeout(SEND_TIMEOUT.total_seconds()):
                 raw = await self._started()
                 await self._find(raw, topic)
-        except (KafkaError, OSError, TimeoutError) as error:
+        except DRIVER_ERRORS as error:
             raise _our_error(error, topic) from error
         taken = False
         try:
@@ -96,7 +95,7 @@ class Producer:
                 delivery = await raw.send(topic, value, key=key, headers=headers)
                 taken = True
                 await delivery
-        except (KafkaError, OSError, TimeoutError) as error:
+        except DRIVER_ERRORS as error:
             # Whatever was taken has a sequence number, which Kafka misses from then on: even a refusal leaves doubt.
             if taken or not isinstance(error, TOO_LARGE):
                 self._replace(raw)
@@ -123,7 +122,7 @@ class Producer:
             async with asyncio.timeout(PING_TIMEOUT.total_seconds()):
                 # Other calls may answer from what the driver remembers.
                 await (await self._started()).client.fetch_all_metadata()
-        except (KafkaError, OSError, TimeoutError) as error:
+        except DRIVER_ERRORS as error:
             raise unavailable(Dependency.KAFKA) from error
 
     async def close(self) -> None:

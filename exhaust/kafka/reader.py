@@ -18,6 +18,7 @@ from aiokafka.errors import (
     UnsupportedCodecError,
 )
 
+from exhaust.kafka.connection import DRIVER_ERRORS
 from exhaust.kafka.record_batches import read_next_batch
 from exhaust.kafka.records import Record, RejectedRecordError, RejectionCode
 
@@ -143,7 +144,7 @@ class Reader:
         try:
             async with asyncio.timeout(RAW_TIMEOUT.total_seconds()):
                 raw = await self._consumer.fetch_raw(partition, position)
-        except (KafkaError, TimeoutError, OSError) as failure:
+        except DRIVER_ERRORS as failure:
             log.warning("kafka.fetch_failed", partition=partition.partition, error=type(failure).__name__)
             return Reading(membership)
         batch = read_next_batch(raw.data, position, raw.aborted)

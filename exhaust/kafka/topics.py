@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError
 
 from exhaust.errors import Dependency, unavailable
-from exhaust.kafka.connection import connection_options
+from exhaust.kafka.connection import DRIVER_ERRORS, connection_options
 from exhaust.kafka.producer import MAX_RECORD_BYTES
 from schemas.events import TOPIC_BEATS, TOPIC_DEAD_LETTERS, TOPICS
 
@@ -127,7 +126,7 @@ async def _open_admin(settings: TopicSettings) -> AsyncIterator[AIOKafkaAdminCli
                 yield admin
             finally:
                 await admin.close()
-    except (KafkaError, OSError, TimeoutError) as error:
+    except DRIVER_ERRORS as error:
         raise unavailable(Dependency.KAFKA) from error
 
 

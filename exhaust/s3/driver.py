@@ -6,7 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import aioboto3
 import aiohttp
@@ -19,7 +19,7 @@ from exhaust.errors import ConfigurationError, Dependency, ErrorCode, ExhaustErr
 from exhaust.s3.errors import NoSuchUploadError, ObjectExistsError, ObjectMissingError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from pydantic import SecretStr
     from types_aiobotocore_s3 import S3Client
@@ -46,6 +46,7 @@ async def open_clients(settings: S3Settings, *connections: int) -> AsyncIterator
         ConfigurationError: the settings hold no keys, and the platform has none either.
     """
     session = await _open_session(settings)
+    ignore_reset_writes(asyncio.get_running_loop())
     async with AsyncExitStack() as stack:
         yield [
             await stack.enter_async_context(
@@ -53,6 +54,30 @@ async def open_clients(settings: S3Settings, *connections: int) -> AsyncIterator
             )
             for number in connections
         ]
+
+
+def ignore_reset_writes(loop: asyncio.AbstractEventLoop) -> None:
+    """Tell nobody of a task of aiohttp that could not write the end of a request, because the connection was reset.
+
+    The call itself has failed by then, and says so. aiohttp forgets to look at its task, of which the loop complains.
+    """
+    others = loop.get_exception_handler()
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if isinstance(context.get("exception"), aiohttp.ClientConnectionResetError) and _writes_request(context):
+            return
+        if others is None:
+            loop.default_exception_handler(context)
+        else:
+            others(loop, context)
+
+    loop.set_exception_handler(handle)
+
+
+def _writes_request(context: Mapping[str, Any]) -> bool:
+    task = context.get("future")
+    coroutine = task.get_coro() if isinstance(task, asyncio.Task) else None
+    return getattr(coroutine, "__qualname__", "") == aiohttp.ClientRequest.write_bytes.__qualname__
 
 
 def _config(connections: int) -> AioConfig:
