@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
 import time
@@ -129,14 +130,21 @@ async def _all_ready(bed: Testbed) -> bool:
 async def _unready(bed: Testbed) -> dict[str, float]:
     """Until it is cancelled, note after how many seconds each process was first not ready."""
     began, first = time.monotonic(), dict[str, float]()
+
+    async def watch(name: str) -> None:
+        for pause in itertools.repeat(0.2):
+            if not await bed.is_ready(name):
+                first[name] = time.monotonic() - began
+                return
+            await asyncio.sleep(pause)
+
+    watching = [asyncio.create_task(watch(name)) for name in ("gateway", "aggregator", "status")]
     try:
-        while True:
-            for name in ("gateway", "aggregator", "status"):
-                if name not in first and not await bed.is_ready(name):
-                    first[name] = time.monotonic() - began
-            await asyncio.sleep(0.2)
+        await asyncio.Event().wait()
     except asyncio.CancelledError:
-        return first
+        for task in watching:
+            task.cancel()
+    return first
 
 
 async def _words(watching: asyncio.Task[dict[str, float]]) -> str:

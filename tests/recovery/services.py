@@ -136,7 +136,7 @@ async def gateway_killed(bed: Testbed) -> list[Figure]:
 
 
 async def gateway_frozen(bed: Testbed) -> list[Figure]:
-    """One of two gateways stands still while it releases requests."""
+    """One of two gateways stands still."""
     other = f"http://127.0.0.1:{bed.others['gateway-2'].port}"
     bed.mark_logs()
     process = bed.stack.processes["gateway"]
