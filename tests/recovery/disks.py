@@ -74,8 +74,7 @@ async def server_full(bed: Testbed, process: str) -> list[Figure]:
     """The disk of a server is full; when there is room again, the server is started if it has ended."""
     data = FOLDER / "data" / process
     with disk(process, _SERVER_MIB) as place:
-        os.kill(bed.stack.processes[process], signal.SIGTERM)
-        await until(partial(_has_ended, bed.stack.processes[process]))
+        await _end(bed, process)
         moved = place / "data"
         await asyncio.to_thread(subprocess.run, ["cp", "-a", "--sparse=always", str(data), str(moved)], check=True)
         shutil.rmtree(data)
@@ -88,13 +87,24 @@ async def server_full(bed: Testbed, process: str) -> list[Figure]:
             await bed.restart(services=False)
 
         figures = await _full(bed, place, free)
-        os.kill(bed.stack.processes[process], signal.SIGTERM)
-        await until(partial(_has_ended, bed.stack.processes[process]))
+        await _end(bed, process)
         return figures
 
 
+async def _end(bed: Testbed, process: str) -> None:
+    """Ask a server to end, and wait for that. On SIGTERM PostgreSQL waits for its clients."""
+    pid = bed.stack.processes[process]
+    os.kill(pid, signal.SIGINT if process == "postgres" else signal.SIGTERM)
+    await until(partial(_has_ended, pid))
+
+
 async def _has_ended(pid: int) -> bool:
-    return not await asyncio.to_thread(Path(f"/proc/{pid}").exists)
+    """True of a zombie, too: whoever started it need not have noticed its end."""
+    try:
+        stat = await asyncio.to_thread(Path(f"/proc/{pid}/stat").read_text)
+    except FileNotFoundError:
+        return True
+    return stat.rpartition(")")[2].split()[0] == "Z"
 
 
 async def _full(bed: Testbed, place: Path, free: Callable[[], Awaitable[None]]) -> list[Figure]:
