@@ -36,5 +36,11 @@ def test_the_index_leads_to_each_page_for_operators() -> None:
 @pytest.mark.parametrize("page", sorted((OPERATIONS / "failures").glob("*.md")), ids=lambda path: path.stem)
 def test_a_page_about_a_failure_answers_every_question(page: Path) -> None:
     headings = HEADING.findall(page.read_text())
-    for wanted in ("How it looks", "What the system does by itself", "What to do", "It is over when"):
+    for wanted in (
+        "How it looks",
+        "What the system does by itself",
+        "What to do",
+        "It is over when",
+        "Checked against a run",
+    ):
         assert any(heading.startswith(wanted) for heading in headings), wanted
