@@ -129,7 +129,7 @@ def _figures(verdict: Verdict, now: datetime) -> Document:
     """Return the figures of a stage; none of one that is unknown, whose last sample is no figure of now."""
     sample = None if verdict.why else verdict.sample
     if sample is None:
-        names = ("messages", "workdays", "oldestseconds", "done", "requests", "partners", "held", "members")
+        names = ("messages", "workdays", "oldestseconds", "done", "requests", "partners", "held", "paused", "members")
         return dict.fromkeys(names)
     return {
         "messages": sample.messages,
@@ -139,6 +139,7 @@ def _figures(verdict: Verdict, now: datetime) -> Document:
         "requests": sample.requests,
         "partners": sample.partners,
         "held": sample.held,
+        "paused": sample.paused,
         "members": None if sample.readers is None else sample.readers.members,
     }
 

@@ -82,6 +82,7 @@ def _outbox(seen: Seen, last: StageSample | None) -> StageSample | UnknownStage:
         waiting.requests,
         waiting.partners,
         seen.work.held,
+        seen.work.paused,
     )
 
 

@@ -12,7 +12,13 @@ if TYPE_CHECKING:
     from exhaust.lag.stages import StageSample
 
 # The speed is taken over each of these times before now: the slowest and the fastest of them bound the forecast.
-WINDOWS: Final = (timedelta(seconds=15), timedelta(seconds=30), timedelta(minutes=1), timedelta(minutes=5))
+WINDOWS: Final = (
+    timedelta(seconds=5),
+    timedelta(seconds=15),
+    timedelta(seconds=30),
+    timedelta(minutes=1),
+    timedelta(minutes=5),
+)
 # The past is no promise: work ahead may be this much harder or easier than what was just done.
 MARGIN: Final = 1.5
 

@@ -22,6 +22,7 @@ def to_row(sample: StageSample, memory: GroupMemory | None) -> StoredSample:
         "requests": sample.requests,
         "partners": sample.partners,
         "held": sample.held,
+        "paused": sample.paused,
         "progress_at": _written(sample.progress_at),
     }
     if sample.readers is not None and memory is not None:
@@ -50,6 +51,7 @@ def to_sample(row: StoredSample) -> StageSample:
         requests=detail.get("requests", 0),
         partners=detail.get("partners", 0),
         held=detail.get("held", 0),
+        paused=detail.get("paused", 0),
         readers=_readers(detail),
         rewind=_rewind(detail.get("rewind")),
         progress_at=_time(detail.get("progress_at")),

@@ -23,7 +23,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from exhaust.errors import Dependency, ErrorCode, ExhaustError, unavailable
@@ -31,7 +31,6 @@ from exhaust.lag.groups import GroupLag, KafkaLook, Member, PartitionLag, Unseen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-    from concurrent.futures import Future
 
     from confluent_kafka import Message
 
@@ -75,6 +74,7 @@ class KafkaLag:
         self._looking: asyncio.Future[KafkaLook] | None = None
         self._admin: AdminClient | None = None
         self._consumer: Consumer | None = None
+        self._groups: dict[str, Consumer] = {}
         self._next_beats: dict[Place, int] = {}
         self._first_records: dict[Place, tuple[int, datetime]] = {}
 
@@ -101,8 +101,9 @@ class KafkaLag:
         self._thread.shutdown(wait=False)
 
     def _close(self) -> None:
-        if self._consumer is not None:
-            self._consumer.close()
+        for consumer in (self._consumer, *self._groups.values()):
+            if consumer is not None:
+                consumer.close()
 
     def _note_error(self, error: KafkaError) -> None:
         self._last_error = error
@@ -124,13 +125,6 @@ class KafkaLag:
     def _look_with(self, admin: AdminClient, deadline: float) -> KafkaLook:
         partitions = _partitions(admin, {*self._topics.values(), self._beats}, deadline)
         members = admin.describe_consumer_groups(list(self._topics), request_timeout=_left(deadline))
-        committed = {
-            group: admin.list_consumer_group_offsets(
-                [ConsumerGroupTopicPartitions(group, _all(partitions, topic))], request_timeout=_left(deadline)
-            )[group]
-            for group, topic in self._topics.items()
-            if partitions[topic]
-        }
         groups: dict[str, GroupLag | UnseenGroup] = {}
         for group, topic in self._topics.items():
             if not partitions[topic]:
@@ -138,7 +132,7 @@ class KafkaLag:
                 continue
             try:
                 found = _members(members[group].result(_left(deadline)), topic)
-                groups[group] = self._measure(admin, group, found, committed[group], deadline)
+                groups[group] = self._measure(admin, group, found, _all(partitions, topic), deadline)
             except KafkaException as error:
                 groups[group] = UnseenGroup(group, topic, f"Kafka does not tell of group {group}: {_sentence(error)}")
         beats = _ends(admin, _all(partitions, self._beats), OffsetSpec.latest(), deadline)
@@ -149,17 +143,16 @@ class KafkaLag:
         admin: AdminClient,
         group: str,
         members: tuple[Member, ...],
-        committed: Future[ConsumerGroupTopicPartitions],
+        places: list[TopicPartition],
         deadline: float,
     ) -> GroupLag:
         """Measure a group's lag. The ends are asked for after the commits, so that no commit is beyond its end."""
         topic = self._topics[group]
         commits: dict[int, int] = {}
-        for found in committed.result(_left(deadline)).topic_partitions or ():
+        for found in self._group(group).committed(places, _left(deadline)):
             if found.error is not None:
                 raise KafkaException(found.error)
             commits[found.partition] = found.offset
-        places = [TopicPartition(topic, partition) for partition in commits]
         ends = _ends(admin, places, OffsetSpec.latest(), deadline)
         begun = [place for place in places if commits[place.partition] != ends[topic, place.partition]]
         starts = _ends(admin, begun, OffsetSpec.earliest(), deadline)
@@ -168,6 +161,16 @@ class KafkaLag:
             for number, offset in sorted(commits.items())
         )
         return GroupLag(group, topic, members, partitions)
+
+    def _group(self, group: str) -> Consumer:
+        """Return a consumer that asks for a group's commits, and never joins.
+
+        The admin client can ask too, and ends the process by a segmentation fault when the broker has just started or
+        gives the group to another one (librdkafka 2.16: NOT_COORDINATOR in rd_kafka_handle_OffsetFetch).
+        """
+        if group not in self._groups:
+            self._groups[group] = Consumer(self._connection | {"group.id": group, "enable.auto.commit": False})
+        return self._groups[group]
 
     def _read(
         self, groups: dict[str, GroupLag | UnseenGroup], beats: Mapping[Place, int], deadline: float

@@ -22,6 +22,7 @@ from exhaust.lag.kafka_lag import open_kafka_lag
 from exhaust.lag.memory import GroupMemory, remember
 from exhaust.lag.stages import Stage, StageSample, UnknownStage
 from exhaust.lag.workers import Worker, hear, last_progress, slowest_days
+from exhaust.postgres.database import TABLES_DIFFER
 from exhaust.postgres.lag import OpenWork, find_open_work
 from exhaust.postgres.stage_samples import add_samples, lead, recent_samples
 from exhaust.postgres.worker_beats import StoredBeat, latest_beats, put_beats
@@ -46,6 +47,7 @@ NO_KAFKA: Final = Unseen("no Kafka is configured here", left_out=True)
 NO_DATABASE: Final = Unseen("no database is configured here", left_out=True)
 KAFKA_AWAY: Final = "Kafka does not answer"
 DATABASE_AWAY: Final = Unseen("PostgreSQL does not answer")
+TABLES_OLD: Final = Unseen("the tables, or the rights to read them, are of another version; see `exhaustctl migrate`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,8 @@ class Sampler:
                 )
         except (ExhaustError, TimeoutError):
             return DATABASE_AWAY
+        except TABLES_DIFFER:
+            return TABLES_OLD
 
     async def _recall(self, database: Database) -> None:
         """Take over what other processes saw before, and remembered."""

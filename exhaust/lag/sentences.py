@@ -97,7 +97,14 @@ def _falls_behind(verdict: Verdict, sample: StageSample, now: datetime) -> Sente
 
 
 def _held(_verdict: Verdict, sample: StageSample, _now: datetime) -> Sentences:
-    return Sentences(f"{_who(sample)} wait for their turn: each partner has as many in work as it may have.")
+    parts = []
+    if sample.held:
+        parts.append(
+            f"{_counted(sample.held, 'request')} for their turn, since their partners have all in work they may"
+        )
+    if sample.paused:
+        parts.append(f"{_counted(sample.paused, 'request')} until an operator resumes them (exhaustctl pauses)")
+    return Sentences(f"In the outbox wait {', and '.join(parts)}.")
 
 
 def _catches_up(verdict: Verdict, sample: StageSample, _now: datetime) -> Sentences:

@@ -68,6 +68,7 @@ class StageSample:
         requests: open requests that stand in this stage.
         partners: whose they are.
         held: of the requests in the outbox, those whose partner is at its limit in flight.
+        paused: of the requests in the outbox, those that wait until an operator resumes them.
         readers: of its topic; None of the outbox.
         rewind: the last time that an offset fell, if it did.
         progress_at: when a worker of the stage last told of growing bytes; None where workers tell nothing.
@@ -85,6 +86,7 @@ class StageSample:
     requests: int = 0
     partners: int = 0
     held: int = 0
+    paused: int = 0
     readers: Readers | None = None
     rewind: Rewind | None = None
     progress_at: datetime | None = None

@@ -9,7 +9,7 @@ The words, worst first, and when each holds:
 | STUCK | something waits for members, and for long none of them has committed or told of progress |
 | REWOUND | a committed offset fell |
 | FALLING BEHIND | the oldest waits longer than it should, and in ten minutes the work grew, or nothing of it was done |
-| HELD BY LIMIT | all that waits in the outbox is of partners who are at their limit |
+| HELD BY LIMIT | all that waits in the outbox is of partners who are at their limit, or paused by operators |
 | CATCHING UP | the oldest has waited for a while, and the work shrinks |
 | KEEPS UP | something waits, and not for long; or a long day makes progress |
 | IDLE | nothing waits |
@@ -224,7 +224,7 @@ def _falls_behind(look: _Look) -> bool:
 
 
 def _is_held(look: _Look) -> bool:
-    return bool(look.sample.messages) and look.sample.held == look.sample.messages
+    return bool(look.sample.messages) and look.sample.held + look.sample.paused == look.sample.messages
 
 
 def _catches_up(look: _Look) -> bool:

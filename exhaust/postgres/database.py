@@ -30,6 +30,8 @@ SESSION: Final = {"plan_cache_mode": "force_generic_plan"}
 PLAN_FOR_VALUES: Final = "SET LOCAL plan_cache_mode = force_custom_plan"
 
 Row = asyncpg.Record
+# A statement met tables of another version, or a role without the rights that the migration command gives.
+TABLES_DIFFER: Final = (asyncpg.InsufficientPrivilegeError, asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError)
 
 
 class UniqueConflictError(Exception):

@@ -9,6 +9,7 @@ import structlog
 
 from exhaust.errors import ExhaustError
 from exhaust.lag.assessment import Assessment, assess
+from exhaust.postgres.database import TABLES_DIFFER
 from exhaust.process.periodic import run_periodically
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ class Sampling:
             self._word = verdict.word
         try:
             await self._sampler.record(self._latest)
-        except (ExhaustError, TimeoutError):
-            log.warning("lag.not_recorded")
+        except (ExhaustError, TimeoutError, *TABLES_DIFFER) as error:
+            log.warning("lag.not_recorded", error=type(error).__name__)
 
     def latest(self) -> Look | None:
         """Return the latest look; None before the first."""

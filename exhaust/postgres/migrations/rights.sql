@@ -65,8 +65,9 @@ BEGIN
             -- What waits, not who asked for what: no username, no tags, no outcome.
             GRANT SELECT (request_id, attempt, state, moved_at, parked_at, dataset_id, partner_id, partner_resource,
                 from_date, to_date) ON requests TO %1$I;
-            GRANT SELECT (request_id, created_at, claimed_until) ON outbox TO %1$I;
+            GRANT SELECT (request_id, attempt, created_at, claimed_until) ON outbox TO %1$I;
             GRANT SELECT (request_id, attempt, day) ON request_days TO %1$I;
+            GRANT SELECT (kind, name) ON pauses TO %1$I;
             GRANT SELECT, INSERT, DELETE ON stage_samples TO %1$I;
             GRANT SELECT, INSERT, UPDATE, DELETE ON worker_beats TO %1$I
             $rights$,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from deploy.local.stack import start_stack
 from exhaust.errors import ExhaustError
 from exhaust.lag.groups import UnseenGroup
 from exhaust.lag.kafka_lag import open_kafka_lag
@@ -18,6 +21,8 @@ from tests.support.frozen import frozen
 from tests.support.s3_proxy import closed_port
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from exhaust.kafka.producer import Producer
     from tests.integration.lag.conftest import Watched
     from tests.support.kafka_cluster import KafkaTestSettings
@@ -143,3 +148,29 @@ async def test_a_kafka_that_hangs_is_told_within_two_seconds_and_seen_again_afte
             break
         except ExhaustError:
             assert time.monotonic() < deadline
+
+
+async def test_looks_outlive_a_broker_that_is_killed_and_starts_again(
+    watched: Watched, kafka_process: int, servers_folder: Path
+) -> None:
+    await watched.scene.send("unread")
+    assert (await watched.look()).messages == 1
+    os.kill(kafka_process, signal.SIGKILL)
+    starting = asyncio.create_task(
+        asyncio.to_thread(start_stack, servers_folder, services=False, stop_at_exit=True), name="start Kafka again"
+    )
+    told: set[str] = set()
+    async with asyncio.timeout(2 * TIMEOUT_S):
+        while not starting.done() or await why(watched):
+            told |= await why(watched)
+    assert "Kafka does not answer" in told
+    assert (await watched.look()).messages == 1
+
+
+async def why(watched: Watched) -> set[str]:
+    """Why a look did not see the group; nothing when it did."""
+    try:
+        group = (await watched.kafka.look()).groups[watched.scene.group]
+    except ExhaustError as error:
+        return {error.message.partition(";")[0]}
+    return {group.why} if isinstance(group, UnseenGroup) else set()

@@ -46,7 +46,7 @@ async def finish(database: Database, request_id: UUID, *days: int, attempt: int 
 async def test_without_requests_there_is_no_work(database: Database) -> None:
     nothing = StageWork()
     assert await look(database) == OpenWork(
-        nothing, 0, nothing, nothing, {"submitted": 0, "inprogress": 0, "parked": 0}
+        nothing, 0, 0, nothing, nothing, {"submitted": 0, "inprogress": 0, "parked": 0}
     )
 
 
@@ -99,6 +99,24 @@ async def test_requests_beyond_their_partners_limit_are_held(
     assert (await look(database, limit=100)).held == 0
     await owner_database.fetch("UPDATE outbox SET claimed_until = now() + interval '1 minute'")
     assert (await look(database, limit=1)).held == 0  # claimed ones are on their way
+
+
+async def test_paused_requests_wait_for_an_operator_and_count_as_nobodys_delay(
+    database: Database, owner_database: Database, request_factory: RequestFactory
+) -> None:
+    for partner in ("held", "held", "paused", "paused", "paused"):
+        await request_factory.request(partner=partner)
+    await owner_database.fetch(
+        "INSERT INTO pauses (kind, name, shown, reason, actor) SELECT DISTINCT 'partner', partner_resource, 'p', 'r',"
+        " 'a' FROM requests WHERE partner_id = 'paused'"
+    )
+    found = await look(database, limit=1)
+    assert (found.outbox.requests, found.held, found.paused) == (5, 1, 3)
+    await owner_database.fetch(
+        "INSERT INTO pauses (kind, name, shown, reason, actor) VALUES ('dataset', 'eks-consumption-raw', 'd', 'r', 'a')"
+    )
+    found = await look(database, limit=1)
+    assert (found.outbox.requests, found.held, found.paused, found.outbox.oldest) == (5, 0, 5, None)
 
 
 async def test_parked_requests_are_nobodys_work(

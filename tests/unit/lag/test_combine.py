@@ -18,11 +18,12 @@ MINUTE: Final = timedelta(minutes=1)
 WORK: Final = OpenWork(
     outbox=StageWork(3, 2, 12, NOW - MINUTE),
     held=2,
+    paused=0,
     plan=StageWork(7, 2, 45, NOW - 3 * MINUTE),
     build=StageWork(2, 1, 20, NOW - 2 * MINUTE),
     requests={"submitted": 10, "inprogress": 2, "parked": 0},
 )
-NO_WORK: Final = OpenWork(StageWork(), 0, StageWork(), StageWork(), {})
+NO_WORK: Final = OpenWork(StageWork(), 0, 0, StageWork(), StageWork(), {})
 AWAY: Final = Unseen("PostgreSQL does not answer")
 NO_KAFKA: Final = Unseen("Kafka does not answer")
 

@@ -107,6 +107,10 @@ def held_by_limit(at: timedelta) -> StageSample:
     return StageSample(Stage.OUTBOX, START + at, 3, 12, START, done=0, requests=3, partners=1, held=3)
 
 
+def held_and_paused(at: timedelta) -> StageSample:
+    return replace(held_by_limit(at), held=1, paused=2)
+
+
 def one_held_and_one_free(at: timedelta) -> StageSample:
     return replace(held_by_limit(at), held=2)
 
@@ -135,6 +139,7 @@ def _committing(at: timedelta) -> Readers:
         (draining_late, timedelta(minutes=30), Word.CATCHING_UP),
         (rewound, timedelta(minutes=2), Word.REWOUND),
         (held_by_limit, timedelta(minutes=20), Word.HELD_BY_LIMIT),
+        (held_and_paused, timedelta(hours=2), Word.HELD_BY_LIMIT),
         (one_held_and_one_free, timedelta(minutes=20), Word.KEEPS_UP),
         (idle_night, timedelta(), Word.IDLE),  # the console has just started
         (burst_that_drains, timedelta(), Word.KEEPS_UP),
@@ -225,7 +230,8 @@ def test_the_worst_word_wins_and_the_greatest_urgency() -> None:
         (frozen_worker, timedelta(minutes=6), "its members have done nothing for 6 min. 7 requests of 1 partner stand"),
         (rewound, timedelta(minutes=2), "dataset.days/3 fell from 258 to 156, 60 s ago"),
         (growing, timedelta(minutes=11), "falls behind: 760 days of work"),
-        (held_by_limit, timedelta(minutes=2), "3 requests of 1 partner wait for their turn"),
+        (held_by_limit, timedelta(minutes=2), "In the outbox wait 3 requests for their turn"),
+        (held_and_paused, timedelta(minutes=2), "and 2 requests until an operator resumes them (exhaustctl pauses)."),
         (burst_that_drains, timedelta(seconds=30), "catches up: 180 days of work, done in 30 s to 68 s."),
         (idle_night, timedelta(minutes=2), "Nothing waits."),
     ],
