@@ -23,6 +23,7 @@ from exhaust.process.slots import Slots
 from exhaust.s3.store import open_object_store
 from schemas.events import GROUP_BUILD, GROUP_PLAN, TOPIC_DAYS, TOPIC_REQUESTS
 from services.aggregator.assemble import Assembler
+from services.aggregator.beats import Beats
 from services.aggregator.build.day_builder import open_day_builder
 from services.aggregator.cancelled_attempts import CancelledAttempts
 from services.aggregator.completion_publisher import CompletionPublisher
@@ -30,6 +31,7 @@ from services.aggregator.day_worker import DayMetrics, DayWorker
 from services.aggregator.plan import Planner
 from services.aggregator.settings import AggregatorSettings
 from services.aggregator.upload_reaper import reap_uploads
+from services.aggregator.work_in_hand import WorkInHand
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,13 +102,15 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         assembler = Assembler(objects, settings.s3_exhaust_bucket)
         plan_retries = _retries(Slots(PLAN_CONCURRENCY), settings.retry_for, gates)
         planner = Planner(producer, publisher, catalogue, cancelled, assembler, retries=plan_retries)
+        work = WorkInHand()
         worker = DayWorker(
-            await stack.enter_async_context(open_day_builder(objects, catalogue, settings)),
+            await stack.enter_async_context(open_day_builder(objects, catalogue, settings, work.count_read)),
             assembler,
             publisher,
             cancelled,
             DayMetrics(health.registry),
             retries=_retries(Slots(settings.day_records), settings.retry_for, gates),
+            work_in_hand=work,
         )
         plans, days = _consumer_loops(settings, producer, planner, worker)
         publish_consumer_metrics(health.registry, plans, days)
@@ -117,6 +121,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
             plans.run(health.stop, health.heartbeat("plan"), settings.drain_timeout),
             days.run(health.stop, health.heartbeat("build"), settings.drain_timeout),
             cancelled.run(health),
+            Beats(producer, work, plans, days).run(health),
             reap_uploads(health, objects, settings.s3_exhaust_bucket, settings.abandoned_after),
         )
 

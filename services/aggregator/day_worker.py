@@ -31,6 +31,7 @@ from schemas.events import Failure, FinishedDay
 from services.aggregator.cancelled_attempts import AttemptCancelledError
 from services.aggregator.records import decode_day, may_come_again
 from services.aggregator.unknown_dataset import UnknownDatasetError
+from services.aggregator.work_in_hand import WorkInHand
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -79,6 +80,7 @@ class DayWorker:
         metrics: DayMetrics,
         *,
         retries: Retries,
+        work_in_hand: WorkInHand | None = None,
     ) -> None:
         self._builder = builder
         self._assembler = assembler
@@ -86,6 +88,7 @@ class DayWorker:
         self._cancelled = cancelled
         self._metrics = metrics
         self._retries = retries
+        self._work_in_hand = work_in_hand or WorkInHand()
 
     @property
     def slots(self) -> Slots:
@@ -111,7 +114,8 @@ class DayWorker:
             await self._work_or_fail(record, request, traceparent, in_hand)
 
         try:
-            await self._cancelled.stop_when_cancelled(request.requestid, request.attempt, work)
+            with self._work_in_hand.holding(request):
+                await self._cancelled.stop_when_cancelled(request.requestid, request.attempt, work)
         except AttemptCancelledError:
             self._metrics.days.labels("cancelled").inc()
             log.info("day.cancelled")
@@ -148,7 +152,7 @@ class DayWorker:
         return True
 
     async def _work(self, request: DayRequested, traceparent: str, in_hand: AttemptInHand) -> None:
-        with self._metrics.seconds.time():
+        with self._metrics.seconds.time(), self._work_in_hand.timed():
             day = await self._builder.build(request)
         await in_hand.check()
         self._count(day)

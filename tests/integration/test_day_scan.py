@@ -65,6 +65,16 @@ async def scanned(objects: ObjectStore, dataset: RawDataset, workers: int) -> Da
     return summary
 
 
+async def test_bytes_are_counted_while_a_long_object_is_read(objects: ObjectStore, dataset: RawDataset) -> None:
+    plan, read = await dataset.plan(), list[int]()
+    async with asyncio.timeout(DEADLINE_S), open_scan_workers(1) as pool:
+        await DayScanner(objects, pool, dataset.settings, read.append).write([plan])
+    stored = sum(source.size for source in plan.sources)
+    assert sum(read) >= stored  # objects with unreadable lines are read twice
+    assert max(read[: len(read) // 2]) < stored / 3
+    assert len(read) > 2 * len(plan.sources)
+
+
 @pytest.fixture
 async def dataset(objects: ObjectStore, s3_settings: S3RawBucketSettings) -> RawDataset:
     made = RawDataset.new(objects, s3_settings, Layout.RESOURCE)

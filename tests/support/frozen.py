@@ -15,20 +15,21 @@ if TYPE_CHECKING:
 @contextmanager
 def frozen(process: int) -> Iterator[None]:
     """Stop a process and all that descend from it, while the block runs."""
-    family = _family(process)
-    for member in family:
+    members = family(process)
+    for member in members:
         os.kill(member, signal.SIGSTOP)
     try:
         yield
     finally:
-        for member in family:
+        for member in members:
             with suppress(ProcessLookupError):
                 os.kill(member, signal.SIGCONT)
 
 
-def _family(process: int) -> list[int]:
-    family = [process]
-    for member in family:
+def family(process: int) -> list[int]:
+    """A process and all that descend from it."""
+    members = [process]
+    for member in members:
         for children in Path(f"/proc/{member}/task").glob("*/children"):
-            family += map(int, children.read_text().split())
-    return family
+            members += map(int, children.read_text().split())
+    return members

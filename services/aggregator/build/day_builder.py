@@ -19,7 +19,7 @@ from services.aggregator.build.shared_scans import SharedScans
 from services.aggregator.unknown_dataset import UnknownDatasetError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from exhaust.domain.catalogue import Catalogue, Dataset
     from exhaust.s3.object_info import ObjectInfo
@@ -116,12 +116,15 @@ async def list_sources(
 
 @asynccontextmanager
 async def open_day_builder(
-    objects: ObjectStore, catalogue: Catalogue, settings: AggregatorSettings
+    objects: ObjectStore,
+    catalogue: Catalogue,
+    settings: AggregatorSettings,
+    count_read: Callable[[int], None] = lambda _size: None,
 ) -> AsyncIterator[DayBuilder]:
-    """Open a day builder with scan workers of its own; both end with the block."""
+    """Open a day builder with scan workers of its own; both end with the block. For `count_read` see DayScanner."""
     demand: Counter[str] = Counter()
     async with open_scan_workers(settings.cores, demand) as workers:
-        scans = SharedScans(DayScanner(objects, workers, settings), demand, at_once=settings.cores)
+        scans = SharedScans(DayScanner(objects, workers, settings, count_read), demand, at_once=settings.cores)
         try:
             yield DayBuilder(objects, catalogue, scans, settings)
         finally:

@@ -27,7 +27,7 @@ from services.aggregator.scan.size_guard import SourceLimits
 from services.aggregator.scan.source_scan import ScanJob
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
 
     from exhaust.s3.object_info import ObjectInfo
     from exhaust.s3.store import ObjectStore
@@ -80,7 +80,22 @@ class _ObjectScan:
 class DayScanner:
     """Scans the objects of a day and writes the archives that are wanted of it."""
 
-    def __init__(self, objects: ObjectStore, workers: ScanWorkerPool, settings: AggregatorSettings) -> None:
+    def __init__(
+        self,
+        objects: ObjectStore,
+        workers: ScanWorkerPool,
+        settings: AggregatorSettings,
+        count_read: Callable[[int], None] = lambda _size: None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            objects: the store.
+            workers: scan the objects.
+            settings: the buckets, and the limits of an object.
+            count_read: is told how many stored bytes were read, while they are.
+        """
+        self._count_read = count_read
         self._objects = objects
         self._workers = workers
         self._raw_bucket = settings.s3_raw_bucket
@@ -203,8 +218,9 @@ class DayScanner:
                 await outputs.put(output, size)
 
         try:
+            stream = self._objects.stream(self._raw_bucket, source)
             async with AsyncExitStack() as stack:
-                chunks = await stack.enter_async_context(_prefetched(self._objects.stream(self._raw_bucket, source)))
+                chunks = await stack.enter_async_context(_prefetched(stream, self._count_read))
                 async with in_order:
                     worker = await stack.enter_async_context(self._workers.worker(resources))
                 return await worker.scan(job, chunks, enqueue)
@@ -234,18 +250,23 @@ class DayScanner:
             job = LineNumberJob(source.key, self._limits, sorted(offsets))
             async with self._workers.worker() as worker:
                 found = await worker.number_lines(job, self._objects.stream(self._raw_bucket, source))
+            self._count_read(source.size)
             numbers |= {(source.key, offset): number for offset, number in found.items()}
         return numbers
 
 
 @asynccontextmanager
-async def _prefetched(stream: AsyncGenerator[bytes, None]) -> AsyncIterator[AsyncGenerator[bytes, None]]:
+async def _prefetched(
+    stream: AsyncGenerator[bytes, None], count_read: Callable[[int], None]
+) -> AsyncIterator[AsyncGenerator[bytes, None]]:
     """Open a stream and fetch its first chunk, before anybody reads it; close it at the end of the block."""
 
     async def chunks() -> AsyncGenerator[bytes, None]:
         if chunk := await first:
+            count_read(len(chunk))
             yield chunk
         async for chunk in stream:
+            count_read(len(chunk))
             yield chunk
 
     async with aclosing(stream):
