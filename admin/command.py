@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -13,6 +14,7 @@ from admin.tables import AS_JSON
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+_FAILPOINTS: Final = "EXHAUST_FAILPOINTS"  # as exhaust/process/failpoints.py has it; for tests
 # The sentences stand here once more, so that help need not import what it shows.
 SECTIONS: Final[Mapping[str, Sequence[Entry]]] = {
     "What is the matter": (
@@ -30,7 +32,7 @@ SECTIONS: Final[Mapping[str, Sequence[Entry]]] = {
         Entry("parked", "admin.parked:parked_app", "Requests that relay or reaper could not handle."),
     ),
     "Dead letters": (
-        Entry("dead-letters", "admin.dead_letters:dead_letters", "Show records that could not be worked on."),
+        Entry("dead", "admin.dead:dead_app", "Records that could not be worked on: list, show, redrive."),
     ),
     "Keys and grants": (
         Entry("keys", "admin.keys:keys_app", "A client's license keys."),
@@ -84,6 +86,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     AS_JSON.set(False)
     try:
+        if _FAILPOINTS in os.environ:
+            from exhaust.process.failpoints import arm_failpoints
+
+            arm_failpoints(os.environ[_FAILPOINTS])
         app(args=arguments)
     except Exception as error:
         from admin.refusals import exit_code, sentences_of

@@ -58,7 +58,7 @@ def cut(record: Record, added: Headers) -> DeadLetter:
         added: the headers that tell about the record; they are kept.
     """
     key = record.key and record.key[:KEPT_KEY_BYTES]
-    value = None if record.tombstone else record.value[:HEAD_BYTES]
+    value = None if record.tombstone and key is not None else record.value[:HEAD_BYTES]
     kept: Headers = []
     for header in record.headers:
         if _size(None, b"", [*kept, header]) > KEPT_HEADERS_BYTES:
@@ -108,7 +108,8 @@ class DeadLetters:
         )
         failpoint("dead_letter.before_send")
         added = dead_letter_headers(record, self._group, error)[len(record.headers) :]
-        value = None if record.tombstone else record.value
+        # The driver sends no record with neither key nor value; the code says that there was none.
+        value = None if record.tombstone and record.key is not None else record.value
         whole = DeadLetter(record.key, value, [*record.headers, *added])
         if not (fits(whole) and await self._send(whole)):
             # In a thread: the digest of what inflated to a gigabyte takes a second.

@@ -156,6 +156,15 @@ class GroupConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # the driver is un
         data, aborted = rest[-1], rest[2] if response.API_VERSION >= REPLICA_AFTER_ABORTED else rest[-2]
         return RawBatches(bytes(data or b""), tuple((producer, first) for producer, first in aborted or ()))
 
+    async def partitions_of(self, topic: str) -> set[int]:
+        """Return the partitions of a topic, as Kafka tells them now.
+
+        Raises:
+            KafkaError: it does not answer.
+        """
+        cluster = await self._client.fetch_all_metadata()
+        return set(cluster.partitions_for_topic(topic) or ())
+
     async def ping(self) -> None:
         """Ask the cluster for anything.
 

@@ -106,14 +106,14 @@ class Reader:
         except NoOffsetForPartitionError:
             log.debug("kafka.no_position")  # it is being placed
         except Exception as error:
-            if not _is_about_a_record(error):
+            if not is_about_a_record(error):
                 raise
             if suspect is None:
                 self._suspects.extend(self._positions.placed())
             else:
                 return await self._read_raw(suspect, error, most)
         else:
-            return Reading(poll.membership, list(_records(poll.records)), poll.positions)
+            return Reading(poll.membership, list(records_of_poll(poll.records)), poll.positions)
         return Reading(self._positions.membership)
 
     def _align(self) -> None:
@@ -151,7 +151,7 @@ class Reader:
         if batch is None:
             raise error
         self._suspects.clear()
-        read = [_of_found(partition, found) for found in batch.records]
+        read = [record_of_found(partition, found) for found in batch.records]
         for item in read:
             if item.problem is not None:
                 log.error(
@@ -179,14 +179,15 @@ class Reader:
         return Reading(membership, records)
 
 
-def _is_about_a_record(error: Exception) -> bool:
+def is_about_a_record(error: Exception) -> bool:
     """Return False for what the driver says of the cluster or the group, which no other way of reading helps."""
     return not isinstance(error, KafkaError) or isinstance(
         error, CorruptRecordException | UnsupportedCodecError | RecordTooLargeError
     )
 
 
-def _records(polled: Mapping[TopicPartition, list[ConsumerRecord]]) -> Iterable[ReadRecord]:
+def records_of_poll(polled: Mapping[TopicPartition, list[ConsumerRecord]]) -> Iterable[ReadRecord]:
+    """Yield what the driver returned, as records of ours."""
     for partition, messages in polled.items():
         for message in messages:
             yield ReadRecord(
@@ -212,7 +213,8 @@ def _time(milliseconds: int) -> datetime | None:
         return None
 
 
-def _of_found(partition: TopicPartition, found: FoundRecord) -> ReadRecord:
+def record_of_found(partition: TopicPartition, found: FoundRecord) -> ReadRecord:
+    """Return what was read without the driver, with the reason when it cannot be worked on."""
     record = Record(
         partition.topic,
         partition.partition,

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 _FIND: Final = """
 WITH page AS (
-    SELECT * FROM requests r
+    SELECT request_id, partner_id, dataset_id, resource, state, attempt, from_date, to_date, created_at, moved_at,
+           ended_at, parked_at, parked_reason, outcome
+    FROM requests
     WHERE ($1::request_state[] IS NULL OR state = ANY ($1))
       AND (NOT $2 OR parked_at IS NOT NULL)
       AND ($3::text[] IS NULL OR partner_resource = ANY ($3))

@@ -69,6 +69,8 @@ FAILPOINTS: Final = {
     "reaper.after_commit": "a reaping is committed",
     "dead_letter.before_send": "a record is rejected, and not yet in the dead-letter topic",
     "dead_letter.after_send": "a dead letter is sent, and the offset of its record not committed",
+    "redrive.after_claim": "dead letters are in hand, and none of their records sent",
+    "redrive.after_send": "Kafka has the records of dead letters that are in hand, and not marked",
     "consumer.before_commit": "work has finished, and its offsets are about to be committed",
     "consumer.after_commit": "offsets are committed",
 }

@@ -59,6 +59,7 @@ class Command:
                 main(arguments)
             return ended.value.code if isinstance(ended.value.code, int) else 0
 
+        self.capsys.readouterr()  # what was logged before
         # In a thread: the command has an event loop of its own.
         code = await asyncio.to_thread(call)
         out, err = self.capsys.readouterr()

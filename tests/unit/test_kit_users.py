@@ -10,9 +10,10 @@ SERVICES = "services"
 USERS_BESIDE_SERVICES = ("admin", "client")
 FEWEST_USERS = 2
 # Three kinds of code have one home, however few use it: SQL, so that the statements of a table stand side by side,
-# calls of a driver, so that one folder knows its faults, and the actions of operators, so that page and command do and
-# say the same.
-HOMES = ("exhaust.postgres.", "exhaust.operations.")
+# calls of a driver, so that one folder knows its faults, and the actions of operators with what they stand on, so that
+# page and command do and say the same.
+ACTIONS = "exhaust.operations."
+HOMES = ("exhaust.postgres.", ACTIONS)
 DRIVERS = {"aioboto3", "aiobotocore", "aiokafka", "asyncpg"}
 
 
@@ -24,6 +25,8 @@ def graph() -> grimp.ImportGraph:
 
 
 def has_one_home(graph: grimp.ImportGraph, module: str) -> bool:
+    if any(importer.startswith(ACTIONS) for importer in graph.find_modules_that_directly_import(module)):
+        return True
     return module.startswith(HOMES) or bool(DRIVERS & graph.find_modules_directly_imported_by(module))
 
 

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 
 from exhaust.kafka.connection import connection_options
 from exhaust.kafka.decoding import decode_record
+from exhaust.kafka.topic_reader import open_topic_reader
 from schemas.events import TOPIC_DEAD_LETTERS
 from tests.integration.kafka.conftest import AT_ONCE, Handled, Scene, new_scene
 
@@ -51,11 +52,16 @@ async def produce_batch(scene: Scene, values: Sequence[bytes], *, spoil: bytes) 
         builder.append(offset, timestamp=None, key=b"key", value=value, headers=[(name, b"content")])
     raw = bytearray(bytes(builder.build()).replace(b"x" * len(spoil), spoil))
     struct.pack_into(">I", raw, 17, calc_crc32c(bytes(raw[21:])))
+    await produce_raw(scene, bytes(raw))
+
+
+async def produce_raw(scene: Scene, raw: bytes) -> None:
+    """Send a batch as it is."""
     client = AIOKafkaClient(**connection_options(scene.settings))
     await client.bootstrap()
     try:
         await client.force_metadata_update()
-        request = ProduceRequest(None, -1, 5000, [(scene.topic, [(0, bytes(raw))])])
+        request = ProduceRequest(None, -1, 5000, [(scene.topic, [(0, raw)])])
         response = await client.send(client.get_random_node(), request)
         [(_, [(_, code, *_)])] = response.topics
         assert code == 0
@@ -85,6 +91,16 @@ async def test_a_header_that_is_not_utf_8_costs_its_record_alone(scene: Scene) -
         if entry["event"] == "kafka.unreadable"
     }
     assert told == {(0, 2, 3), (0, 4, 5)}
+
+
+async def test_a_reader_without_a_group_reads_what_can_be_read(scene: Scene) -> None:
+    await scene.send("before")
+    await produce_batch(scene, [b"good 1", b"bad 1", b"good 2"], spoil=b"n\xff\xfe")
+    await scene.send("after")
+    async with open_topic_reader(scene.settings) as reader:
+        read = [records async for records in reader.read(scene.topic, 0, start=0, end=5)]
+    values = [record.value for records in read for record in records]
+    assert values == [b"before", b"good 1", b"bad 1", b"good 2", b"after"]
 
 
 async def test_a_poll_that_fails_loses_no_record_of_another_partition(
@@ -130,3 +146,23 @@ async def test_a_tombstone_is_refused_and_kept_as_it_is(scene: Scene) -> None:
     [letter] = found.records
     assert (letter.tombstone, letter.key, letter.value) == (True, b"forgotten", b"")
     assert (letter.header("dl_code"), letter.header("name")) == ("TOMBSTONE", "content")
+
+
+async def test_a_record_with_neither_key_nor_value_is_buried_and_the_next_is_worked_on(scene: Scene) -> None:
+    handled = Handled()
+
+    async def handle(record: Record) -> None:
+        if record.tombstone:
+            decode_record(record, ANYTHING)
+        await handled.note(record)
+
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 10**6)
+    builder.append(0, timestamp=None, key=None, value=None, headers=[])
+    await produce_raw(scene, bytes(builder.build()))
+    await scene.send("after")
+    async with dead_letters(scene) as found, scene.member(handle):
+        await handled.until_all(["after"])
+        await found.until_all([""])
+        await scene.until_committed(2)
+    [letter] = found.records
+    assert (letter.header("dl_code"), letter.key, letter.value) == ("TOMBSTONE", None, b"")

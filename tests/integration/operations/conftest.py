@@ -1,6 +1,7 @@
 """The operators' command on the tables of the tests, and requests that have ended."""
 
 import json
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -8,11 +9,15 @@ from uuid import UUID
 import pytest
 
 from deploy.local.stack import Stack
+from exhaust.kafka.producer import Producer
+from exhaust.kafka.topic_reader import TopicReader, open_topic_reader
 from exhaust.operations.orders import ItemResult, Order
 from exhaust.postgres.audit import Action, AuditFilter, find_audit_entries
 from exhaust.postgres.database import Database
 from tests.integration.conftest import RequestFactory, within
+from tests.integration.operations.letters import Letters
 from tests.support.command import Command, Done
+from tests.support.kafka_cluster import KafkaTestSettings
 
 REASON = "the object was replaced"
 ORDER = Order("service/test", REASON)
@@ -73,3 +78,14 @@ def operator(
 
 def outcomes(results: list[ItemResult]) -> list[tuple[str, bool]]:
     return [(result.item, result.done) for result in results]
+
+
+@pytest.fixture
+async def reader(kafka_settings: KafkaTestSettings) -> AsyncIterator[TopicReader]:
+    async with open_topic_reader(kafka_settings) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def letters(kafka_settings: KafkaTestSettings, producer: Producer, reader: TopicReader) -> Letters:
+    return await Letters.begin(kafka_settings, producer, reader)
