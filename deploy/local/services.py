@@ -56,7 +56,7 @@ def environment(name: str, settings: Settings, servers: Servers) -> dict[str, st
             "EXHAUST_STATUS_URL": f"http://127.0.0.1:{ports['status']}",
             # Shorter than the default, so that the work of a killed service moves on soon.
             "EXHAUST_KAFKA_SESSION_TIMEOUT": "PT10S",
-            "EXHAUST_SAMPLE_INTERVAL": "PT2S",
+            "EXHAUST_SAMPLE_INTERVAL": "PT1S",
             # Nothing stands before the services that would look elsewhere meanwhile.
             "EXHAUST_DRAIN_DELAY": "PT0S",
         }

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from exhaust.lag.combine import Unseen
-from exhaust.lag.sentences import sentences
-from exhaust.lag.stages import UnknownStage
-from exhaust.lag.verdict import Targets, Urgency, Verdict, judge, urgency, worst
+from exhaust.lag.forecast import drains_in, sums
+from exhaust.lag.sentences import overall, sentences
+from exhaust.lag.stages import Stage, UnknownStage
+from exhaust.lag.verdict import Targets, Urgency, Verdict, Word, judge, urgency, worst
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
+    from exhaust.lag.forecast import Point
     from exhaust.lag.groups import GroupLag, PartitionLag
     from exhaust.lag.sampler import Look, Sampler
+    from exhaust.lag.sentences import Sentences
     from exhaust.lag.stages import StageSample
     from exhaust.lag.workers import Worker
     from exhaust.settings import LagSettings
@@ -28,15 +31,23 @@ class Assessment:
 
     Attributes:
         verdicts: of the stages, in the order in which a request comes there.
+        work: the days of work in all stages together, in the last minutes.
     """
 
     look: Look
     verdicts: tuple[Verdict, ...]
+    work: tuple[Point, ...] = ()
 
     @property
     def worst(self) -> Verdict:
-        """The verdict on all stages."""
-        return worst(self.verdicts)
+        """The verdict on all stages; its forecast is that of all work."""
+        found = worst(self.verdicts)
+        return replace(found, drains=drains_in(self.work)) if found.word is Word.CATCHING_UP else found
+
+    @property
+    def work_days(self) -> int | None:
+        """The days of work in all stages; None when they were not all seen."""
+        return self.work[-1].waiting if self.work and self.work[-1].at == self.look.at else None
 
     @property
     def urgency(self) -> Urgency:
@@ -65,7 +76,8 @@ def assess(look: Look, sampler: Sampler, targets: Targets, now: datetime) -> Ass
         whole = [sample for sample in sampler.recent(stage.stage) if sample.at < look.at]
         return judge([*whole, stage], now=now, targets=targets, day_p95=look.day_p95)
 
-    return Assessment(look, tuple(map(judged, look.stages)))
+    work = sums(sampler.recent(stage) for stage in (Stage.OUTBOX, Stage.PLAN, Stage.BUILD))
+    return Assessment(look, tuple(map(judged, look.stages)), tuple(work))
 
 
 def now_document(assessment: Assessment, now: datetime) -> Document:
@@ -73,9 +85,10 @@ def now_document(assessment: Assessment, now: datetime) -> Document:
     worst = assessment.worst
     return {
         "at": _time(assessment.look.at),
-        "verdict": _verdict(worst, now),
+        "verdict": _verdict(worst, overall(worst, assessment.work_days, now)),
+        "workdays": assessment.work_days,
         "exitcode": int(assessment.urgency),
-        "stages": [_verdict(verdict, now) | _figures(verdict, now) for verdict in assessment.verdicts],
+        "stages": [_stage(verdict, now) for verdict in assessment.verdicts],
         "openrequests": assessment.look.open_requests,
         "unseen": list(assessment.look.unseen),
     }
@@ -85,8 +98,7 @@ def flow_document(assessment: Assessment, now: datetime) -> Document:
     """Return the stages with their groups, partitions and workers, as JSON's types."""
     look = assessment.look
     stages = [
-        _verdict(verdict, now)
-        | _figures(verdict, now)
+        _stage(verdict, now)
         | {"group": _group(look.groups[verdict.stage], now) if verdict.stage in look.groups else None}
         for verdict in assessment.verdicts
     ]
@@ -109,8 +121,11 @@ def worker_document(worker: Worker, now: datetime) -> Document:
     }
 
 
-def _verdict(verdict: Verdict, now: datetime) -> Document:
-    told = sentences(verdict, now)
+def _stage(verdict: Verdict, now: datetime) -> Document:
+    return _verdict(verdict, sentences(verdict, now)) | _figures(verdict, now)
+
+
+def _verdict(verdict: Verdict, told: Sentences) -> Document:
     return {
         "stage": verdict.stage.value,
         "word": verdict.word.value,

@@ -62,6 +62,20 @@ def sentences(verdict: Verdict, now: datetime) -> Sentences:
     return _WORDINGS[verdict.word](verdict, verdict.sample, now)
 
 
+def overall(verdict: Verdict, work_days: int | None, now: datetime) -> Sentences:
+    """Put the verdict on all stages into words.
+
+    Args:
+        verdict: the worst, whose forecast is that of all work.
+        work_days: days of work in all stages; None when they were not all seen.
+        now: the present time.
+    """
+    if verdict.word is Word.CATCHING_UP and work_days:
+        left = f"{_counted(work_days, 'day')} of work {'is' if work_days == 1 else 'are'} left"
+        return Sentences(f"The workers catch up: {left}{_drains(verdict.drains)}.")
+    return sentences(verdict, now)
+
+
 def _nobody_reads(verdict: Verdict, sample: StageSample, now: datetime) -> Sentences:
     group = f" Group {sample.readers.group} has no members." if sample.readers else ""
     return Sentences(

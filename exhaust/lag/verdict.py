@@ -22,7 +22,7 @@ from datetime import timedelta
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Final
 
-from exhaust.lag.forecast import drains_in, growth
+from exhaust.lag.forecast import drains_in, growth, points
 from exhaust.lag.stages import UnknownStage
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def judge(
     if sample.unseen and word not in _SEEN_ON_KAFKA_ALONE:
         seen = next((earlier for earlier in reversed(history) if not earlier.unseen), None)
         return _unknown(UnknownStage(sample.stage, sample.unseen, seen, sample.left_out), now, targets)
-    drains = drains_in(history) if word is Word.CATCHING_UP else None
+    drains = drains_in(points(history)) if word is Word.CATCHING_UP else None
     return Verdict(sample.stage, word, URGENCY[word], _since(word, look), sample, drains=drains)
 
 
@@ -228,7 +228,7 @@ def _is_held(look: _Look) -> bool:
 
 
 def _catches_up(look: _Look) -> bool:
-    return look.age > look.targets.backlog_from and drains_in(look.history) is not None
+    return look.age > look.targets.backlog_from and drains_in(points(look.history)) is not None
 
 
 def _is_waiting(look: _Look) -> bool:

@@ -121,12 +121,12 @@ async def test_a_frozen_aggregator_is_told_within_twenty_seconds_and_its_end_is_
     with frozen(aggregator):
         at = datetime.now(UTC)
         await submit_all(partner)
-        told, code = {}, 0
-        while code != PAGE:
+        told, shown, code = dict[str, Any](), dict[str, Any](), 0
+        while code != PAGE or shown["exitcode"] != PAGE:
             code, out = await operator.command("now", "--json")
-            told = json.loads(out)
-            assert datetime.fromisoformat(told["at"]) - at < TOLD_WITHIN, out
-        shown = await operator.console()
+            told, shown = json.loads(out), await operator.console()
+            for document in (told, shown):
+                assert datetime.fromisoformat(document["at"]) - at < TOLD_WITHIN, document
         _, text = await operator.command("now")
     print(f"\nafter {(datetime.fromisoformat(told['at']) - at).total_seconds():.1f} s: {told['verdict']['sentence']}")
     assert told["verdict"]["word"] == shown["verdict"]["word"] == "NOBODY READS"
@@ -137,6 +137,21 @@ async def test_a_frozen_aggregator_is_told_within_twenty_seconds_and_its_end_is_
     assert "\n".join(text.splitlines()[:1]).startswith("NOBODY READS: Nobody plans. 7 requests of 2 partners")
     assert work_days(told) == work_days(shown) == REQUESTS * DAYS
     await its_end_is_foreseen(operator, aggregator)
+    await the_worker_is_known(operator)
+
+
+async def the_worker_is_known(operator: Operator) -> None:
+    """By its next beat at the latest, the aggregator has told how much it has read."""
+    async with asyncio.timeout(30):
+        while True:
+            _, out = await operator.command("workers", "--json")
+            workers = [worker for worker in json.loads(out)["workers"] if not worker["silent"]]
+            if any(worker["bytesdone"] and not worker["days"] for worker in workers):
+                break
+    [worker] = workers
+    assert set(worker["partitions"]) == {"dataset.requests", "dataset.days"}
+    assert worker["dayp95"] > 0
+    assert not set(OWNERS) & set(re.findall(r"[\w.]+", out))
 
 
 async def its_end_is_foreseen(operator: Operator, aggregator: int) -> None:
