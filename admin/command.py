@@ -24,8 +24,14 @@ SECTIONS: Final[Mapping[str, Sequence[Entry]]] = {
     ),
     "Requests": (
         Entry("requests", "admin.requests:requests", "Show requests, newest first."),
+        Entry(
+            "explain",
+            "admin.explain:explain_request",
+            "Say where a request is and why.",
+        ),
         Entry("retry", "admin.requests:retry", "Try requests again that failed or were cancelled."),
         Entry("cancel", "admin.requests:cancel", "Cancel requests that have not ended."),
+        Entry("days", "admin.days:days", "Show what was received and built, by dataset and day."),
         Entry("pause", "admin.pauses:pause", "Release no request of a partner or a dataset any more."),
         Entry("resume", "admin.pauses:resume", "Release requests of a partner or a dataset again."),
         Entry("pauses", "admin.pauses:pauses", "Show what is paused, by whom and why."),

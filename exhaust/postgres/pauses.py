@@ -19,9 +19,9 @@ INSERT INTO pauses (kind, name, shown, reason, actor) VALUES (
          ELSE $5 END
 ) ON CONFLICT DO NOTHING RETURNING kind
 """
-_COLUMNS: Final = "SELECT kind, name, shown, reason, actor, since FROM pauses"
-_FIND: Final = f"{_COLUMNS} WHERE kind = $1 AND name = $2"
-_LIST: Final = f"{_COLUMNS} ORDER BY since, kind, name"
+PAUSE_COLUMNS: Final = "SELECT kind, name, shown, reason, actor, since FROM pauses"
+_FIND: Final = f"{PAUSE_COLUMNS} WHERE kind = $1 AND name = $2"
+_LIST: Final = f"{PAUSE_COLUMNS} ORDER BY since, kind, name"
 _REMOVE: Final = "DELETE FROM pauses WHERE kind = $1 AND name = $2"
 
 
@@ -67,7 +67,7 @@ async def add_pause(connection: Connection, target: PauseTarget, *, actor: str, 
     if added is not None:
         return None
     row = await connection.fetch_one(_FIND, target.kind, target.name)
-    return _pause(row) if row else None
+    return pause_of(row) if row else None
 
 
 async def remove_pause(connection: Connection, target: PauseTarget) -> bool:
@@ -77,9 +77,10 @@ async def remove_pause(connection: Connection, target: PauseTarget) -> bool:
 
 async def find_pauses(database: Database) -> list[Pause]:
     """Return all pauses, the oldest first."""
-    return [_pause(row) for row in await database.fetch(_LIST)]
+    return [pause_of(row) for row in await database.fetch(_LIST)]
 
 
-def _pause(row: Row) -> Pause:
+def pause_of(row: Row) -> Pause:
+    """Return the pause in a row of PAUSE_COLUMNS."""
     target = PauseTarget(PausedKind(row["kind"]), row["name"], row["shown"])
     return Pause(target, row["reason"], row["actor"], row["since"])

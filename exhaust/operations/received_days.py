@@ -1,0 +1,65 @@
+"""What was received, by day: the raw objects of a dataset, as the store lists them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Final
+
+from exhaust.domain.catalogue import Layout
+
+if TYPE_CHECKING:
+    from exhaust.domain.catalogue import Dataset
+    from exhaust.domain.days import DayRange
+    from exhaust.s3.store import ObjectStore
+
+MAX_LISTED: Final = 200_000  # objects of a dataset whose folders cannot be listed by day
+_NAME: Final = re.compile(r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})-[^/]*", re.ASCII)
+
+
+@dataclass(slots=True)
+class ReceivedDay:
+    """The raw objects of a day, and their bytes as stored."""
+
+    objects: int = 0
+    bytes: int = 0
+
+
+async def list_received_days(
+    objects: ObjectStore, bucket: str, dataset: Dataset, days: DayRange
+) -> dict[date, ReceivedDay] | None:
+    """Return what was received on each of the days; None when there are too many objects to look at.
+
+    Raises:
+        ExhaustError: SERVICE_UNAVAILABLE.
+    """
+    received = {day: ReceivedDay() for day in days}
+    if dataset.layout is Layout.SHARED:
+        for day in days:
+            async for found in objects.list(bucket, f"{dataset.prefix}{day.isoformat()}-"):
+                if "/" not in found.key.removeprefix(dataset.prefix):
+                    _count(received[day], found.size)
+        return received
+    listed = 0
+    async for found in objects.list(bucket, dataset.prefix):
+        listed += 1
+        if listed > MAX_LISTED:
+            return None
+        name = _NAME.fullmatch(found.key.removeprefix(dataset.prefix).partition("/")[2])
+        named = _day(name["day"]) if name else None
+        if named in received:
+            _count(received[named], found.size)
+    return received
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _count(day: ReceivedDay, size: int) -> None:
+    day.objects += 1
+    day.bytes += size
