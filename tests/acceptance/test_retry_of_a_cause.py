@@ -30,7 +30,17 @@ async def built_days(objects: ObjectStore, stack: Stack, day: date) -> set[str]:
     return {found.key async for found in objects.list(stack.s3.exhaust_bucket, prefix)}
 
 
-async def test_all_of_one_cause_are_retried(reader: Path, stack: Stack, partner: Partner, objects: ObjectStore) -> None:
+async def counted(http: aiohttp.ClientSession, stack: Stack, outcome: str) -> float:
+    """The days of an outcome that the aggregator has counted."""
+    async with http.get(f"{stack.aggregator_internal}/metrics") as answer:
+        lines = (await answer.text()).splitlines()
+    [line] = [line for line in lines if line.startswith(f'exhaust_days_total{{outcome="{outcome}"}}')]
+    return float(line.split()[-1])
+
+
+async def test_all_of_one_cause_are_retried(
+    reader: Path, stack: Stack, partner: Partner, objects: ObjectStore, http: aiohttp.ClientSession
+) -> None:
     await partner.grant(OWNER)
     whole = gzip.compress(b'{"eid":"START"}\n' * 1000)
     broken_key = f"raw/{BROKEN_DAY}-1792972800000.json.gz"
@@ -55,10 +65,9 @@ async def test_all_of_one_cause_are_retried(reader: Path, stack: Stack, partner:
     assert (len(before[WHOLE_DAY]), len(before[BROKEN_DAY])) == (REQUESTS, 0)
 
     await objects.put(stack.s3.raw_bucket, broken_key, whole)
-    command = (
-        f"exhaustctl retry --code SOURCE_OBJECT_UNREADABLE --object {broken_key} --reason 'object replaced' --json"
-    )
-    told = json.loads(shell(command, reader))
+    built = await counted(http, stack, "built")
+    cause = f"--code SOURCE_OBJECT_UNREADABLE --object {broken_key}"
+    told = json.loads(shell(f"exhaustctl retry {cause} --reason 'object replaced' --json", reader))
     assert (told["done"], told["refused"]) == (REQUESTS, 0)
     assert {result["item"] for result in told["results"]} == {f"request/{request}" for request in requests}
     for request in requests:
