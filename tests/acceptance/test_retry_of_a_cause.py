@@ -15,6 +15,8 @@ from tests.support.partner import resource_of
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import aiohttp
+
     from deploy.local.stack import Stack
     from exhaust.s3.store import ObjectStore
     from tests.support.partner import Partner
