@@ -21,6 +21,7 @@ TARGETS: Final = (
     "services/aggregator/scan",
     "services/status/claims.py",
     "exhaust/kafka/offsets.py",
+    "exhaust/operations/explanation.py",
     "exhaust/http/reading_speed.py",
     "services/gateway/rate_limits.py",
     "services/gateway/shares.py",

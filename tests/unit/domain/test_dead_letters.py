@@ -84,6 +84,7 @@ def test_others_are_refused_with_the_reason(letter: Letter, why: str) -> None:
         (LetterFilter(), True),
         (LetterFilter(code="WORK_FAILED", source=LETTER.source, topic=TOPIC_DAYS, request_id=REQUEST), True),
         (LetterFilter(source_object="raw/a.json.gz", since=NOON), True),
+        (LetterFilter(since=NOON - timedelta(seconds=1)), True),
         (LetterFilter(code="INTERNAL"), False),
         (LetterFilter(source="/somebody"), False),
         (LetterFilter(source_object=""), False),

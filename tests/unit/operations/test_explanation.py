@@ -169,10 +169,28 @@ def finished(*attempts: int) -> tuple[StoryDay, ...]:
             replace(
                 STORY,
                 state=State.CANCELLED,
+                attempt=2,
                 ended_at=ago(minutes=4),
-                acts=(act(1, Action.CANCEL, ago(minutes=4), attempt=1, reason="by phone"),),
+                acts=(
+                    act(1, Action.SUBMIT, ago(minutes=9)),
+                    act(2, Action.CANCEL, ago(minutes=8), attempt=1, reason="a mistake"),
+                    act(3, Action.RETRY, ago(minutes=7), attempt=2, reason="wanted"),
+                    act(4, Action.CANCEL, ago(minutes=4), attempt=2, reason="by phone"),
+                    act(5, Action.UPDATE_STATUS, ago(minutes=3), reason="late"),
+                    act(6, Action.BIND, ago(minutes=3), reason="odd"),
+                ),
             ),
-            "was cancelled by operator/o/asha 4 min ago in attempt 1: by phone",
+            "was cancelled by operator/o/asha 4 min ago in attempt 2: by phone",
+            "",
+        ),
+        (
+            replace(
+                STORY,
+                state=State.CANCELLED,
+                ended_at=ago(minutes=4),
+                acts=(act(1, Action.CANCEL, ago(minutes=4), attempt=1),),
+            ),
+            "was cancelled by operator/o/asha 4 min ago in attempt 1",
             "",
         ),
         (
@@ -196,7 +214,19 @@ def test_what_another_job_builds_is_in_its_hands() -> None:
 
 @pytest.mark.parametrize(
     ("turn", "shown"),
-    [(1, "1st"), (2, "2nd"), (4, "4th"), (11, "11th"), (12, "12th"), (13, "13th"), (21, "21st"), (113, "113th")],
+    [
+        (1, "1st"),
+        (2, "2nd"),
+        (4, "4th"),
+        (11, "11th"),
+        (12, "12th"),
+        (13, "13th"),
+        (21, "21st"),
+        (110, "110th"),
+        (113, "113th"),
+        (101, "101st"),
+        (10, "10th"),
+    ],
 )
 def test_turns_are_told_as_people_say_them(turn: int, shown: str) -> None:
     sentence = explain(replace(WAITS, at_work=OTHERS, turn=turn), max_in_flight=LIMIT).sentence
@@ -225,16 +255,31 @@ def test_without_an_audit_the_timeline_has_what_the_row_has() -> None:
     parked = replace(
         WAITS, parked_at=ago(minutes=2), parked_reason="x", letters=(timeless,), waiting_since=ago(minutes=9)
     )
-    assert [found.what for found in explain(parked, max_in_flight=LIMIT).timeline] == [
-        "submit",
-        "waits in the outbox",
-        "parked: x",
+    update = act(1, Action.UPDATE_STATUS, ago(minutes=1))
+    parked = replace(parked, acts=(update, act(2, Action.RETRY, ago(seconds=50))))
+    assert [(found.what, found.attempt) for found in explain(parked, max_in_flight=LIMIT).timeline] == [
+        ("submit", 1),
+        ("waits in the outbox", 1),
+        ("parked: x", 1),
+        ("update by operator/o/asha", None),
+        ("retry by operator/o/asha", None),
     ]
-    assert [found.what for found in explain(STORY, max_in_flight=LIMIT).timeline] == ["submit", "last sign of progress"]
+    at_work = replace(STORY, attempt=2)
+    assert [(found.what, found.attempt) for found in explain(at_work, max_in_flight=LIMIT).timeline] == [
+        ("submit", 1),
+        ("last sign of progress", 2),
+    ]
 
 
 def test_each_day_and_each_attempt_is_told() -> None:
-    acts = (act(1, Action.CANCEL, ago(minutes=9), attempt=1), act(2, Action.RETRY, ago(minutes=8), attempt=2))
+    acts = (
+        act(1, Action.CANCEL, ago(minutes=9), attempt=1),
+        act(2, Action.RETRY, ago(minutes=8), attempt=2),
+        act(3, Action.UPDATE_STATUS, ago(minutes=7), attempt=3),
+        act(4, Action.BIND, ago(minutes=7), attempt=3),
+        act(5, Action.UPDATE_STATUS, ago(minutes=7), attempt=2),
+        act(6, Action.BIND, ago(minutes=7), attempt=2),
+    )
     told = replace(STORY, state=State.FAILED, attempt=3, acts=acts, days=finished(1, 3), outcome={"day": "2026-11-03"})
     explained = explain(told, max_in_flight=LIMIT)
     assert [(cell.day.day, cell.state, cell.attempt, cell.events) for cell in explained.days] == [
