@@ -136,7 +136,7 @@ class KafkaLag:
             except KafkaException as error:
                 groups[group] = UnseenGroup(group, topic, f"Kafka does not tell of group {group}: {_sentence(error)}")
         beats = _ends(admin, _all(partitions, self._beats), OffsetSpec.latest(), deadline)
-        return self._read(groups, beats, deadline)
+        return self._read(groups, beats, self._new_beats(admin, beats, deadline), deadline)
 
     def _measure(
         self,
@@ -173,9 +173,13 @@ class KafkaLag:
         return self._groups[group]
 
     def _read(
-        self, groups: dict[str, GroupLag | UnseenGroup], beats: Mapping[Place, int], deadline: float
+        self,
+        groups: dict[str, GroupLag | UnseenGroup],
+        beats: Mapping[Place, int],
+        new: Mapping[Place, int],
+        deadline: float,
     ) -> KafkaLook:
-        """Read the first record that waits in each partition, for its time, and all new records of the beats."""
+        """Read the first record that waits in each partition, for its time, and the beats from `new` to their ends."""
         waiting = {
             (group.topic, partition.partition): partition.position
             for group in groups.values()
@@ -187,16 +191,17 @@ class KafkaLag:
             place: known for place, known in self._first_records.items() if waiting.get(place) == known[0]
         }
         missing = {place: offset for place, offset in waiting.items() if place not in self._first_records}
-        told = self._fetch(missing, beats, min(deadline, time.monotonic() + FIRST_RECORDS_WITHIN.total_seconds()))
+        told = self._fetch(missing, beats, new, min(deadline, time.monotonic() + FIRST_RECORDS_WITHIN.total_seconds()))
         seen = {
             name: _with_times(group, self._first_records) if isinstance(group, GroupLag) else group
             for name, group in groups.items()
         }
         return KafkaLook(seen, told)
 
-    def _fetch(self, first: Mapping[Place, int], beats: Mapping[Place, int], deadline: float) -> tuple[bytes, ...]:
+    def _fetch(
+        self, first: Mapping[Place, int], beats: Mapping[Place, int], new: Mapping[Place, int], deadline: float
+    ) -> tuple[bytes, ...]:
         consumer = self._consumer = self._consumer or Consumer(self._connection | _FETCH)
-        new = self._new_beats(consumer, beats, deadline)
         open_places = {*first, *new}
         if not open_places:
             return ()
@@ -219,17 +224,16 @@ class KafkaLag:
         consumer.unassign()
         return tuple(told)
 
-    def _new_beats(self, consumer: Consumer, ends: Mapping[Place, int], deadline: float) -> dict[Place, int]:
-        """Return from where to read the topic of beats, where something new is."""
-        unread = [place for place in ends if place not in self._next_beats]
-        if unread:
-            since = int((datetime.now(UTC) - SIGNS_OF).timestamp() * 1000)
-            for found in consumer.offsets_for_times(
-                [TopicPartition(*place, since) for place in unread], _left(deadline)
-            ):
-                place = (found.topic, found.partition)
-                self._next_beats[place] = found.offset if found.offset >= 0 else ends[place]
-        # A topic that was created again begins again.
+    def _new_beats(self, admin: AdminClient, ends: Mapping[Place, int], deadline: float) -> dict[Place, int]:
+        """Return from where to read the topic of beats, where something new is.
+
+        The admin client asks: after a consumer has asked for offsets by time, its first fetch may come a second late.
+        """
+        unread = [TopicPartition(*place) for place in ends if place not in self._next_beats]
+        since = OffsetSpec.for_timestamp(int((datetime.now(UTC) - SIGNS_OF).timestamp() * 1000))
+        for place, offset in _ends(admin, unread, since, deadline).items():
+            self._next_beats[place] = offset if offset >= 0 else ends[place]
+        # Of a topic that was created again, the next beats are read.
         self._next_beats = {place: min(self._next_beats[place], end) for place, end in ends.items()}
         return {place: offset for place, offset in self._next_beats.items() if offset < ends[place]}
 

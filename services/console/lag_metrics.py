@@ -82,10 +82,17 @@ def _of_stages(look: Look | None, now: datetime) -> Iterable[Metric]:
             work_days.add_metric([stage], NOT_SEEN if days is None else days)
         age = NOT_SEEN
         if sample is not None and whole:
-            age = 0.0 if sample.oldest is None else max((now - sample.oldest).total_seconds(), 0.0)
+            age = _age(sample, now)
         oldest.add_metric([stage], age)
         done.add_metric([stage], NOT_SEEN if sample is None or not whole else sample.done)
     return waiting, work_days, oldest, done
+
+
+def _age(sample: StageSample, now: datetime) -> float:
+    """Return for how long the oldest has waited: 0 when nothing but what is paused does, NaN when that is unknown."""
+    if sample.oldest is not None:
+        return max((now - sample.oldest).total_seconds(), 0.0)
+    return NOT_SEEN if sample.messages > sample.paused else 0.0
 
 
 def _of_groups(look: Look | None, now: datetime) -> Iterable[Metric]:
