@@ -62,18 +62,11 @@ BEGIN
     FOREACH role IN ARRAY console_roles LOOP
         EXECUTE format(
             $rights$
-            -- No username: who asked for what is in the audit alone, which says who looked.
+            -- It reads what waits, and writes what it saw. No username, no outcome, nothing of the audit.
             GRANT SELECT (request_id, user_id, partner_id, partner_resource, dataset_id, resource, from_date, to_date,
-                tags, days_total, synchronous, created_at, state, attempt, moved_at, ended_at, outcome, parked_at,
-                parked_reason) ON requests TO %1$I;
-            GRANT SELECT ON outbox, request_days, cancel_markers, audit TO %1$I;
-            -- The actions of operators.
-            GRANT UPDATE (attempt, state, moved_at, ended_at, outcome, parked_at, parked_reason) ON requests TO %1$I;
-            GRANT INSERT, UPDATE (claimed_until), DELETE ON outbox TO %1$I;
-            GRANT INSERT ON cancel_markers TO %1$I;
-            GRANT SELECT, INSERT, DELETE ON pauses TO %1$I;
-            GRANT SELECT, INSERT, UPDATE, DELETE ON dead_letters TO %1$I;
-            GRANT EXECUTE ON FUNCTION record_audit(text, text, text, jsonb) TO %1$I;
+                tags, days_total, synchronous, created_at, state, attempt, moved_at, ended_at, parked_at) ON requests
+                TO %1$I;
+            GRANT SELECT ON outbox, request_days, cancel_markers, pauses TO %1$I;
             GRANT SELECT, INSERT, DELETE ON stage_samples TO %1$I;
             GRANT SELECT, INSERT, UPDATE, DELETE ON worker_beats TO %1$I
             $rights$,
