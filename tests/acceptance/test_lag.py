@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from deploy.local.stack import read_stack
 from tests.acceptance.conftest import FIRST, FOLDER
 from tests.conftest import ROOT
 from tests.support.frozen import family, frozen
@@ -113,10 +114,8 @@ def work_days(document: dict[str, Any]) -> int:
 
 
 @pytest.mark.usefixtures("raw_days")
-async def test_a_frozen_aggregator_is_told_and_its_end_is_foreseen(
-    operator: Operator, partner: Partner, stack: Stack
-) -> None:
-    aggregator = stack.processes["aggregator"]
+async def test_a_frozen_aggregator_is_told_and_its_end_is_foreseen(operator: Operator, partner: Partner) -> None:
+    aggregator = read_stack(FOLDER).processes["aggregator"]  # another test may have started it anew
     await until_word(operator, "IDLE", 60)
     with frozen(aggregator):
         at = datetime.now(UTC)
@@ -146,9 +145,9 @@ async def the_worker_is_known(operator: Operator) -> None:
         while True:
             _, out = await operator.command("workers", "--json")
             workers = [worker for worker in json.loads(out)["workers"] if not worker["silent"]]
-            if any(worker["bytesdone"] and not worker["days"] for worker in workers):
+            if found := [worker for worker in workers if worker["bytesdone"] and not worker["days"]]:
                 break
-    [worker] = workers
+    worker = found[0]
     assert set(worker["partitions"]) == {"dataset.requests", "dataset.days"}
     assert worker["dayp95"] > 0
     assert not set(OWNERS) & set(re.findall(r"[\w.]+", out))
