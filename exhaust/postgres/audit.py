@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from exhaust.postgres.database import Connection, Database
 
 # The function sets the time and the database's role itself; services may not write the table.
-RECORD: Final = "SELECT record_audit($1, $2, $3, $4)"
+_RECORD: Final = "SELECT record_audit($1, $2, $3, $4)"
 _FIND: Final = """
 SELECT id, at, actor, action, subject, detail, database_user FROM audit
 WHERE ($1::text IS NULL OR actor = $1)
@@ -117,7 +117,7 @@ async def record_action(
         subject: as in an entry.
         detail: more about it; never a secret.
     """
-    await connection.execute(RECORD, actor, action, subject, detail)
+    await connection.execute(_RECORD, actor, action, subject, detail)
 
 
 async def record_links(connection: Connection, links: Sequence[tuple[int, UUID]]) -> None:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from exhaust.postgres.database import Connection, Database
 
-ERASED: Final = "erased"
 _DETAILS: Final = ("client", "key", "username", "issuer", "subject")  # of audit entries, which may name somebody
 _COMPLETE: Final = "complete"
 

@@ -28,7 +28,7 @@ LOCK_TIMEOUT: Final = timedelta(milliseconds=500)
 _LOCK: Final = """
 SELECT set_config('lock_timeout', $2, true), set_config('synchronous_commit', 'off', true), pg_advisory_xact_lock($1)
 """
-PUT: Final = """
+_PUT: Final = """
 INSERT INTO outbox (request_id, attempt, traceparent) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
 """
 # Synchronous requests first, then round robin between partners. Of a partner the shortest request goes first, and none
@@ -103,7 +103,7 @@ class OutboxEntry:
 
 async def put(connection: Connection, request_id: UUID, attempt: int, traceparent: str) -> None:
     """Put an attempt into the outbox, in the transaction that made it due."""
-    await connection.execute(PUT, request_id, attempt, traceparent)
+    await connection.execute(_PUT, request_id, attempt, traceparent)
 
 
 async def remove(connection: Connection, request_id: UUID) -> None:
