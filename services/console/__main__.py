@@ -5,10 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from aiohttp import web
-
 from exhaust.domain.catalogue import load_catalogue
-from exhaust.http.health import health_routes, metrics_route
 from exhaust.http.listener import open_listener
 from exhaust.lag.assessment import targets_from
 from exhaust.lag.sampler import open_sampler
@@ -16,20 +13,14 @@ from exhaust.logs import configure_logging
 from exhaust.postgres.database import open_service_database
 from exhaust.process.health import STALL_LIMIT, Health
 from exhaust.process.run import run_process, run_until_stopped
-from services.console.documents import document_routes
+from services.console.app import console_app
+from services.console.documents import lag_pages
 from services.console.lag_metrics import publish_lag_metrics
 from services.console.sampling import Sampling
 from services.console.settings import ConsoleSettings
 
 if TYPE_CHECKING:
     from datetime import timedelta
-
-
-def console_app(health: Health, sampling: Sampling) -> web.Application:
-    """Build the console's listener."""
-    app = web.Application()
-    app.add_routes([*health_routes(health), metrics_route(health), *document_routes(sampling)])
-    return app
 
 
 async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
@@ -54,7 +45,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         )
         sampling = Sampling(sampler, targets_from(settings))
         publish_lag_metrics(health.registry, sampling.latest)
-        app = console_app(health, sampling)
+        app = console_app(health, lag_pages(sampling), prefix=settings.console_prefix, runbooks=settings.runbook_base)
         await stack.enter_async_context(open_listener(app, settings.host, settings.port, draining=health.draining))
         await run_until_stopped(health, sampling.run(health, settings.sample_interval))
 

@@ -34,7 +34,7 @@ PLACES: Final = frozenset(
     {
         *("host", "port", "internal_port", "status_url", "postgres_dsn", "postgres_owner_dsn", "kafka_bootstrap"),
         *("catalogue", "token_issuers", "s3_endpoint", "s3_access_key", "s3_secret_key", "s3_region"),
-        *("s3_raw_bucket", "s3_exhaust_bucket"),
+        *("s3_raw_bucket", "s3_exhaust_bucket", "console_prefix", "runbook_base"),
         *("kafka_security_protocol", "kafka_sasl_mechanism", "kafka_sasl_username", "kafka_sasl_password"),
     }
 )

@@ -17,7 +17,8 @@ from exhaust.lag.verdict import Targets
 from exhaust.process.health import Health
 from exhaust.settings import KafkaSettings
 from schemas.events import GROUP_PLAN, TOPIC_REQUESTS
-from services.console.__main__ import console_app
+from services.console.app import console_app
+from services.console.documents import lag_pages
 from services.console.lag_metrics import publish_lag_metrics
 from services.console.sampling import Sampling
 from tests.integration.conftest import within
@@ -63,7 +64,7 @@ async def place(
         yield Place(
             scene,
             sampling,
-            console_app(health, sampling),
+            console_app(health, lag_pages(sampling)),
             within(schema, servers.postgres),
             {variable(name): value for name, value in _environment(kafka_settings).items()},
         )
