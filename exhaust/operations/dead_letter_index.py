@@ -42,8 +42,17 @@ async def index_dead_letters(database: Database, reader: TopicReader) -> IndexRu
     return IndexRun(added, pruned)
 
 
-async def show_letter(database: Database, reader: TopicReader, place: LetterPlace, *, actor: str) -> Record | None:
+async def show_letter(
+    database: Database, reader: TopicReader, place: LetterPlace, *, actor: str, reason: str = ""
+) -> Record | None:
     """Return a dead letter with its bytes, after the audit has that somebody looked; None when Kafka has none there.
+
+    Args:
+        database: as whoever may write the audit.
+        reader: of the cluster.
+        place: of the letter.
+        actor: who looks.
+        reason: in that person's words, if they gave one.
 
     Raises:
         ExhaustError: SERVICE_UNAVAILABLE; nothing is shown that is not in the audit.
@@ -59,6 +68,6 @@ async def show_letter(database: Database, reader: TopicReader, place: LetterPlac
             actor=actor,
             action=Action.SHOW_LETTER,
             subject=f"dead-letter/{place}",
-            detail={"request": str(request_id)} if request_id else {},
+            detail=({"request": str(request_id)} if request_id else {}) | ({"reason": reason} if reason else {}),
         )
     return record

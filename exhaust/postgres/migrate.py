@@ -12,6 +12,7 @@ from exhaust.postgres.registrations import hold_name_keys
 from exhaust.postgres.requests import fill_partner_resources
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from importlib.resources.abc import Traversable
 
     from exhaust.postgres.database import Connection, Database
@@ -20,6 +21,7 @@ RUNTIME_ROLE: Final = "exhaust_runtime"
 GATEWAY_ROLE: Final = "exhaust_gateway"
 STATUS_ROLE: Final = "exhaust_status"
 CONSOLE_ROLE: Final = "exhaust_console"
+OPERATOR_ROLE: Final = "exhaust_operator"
 
 LOCK_TIMEOUT: Final = timedelta(seconds=5)
 _MIGRATION_LOCK: Final = 7_203_001  # any constant; one migration holds it at a time
@@ -32,6 +34,7 @@ async def migrate(
     gateway_role: str | None = None,
     status_role: str | None = None,
     console_role: str | None = None,
+    operator_role: str | None = None,
     lock_timeout: timedelta = LOCK_TIMEOUT,
 ) -> list[str]:
     """Bring the tables up to date and give the services' roles their rights. Safe to repeat and to run twice at once.
@@ -44,6 +47,7 @@ async def migrate(
         gateway_role: role of the gateway alone; GATEWAY_ROLE, if it exists, when left out.
         status_role: role of the status service alone; STATUS_ROLE, if it exists, when left out.
         console_role: role of the console; CONSOLE_ROLE, if it exists, when left out.
+        operator_role: role of the console for the actions of operators; OPERATOR_ROLE, if it exists, when left out.
         lock_timeout: how long to wait for a transaction that uses a table; whoever comes later waits behind.
 
     Returns:
@@ -62,10 +66,13 @@ async def migrate(
         await hold_name_keys(connection)
         await fill_partner_resources(connection)
         runtime = await _existing(connection, runtime_role, RUNTIME_ROLE)
-        gateway = await _existing(connection, gateway_role, GATEWAY_ROLE)
-        status = await _existing(connection, status_role, STATUS_ROLE)
-        console = await _existing(connection, console_role, CONSOLE_ROLE)
-        await _give_rights(connection, runtime, gateway + runtime, status + runtime, console + runtime)
+        parts = {
+            "gateway": await _existing(connection, gateway_role, GATEWAY_ROLE) + runtime,
+            "status": await _existing(connection, status_role, STATUS_ROLE) + runtime,
+            "console": await _existing(connection, console_role, CONSOLE_ROLE) + runtime,
+            "operator": await _existing(connection, operator_role, OPERATOR_ROLE),
+        }
+        await _give_rights(connection, runtime, parts)
     return applied
 
 
@@ -98,24 +105,16 @@ async def _existing(connection: Connection, named: str | None, default: str) -> 
     return [row["rolname"] for row in rows]
 
 
-async def _give_rights(
-    connection: Connection, runtime: list[str], gateway: list[str], status: list[str], console: list[str]
-) -> None:
-    if not (gateway and status):
+async def _give_rights(connection: Connection, runtime: list[str], parts: Mapping[str, list[str]]) -> None:
+    """Give rights to the role that services share, and to the roles of each part."""
+    if not (parts["gateway"] and parts["status"]):
         raise ConfigurationError(
             f"the database has no roles for the services; create {GATEWAY_ROLE} and {STATUS_ROLE}, or one for both,"
             f" {RUNTIME_ROLE}, or name others"
         )
-    await connection.execute(
-        "SELECT set_config('exhaust.runtime_role', $1, true),"
-        " set_config('exhaust.gateway_roles', $2::text[]::text, true),"
-        " set_config('exhaust.status_roles', $3::text[]::text, true),"
-        " set_config('exhaust.console_roles', $4::text[]::text, true)",
-        "".join(runtime),
-        gateway,
-        status,
-        console,
-    )
+    await connection.execute("SELECT set_config('exhaust.runtime_role', $1, true)", "".join(runtime))
+    for part, roles in parts.items():
+        await connection.execute("SELECT set_config($1, $2::text[]::text, true)", f"exhaust.{part}_roles", roles)
     await connection.execute(resources.files("exhaust.postgres.migrations").joinpath("rights.sql").read_text())
 
 

@@ -237,6 +237,7 @@ async def test_a_role_that_does_not_exist_is_refused(as_gateway: tuple[Database,
         {"gateway_role": "nobody"},
         {"status_role": "nobody"},
         {"console_role": "nobody"},
+        {"operator_role": "nobody"},
     )
     for roles in wrong:
         with pytest.raises(ConfigurationError, match="no role 'nobody'"):

@@ -1,15 +1,17 @@
 -- What the roles of the running services may do; run after every migration. What an earlier version gave is taken back.
--- The migration command sets exhaust.gateway_roles, exhaust.status_roles and exhaust.console_roles, arrays of roles that
--- exist, and exhaust.runtime_role, the role of services that share one (in all arrays), or ''.
+-- The migration command sets exhaust.gateway_roles, exhaust.status_roles, exhaust.console_roles and
+-- exhaust.operator_roles, arrays of roles that exist, and exhaust.runtime_role, the role of services that share one (in
+-- all arrays but the last), or ''.
 DO $$
 DECLARE
     gateway_roles text[] := current_setting('exhaust.gateway_roles')::text[];
     status_roles text[] := current_setting('exhaust.status_roles')::text[];
     console_roles text[] := current_setting('exhaust.console_roles')::text[];
+    operator_roles text[] := current_setting('exhaust.operator_roles')::text[];
     runtime_role text := current_setting('exhaust.runtime_role');
     role text;
 BEGIN
-    FOREACH role IN ARRAY gateway_roles || status_roles || console_roles LOOP
+    FOREACH role IN ARRAY gateway_roles || status_roles || console_roles || operator_roles LOOP
         EXECUTE format(
             $rights$
             GRANT USAGE ON SCHEMA %2$I TO %1$I;
@@ -19,7 +21,7 @@ BEGIN
         );
     END LOOP;
 
-    FOREACH role IN ARRAY gateway_roles || status_roles LOOP
+    FOREACH role IN ARRAY gateway_roles || status_roles || operator_roles LOOP
         EXECUTE format('GRANT EXECUTE ON FUNCTION record_audit(text, text, text, jsonb) TO %I', role);
     END LOOP;
 
@@ -68,7 +70,25 @@ BEGIN
                 TO %1$I;
             GRANT SELECT ON outbox, request_days, cancel_markers, pauses TO %1$I;
             GRANT SELECT, INSERT, DELETE ON stage_samples TO %1$I;
-            GRANT SELECT, INSERT, UPDATE, DELETE ON worker_beats TO %1$I
+            GRANT SELECT, INSERT, UPDATE, DELETE ON worker_beats, dead_letters TO %1$I
+            $rights$,
+            role
+        );
+    END LOOP;
+
+    FOREACH role IN ARRAY operator_roles LOOP
+        EXECUTE format(
+            $rights$
+            -- What the actions of operators do, each with its row of the audit, which this role cannot read. Of a
+            -- request's state a trigger lets it start an attempt or cancel one.
+            GRANT SELECT (request_id, partner_id, partner_resource, dataset_id, resource, from_date, to_date, tags,
+                created_at, state, attempt, moved_at, ended_at, outcome, parked_at, parked_reason) ON requests TO %1$I;
+            GRANT UPDATE (attempt, state, moved_at, ended_at, outcome, parked_at, parked_reason) ON requests TO %1$I;
+            GRANT SELECT, INSERT, UPDATE (claimed_until), DELETE ON outbox TO %1$I;
+            GRANT SELECT (request_id, attempt) ON request_days TO %1$I;
+            GRANT SELECT, INSERT ON cancel_markers TO %1$I;
+            GRANT SELECT, INSERT, DELETE ON pauses TO %1$I;
+            GRANT SELECT, UPDATE (state, claimed_until, search_from, moved_at) ON dead_letters TO %1$I
             $rights$,
             role
         );
