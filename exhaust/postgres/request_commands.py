@@ -14,6 +14,7 @@ from exhaust.postgres.cancel_markers import put_marker
 from exhaust.postgres.database import UniqueConflictError
 from exhaust.postgres.parked_requests import release_parked_request
 from exhaust.postgres.request_progress import lock_request, move_request
+from exhaust.process.failpoints import failpoint
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -72,6 +73,8 @@ async def cancel_request(
             subject=f"request/{request_id}",
             detail={"attempt": version.attempt} | ({"reason": reason} if reason else {}),
         )
+        failpoint("cancel.before_commit")
+    failpoint("cancel.after_commit")
     if ended_at is None:
         raise LookupError(f"{State.CANCELLED} is an end, and has a time")
     return Cancellation(request_id, version.attempt, ended_at)

@@ -114,7 +114,9 @@ class Assembler:
         finished = await self._get_all([place.marker_key(day) for day in days if day not in missing])
         summaries = [DaySummary.from_json(marker) for marker in finished]
         manifest = manifest_json(request.datasetid, request.resourceid, days, request.tags, summaries, failed)
+        failpoint("partial.before_upload")
         archive = await self._writer.write(place.partial_archive_key(missing), summaries, manifest)
+        failpoint("partial.after_upload")
         partial = PartialOutcome(request=_requested_work(request), archive=archive, missing=tuple(missing))
         with suppress(ObjectExistsError):
             await self._objects.put(

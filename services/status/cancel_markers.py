@@ -10,6 +10,7 @@ import structlog
 
 from exhaust.domain.object_keys import cancelled_key
 from exhaust.postgres.cancel_markers import next_markers, remove_markers
+from exhaust.process.failpoints import failpoint
 from exhaust.process.periodic import run_periodically
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class CancelMarkers:
         outcomes = await asyncio.gather(*map(self._write_one, waiting), return_exceptions=True)
         failures = [outcome for outcome in outcomes if outcome is not None]
         written = [attempt for attempt, failure in zip(waiting, outcomes, strict=True) if failure is None]
+        failpoint("cancel.after_markers")
         if written:
             async with self._database.transaction() as connection:
                 await remove_markers(connection, written)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from tests.chaos.mutants import GROUPS, MUTANTS, SEPARATOR
 from tests.chaos.scenario import Outcome, Scenario, play
+from tests.chaos.scenarios.commands import COMMANDS
 from tests.chaos.scenarios.disk import DISK
 from tests.chaos.scenarios.events import PERMUTATIONS, POISON, REPLAYS
 from tests.chaos.scenarios.failpoints import FAILPOINTS
@@ -36,6 +37,7 @@ _ALL: Final = (
     MEMBERS,
     FREEZES,
     ROLLING,
+    COMMANDS,
     REPLAYS,
     POISON,
     PERMUTATIONS,

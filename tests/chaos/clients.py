@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import time
+from asyncio.subprocess import PIPE, STDOUT
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -22,8 +25,9 @@ if TYPE_CHECKING:
 
 AGAIN_AFTER_S: Final = 0.3
 POLL_WAIT_S: Final = 5
+RETRY_WITHIN_S: Final = 30.0
 MOST_AT_WORK: Final = 80  # a client that waits for its data asks for no more
-_ACCEPTED, _OK, _SERVER_ERROR, _TOO_MANY = 202, 200, 500, 429
+_ACCEPTED, _OK, _CONFLICT, _SERVER_ERROR, _TOO_MANY = 202, 200, 409, 500, 429
 _KEYED_SHARE: Final = 0.7
 NO_ANSWER: Final = (aiohttp.ClientError, TimeoutError, OSError)
 
@@ -72,12 +76,30 @@ class Clients:
         self.rig.history.answered(reply.status)
         return reply
 
-    def begin(self, asked: Asked, *, keyed: bool | None = None) -> Submit:
-        """Begin a submit, which goes on in the background until its request has ended."""
+    def begin(self, asked: Asked, *, keyed: bool | None = None, cancel_after: float | None = None) -> Submit:
+        """Begin a submit, which goes on in the background until its request has ended.
+
+        Args:
+            asked: what is asked for.
+            keyed: with an Idempotency-Key; by chance if None.
+            cancel_after: seconds after which the client cancels what was accepted.
+        """
         with_key = self.rig.random.random() < _KEYED_SHARE if keyed is None else keyed
         submit = self.rig.history.new(asked, self.names[asked.partner], keyed=with_key)
+        submit.cancel_after = cancel_after
         self._in_background(self._carry_through(submit))
         return submit
+
+    async def retry(self, submit: Submit) -> None:
+        """Have an operator try a request again that has ended, and follow it to its next end."""
+        command = (sys.executable, "-m", "admin.command", "retry", str(submit.request_id), "--reason", "it is repaired")
+        environment = os.environ | {"EXHAUST_POSTGRES_OWNER_DSN": self.rig.stack.postgres, "LOGNAME": "chaos"}
+        process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE, stderr=STDOUT)
+        told, _ = await asyncio.wait_for(process.communicate(), RETRY_WITHIN_S)
+        assert process.returncode == 0, told.decode()
+        submit.retried += 1
+        submit.seen.clear()
+        self._in_background(self._await_end(submit))
 
     async def submit_again(self, submit: Submit) -> Reply:
         """Send a submit that may have been sent before."""
@@ -144,6 +166,29 @@ class Clients:
             if submit.key is None:
                 return  # nobody sends it again: whether it counts is not known
             await asyncio.sleep(AGAIN_AFTER_S)
+        if submit.cancel_after is not None:
+            await asyncio.sleep(submit.cancel_after)
+            await self._cancel(submit)
+        await self._await_end(submit)
+
+    async def _cancel(self, submit: Submit) -> None:
+        """Cancel a request, again and again until the answer says what became of it."""
+        url = f"{self.rig.public}/v2/datasets/requests/status/{submit.request_id}"
+        headers = {"X-API-Key": self.keys[submit.asked.partner]}
+        submit.cancel = "asked"
+        while submit.cancel == "asked":
+            try:
+                async with self.rig.http.delete(url, headers=headers) as answer:
+                    self.rig.history.answered(answer.status)
+                    if answer.status in {_OK, _CONFLICT}:
+                        submit.cancel = "told" if answer.status == _OK else "ended"
+                        self.rig.timeline.fired[f"a cancel is {submit.cancel}"] += 1
+                        return
+            except NO_ANSWER:
+                self.rig.history.answered(0)
+            await asyncio.sleep(AGAIN_AFTER_S)
+
+    async def _await_end(self, submit: Submit) -> None:
         while not submit.has_ended:
             if await self.status(submit, wait=POLL_WAIT_S) is None:
                 await asyncio.sleep(AGAIN_AFTER_S)

@@ -6,12 +6,14 @@ import time
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 COMPLETE, FAILED, CANCELLED = "complete", "failed", "cancelled"
+# Not yet answered, answered with a receipt, or with the conflict of a request that had ended before.
+Cancel = Literal["", "asked", "told", "ended"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,10 @@ class Submit:
         request_id: as accepted; None when no answer said so.
         unanswered: how often the outcome stayed unknown.
         refused: status and code of an answer that was final.
-        seen: by time, each status result that a client was told.
+        cancel_after: seconds from acceptance until the client cancels it; None for one that stays.
+        cancel: what became of that, "" before.
+        retried: how often an operator had it tried again.
+        seen: by time, each status result that a client was told of the latest attempt.
     """
 
     asked: Asked
@@ -61,10 +66,18 @@ class Submit:
     request_id: str | None = None
     unanswered: int = 0
     refused: tuple[int, str] | None = None
+    cancel_after: float | None = None
+    cancel: Cancel = ""
+    retried: int = 0
     seen: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
 
     def saw(self, result: Mapping[str, Any]) -> None:
         self.seen.append((time.monotonic(), dict(result)))
+
+    @property
+    def has_failing_days(self) -> bool:
+        """True when days of it may have become dead letters."""
+        return self.asked.expected == FAILED
 
     @property
     def has_ended(self) -> bool:
@@ -105,3 +118,17 @@ class History:
             if submit.request_id is not None:
                 found.setdefault(submit.request_id, []).append(submit)
         return found
+
+
+def ends_of(submits: list[Submit]) -> set[str]:
+    """Return the states in which a request may stand when things are quiet, by all submits that were told of it.
+
+    Equal submits of one client share a request that has not ended, and so its cancellation.
+    """
+    if any(submit.retried for submit in submits):
+        return {COMPLETE}  # what is tried again was repaired before
+    cancels = {submit.cancel for submit in submits}
+    if "told" in cancels:
+        return {CANCELLED}
+    expected = submits[0].asked.expected
+    return {expected, CANCELLED} if "asked" in cancels else {expected}

@@ -13,6 +13,7 @@ import logging
 import os
 import sys
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -228,6 +229,16 @@ def _link_of_failed(right: Any) -> Any:
     return build_status
 
 
+def _only_tell(_: Any) -> Any:
+    """Answer a cancel call, and leave the request as it is."""
+
+    async def cancel_request(_database: Any, request_id: Any, **_options: Any) -> Any:
+        commands = importlib.import_module("exhaust.postgres.request_commands")
+        return commands.Cancellation(request_id, 1, datetime.now(UTC))
+
+    return cancel_request
+
+
 def _always_create(_: Any) -> Any:
     async def create_once(*args: Any) -> Any:
         return await args[-1]()
@@ -282,6 +293,9 @@ MUTANTS: Final[dict[str, Mutant]] = {
     "forget what an Idempotency-Key stands for": Mutant(
         "services.gateway.idempotency:create_once", _always_create, _found("I1"), says="made 2 requests"
     ),
+    "forget a cancellation": Mutant(
+        "exhaust.postgres.request_commands:cancel_request", _only_tell, _found("I1"), says="should be cancelled"
+    ),
 }
 
 # Those that break different invariants share a run.
@@ -301,6 +315,7 @@ GROUPS: Final = (
         "lose a dead letter",
         "tell a link of a failed request",
         "forget what an Idempotency-Key stands for",
+        "forget a cancellation",
     ),
     ("swap a tenant",),
     ("skip the abort of an upload",),

@@ -55,6 +55,7 @@ class RawData:
 
     Attributes:
         broken: days with an object that is no sound gzip.
+        sound: by day, the object that one which ends too early should be.
         large: days whose archive of the first partner takes a multipart upload.
     """
 
@@ -63,6 +64,7 @@ class RawData:
     seed: int
     days: dict[str, dict[str, bytes]] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
+    sound: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     large: list[str] = field(default_factory=list)
     plain: list[str] = field(default_factory=list)
     _next: date = FIRST_DAY
@@ -94,6 +96,19 @@ class RawData:
         [sound] = _large_objects(day, self.seed, objects=1, lines=3)
         await self._put(day, sound[0], sound[1][:-200])
         return day
+
+    async def add_half_broken_days(self) -> Asked:
+        """Add two days side by side, of which the second has an object that ends too early."""
+        sound, broken = await self.add_days(2)
+        self.plain = self.plain[:-2]
+        name, data = next(iter(self.days[broken].items()))
+        self.sound[broken] = (name, data)
+        await self._put(broken, name, data[:-20])
+        return Asked(DATASET, PARTNERS[0], resource_of(PARTNERS[0]), sound, broken, expected=FAILED)
+
+    async def repair(self, asked: Asked) -> None:
+        """Replace the object that ends too early."""
+        await self._put(asked.last, *self.sound[asked.last])
 
     async def add_large_day(self) -> str:
         """Add a day whose archive for the first partner is larger than a part of an upload."""

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,12 +36,14 @@ class Usage:
         descriptors: open files, but for connections that pools keep up to their size: to PostgreSQL, S3 and the status
             service, and from those who call.
         tasks: but for one for each connection of somebody who calls.
+        running: the number of tasks of each coroutine.
     """
 
     memory: int
     descriptors: int
     tasks: int
     threads: int
+    running: Mapping[str, int]
 
 
 async def measure(rig: Rig) -> dict[str, Usage]:
@@ -54,7 +57,9 @@ async def measure(rig: Rig) -> dict[str, Usage]:
         inbound = _inodes(1, {int(port) for port in called})
         descriptors, calls = _descriptors(child.pid, _inodes(2, pooled), inbound)
         memory = int(Path(f"/proc/{child.pid}/statm").read_text().split()[1]) * _PAGE
-        found[child.name] = Usage(memory, descriptors, answers["tasks"] - calls, answers["threads"])
+        found[child.name] = Usage(
+            memory, descriptors, sum(answers.tasks.values()) - calls, answers.threads, answers.tasks
+        )
     return found
 
 
@@ -70,18 +75,24 @@ def within_bounds(now: Mapping[str, Usage], start: Mapping[str, Usage]) -> Itera
         for what in ("descriptors", "tasks", "threads"):
             had, has = getattr(before, what), getattr(usage, what)
             if has > had + SLACK:
-                yield f"{name} has {has} {what}, and began with {had}"
+                more = dict(Counter(usage.running) - Counter(before.running)) if what == "tasks" else ""
+                yield f"{name} has {has} {what}, and began with {had} {more}".rstrip()
 
 
-async def _probe(folder: Path, pid: int) -> dict[str, int]:
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    tasks: Mapping[str, int]
+    threads: int
+
+
+async def _probe(folder: Path, pid: int) -> _Answer:
     answer = folder / f"{pid}.json"
     answer.unlink(missing_ok=True)
     os.kill(pid, signal.SIGUSR2)
     async with asyncio.timeout(_PROBE_WITHIN_S):
         while not answer.exists():
             await asyncio.sleep(0.02)
-    probed: dict[str, int] = json.loads(answer.read_text())
-    return probed
+    return _Answer(**json.loads(answer.read_text()))
 
 
 def _pooled_ports(rig: Rig) -> set[int]:

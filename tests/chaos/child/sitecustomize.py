@@ -1,6 +1,7 @@
 """Python runs this at the start of each service of a run: it makes the process answer probes, and applies mutants.
 
-At SIGUSR2 a process writes into the folder CHAOS_PROBES how many tasks and threads it has. No product code knows of it.
+At SIGUSR2 a process writes into the folder CHAOS_PROBES how many threads and which tasks it has. No product code
+knows of it.
 """
 
 import asyncio
@@ -9,15 +10,16 @@ import os
 import signal
 import sys
 import threading
+from collections import Counter
 from pathlib import Path
 from types import FrameType
 
 
 def _answer(_number: int, _frame: FrameType | None) -> None:
     try:
-        tasks = len(asyncio.all_tasks())
+        tasks = Counter(getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks())
     except RuntimeError:
-        tasks = 0
+        tasks = Counter()
     answer = Path(os.environ["CHAOS_PROBES"], f"{os.getpid()}.json")
     written = answer.with_suffix(".new")
     written.write_text(json.dumps({"tasks": tasks, "threads": threading.active_count()}))

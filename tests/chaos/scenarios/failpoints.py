@@ -38,6 +38,8 @@ KINDS: Final = {
     "assemble": "aggregator",
     "upload": "aggregator",
     "dead_letter": "aggregator",
+    "partial": "aggregator",
+    "cancel": "status",
     "consumer": "status",
     "status": "status",
     "update": "status",
@@ -118,6 +120,8 @@ async def spice(run: Run) -> None:
         await run.rig.raw.add_large_day()
         run.clients.begin(run.rig.raw.ask_large(), keyed=True)
         run.clients.begin(run.rig.raw.ask_broken(), keyed=True)
+        run.clients.begin(await run.rig.raw.add_half_broken_days(), keyed=True)
+        run.clients.begin(run.rig.raw.ask(run.random), keyed=True, cancel_after=0.0)
         if not await run.rig.database.fetchval(_WAITING_ELSEWHERE):
             run.clients.begin(run.rig.raw.ask_elsewhere(), keyed=True)
         await run.rig.raw.add_days(3)

@@ -26,6 +26,7 @@ async def _play(run: Run) -> None:
         await _arm(run, name)
     run.clients.begin(run.rig.raw.ask_broken(), keyed=True)
     run.clients.begin(run.rig.raw.ask_large(), keyed=True)
+    run.clients.begin(run.rig.raw.ask(run.random), keyed=True, cancel_after=0.0)
     for _ in range(REQUESTS_MADE):
         run.clients.begin(run.rig.raw.ask(run.random), keyed=True)
         await asyncio.sleep(0.1)
