@@ -23,7 +23,7 @@ endef
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SILENT:
-.PHONY: help venv demo test test-unit test-api mutants bench bench-gateway bench-shares bench-fairness chaos chaos-long failures check up load down logs lock clean
+.PHONY: help venv demo test test-unit test-api check-metrics metrics-page mutants bench bench-gateway bench-shares bench-fairness chaos chaos-long failures check up load down logs lock clean
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -78,6 +78,12 @@ check: $(INSTALLED) ## lint, format, types, import arrows, size bars
 	$(RUN) mypy
 	$(VENV)/bin/lint-imports
 	$(RUN) pytest -q -s tests/unit/test_size_bars.py tests/unit/test_kit_users.py
+
+check-metrics: $(INSTALLED) ## the metrics of every process by promtool, and beside their catalogue, on a stack of its own
+	$(RUN) pytest -q tests/unit/test_metrics.py tests/acceptance/test_metrics.py
+
+metrics-page: $(INSTALLED) ## write docs/operations/metrics.md from the catalogue in code
+	$(RUN) tests.support.metrics_page
 
 up: $(INSTALLED) ## start the stack in the background, or only what has ended of it
 	$(RUN) deploy.local up

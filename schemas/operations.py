@@ -24,7 +24,8 @@ class Operation:
     """An operation, with the documented `id` and `ver` that its answers show.
 
     Attributes:
-        name: its name in metrics and logs, where the documents give several operations one id.
+        name: its name in metrics and logs; the documents give several operations one id.
+        version: of the API, in its path.
         query: the query parameters that it has; each may be sent once.
         query_lists: those that may be sent several times, as `tags`, as `tags[]`, or with indexes as `tags[0]`.
     """
@@ -32,20 +33,25 @@ class Operation:
     id: str
     ver: str
     name: str = ""
+    version: str = ""
     query: frozenset[str] = frozenset()
     query_lists: frozenset[str] = frozenset()
 
     @property
     def label(self) -> str:
-        """The name in metrics and logs, another one for each operation."""
+        """The name in metrics and logs; with the version it is another one for each operation."""
         return self.name or self.id
 
 
-STATUS: Final = Operation("ekstep.data_exhaust_dataset_request_status_service", "2.0", query=frozenset({"wait"}))
-STATUSES: Final = Operation("ekstep.data_exhaust_dataset_request_statuses_service", "2.0")
-LIST: Final = Operation("ekstep.data_exhaust_dataset_requests_service", "2.0", query=frozenset({"limit", "next"}))
-CANCEL: Final = Operation("ekstep.data_exhaust_dataset_request_cancel_service", "2.0")
-UPDATE_STATUS: Final = Operation("ekstep.data_exhaust_dataset_request_update_service", "2.0")
+STATUS: Final = Operation(
+    "ekstep.data_exhaust_dataset_request_status_service", "2.0", "status", "v2", query=frozenset({"wait"})
+)
+STATUSES: Final = Operation("ekstep.data_exhaust_dataset_request_statuses_service", "2.0", "statuses", "v2")
+LIST: Final = Operation(
+    "ekstep.data_exhaust_dataset_requests_service", "2.0", "list", "v2", query=frozenset({"limit", "next"})
+)
+CANCEL: Final = Operation("ekstep.data_exhaust_dataset_request_cancel_service", "2.0", "cancel", "v2")
+UPDATE_STATUS: Final = Operation("ekstep.data_exhaust_dataset_request_update_service", "2.0", "update", "v2")
 
 STATUS_PATH: Final = "/v2/datasets/requests/status/{requestid}"
 STATUSES_PATH: Final = "/v2/statuses"

@@ -7,15 +7,13 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network, ip_address
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 import structlog
-from prometheus_client import Counter, Gauge
 
 from exhaust.errors import ErrorCode, ExhaustError
-
-if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
+from exhaust.metrics.catalogue import HTTP_CONNECTIONS, HTTP_CONNECTIONS_CUT
+from exhaust.metrics.registry import MetricRegistry
 
 MAX_OPEN_FILES: Final = 65_536
 
@@ -65,18 +63,14 @@ class ConnectionLimiter:
     shuts nobody out, not even others of the same address.
     """
 
-    def __init__(self, limits: ConnectionLimits, registry: CollectorRegistry | None = None) -> None:
+    def __init__(self, limits: ConnectionLimits, registry: MetricRegistry | None = None) -> None:
         self.limits = limits
         self._open: dict[Connection, str] = {}
         self._idle: dict[Connection, None] = {}  # the longest idle first
         self._addresses: dict[str, _Address] = {}
-        self._open_gauge = Gauge("exhaust_http_connections", "Open connections of callers.", registry=registry)
-        self._closed = Counter(
-            "exhaust_http_connections_cut",
-            "Connections that the listener closed before their time, by reason.",
-            ["why"],
-            registry=registry,
-        )
+        registry = registry or MetricRegistry()
+        self._open_gauge = registry.gauge(HTTP_CONNECTIONS)
+        self._closed = registry.counter(HTTP_CONNECTIONS_CUT)
 
     def add(self, connection: Connection, address: str) -> None:
         """Count a new connection; it is idle.

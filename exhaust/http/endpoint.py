@@ -12,7 +12,6 @@ from uuid import uuid4
 
 import structlog
 from aiohttp import web
-from prometheus_client import Counter, Histogram
 
 from exhaust.errors import ExhaustError, unavailable
 from exhaust.http.envelope import envelope_of, message_id, parse_request, success
@@ -20,11 +19,13 @@ from exhaust.http.error_responses import JSON, error_response, internal_error
 from exhaust.http.query import check_query
 from exhaust.http.request import read_body, refuse_repeated_headers
 from exhaust.logs import bind_trace, traceparent_from
+from exhaust.metrics.catalogue import HTTP_REQUESTS, HTTP_SECONDS, OTHER_OPERATIONS, STATUSES, TIMED_OPERATIONS
 from schemas.bodies import Body
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
+    from prometheus_client import Counter, Histogram
 
+    from exhaust.metrics.registry import MetricRegistry
     from schemas.operations import Operation
 
 HANDLER_TIMEOUT: Final = timedelta(seconds=45)
@@ -79,16 +80,31 @@ Handler = Callable[[Call[BodyT]], Awaitable[Answer | StreamedAnswer | web.Respon
 class HttpMetrics:
     """The metrics of HTTP calls: their number, their statuses and their durations."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.calls = Counter(
-            "exhaust_http_requests",
-            "HTTP requests by operation and status.",
-            ["operation", "status"],
-            registry=registry,
-        )
-        self.seconds = Histogram(
-            "exhaust_http_request_seconds", "Time to answer, by operation.", ["operation"], registry=registry
-        )
+    def __init__(self, registry: MetricRegistry) -> None:
+        self._calls = registry.counter(HTTP_REQUESTS)
+        self._seconds = registry.histogram(HTTP_SECONDS)
+
+    def of(self, operation: Operation) -> OperationMetrics:
+        """Return the metrics of one operation, with its usual statuses from the start."""
+        return OperationMetrics(operation, self._calls, self._seconds)
+
+
+class OperationMetrics:
+    """The metrics of the calls of one operation."""
+
+    def __init__(self, operation: Operation, calls: Counter, seconds: Histogram) -> None:
+        self._name = name = (operation.label, operation.version)
+        self._seconds = seconds.labels(*(name if name in TIMED_OPERATIONS else OTHER_OPERATIONS))
+        self._calls = calls
+        self._of_status = {int(status): calls.labels(*name, status) for status in STATUSES}
+
+    def count(self, status: int, seconds: float) -> None:
+        """Count one call."""
+        counter = self._of_status.get(status)
+        if counter is None:  # looking a series up costs more than all else here
+            counter = self._of_status[status] = self._calls.labels(*self._name, status)
+        counter.inc()
+        self._seconds.observe(seconds)
 
 
 def endpoint(
@@ -117,18 +133,16 @@ class Endpoint(Generic[BodyT]):
         self._envelope = envelope_of(body)
         self._handle = handle
         self._needs_body = needs_body
-        self._calls = metrics.calls
-        self._seconds = metrics.seconds.labels(operation.label)
+        self._metrics = metrics.of(operation)
 
     async def respond(self, request: web.Request) -> web.StreamResponse:
         """Answer one call, and count it."""
         started = time.monotonic()
         traceparent = traceparent_from(request.headers.get("traceparent"))
         request[CALL_ID] = call_id = str(uuid4())
-        bind_trace(traceparent, call_id=call_id, operation=self.operation.label)
+        bind_trace(traceparent, call_id=call_id, operation=self.operation.label, api=self.operation.version)
         response = await self._answer(request, traceparent)
-        self._calls.labels(self.operation.label, response.status).inc()
-        self._seconds.observe(time.monotonic() - started)
+        self._metrics.count(response.status, time.monotonic() - started)
         return response
 
     async def _answer(self, request: web.Request, traceparent: str) -> web.StreamResponse:

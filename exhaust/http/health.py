@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from aiohttp import web
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from exhaust.http.runner import listen_errors, open_runner
+from exhaust.metrics.registry import CONTENT_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,7 +34,8 @@ def metrics_route(health: Health) -> web.RouteDef:
     """Build GET /metrics, in the text format of Prometheus."""
 
     async def metrics(_request: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(health.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        await health.note_readiness()
+        return web.Response(body=health.registry.text(), headers={"Content-Type": CONTENT_TYPE})
 
     return web.get("/metrics", metrics)
 

@@ -31,12 +31,11 @@ from exhaust.process.slots import Slots
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
 
-    from prometheus_client import Counter
-
     from exhaust.kafka.offsets import OffsetTracker
     from exhaust.kafka.producer import Producer
     from exhaust.kafka.reader import Reading
     from exhaust.kafka.records import Record, RejectedRecordError, RejectionCode
+    from exhaust.metrics.registry import MetricRegistry
     from exhaust.process.health import Heartbeat
     from exhaust.settings import ConsumerSettings
 
@@ -265,11 +264,11 @@ class ConsumerLoop:
         """Return how many of the topic's partitions this member reads at the moment."""
         return self._partitions
 
-    def count(self, *, dead_letters: Counter, offset_resets: Counter, holds: Counter) -> None:
-        """Count dead letters by topic and code, offset resets by topic and reason, and holds by topic, from now on."""
-        self._limit.count(holds)
-        self._dead_letters.count(dead_letters)
-        self._positions.count_resets(offset_resets)
+    def count(self, registry: MetricRegistry) -> None:
+        """Count dead letters by code, offset resets by reason, holds and commits from now on."""
+        self._limit.count(registry)
+        self._dead_letters.count(registry)
+        self._positions.count(registry)
 
     def on_assigned(self, consumer: GroupConsumer, assigned: Collection[TopicPartition]) -> None:
         """Take over the partitions that a rebalance gave. They are read as soon as it is known from where."""

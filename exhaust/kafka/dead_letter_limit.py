@@ -16,6 +16,7 @@ import structlog
 
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.kafka.records import RejectedRecordError, RejectionCode, rejection_of
+from exhaust.metrics.catalogue import CONSUMER_HOLDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from prometheus_client import Counter
 
     from exhaust.kafka.records import Record
+    from exhaust.metrics.registry import MetricRegistry
     from exhaust.process.slots import Slots
     from exhaust.settings import ConsumerSettings
 
@@ -127,10 +129,9 @@ class DeadLetterLimit:
         if is_trial and self.is_held:
             self._release()
 
-    def count(self, holds: Counter) -> None:
-        """Count holds from now on, by topic."""
-        self._holds = holds
-        holds.labels(self._topic)
+    def count(self, registry: MetricRegistry) -> None:
+        """Count holds from now on."""
+        self._holds = registry.counter(CONSUMER_HOLDS, [(self._topic,)])
 
     def _may_bury(self, record: Record, error: Exception) -> bool:
         """Return False for a record that ended badly by a defect while the consumer holds, or makes it hold."""

@@ -12,6 +12,7 @@ import structlog
 
 from exhaust.kafka.producer import MAX_RECORD_BYTES, EventTooLargeError
 from exhaust.kafka.records import RejectedRecordError, RejectionCode, dead_letter_headers, rejection_of
+from exhaust.metrics.catalogue import DEAD_LETTERS
 from exhaust.process.failpoints import failpoint
 from schemas.events import TOPIC_DEAD_LETTERS
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from exhaust.kafka.producer import Producer
     from exhaust.kafka.records import Record
+    from exhaust.metrics.registry import MetricRegistry
 
 FIRST_WAIT: Final = timedelta(seconds=1)
 LONGEST_WAIT: Final = timedelta(seconds=10)
@@ -137,8 +139,6 @@ class DeadLetters:
             else:
                 return True
 
-    def count(self, counter: Counter) -> None:
-        """Count dead letters from now on, by topic and code."""
-        self._counter = counter
-        for code in RejectionCode:
-            counter.labels(self._topic, code)
+    def count(self, registry: MetricRegistry) -> None:
+        """Count dead letters from now on, by code."""
+        self._counter = registry.counter(DEAD_LETTERS, [(self._topic, code) for code in RejectionCode])

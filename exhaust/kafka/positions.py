@@ -16,17 +16,21 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from exhaust.errors import Dependency
 from exhaust.kafka.connection import DRIVER_ERRORS
 from exhaust.kafka.offsets import OffsetTracker
+from exhaust.metrics.call_times import CallTimes
+from exhaust.metrics.catalogue import LAST_SUCCESS, OFFSET_RESETS
 from exhaust.process.failpoints import failpoint
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from aiokafka import TopicPartition
-    from prometheus_client import Counter
+    from prometheus_client import Counter, Gauge
 
     from exhaust.kafka.group_consumer import GroupConsumer, Membership
+    from exhaust.metrics.registry import MetricRegistry
 
 REQUEST_TIMEOUT: Final = timedelta(seconds=10)
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(milliseconds=100), timedelta(seconds=5)
@@ -71,6 +75,8 @@ class Positions:
         self._wake = asyncio.Event()
         self._check_after = CHECK_INTERVAL
         self._resets: Counter | None = None
+        self._last_commit: Gauge | None = None
+        self._times = CallTimes(None, Dependency.KAFKA)
 
     @property
     def membership(self) -> Membership | None:
@@ -137,7 +143,8 @@ class Positions:
             failpoint("consumer.before_commit")
             try:
                 async with asyncio.timeout(REQUEST_TIMEOUT.total_seconds()):
-                    outcomes = await consumer.commit_offsets(membership, offsets)
+                    with self._times.measure("commit"):
+                        outcomes = await consumer.commit_offsets(membership, offsets)
             except DRIVER_ERRORS as error:
                 # The records may come again; their effects are idempotent.
                 self._tell_commit_failed(type(error).__name__, offsets)
@@ -153,6 +160,8 @@ class Positions:
                 refused[type(refusal).__name__].append(partition)
         for name, partitions in refused.items():
             self._tell_commit_failed(name, partitions)
+        if self._last_commit is not None and not refused:
+            self._last_commit.set_to_current_time()
 
     def _tell_commit_failed(self, error: str, partitions: Collection[TopicPartition]) -> None:
         numbers = sorted(partition.partition for partition in partitions)
@@ -267,8 +276,8 @@ class Positions:
         if self._resets is not None:
             self._resets.labels(self._topic, reason).inc()
 
-    def count_resets(self, counter: Counter) -> None:
-        """Count resets from now on, by topic and reason."""
-        self._resets = counter
-        for reason in OffsetReset:
-            counter.labels(self._topic, reason)
+    def count(self, registry: MetricRegistry) -> None:
+        """Count resets from now on, by reason, and measure commits."""
+        self._resets = registry.counter(OFFSET_RESETS, [(self._topic, reason) for reason in OffsetReset])
+        self._last_commit = registry.gauge(LAST_SUCCESS).labels(f"commits {self._topic}")
+        self._times = CallTimes(registry, Dependency.KAFKA)

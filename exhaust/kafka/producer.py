@@ -24,10 +24,12 @@ from aiokafka.errors import (
 from exhaust.errors import Dependency, ErrorCode, ExhaustError, unavailable
 from exhaust.kafka.closing import stop_client
 from exhaust.kafka.connection import DRIVER_ERRORS, connection_options
+from exhaust.metrics.call_times import CallTimes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from exhaust.metrics.registry import MetricRegistry
     from exhaust.settings import KafkaSettings
     from schemas.events import CloudEvent
 
@@ -64,8 +66,9 @@ class Producer:
     taken is replaced. The old one is closed in the background: what else it has in hand may still arrive.
     """
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(self, settings: KafkaSettings, registry: MetricRegistry | None = None) -> None:
         self._settings = settings
+        self._times = CallTimes(registry, Dependency.KAFKA)
         self._starting: asyncio.Task[AIOKafkaProducer] | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -91,10 +94,11 @@ class Producer:
             raise _our_error(error, topic) from error
         taken = False
         try:
-            async with asyncio.timeout(SEND_TIMEOUT.total_seconds()):
-                delivery = await raw.send(topic, value, key=key, headers=headers)
-                taken = True
-                await delivery
+            with self._times.measure("send"):
+                async with asyncio.timeout(SEND_TIMEOUT.total_seconds()):
+                    delivery = await raw.send(topic, value, key=key, headers=headers)
+                    taken = True
+                    await delivery
         except DRIVER_ERRORS as error:
             # Whatever was taken has a sequence number, which Kafka misses from then on: even a refusal leaves doubt.
             if taken or not isinstance(error, TOO_LARGE):
@@ -191,9 +195,14 @@ def _our_error(error: Exception, topic: str) -> ExhaustError:
 
 
 @asynccontextmanager
-async def open_producer(settings: KafkaSettings) -> AsyncIterator[Producer]:
-    """Open a producer that connects when it is first used, and flush it at the end of the block."""
-    producer = Producer(settings)
+async def open_producer(settings: KafkaSettings, registry: MetricRegistry | None = None) -> AsyncIterator[Producer]:
+    """Open a producer that connects when it is first used, and flush it at the end of the block.
+
+    Args:
+        settings: the cluster.
+        registry: exports how long sends take.
+    """
+    producer = Producer(settings, registry)
     try:
         yield producer
     finally:

@@ -11,6 +11,7 @@ import asyncpg
 import orjson
 
 from exhaust.errors import Dependency, ErrorCode, ExhaustError, unavailable
+from exhaust.metrics.call_times import CallTimes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
     from pydantic import SecretStr
 
+    from exhaust.metrics.registry import MetricRegistry
     from exhaust.settings import PostgresSettings
 
 COMMAND_TIMEOUT: Final = timedelta(seconds=10)
@@ -79,8 +81,9 @@ class Connection:
 class Database:
     """A pool of connections. Every call has a deadline; without an answer it raises SERVICE_UNAVAILABLE."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, times: CallTimes | None = None) -> None:
         self._pool = pool
+        self._times = times or CallTimes(None, Dependency.POSTGRES)
 
     @asynccontextmanager
     async def transaction(self, *, dry_run: bool = False) -> AsyncIterator[Connection]:
@@ -93,26 +96,27 @@ class Database:
             ExhaustError: SERVICE_UNAVAILABLE.
         """
         with suppress(_DryRunError):
-            async with self._acquired() as raw, raw.transaction():
+            async with self._acquired("transaction") as raw, raw.transaction():
                 yield Connection(raw)
                 if dry_run:
                     raise _DryRunError
 
     async def fetch(self, sql: str, *args: object) -> list[Row]:
         """Return all rows of one statement, in a transaction of its own."""
-        async with self._acquired() as raw:
+        async with self._acquired("statement") as raw:
             return await Connection(raw).fetch(sql, *args)
 
     async def fetch_one(self, sql: str, *args: object) -> Row | None:
         """Return the first row of one statement, or None, in a transaction of its own."""
-        async with self._acquired() as raw:
+        async with self._acquired("statement") as raw:
             return await Connection(raw).fetch_one(sql, *args)
 
     @asynccontextmanager
-    async def _acquired(self) -> AsyncIterator[PoolConnectionProxy]:
+    async def _acquired(self, operation: str) -> AsyncIterator[PoolConnectionProxy]:
         try:
-            async with self._pool.acquire(timeout=CONNECT_TIMEOUT.total_seconds()) as raw:
-                yield raw
+            with self._times.measure(operation):
+                async with self._pool.acquire(timeout=CONNECT_TIMEOUT.total_seconds()) as raw:
+                    yield raw
         except (
             OSError,
             TimeoutError,
@@ -143,6 +147,7 @@ async def open_database(
     idle_timeout: timedelta | None = None,
     command_timeout: timedelta = COMMAND_TIMEOUT,
     connect: bool = True,
+    registry: MetricRegistry | None = None,
 ) -> AsyncIterator[Database]:
     """Open a pool of connections for the time of the block.
 
@@ -153,6 +158,7 @@ async def open_database(
             that stands still in the middle of one stops no other. None leaves it to the server's configuration.
         command_timeout: how long a statement may take.
         connect: open the first connection now; else with the first statement, so that the block begins in any case.
+        registry: exports how long statements and transactions take.
 
     Raises:
         ExhaustError: SERVICE_UNAVAILABLE.
@@ -172,7 +178,7 @@ async def open_database(
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
         raise unavailable(Dependency.POSTGRES) from error
     try:
-        yield Database(pool)
+        yield Database(pool, CallTimes(registry, Dependency.POSTGRES))
     finally:
         # A server that hangs never confirms the end of a connection; then the driver cuts it.
         with suppress(TimeoutError):
@@ -180,13 +186,16 @@ async def open_database(
                 await pool.close()
 
 
-def open_service_database(settings: PostgresSettings, *, connect: bool = True) -> AbstractAsyncContextManager[Database]:
+def open_service_database(
+    settings: PostgresSettings, registry: MetricRegistry, *, connect: bool = True
+) -> AbstractAsyncContextManager[Database]:
     """Open the database of a service for the time of a block; see open_database."""
     return open_database(
         settings.postgres_dsn,
         pool_size=settings.postgres_pool_size,
         idle_timeout=settings.postgres_idle_timeout,
         connect=connect,
+        registry=registry,
     )
 
 

@@ -10,16 +10,15 @@ from random import SystemRandom
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from prometheus_client import Gauge
 
 from exhaust.errors import ExhaustError
+from exhaust.metrics.catalogue import DEPENDENCY_AWAY, RETRIES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-    from prometheus_client import CollectorRegistry
-
     from exhaust.errors import Dependency
+    from exhaust.metrics.registry import MetricRegistry
 
 FIRST_PAUSE: Final = timedelta(milliseconds=250)
 LONGEST_PAUSE: Final = timedelta(seconds=4)
@@ -35,6 +34,9 @@ class DependencyGate:
 
     It closes when somebody's work has failed and the server does not answer a ping either. While it is closed, one task
     pings the server for all; the first answer opens the gate.
+
+    Attributes:
+        count_retry: called for each try of work that failed because of the server, and is made again.
     """
 
     def __init__(self, dependency: Dependency, ping: Callable[[], Awaitable[None]]) -> None:
@@ -45,6 +47,7 @@ class DependencyGate:
             ping: raises ExhaustError while it is away.
         """
         self.dependency = dependency
+        self.count_retry: Callable[[], None] = lambda: None
         self._ping = ping
         self._open = asyncio.Event()
         self._open.set()
@@ -113,13 +116,14 @@ class DependencyGate:
 
 @asynccontextmanager
 async def open_gates(
-    registry: CollectorRegistry, pings: Mapping[Dependency, Callable[[], Awaitable[None]]]
+    registry: MetricRegistry, pings: Mapping[Dependency, Callable[[], Awaitable[None]]]
 ) -> AsyncIterator[Mapping[Dependency, DependencyGate]]:
     """Make a gate for each server that a process needs, for the time of the block; publish which are closed."""
-    away = Gauge("exhaust_dependency_away", "1 while work waits for this server.", ["dependency"], registry=registry)
     gates = {dependency: DependencyGate(dependency, ping) for dependency, ping in pings.items()}
     for dependency, gate in gates.items():
-        away.labels(dependency.name.lower()).set_function(gate.closed)
+        name = dependency.name.lower()
+        registry.gauge(DEPENDENCY_AWAY, [(name,)]).labels(name).set_function(gate.closed)
+        gate.count_retry = registry.counter(RETRIES).labels(name).inc
     try:
         yield gates
     finally:

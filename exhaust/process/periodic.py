@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 async def run_periodically(
     health: Health,
     name: str,
-    work: Callable[[], Awaitable[None]],
+    work: Callable[[], Awaitable[bool | None]],
     *,
     interval: timedelta,
     wake: asyncio.Event | None = None,
@@ -38,11 +38,13 @@ async def run_periodically(
     Args:
         health: gives the stop, the stall limit and the heartbeat.
         name: of the loop, for its heartbeat and its log.
-        work: does one turn. It must be safe to repeat after it was cancelled.
+        work: does one turn. It must be safe to repeat after it was cancelled. It returns False when it could not do all
+            that it had to, and has said so itself; then the turn is no success.
         interval: between the end of a turn and the start of the next.
         wake: starts the next turn early. It is cleared before each turn; `work` may set it to be repeated at once.
     """
     heartbeat = health.heartbeat(name)
+    health.note_success(name, at=0)
     events = (health.stop,) if wake is None else (health.stop, wake)
     limit = health.stall_limit / 2
     waiting, failed = f"{name}.waiting", f"{name}.failed"
@@ -52,8 +54,11 @@ async def run_periodically(
             wake.clear()
         try:
             async with asyncio.timeout(limit.total_seconds()) as turn:
-                await work()
+                done = await work()
+            if done is not False:
+                health.note_success(name)
         except ExhaustError as error:
+            health.count_retry(error.dependency)
             log.warning(waiting, error=error.message)
         except TimeoutError:
             if not turn.expired():

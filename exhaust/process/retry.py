@@ -138,8 +138,10 @@ class Retries:
                 await work()
             except ExhaustError as error:
                 gate = None if error.dependency is None else self.gates.get(error.dependency)
-                if gate is not None and error.retryable and not await gate.answers():
-                    raise _AwayError(gate) from error
+                if gate is not None and error.retryable:
+                    gate.count_retry()
+                    if not await gate.answers():
+                        raise _AwayError(gate) from error
                 raise
 
         gates = [self.gates[dependency] for dependency in needs if dependency in self.gates]

@@ -17,6 +17,7 @@ from botocore.utils import parse_timestamp
 
 from exhaust.errors import ConfigurationError, Dependency, ErrorCode, ExhaustError, unavailable
 from exhaust.s3.errors import NoSuchUploadError, ObjectExistsError, ObjectMissingError
+from exhaust.s3.measured_calls import measure_calls
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
     from types_aiobotocore_s3 import S3Client
 
+    from exhaust.metrics.call_times import CallTimes
     from exhaust.settings import S3Settings
 
 READ_TIMEOUT: Final = timedelta(seconds=30)
@@ -36,11 +38,16 @@ DRIVER_ERRORS: Final = (BotoCoreError, aiohttp.ClientError, OSError, TimeoutErro
 
 
 @asynccontextmanager
-async def open_clients(settings: S3Settings, *connections: int) -> AsyncIterator[list[S3Client]]:
+async def open_clients(settings: S3Settings, times: CallTimes, *connections: int) -> AsyncIterator[list[S3Client]]:
     """Open a client for each number of connections; each connects when it is first used.
 
     There are several because nothing limits how long a call waits for a connection of a pool: reads that hold all of
     them would stop every write.
+
+    Args:
+        settings: where the store is, and as whom to call it.
+        times: of its calls.
+        connections: of each client.
 
     Raises:
         ConfigurationError: the settings hold no keys, and the platform has none either.
@@ -48,12 +55,15 @@ async def open_clients(settings: S3Settings, *connections: int) -> AsyncIterator
     session = await _open_session(settings)
     ignore_reset_writes(asyncio.get_running_loop())
     async with AsyncExitStack() as stack:
-        yield [
+        clients = [
             await stack.enter_async_context(
                 session.client("s3", endpoint_url=settings.s3_endpoint, config=_config(number))
             )
             for number in connections
         ]
+        for client in clients:
+            measure_calls(client, times)
+        yield clients
 
 
 def ignore_reset_writes(loop: asyncio.AbstractEventLoop) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import structlog
 
 from exhaust.errors import Dependency, ErrorCode, ExhaustError, SourceObjectError, unavailable
+from exhaust.metrics.call_times import CallTimes
 from exhaust.s3.driver import CONNECT_TIMEOUT, CONNECTIONS, DRIVER_ERRORS, READ_TIMEOUT, open_clients, store_call
 from exhaust.s3.errors import NoSuchUploadError, ObjectExistsError, ObjectMissingError
 from exhaust.s3.multipart import MultipartUpload
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
     from types_aiobotocore_s3.type_defs import LifecycleRuleTypeDef, ListObjectsV2OutputTypeDef, PutObjectRequestTypeDef
 
+    from exhaust.metrics.registry import MetricRegistry
     from exhaust.settings import S3Settings
 
 READ_CHUNK: Final = 1024 * 1024
@@ -290,15 +292,19 @@ async def _each_page(pages: AsyncIterable[Page], bucket: str, prefix: str = "") 
 
 
 @asynccontextmanager
-async def open_object_store(settings: S3Settings, *, streams: int = CONNECTIONS) -> AsyncIterator[ObjectStore]:
+async def open_object_store(
+    settings: S3Settings, registry: MetricRegistry | None = None, *, streams: int = CONNECTIONS
+) -> AsyncIterator[ObjectStore]:
     """Open the store of the settings; it connects when it is first used.
 
     Args:
         settings: where it is, and as whom to call it.
+        registry: exports how long calls take.
         streams: objects that may be streamed at once; further ones wait. Other reads do not wait for them.
 
     Raises:
         ConfigurationError: neither the settings nor the platform have credentials.
     """
-    async with open_clients(settings, CONNECTIONS, CONNECTIONS, streams) as (reader, writer, streamer):
+    times = CallTimes(registry, Dependency.S3)
+    async with open_clients(settings, times, CONNECTIONS, CONNECTIONS, streams) as (reader, writer, streamer):
         yield ObjectStore(reader, writer, streamer)

@@ -91,8 +91,8 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
     catalogue = load_catalogue(settings.catalogue)
     health = Health(stall_limit=stall_limit)
     async with AsyncExitStack() as stack:
-        producer = await stack.enter_async_context(open_producer(settings))
-        objects = await stack.enter_async_context(open_object_store(settings))
+        producer = await stack.enter_async_context(open_producer(settings, health.registry))
+        objects = await stack.enter_async_context(open_object_store(settings, health.registry))
         s3_answers = partial(objects.ping, settings.s3_exhaust_bucket)
         gates = await stack.enter_async_context(
             open_gates(health.registry, {Dependency.KAFKA: producer.ping, Dependency.S3: s3_answers})

@@ -40,8 +40,8 @@ class Beats:
         """Publish until the process stops."""
         await run_periodically(health, "beats", self.publish, interval=INTERVAL)
 
-    async def publish(self) -> None:
-        """Publish once. A beat that fails is dropped: the next one says more."""
+    async def publish(self) -> bool:
+        """Publish once. A beat that fails is dropped, since the next one says more; return False then."""
         beat = self.beat()
         event = CloudEvent(
             id=f"{beat.worker}/{beat.at.isoformat()}",
@@ -59,6 +59,7 @@ class Beats:
             self._lost += 1
         else:
             self._lost = 0
+        return not self._lost
 
     def beat(self) -> WorkerBeat:
         """Return what this aggregator does at the moment."""

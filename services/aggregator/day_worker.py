@@ -20,12 +20,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import structlog
-from prometheus_client import Counter, Histogram
 
 from exhaust.domain.failures import RequestFailure
 from exhaust.errors import Dependency, ErrorCode, ExhaustError, SourceObjectError
 from exhaust.kafka.records import RejectedRecordError, RejectionCode
 from exhaust.logs import bind_trace
+from exhaust.metrics.catalogue import DAY_SECONDS, DAYS, EVENTS_SELECTED, REQUESTS_ASSEMBLED, SELECTED_BYTES
 from exhaust.process.failpoints import failpoint
 from schemas.events import Failure, FinishedDay
 from services.aggregator.cancelled_attempts import AttemptCancelledError
@@ -34,9 +34,8 @@ from services.aggregator.unknown_dataset import UnknownDatasetError
 from services.aggregator.work_in_hand import WorkInHand
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
-
     from exhaust.kafka.records import Record
+    from exhaust.metrics.registry import MetricRegistry
     from exhaust.process.retry import Retries
     from exhaust.process.slots import Slots
     from schemas.events import DayRequested
@@ -51,21 +50,12 @@ log = structlog.get_logger(__name__)
 class DayMetrics:
     """Counts of days, of their events, and of downloads."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.days = Counter(
-            "exhaust_days",
-            "Days by outcome: built, reused (it existed), failed, cancelled.",
-            ["outcome"],
-            registry=registry,
-        )
-        for outcome in ("built", "reused", "failed", "cancelled"):
-            self.days.labels(outcome)
-        self.seconds = Histogram("exhaust_day_seconds", "Time to find or build a day's archive.", registry=registry)
-        self.events = Counter("exhaust_events_selected", "Events written to day archives.", registry=registry)
-        self.bytes = Counter(
-            "exhaust_selected_bytes", "Uncompressed bytes of events written to day archives.", registry=registry
-        )
-        self.requests = Counter("exhaust_requests_assembled", "Downloads assembled.", registry=registry)
+    def __init__(self, registry: MetricRegistry) -> None:
+        self.days = registry.counter(DAYS)
+        self.seconds = registry.histogram(DAY_SECONDS)
+        self.events = registry.counter(EVENTS_SELECTED)
+        self.bytes = registry.counter(SELECTED_BYTES)
+        self.requests = registry.counter(REQUESTS_ASSEMBLED)
 
 
 class DayWorker:

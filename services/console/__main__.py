@@ -34,7 +34,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
     catalogue = load_catalogue(settings.catalogue)
     health = Health(stall_limit=stall_limit)
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_service_database(settings, connect=False))
+        database = await stack.enter_async_context(open_service_database(settings, health.registry, connect=False))
         sampler = await stack.enter_async_context(
             open_sampler(
                 settings,

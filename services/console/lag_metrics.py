@@ -5,27 +5,35 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.registry import Collector
-
 from exhaust.lag.combine import GROUP_OF
 from exhaust.lag.groups import GroupLag
 from exhaust.lag.stages import Stage, StageSample
+from exhaust.metrics import catalogue
+from exhaust.metrics.registry import family
 from exhaust.postgres.lag import STATES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from prometheus_client import CollectorRegistry
-    from prometheus_client.metrics_core import Metric
-
     from exhaust.lag.sampler import Look
+    from exhaust.metrics.registry import Family, MetricRegistry
 
+LAG: Final = (
+    catalogue.SAMPLE_AGE,
+    catalogue.STAGE_WAITING,
+    catalogue.STAGE_WORK_DAYS,
+    catalogue.STAGE_OLDEST,
+    catalogue.STAGE_DONE,
+    catalogue.TOPIC_LAG,
+    catalogue.GROUP_MEMBERS,
+    catalogue.GROUP_COMMIT_AGE,
+    catalogue.REQUESTS_OPEN,
+)
 NOT_SEEN: Final = float("nan")  # compares with nothing: what is unknown fires no alert but that of blindness
 
 
 def publish_lag_metrics(
-    registry: CollectorRegistry,
+    registry: MetricRegistry,
     latest: Callable[[], Look | None],
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> None:
@@ -39,39 +47,21 @@ def publish_lag_metrics(
         latest: returns the look, None before the first.
         now: the present.
     """
-    registry.register(_LagCollector(latest, now))
+    registry.collect_from(LAG, lambda: _figures(latest(), now()))
 
 
-class _LagCollector(Collector):
-    def __init__(self, latest: Callable[[], Look | None], now: Callable[[], datetime]) -> None:
-        self._latest = latest
-        self._now = now
-
-    def collect(self) -> Iterable[Metric]:
-        look, now = self._latest(), self._now()
-        age = GaugeMetricFamily("exhaust_sample_age_seconds", "Age of the latest look at all stages.")
-        age.add_metric([], NOT_SEEN if look is None else (now - look.at).total_seconds())
-        yield age
-        yield from _of_stages(look, now)
-        yield from _of_groups(look, now)
-        yield _of_requests(look)
-
-    def describe(self) -> Iterable[Metric]:
-        """Return nothing: a look is not worth waiting for when the metrics are registered."""
-        return []
+def _figures(look: Look | None, now: datetime) -> Iterable[Family]:
+    age = family(catalogue.SAMPLE_AGE)
+    age.add_metric([], NOT_SEEN if look is None else (now - look.at).total_seconds())
+    yield age
+    yield from _of_stages(look, now)
+    yield from _of_groups(look, now)
+    yield _of_requests(look)
 
 
-def _of_stages(look: Look | None, now: datetime) -> Iterable[Metric]:
-    waiting = GaugeMetricFamily(
-        "exhaust_stage_waiting", "What waits in a stage: requests in the outbox, else records.", labels=["stage"]
-    )
-    work_days = GaugeMetricFamily(
-        "exhaust_stage_work_days", "Days of telemetry that still have to be built.", labels=["stage"]
-    )
-    oldest = GaugeMetricFamily(
-        "exhaust_stage_oldest_seconds", "For how long the oldest has waited; 0 when nothing waits.", labels=["stage"]
-    )
-    done = CounterMetricFamily("exhaust_stage_done", "What a stage has finished.", labels=["stage"])
+def _of_stages(look: Look | None, now: datetime) -> Iterable[Family]:
+    waiting, work_days = family(catalogue.STAGE_WAITING), family(catalogue.STAGE_WORK_DAYS)
+    oldest, done = family(catalogue.STAGE_OLDEST), family(catalogue.STAGE_DONE)
     seen = {stage.stage: stage for stage in look.stages if isinstance(stage, StageSample)} if look else {}
     for stage in Stage:
         sample = seen.get(stage)
@@ -95,16 +85,9 @@ def _age(sample: StageSample, now: datetime) -> float:
     return NOT_SEEN if sample.messages > sample.paused else 0.0
 
 
-def _of_groups(look: Look | None, now: datetime) -> Iterable[Metric]:
-    lag = GaugeMetricFamily(
-        "exhaust_topic_lag_messages",
-        "Records that a group has not committed.",
-        labels=["group", "topic", "partition"],
-    )
-    members = GaugeMetricFamily("exhaust_group_members", "Consumers that have joined a group.", labels=["group"])
-    commits = GaugeMetricFamily(
-        "exhaust_group_commit_age_seconds", "Since a committed offset was last seen to grow.", labels=["group"]
-    )
+def _of_groups(look: Look | None, now: datetime) -> Iterable[Family]:
+    lag, members = family(catalogue.TOPIC_LAG), family(catalogue.GROUP_MEMBERS)
+    commits = family(catalogue.GROUP_COMMIT_AGE)
     for stage, name in GROUP_OF.items():
         group = look.groups[stage] if look else None
         sample = next((known for known in look.stages if known.stage is stage), None) if look else None
@@ -118,8 +101,8 @@ def _of_groups(look: Look | None, now: datetime) -> Iterable[Metric]:
     return lag, members, commits
 
 
-def _of_requests(look: Look | None) -> Metric:
-    requests = GaugeMetricFamily("exhaust_requests_open", "Requests that have not ended, by state.", labels=["state"])
+def _of_requests(look: Look | None) -> Family:
+    requests = family(catalogue.REQUESTS_OPEN)
     for state in STATES:
         found = look.open_requests if look else None
         requests.add_metric([state], NOT_SEEN if found is None else found[state])

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from prometheus_client import Counter
 from pydantic import ValidationError
 
 from exhaust.errors import ExhaustError
 from exhaust.logs import valid_traceparent
+from exhaust.metrics.catalogue import RELAY_PARKED, RELAY_RELEASED, RETRIES
 from exhaust.postgres import outbox
 from exhaust.postgres.parked_requests import park_request
 from exhaust.process.failpoints import failpoint
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from uuid import UUID
 
-    from prometheus_client import CollectorRegistry
-
     from exhaust.kafka.producer import Producer
+    from exhaust.metrics.registry import MetricRegistry
     from exhaust.postgres.database import Database
     from exhaust.postgres.outbox import OutboxEntry
     from exhaust.process.health import Health
@@ -47,7 +46,7 @@ class Relay:
         self,
         database: Database,
         publish: Callable[[OutboxEntry], Awaitable[None]],
-        registry: CollectorRegistry,
+        registry: MetricRegistry,
         *,
         max_in_flight_per_partner: int,
         claim_for: timedelta,
@@ -67,8 +66,10 @@ class Relay:
         self._claim_for = claim_for
         self._wake = asyncio.Event()
         self._slow: set[asyncio.Task[int]] = set()
-        self._released = Counter("exhaust_relay_released", "Requests handed to Kafka.", registry=registry)
-        self._parked = Counter("exhaust_relay_parked", "Requests that could not be published.", registry=registry)
+        self._kafka_is_away = False
+        self._released = registry.counter(RELAY_RELEASED)
+        self._parked = registry.counter(RELAY_PARKED)
+        self._retries = registry.counter(RETRIES)
 
     def wake(self) -> None:
         """Release soon, because the outbox has a new row."""
@@ -84,8 +85,11 @@ class Relay:
             for batch in self._slow:
                 batch.cancel()
 
-    async def _release_once(self) -> None:
-        """Release one batch, and wait for it unless it is slow: then further requests need not wait for it."""
+    async def _release_once(self) -> bool:
+        """Release one batch, and wait for it unless it is slow: then further requests need not wait for it.
+
+        Return False while Kafka does not take what it is sent.
+        """
         ended = {batch for batch in self._slow if batch.done()}
         self._slow -= ended
         if len(self._slow) < MAX_SLOW_BATCHES:
@@ -95,6 +99,7 @@ class Relay:
         for batch in ended:
             if batch.result() == BATCH:
                 self._wake.set()  # more may wait
+        return not self._kafka_is_away
 
     async def release(self) -> int:
         """Release one batch; return how many requests were handled, which is less than BATCH when some have to wait.
@@ -111,7 +116,9 @@ class Relay:
         self._parked.inc(len(batch.parked))
         for request_id, reason in batch.parked:
             log.error("request.parked", request_id=str(request_id), reason=reason)
+        self._kafka_is_away = bool(batch.failures)
         if batch.failures:
+            self._retries.labels("kafka").inc(len(batch.failures))
             log.warning("relay.waiting", error=str(batch.failures[0]), requests=len(batch.failures))
         return batch.released + len(batch.parked)
 

@@ -153,9 +153,9 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
     configure_logging("status", settings.log_level)
     health = Health(stall_limit=stall_limit)
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_service_database(settings))
-        producer = await stack.enter_async_context(open_producer(settings))
-        objects = await stack.enter_async_context(open_object_store(settings))
+        database = await stack.enter_async_context(open_service_database(settings, health.registry))
+        producer = await stack.enter_async_context(open_producer(settings, health.registry))
+        objects = await stack.enter_async_context(open_object_store(settings, health.registry))
         catalogue = load_catalogue(settings.catalogue)
         archives = ArchiveCheck(objects, settings.s3_exhaust_bucket)
         states = RequestStates(database, catalogue, archives)

@@ -44,15 +44,15 @@ class CancelMarkers:
         """Write until the process stops. What is not written then waits for the next start."""
         await run_periodically(health, "cancel_markers", self.write, interval=INTERVAL, wake=self._wake)
 
-    async def write(self) -> None:
-        """Write a batch of markers. While the store is away they wait, and the log says so once.
+    async def write(self) -> bool:
+        """Write a batch of markers. While the store is away they wait, and the log says so once; return False then.
 
         Raises:
             ExhaustError: SERVICE_UNAVAILABLE when the database is away.
         """
         waiting = await next_markers(self._database, limit=BATCH)
         if not waiting:
-            return
+            return True
         outcomes = await asyncio.gather(*map(self._write_one, waiting), return_exceptions=True)
         failures = [outcome for outcome in outcomes if outcome is not None]
         written = [attempt for attempt, failure in zip(waiting, outcomes, strict=True) if failure is None]
@@ -65,6 +65,7 @@ class CancelMarkers:
         if failures and not self._store_is_away:
             log.warning("cancel_markers.waiting", markers=len(failures), error=str(failures[0]))
         self._store_is_away = bool(failures)
+        return not failures
 
     async def _write_one(self, attempt: CancelledAttempt) -> None:
         async with asyncio.timeout(DEADLINE.total_seconds()):

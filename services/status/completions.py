@@ -6,22 +6,21 @@ import hashlib
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from prometheus_client import Counter
 
 from exhaust.domain.text import is_storable_text
 from exhaust.errors import Dependency
 from exhaust.kafka.decoding import decode_record
 from exhaust.kafka.records import RejectedRecordError, RejectionCode
 from exhaust.logs import bind_trace
+from exhaust.metrics.catalogue import COMPLETIONS
 from exhaust.postgres.inbox import EventIdentity
 from schemas.events import COMPLETION, SPEC_VERSION, TYPE_COMPLETED, TYPE_FAILED, TYPE_PROGRESS
 from services.status.claims import RefusedCompletionError
 from services.status.request_states import Claim
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
-
     from exhaust.kafka.records import Record
+    from exhaust.metrics.registry import MetricRegistry
     from exhaust.process.retry import Retries
     from exhaust.process.slots import Slots
     from services.status.change_notifier import ChangeNotifier
@@ -37,14 +36,12 @@ class CompletionConsumer:
     """Applies the completion events of the topic to the states of their requests."""
 
     def __init__(
-        self, states: RequestStates, changes: ChangeNotifier, registry: CollectorRegistry, retries: Retries
+        self, states: RequestStates, changes: ChangeNotifier, registry: MetricRegistry, retries: Retries
     ) -> None:
         self._retries = retries
         self._states = states
         self._changes = changes
-        self._applied = Counter(
-            "exhaust_completions", "Completion events that were applied.", ["status"], registry=registry
-        )
+        self._applied = registry.counter(COMPLETIONS)
 
     @property
     def slots(self) -> Slots:

@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import structlog
-from prometheus_client import Counter
 
+from exhaust.metrics.catalogue import ROWS_PRUNED
 from exhaust.postgres.retention import BATCH, prune_batch
 from exhaust.process.periodic import run_periodically
 
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import timedelta
 
-    from prometheus_client import CollectorRegistry
-
+    from exhaust.metrics.registry import MetricRegistry
     from exhaust.postgres.database import Database
     from exhaust.postgres.retention import Prunable
     from exhaust.process.health import Health
@@ -27,11 +26,11 @@ log = structlog.get_logger(__name__)
 class Pruner:
     """Removes old rows at an interval, a batch of each kind in turn. Of several processes one prunes at a time."""
 
-    def __init__(self, database: Database, keep: Mapping[Prunable, timedelta], registry: CollectorRegistry) -> None:
+    def __init__(self, database: Database, keep: Mapping[Prunable, timedelta], registry: MetricRegistry) -> None:
         self._database = database
         self._keep = keep
         self._wake = asyncio.Event()
-        self._pruned = Counter("exhaust_rows_pruned", "Old rows that were removed.", ["what"], registry=registry)
+        self._pruned = registry.counter(ROWS_PRUNED)
 
     async def run(self, health: Health, interval: timedelta) -> None:
         """Prune until the process stops."""

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import structlog
-from prometheus_client import Counter
 
+from exhaust.metrics.catalogue import REQUESTS_REAPED
 from exhaust.postgres.key_usage import forget_old_usage
 from exhaust.process.periodic import run_periodically
 from services.status.request_states import Reaped
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
-
+    from exhaust.metrics.registry import MetricRegistry
     from exhaust.postgres.database import Database
     from exhaust.process.health import Health
     from services.status.away_time import AwayTime
@@ -31,16 +30,14 @@ class Reaper:
         states: RequestStates,
         database: Database,
         settings: StatusSettings,
-        registry: CollectorRegistry,
+        registry: MetricRegistry,
         away_time: AwayTime,
     ) -> None:
         self._away_time = away_time
         self._states = states
         self._database = database
         self._settings = settings
-        self._reaped = Counter(
-            "exhaust_requests_reaped", "Requests without progress, by what was done.", ["outcome"], registry=registry
-        )
+        self._reaped = registry.counter(REQUESTS_REAPED)
 
     async def run(self, health: Health) -> None:
         """Reap until the process stops."""

@@ -9,7 +9,6 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from deploy.local.stack import Stack
@@ -17,6 +16,7 @@ from exhaust.domain.catalogue import load_catalogue
 from exhaust.http.app import envelope_errors, service_token_check
 from exhaust.http.endpoint import HttpMetrics
 from exhaust.http.listener import open_listener
+from exhaust.metrics.registry import MetricRegistry
 from exhaust.postgres.audit import Action, AuditFilter, find_audit_entries, record_action
 from exhaust.postgres.database import Database
 from exhaust.postgres.grants import GrantStore
@@ -87,7 +87,7 @@ async def internal(database: Database) -> AsyncIterator[Internal]:
         limits,
     )
     app = web.Application(middlewares=[envelope_errors, service_token_check(SecretStr(TOKEN))])
-    app.add_routes(AdminHandlers.build(access, database).routes(HttpMetrics(CollectorRegistry())))
+    app.add_routes(AdminHandlers.build(access, database).routes(HttpMetrics(MetricRegistry())))
     license_key = await access.keys.register("client", "dashboard")
     port = closed_port()
     async with aiohttp.ClientSession() as session, open_listener(app, "127.0.0.1", port):

@@ -13,12 +13,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from exhaust.domain.catalogue import Layout
 from exhaust.domain.object_keys import cancelled_key
 from exhaust.kafka.producer import Producer
 from exhaust.kafka.records import Record
+from exhaust.metrics.registry import MetricRegistry
 from exhaust.process.health import Health
 from exhaust.process.retry import Patience, Retries
 from exhaust.process.slots import Slots
@@ -71,7 +71,7 @@ class Aggregator:
     dataset: RawDataset
     way: Proxy
     outbox: Outbox
-    registry: CollectorRegistry
+    registry: MetricRegistry
 
     def start(self, message: DayRequested) -> asyncio.Task[None]:
         return asyncio.create_task(self.worker.handle(Record(TOPIC_DAYS, 0, 0, b"key", message.to_json(), ())))
@@ -112,7 +112,7 @@ async def running(dataset: RawDataset) -> AsyncIterator[Aggregator]:
     async with proxy(dataset.settings.s3_endpoint) as way:
         settings = dataset.settings.model_copy(update={"s3_endpoint": f"http://{way.address}"})
         async with open_object_store(settings) as slow, replace(dataset, objects=slow).builder() as builder:
-            outbox, registry, health = Outbox(), CollectorRegistry(), Health()
+            outbox, registry, health = Outbox(), MetricRegistry(), Health()
             bucket = dataset.settings.s3_exhaust_bucket
             cancelled = CancelledAttempts(dataset.objects, bucket)
             worker = DayWorker(

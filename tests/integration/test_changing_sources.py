@@ -11,10 +11,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from exhaust.domain.catalogue import Layout
 from exhaust.kafka.records import Record
+from exhaust.metrics.registry import MetricRegistry
 from exhaust.process.retry import Patience, Retries
 from exhaust.process.slots import Slots
 from exhaust.s3.store import open_object_store
@@ -60,7 +60,7 @@ async def working(dataset: RawDataset, producer: Producer) -> AsyncIterator[tupl
         async with open_object_store(settings) as objects, replace(dataset, objects=objects).builder() as builder:
             assembler = Assembler(dataset.objects, dataset.settings.s3_exhaust_bucket)
             cancelled = CancelledAttempts(dataset.objects, dataset.settings.s3_exhaust_bucket)
-            metrics = DayMetrics(CollectorRegistry())
+            metrics = DayMetrics(MetricRegistry())
             publisher = CompletionPublisher(producer)
             retries = Retries(Slots(1), Patience(timedelta(minutes=1), ()))
             yield DayWorker(builder, assembler, publisher, cancelled, metrics, retries=retries), way

@@ -11,7 +11,6 @@ from datetime import timedelta
 
 import pytest
 from aiohttp import web
-from prometheus_client import CollectorRegistry
 
 from exhaust.http.app import edge_app
 from exhaust.http.connections import ConnectionLimiter, ConnectionLimits
@@ -19,6 +18,7 @@ from exhaust.http.edge_protocol import MAX_HEAD_BYTES
 from exhaust.http.endpoint import Answer, Call, HttpMetrics, StreamedAnswer, endpoint
 from exhaust.http.health import health_routes
 from exhaust.http.listener import open_listener
+from exhaust.metrics.registry import MetricRegistry
 from exhaust.process.health import Health
 from schemas.bodies import EmptyBody
 from schemas.operations import Operation
@@ -54,7 +54,7 @@ class Line:
 @dataclass
 class Listener:
     port: int
-    registry: CollectorRegistry
+    registry: MetricRegistry
     stack: AsyncExitStack
     at_work: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
@@ -90,8 +90,8 @@ class Listener:
 @asynccontextmanager
 async def listener(limits: ConnectionLimits) -> AsyncIterator[Listener]:
     async with AsyncExitStack() as stack:
-        opened = Listener(closed_port(), CollectorRegistry(), stack)
-        app, metrics = edge_app(), HttpMetrics(CollectorRegistry())
+        opened = Listener(closed_port(), MetricRegistry(), stack)
+        app, metrics = edge_app(), HttpMetrics(MetricRegistry())
         app.add_routes(
             [
                 *health_routes(Health()),

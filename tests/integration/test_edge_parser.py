@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
-from prometheus_client import CollectorRegistry
 
 from exhaust.http.app import SECURITY_HEADERS, edge_app
 from exhaust.http.endpoint import Answer, Call, HttpMetrics, endpoint
 from exhaust.http.health import health_routes
 from exhaust.http.listener import open_listener
+from exhaust.metrics.registry import MetricRegistry
 from exhaust.process.health import Health
 from schemas.bodies import EmptyBody
 from schemas.operations import Operation
@@ -39,7 +39,7 @@ async def port(go_on: asyncio.Event) -> AsyncIterator[int]:
         await go_on.wait()
         return Answer()
 
-    app, metrics = edge_app(), HttpMetrics(CollectorRegistry())
+    app, metrics = edge_app(), HttpMetrics(MetricRegistry())
     app.add_routes(
         [
             *health_routes(Health()),

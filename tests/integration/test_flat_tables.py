@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from admin.prune import prune_audit
 from exhaust.domain.days import DayRange
 from exhaust.domain.requests import DatasetRequest, Submitter
 from exhaust.domain.state_machine import State, StateVersion
+from exhaust.metrics.registry import MetricRegistry
 from exhaust.postgres.idempotency_keys import IdempotencyKey, KeyedRequest, take_key
 from exhaust.postgres.inbox import EventIdentity, record_event
 from exhaust.postgres.request_progress import lock_request, move_request, record_day
@@ -71,7 +71,7 @@ async def test_tables_stay_flat(
     database: Database, owner_database: Database, request_factory: RequestFactory, *, with_retention: bool
 ) -> None:
     user_id = await request_factory.user()
-    pruner = Pruner(database, dict.fromkeys(Prunable, WEEK), CollectorRegistry())
+    pruner = Pruner(database, dict.fromkeys(Prunable, WEEK), MetricRegistry())
     rounds = ROUNDS if with_retention else 2
 
     async def export(_key: str, data: bytes) -> bytes:

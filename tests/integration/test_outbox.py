@@ -5,7 +5,6 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from exhaust.domain.catalogue import load_catalogue
 from exhaust.domain.state_machine import State
@@ -13,6 +12,7 @@ from exhaust.errors import ErrorCode, ExhaustError, unavailable
 from exhaust.kafka.consumer import ConsumerLoop
 from exhaust.kafka.producer import Producer
 from exhaust.kafka.records import Record
+from exhaust.metrics.registry import MetricRegistry
 from exhaust.postgres.database import Database
 from exhaust.postgres.outbox import OutboxEntry
 from exhaust.postgres.request_views import find_requests
@@ -131,7 +131,7 @@ async def test_the_relay_counts_released_requests_when_one_publish_fails(
 ) -> None:
     for _ in range(3):
         await request_factory.request(partner=A)
-    topic, registry = Topic(fails_at=2), CollectorRegistry()
+    topic, registry = Topic(fails_at=2), MetricRegistry()
     relay = Relay(database, topic.publish, registry, max_in_flight_per_partner=100, claim_for=CLAIM_FOR)
     assert await relay.release() == 2
     assert registry.get_sample_value("exhaust_relay_released_total") == 2
@@ -144,7 +144,7 @@ async def test_the_relay_parks_a_request_with_an_unexpected_error_and_releases_t
     database: Database, request_factory: RequestFactory
 ) -> None:
     filed = [await request_factory.request(partner=A) for _ in range(3)]
-    registry = CollectorRegistry()
+    registry = MetricRegistry()
 
     async def publish(entry: OutboxEntry) -> None:
         if entry.request.request_id == filed[0]:
@@ -228,7 +228,7 @@ async def test_the_relay_hands_requests_to_kafka(
     relay = Relay(
         database,
         RequestPublisher(producer).publish,
-        CollectorRegistry(),
+        MetricRegistry(),
         max_in_flight_per_partner=1,
         claim_for=CLAIM_FOR,
     )

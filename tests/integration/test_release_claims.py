@@ -8,9 +8,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from exhaust.errors import ExhaustError
+from exhaust.metrics.registry import MetricRegistry
 from exhaust.postgres import outbox
 from exhaust.postgres.database import Database, open_database
 from exhaust.process.health import Health
@@ -86,7 +86,7 @@ async def test_a_relay_goes_on_beside_a_slow_batch(database: Database, request_f
         else:
             other_arrived.set()
 
-    relay = Relay(database, publish, CollectorRegistry(), max_in_flight_per_partner=9, claim_for=CLAIM_FOR)
+    relay = Relay(database, publish, MetricRegistry(), max_in_flight_per_partner=9, claim_for=CLAIM_FOR)
     running = asyncio.create_task(relay.run(health, timedelta(milliseconds=50)))
     async with asyncio.timeout(DEADLINE_S):
         await request_factory.request(partner=B)

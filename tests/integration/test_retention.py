@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from admin.prune import prune_audit
 from exhaust.errors import ExhaustError
+from exhaust.metrics.registry import MetricRegistry
 from exhaust.postgres.audit import Action, AuditFilter, find_audit_entries, record_action
 from exhaust.postgres.retention import PRUNE_LOCK, Prunable, count_prunable, prune_batch
 from exhaust.process.health import Health
@@ -188,7 +188,7 @@ async def test_the_pruner_goes_on_until_nothing_old_is_left(database: Database, 
             "INSERT INTO inbox (source, event_id, received_at)"
             " SELECT 's', n::text, now() - interval '8 days' FROM generate_series(1, 1201) n"
         )
-    health, registry = Health(), CollectorRegistry()
+    health, registry = Health(), MetricRegistry()
     running = asyncio.create_task(Pruner(database, {Prunable.INBOX: WEEK}, registry).run(health, timedelta(hours=1)))
     async with asyncio.timeout(DEADLINE_S):
         while True:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 import services.status.__main__
 from exhaust.http.endpoint import Endpoint, HttpMetrics
+from exhaust.metrics.registry import MetricRegistry
 from exhaust.process.health import Health
 from services.gateway.apps import Operations, internal_app, public_app
 from services.gateway.cors import Cors
@@ -52,7 +52,7 @@ def listener_app(listener: str) -> web.Application:
         _hollow(StatusHandler),
         AdminHandlers(_hollow(ClientHandler), _hollow(KeyHandler), _hollow(GrantHandler), _hollow(AuditHandler)),
     )
-    health, metrics = Health(), HttpMetrics(CollectorRegistry())
+    health, metrics = Health(), HttpMetrics(MetricRegistry())
     if listener == "internal":
         return internal_app(health, operations, SecretStr("a service token"), metrics)
     return public_app(health, operations, RateLimits(LimitSettings(), time.monotonic), Cors(()), metrics)

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from services.gateway.synchronous_downloads import SynchronousDownloads
 
 # In the documents both have the id of a submit.
-DOWNLOAD_V1: Final = Operation("ekstep.data_exhaust_dataset_service", "1.0", "ekstep.data_exhaust_dataset_service_v1")
-DOWNLOAD_V3: Final = Operation("ekstep.data_exhaust_dataset_service", "1.0", "ekstep.data_exhaust_dataset_service_v3")
+DOWNLOAD_V1: Final = Operation("ekstep.data_exhaust_dataset_service", "1.0", "download", "v1")
+DOWNLOAD_V3: Final = Operation("ekstep.data_exhaust_dataset_service", "1.0", "download", "v3")
 MAX_PARTNER_ID_LENGTH: Final = 256  # as of a partnerid in a body
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from exhaust.postgres.license_keys import Client, KeyStore
     from services.gateway.settings import LimitSettings
 
-REGISTER: Final = Operation("ekstep.data_exhaust_client", "1.0")
+REGISTER: Final = Operation("ekstep.data_exhaust_client", "1.0", "register", "v1")
 
 
 class RegisterBody(KeyBody):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from services.gateway.auth.access import Access
     from services.gateway.request_service import RequestService
 
-SUBMIT: Final = Operation("ekstep.data_exhaust_dataset_service", "2.0", query_lists=frozenset({"tags"}))
+SUBMIT: Final = Operation("ekstep.data_exhaust_dataset_service", "2.0", "submit", "v2", query_lists=frozenset({"tags"}))
 
 
 class SubmitBody(KeyBody):

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from deploy.local.stack import Stack
@@ -17,6 +16,7 @@ from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http.app import envelope_errors
 from exhaust.http.endpoint import HttpMetrics, endpoint
 from exhaust.http.listener import open_listener
+from exhaust.metrics.registry import MetricRegistry
 from exhaust.postgres.database import Database, open_database
 from exhaust.postgres.grants import Grant, GrantStore
 from exhaust.postgres.license_keys import KeyStore
@@ -108,7 +108,7 @@ async def test_where_only_proven_keys_may_register(registrar: Registrar, databas
     limits = LimitSettings(registration="proven", registration_token=SecretStr("a registration token"))
     app = web.Application(middlewares=[envelope_errors])
     handler = RegisterHandler(registrar.keys, limits)
-    metrics = HttpMetrics(CollectorRegistry())
+    metrics = HttpMetrics(MetricRegistry())
     app.router.add_post("/v1/client", endpoint(REGISTER, RegisterBody, handler.register, metrics))
     port = closed_port()
     own, stranger = registrar.gateway.license_key, await registrar.register(CLIENT, "a stranger's")

@@ -7,12 +7,12 @@ from typing import Any, cast
 from uuid import UUID
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from exhaust.domain.catalogue import parse_catalogue
 from exhaust.domain.object_keys import work_id
 from exhaust.kafka.producer import Producer
 from exhaust.kafka.records import Record, RejectedRecordError
+from exhaust.metrics.registry import MetricRegistry
 from exhaust.process.retry import Patience, Retries
 from exhaust.process.slots import Slots
 from exhaust.settings import KafkaSettings
@@ -103,7 +103,7 @@ async def test_the_planner_publishes_no_day_of_a_cancelled_attempt() -> None:
 async def test_a_day_that_a_job_elsewhere_builds_is_refused_and_nothing_is_reported() -> None:
     outbox = Outbox()
     builder = DayBuilder(NOTHING, CATALOGUE, NOTHING, NOTHING)
-    metrics = DayMetrics(CollectorRegistry())
+    metrics = DayMetrics(MetricRegistry())
     worker = DayWorker(builder, cast("Any", NOTHING), CompletionPublisher(outbox), NOTHING, metrics, retries=RETRIES)
     with pytest.raises(RejectedRecordError) as refused:
         await worker.handle(record("theirs"))

@@ -10,11 +10,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from exhaust.domain.catalogue import parse_catalogue
 from exhaust.kafka.producer import Producer
 from exhaust.kafka.records import Record
+from exhaust.metrics.registry import MetricRegistry
 from exhaust.process.retry import Patience, Retries
 from exhaust.process.slots import Slots
 from exhaust.settings import KafkaSettings
@@ -111,7 +111,7 @@ async def test_an_old_day_of_an_attempt_that_has_ended_reports_the_end_and_build
         Ended(ARCHIVE),
         CompletionPublisher(sent),
         NeverCancelled(NOTHING, ""),
-        DayMetrics(CollectorRegistry()),
+        DayMetrics(MetricRegistry()),
         retries=RETRIES,
     )
     await worker.handle(aged(FRESH_FOR * 2, DayRequested(**dict(REQUEST), day=DAY)))

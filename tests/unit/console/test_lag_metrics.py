@@ -6,12 +6,11 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from prometheus_client import CollectorRegistry
-
 from exhaust.lag.combine import Unseen
 from exhaust.lag.groups import GroupLag, Member, PartitionLag
 from exhaust.lag.sampler import Look
 from exhaust.lag.stages import Readers, Stage, StageSample, UnknownStage
+from exhaust.metrics.registry import MetricRegistry
 from services.console.lag_metrics import publish_lag_metrics
 
 NOW: Final = datetime(2026, 11, 30, 3, 0, tzinfo=UTC)
@@ -25,15 +24,15 @@ def sample(stage: Stage, messages: int, oldest: datetime | None, *, paused: int 
     return StageSample(stage, NOW, messages, 5, oldest, 3, paused=paused, readers=readers, unseen=unseen)
 
 
-def published(*stages: StageSample | UnknownStage) -> CollectorRegistry:
+def published(*stages: StageSample | UnknownStage) -> MetricRegistry:
     groups: dict[Stage, GroupLag | Unseen] = {Stage.PLAN: GROUP, Stage.BUILD: AWAY, Stage.REPORT: AWAY}
     look = Look(AGO, stages, groups, (), None, (), None)
-    registry = CollectorRegistry()
+    registry = MetricRegistry()
     publish_lag_metrics(registry, lambda: look, lambda: NOW)
     return registry
 
 
-def of_stage(registry: CollectorRegistry, name: str, stage: Stage = Stage.PLAN) -> float | None:
+def of_stage(registry: MetricRegistry, name: str, stage: Stage = Stage.PLAN) -> float | None:
     return registry.get_sample_value(f"exhaust_stage_{name}", {"stage": stage.value})
 
 
@@ -42,7 +41,7 @@ def is_unknown(value: float | None) -> bool:
 
 
 def test_before_the_first_look_all_is_there_and_unknown() -> None:
-    registry = CollectorRegistry()
+    registry = MetricRegistry()
     publish_lag_metrics(registry, lambda: None, lambda: NOW)
     for stage in Stage:
         assert all(is_unknown(of_stage(registry, name, stage)) for name in ("waiting", "oldest_seconds", "done_total"))

@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
 
 from exhaust.errors import Dependency, ErrorCode, ExhaustError, unavailable
+from exhaust.metrics.registry import MetricRegistry
 from exhaust.process.dependencies import DependencyGate, open_gates
 from exhaust.process.retry import Patience, Retries
 from exhaust.process.slots import Slots
@@ -154,10 +154,10 @@ async def test_a_ping_that_breaks_is_no_answer(server: Server) -> None:
 
 
 async def test_metrics_tell_which_server_work_waits_for(server: Server) -> None:
-    registry = CollectorRegistry()
+    registry = MetricRegistry()
     async with open_gates(registry, {Dependency.S3: server.ping, Dependency.KAFKA: server.ping}) as gates:
         assert not await gates[Dependency.S3].answers()
-        text = generate_latest(registry).decode()
+        text = registry.text().decode()
     assert 'exhaust_dependency_away{dependency="s3"} 1.0' in text
     assert 'exhaust_dependency_away{dependency="kafka"} 0.0' in text
 

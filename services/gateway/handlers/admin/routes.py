@@ -48,7 +48,7 @@ class AdminHandlers:
         """Build their routes."""
 
         def post(path: str, name: str, body: type[BodyT], handle: Handler[BodyT]) -> web.RouteDef:
-            operation = Operation(f"ekstep.data_exhaust_{name}", "1.0")
+            operation = Operation(f"ekstep.data_exhaust_{name}", "1.0", name, "v1")
             return web.post(path, endpoint(operation, body, handle, metrics))
 
         return [

@@ -1,0 +1,1 @@
+"""The metrics of all processes: one catalogue, and the registry that makes them from it."""
