@@ -239,6 +239,13 @@ STAGE_OLDEST: Final = Metric(
 STAGE_DONE: Final = Metric(
     "exhaust_stage_done_total", Kind.COUNTER, "What a stage has finished.", _CONSOLE, {"stage": _STAGES}
 )
+STAGE_HELD: Final = Metric(
+    "exhaust_stage_held",
+    Kind.GAUGE,
+    "Of what waits in the outbox, what may not go on: its partner is at its limit, or an operator paused it.",
+    _CONSOLE,
+    {"stage": _STAGES[:1]},
+)
 TOPIC_LAG: Final = Metric(
     "exhaust_topic_lag_messages",
     Kind.GAUGE,
@@ -255,6 +262,19 @@ GROUP_COMMIT_AGE: Final = Metric(
     "Since a committed offset was last seen to grow.",
     _CONSOLE,
     {"group": _GROUPS},
+)
+GROUP_REWIND_AGE: Final = Metric(
+    "exhaust_group_rewind_age_seconds",
+    Kind.GAUGE,
+    "Since a committed offset was last seen to fall.",
+    _CONSOLE,
+    {"group": _GROUPS},
+)
+WORKER_PROGRESS_AGE: Final = Metric(
+    "exhaust_worker_progress_age_seconds",
+    Kind.GAUGE,
+    "Since any worker last told that the bytes it has read have grown.",
+    _CONSOLE,
 )
 REQUESTS_OPEN: Final = Metric(
     "exhaust_requests_open",

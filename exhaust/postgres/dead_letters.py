@@ -39,6 +39,7 @@ WITH gone AS (
 )
 SELECT count(*) AS gone FROM gone
 """
+_OLDEST: Final = "SELECT readable_time(min(written_at)) AS oldest FROM dead_letters WHERE state = 'waiting'"
 _CONDITIONS: Final = """
     ($1::text IS NULL OR code = $1) AND ($2::text IS NULL OR source = $2) AND ($3::text IS NULL OR object = $3)
     AND ($4::text IS NULL OR topic = $4) AND ($5::uuid IS NULL OR request_id = $5)
@@ -132,6 +133,12 @@ async def prune_letters(database: Database, bounds: Mapping[int, tuple[int, int]
     firsts, ends = [first for first, _ in bounds.values()], [end for _, end in bounds.values()]
     row = await database.fetch_one(_PRUNE, list(bounds), firsts, ends)
     return row["gone"] if row else 0
+
+
+async def oldest_waiting_letter(database: Database) -> datetime | None:
+    """Return when the oldest letter came that nobody has redriven; None when there is none."""
+    row = await database.fetch_one(_OLDEST)
+    return row["oldest"] if row else None
 
 
 async def count_letter_causes(database: Database, wanted: LetterFilter, *, limit: int) -> list[LetterCause]:

@@ -14,6 +14,7 @@ from exhaust.postgres.database import open_service_database
 from exhaust.process.health import STALL_LIMIT, Health
 from exhaust.process.run import run_process, run_until_stopped
 from services.console.app import console_app
+from services.console.dead_letter_age import DeadLetterAge
 from services.console.documents import lag_pages
 from services.console.lag_metrics import publish_lag_metrics
 from services.console.sampling import Sampling
@@ -47,7 +48,8 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         publish_lag_metrics(health.registry, sampling.latest)
         app = console_app(health, lag_pages(sampling), prefix=settings.console_prefix, runbooks=settings.runbook_base)
         await stack.enter_async_context(open_listener(app, settings.host, settings.port, draining=health.draining))
-        await run_until_stopped(health, sampling.run(health, settings.sample_interval))
+        letters = DeadLetterAge(database, health)
+        await run_until_stopped(health, sampling.run(health, settings.sample_interval), letters.run())
 
 
 def main() -> None:

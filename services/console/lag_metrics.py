@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from exhaust.lag.combine import GROUP_OF
 from exhaust.lag.groups import GroupLag
 from exhaust.lag.stages import Stage, StageSample
+from exhaust.lag.workers import last_progress
 from exhaust.metrics import catalogue
 from exhaust.metrics.registry import family
 from exhaust.postgres.lag import STATES
@@ -24,9 +25,12 @@ LAG: Final = (
     catalogue.STAGE_WORK_DAYS,
     catalogue.STAGE_OLDEST,
     catalogue.STAGE_DONE,
+    catalogue.STAGE_HELD,
     catalogue.TOPIC_LAG,
     catalogue.GROUP_MEMBERS,
     catalogue.GROUP_COMMIT_AGE,
+    catalogue.GROUP_REWIND_AGE,
+    catalogue.WORKER_PROGRESS_AGE,
     catalogue.REQUESTS_OPEN,
 )
 NOT_SEEN: Final = float("nan")  # compares with nothing: what is unknown fires no alert but that of blindness
@@ -56,12 +60,14 @@ def _figures(look: Look | None, now: datetime) -> Iterable[Family]:
     yield age
     yield from _of_stages(look, now)
     yield from _of_groups(look, now)
+    yield _of_workers(look, now)
     yield _of_requests(look)
 
 
 def _of_stages(look: Look | None, now: datetime) -> Iterable[Family]:
     waiting, work_days = family(catalogue.STAGE_WAITING), family(catalogue.STAGE_WORK_DAYS)
     oldest, done = family(catalogue.STAGE_OLDEST), family(catalogue.STAGE_DONE)
+    held = family(catalogue.STAGE_HELD)
     seen = {stage.stage: stage for stage in look.stages if isinstance(stage, StageSample)} if look else {}
     for stage in Stage:
         sample = seen.get(stage)
@@ -75,7 +81,9 @@ def _of_stages(look: Look | None, now: datetime) -> Iterable[Family]:
             age = _age(sample, now)
         oldest.add_metric([stage], age)
         done.add_metric([stage], NOT_SEEN if sample is None or not whole else sample.done)
-    return waiting, work_days, oldest, done
+        if stage is Stage.OUTBOX:
+            held.add_metric([stage], NOT_SEEN if sample is None or not whole else sample.held + sample.paused)
+    return waiting, work_days, oldest, done, held
 
 
 def _age(sample: StageSample, now: datetime) -> float:
@@ -87,18 +95,29 @@ def _age(sample: StageSample, now: datetime) -> float:
 
 def _of_groups(look: Look | None, now: datetime) -> Iterable[Family]:
     lag, members = family(catalogue.TOPIC_LAG), family(catalogue.GROUP_MEMBERS)
-    commits = family(catalogue.GROUP_COMMIT_AGE)
+    commits, falls = family(catalogue.GROUP_COMMIT_AGE), family(catalogue.GROUP_REWIND_AGE)
     for stage, name in GROUP_OF.items():
         group = look.groups[stage] if look else None
         sample = next((known for known in look.stages if known.stage is stage), None) if look else None
         readers = sample.readers if isinstance(sample, StageSample) else None
         members.add_metric([name], NOT_SEEN if readers is None else readers.members)
-        grown = readers.committed_at if readers else None
-        commits.add_metric([name], NOT_SEEN if grown is None else max((now - grown).total_seconds(), 0.0))
+        commits.add_metric([name], _since(readers.committed_at if readers else None, now))
+        rewind = sample.rewind if isinstance(sample, StageSample) else None
+        falls.add_metric([name], _since(rewind.at if rewind else None, now))
         if isinstance(group, GroupLag):
             for partition in group.partitions:
                 lag.add_metric([name, group.topic, str(partition.partition)], partition.messages)
-    return lag, members, commits
+    return lag, members, commits, falls
+
+
+def _of_workers(look: Look | None, now: datetime) -> Family:
+    progress = family(catalogue.WORKER_PROGRESS_AGE)
+    progress.add_metric([], _since(last_progress(look.workers) if look else None, now))
+    return progress
+
+
+def _since(moment: datetime | None, now: datetime) -> float:
+    return NOT_SEEN if moment is None else max((now - moment).total_seconds(), 0.0)
 
 
 def _of_requests(look: Look | None) -> Family:

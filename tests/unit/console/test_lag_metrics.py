@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from exhaust.lag.combine import Unseen
 from exhaust.lag.groups import GroupLag, Member, PartitionLag
 from exhaust.lag.sampler import Look
-from exhaust.lag.stages import Readers, Stage, StageSample, UnknownStage
+from exhaust.lag.stages import Readers, Rewind, Stage, StageSample, UnknownStage
 from exhaust.metrics.registry import MetricRegistry
 from services.console.lag_metrics import publish_lag_metrics
 
@@ -83,3 +84,18 @@ def test_what_was_seen_in_part_or_not_at_all_is_unknown() -> None:
 
 def test_days_of_work_add_up_since_the_report_stage_has_none() -> None:
     assert of_stage(published(sample(Stage.PLAN, 7, AGO)), "work_days", Stage.REPORT) is None
+
+
+def test_what_may_not_go_on_is_told_of_the_outbox_alone() -> None:
+    registry = published(replace(sample(Stage.OUTBOX, 7, AGO, paused=2), held=3), sample(Stage.PLAN, 1, AGO))
+    assert of_stage(registry, "held", Stage.OUTBOX) == 5
+    assert of_stage(registry, "held") is None
+
+
+def test_a_fallen_offset_and_growing_bytes_have_an_age() -> None:
+    fallen = replace(sample(Stage.PLAN, 7, AGO), rewind=Rewind(AGO, "dataset.requests", 0, 9, 3))
+    registry = published(fallen)
+    of_group = {"group": "aggregator-plan"}
+    assert registry.get_sample_value("exhaust_group_rewind_age_seconds", of_group) == 40
+    assert is_unknown(registry.get_sample_value("exhaust_group_rewind_age_seconds", {"group": "status"}))
+    assert is_unknown(registry.get_sample_value("exhaust_worker_progress_age_seconds"))
