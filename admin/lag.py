@@ -4,7 +4,7 @@ The exit code is the urgency: 0 healthy, 1 attention, 2 page.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
@@ -15,10 +15,19 @@ from admin.connection import lag_dsn, lag_kafka, lag_settings
 from admin.lag_tables import print_flow, print_now, print_workers
 from admin.tables import print_json
 from exhaust.domain.catalogue import load_catalogue
-from exhaust.lag.assessment import Assessment, Document, assess, flow_document, now_document, targets_from
+from exhaust.lag.assessment import (
+    Assessment,
+    Document,
+    assess,
+    flow_document,
+    now_document,
+    targets_from,
+    workers_document,
+)
+from exhaust.lag.findings import find
 from exhaust.lag.sampler import Sampler, open_sampler
 from exhaust.lag.stages import Stage
-from exhaust.postgres.database import open_database
+from exhaust.postgres.database import Database, open_database
 from exhaust.settings import CatalogueSettings
 
 WATCH_INTERVAL: Final = timedelta(seconds=2)
@@ -30,7 +39,11 @@ Watch = Annotated[bool, typer.Option("--watch", help="Look again every 2 s until
 
 def now(*, json: Json = False, watch: Watch = False) -> None:
     """Say what is the matter, who suffers and what to do. Exit code: 0 healthy, 1 attention, 2 page."""
-    _show(now_document, print_now, json=json, watch=watch)
+
+    async def document(assessment: Assessment, at: datetime, database: Database | None) -> Document:
+        return now_document(assessment, at, await find(database))
+
+    _show(document, print_now, json=json, watch=watch)
 
 
 def flow(
@@ -41,7 +54,7 @@ def flow(
 ) -> None:
     """Show what waits in each stage, by partition, and who reads it. Exit code: as of `now`."""
 
-    def document(assessment: Assessment, at: datetime) -> Document:
+    async def document(assessment: Assessment, at: datetime, _database: Database | None) -> Document:
         whole = flow_document(assessment, at)
         return whole | {"stages": [told for told in whole["stages"] if stage in {None, told["stage"]}]}
 
@@ -51,15 +64,14 @@ def flow(
 def workers(*, json: Json = False, watch: Watch = False) -> None:
     """Show what each aggregator has in hand, and since when. Exit code: as of `now`."""
 
-    def document(assessment: Assessment, at: datetime) -> Document:
-        whole = flow_document(assessment, at)
-        return {name: whole[name] for name in ("at", "workers", "unseen", "exitcode")}
+    async def document(assessment: Assessment, at: datetime, _database: Database | None) -> Document:
+        return workers_document(assessment, at)
 
     _show(document, print_workers, json=json, watch=watch)
 
 
 def _show(
-    document: Callable[[Assessment, datetime], Document],
+    document: Callable[[Assessment, datetime, Database | None], Awaitable[Document]],
     print_text: Callable[[Document], None],
     *,
     json: bool,
@@ -69,11 +81,11 @@ def _show(
     targets = targets_from(lag_settings())
 
     async def run() -> int:
-        async with _open_sampler() as sampler:
+        async with _open_sampler() as (sampler, database):
             while True:
                 look = await sampler.sample()
                 at = datetime.now(UTC)
-                told = document(assess(look, sampler, targets, at), at)
+                told = await document(assess(look, sampler, targets, at), at, database)
                 if watch and not json:
                     typer.echo(CLEAR, nl=False)
                 if json:
@@ -92,8 +104,8 @@ def _show(
 
 
 @asynccontextmanager
-async def _open_sampler() -> AsyncIterator[Sampler]:
-    """Open a sampler of what is configured: both servers, or one of them.
+async def _open_sampler() -> AsyncIterator[tuple[Sampler, Database | None]]:
+    """Open a sampler of what is configured, both servers or one of them, and the database if it is.
 
     Raises:
         typer.BadParameter: neither is.
@@ -103,7 +115,7 @@ async def _open_sampler() -> AsyncIterator[Sampler]:
         raise typer.BadParameter("set EXHAUST_KAFKA_BOOTSTRAP and EXHAUST_POSTGRES_OWNER_DSN, or one of them")
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(dsn, pool_size=1, connect=False)) if dsn else None
-        yield await stack.enter_async_context(
+        sampler = await stack.enter_async_context(
             open_sampler(
                 kafka,
                 database,
@@ -111,3 +123,4 @@ async def _open_sampler() -> AsyncIterator[Sampler]:
                 built_elsewhere=load_catalogue(CatalogueSettings().catalogue).built_elsewhere(),
             )
         )
+        yield sampler, database

@@ -22,14 +22,18 @@ def print_now(document: Document) -> None:
         typer.echo(f"Do: {verdict['do']}")
     if verdict["runbook"]:
         typer.echo(f"Runbook: docs/runbooks/{verdict['runbook']}.md")
+    for pause in document["pauses"] or ():
+        named = printable(f"{pause['kind']} {pause['named']}, by {pause['by']} at {pause['since']}: {pause['reason']}")
+        typer.echo(f"Paused: {named}")
     _print_unseen(document)
     typer.echo()
     _print_stages(document)
+    _print_findings(document)
 
 
 def print_flow(document: Document) -> None:
     """Print each stage, and of its group the partitions where something waits."""
-    _print_stages(document)
+    _print_stages(document, moving=True)
     _print_unseen(document)
     rows = [
         (told["stage"], told["group"]["group"], told["group"]["topic"], *_partition(partition))
@@ -55,24 +59,34 @@ def print_workers(document: Document) -> None:
     print_table(("worker", "version", "state", "told", "bytes done", "dataset", "day", "request", "since"), rows)
 
 
+def _print_findings(document: Document) -> None:
+    letters, causes = document["deadletters"], document["causes"]
+    if letters and letters["waiting"]:
+        waiting, today, oldest = letters["waiting"], letters["today"], _age(letters["oldestseconds"])
+        typer.echo(f"\nDead letters: {waiting:,} wait, the oldest for {oldest}; {today:,} came since midnight UTC.")
+        typer.echo("Do: see why: exhaustctl dead list")
+    if causes:
+        typer.echo("\nWhy requests failed, most requests first:")
+        names = ("code", "object", "dataset", "requests", "partners", "since", "latest")
+        print_table(names, [tuple(cause[name] for name in names) for cause in causes])
+
+
 def _print_unseen(document: Document) -> None:
     for why in document["unseen"]:
         typer.echo(f"Not seen: {why}.")
 
 
-def _print_stages(document: Document) -> None:
-    rows = [
-        (
-            told["stage"],
-            told["word"],
-            *(told[name] for name in ("messages", "workdays")),
-            _age(told["oldestseconds"]),
-            *(told[name] for name in ("requests", "partners", "held", "members")),
-        )
-        for told in document["stages"]
-    ]
-    print_table(
-        ("stage", "verdict", "messages", "days of work", "oldest", "requests", "partners", "held", "members"), rows
+def _print_stages(document: Document, *, moving: bool = False) -> None:
+    headings = ["stage", "verdict", "messages", "days of work", "oldest", "requests", "partners", "held", "members"]
+    if moving:
+        headings.append("done a minute")
+    print_table(headings, [_stage(told)[: len(headings)] for told in document["stages"]])
+
+
+def _stage(told: dict[str, Any]) -> tuple[object, ...]:
+    return (
+        *(told["stage"], told["word"], told["messages"], told["workdays"], _age(told["oldestseconds"])),
+        *(told[name] for name in ("requests", "partners", "held", "members", "doneperminute")),
     )
 
 

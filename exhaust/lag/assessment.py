@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 from exhaust.lag.combine import Unseen
-from exhaust.lag.forecast import drains_in, sums
+from exhaust.lag.findings import Findings
+from exhaust.lag.forecast import done_per_minute, drains_in, growth, sums
 from exhaust.lag.sentences import overall, sentences
-from exhaust.lag.stages import Stage, UnknownStage
+from exhaust.lag.stages import Stage, StageSample, UnknownStage
 from exhaust.lag.verdict import Targets, Urgency, Verdict, Word, judge, urgency, worst
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from exhaust.lag.forecast import Point
     from exhaust.lag.groups import GroupLag, PartitionLag
     from exhaust.lag.sampler import Look, Sampler
     from exhaust.lag.sentences import Sentences
-    from exhaust.lag.stages import StageSample
     from exhaust.lag.workers import Worker
     from exhaust.settings import LagSettings
 
 Document = dict[str, Any]
+GROWTH_SHOWN_OVER: Final = timedelta(minutes=1)
+NOTHING_FOUND: Final = Findings()
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """How a stage has moved lately.
+
+    Attributes:
+        grown: by how much what waits grew over GROWTH_SHOWN_OVER; None when it was not watched for so long.
+        done_per_minute: what was finished in the last minutes; likewise.
+    """
+
+    grown: int | None = None
+    done_per_minute: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +49,13 @@ class Assessment:
     Attributes:
         verdicts: of the stages, in the order in which a request comes there.
         work: the days of work in all stages together, in the last minutes.
+        trends: of the stages that were seen.
     """
 
     look: Look
     verdicts: tuple[Verdict, ...]
     work: tuple[Point, ...] = ()
+    trends: Mapping[Stage, Trend] = field(default_factory=dict)
 
     @property
     def worst(self) -> Verdict:
@@ -70,27 +89,39 @@ def assess(look: Look, sampler: Sampler, targets: Targets, now: datetime) -> Ass
         now: the present; a look gets old.
     """
 
+    def history(stage: StageSample) -> list[StageSample]:
+        return [*(sample for sample in sampler.recent(stage.stage) if sample.at < look.at), stage]
+
     def judged(stage: StageSample | UnknownStage) -> Verdict:
         if isinstance(stage, UnknownStage):
             return judge(stage, now=now, targets=targets)
-        whole = [sample for sample in sampler.recent(stage.stage) if sample.at < look.at]
-        return judge([*whole, stage], now=now, targets=targets, day_p95=look.day_p95)
+        return judge(history(stage), now=now, targets=targets, day_p95=look.day_p95)
 
     work = sums(sampler.recent(stage) for stage in (Stage.OUTBOX, Stage.PLAN, Stage.BUILD))
-    return Assessment(look, tuple(map(judged, look.stages)), tuple(work))
+    seen = [stage for stage in look.stages if isinstance(stage, StageSample) and not stage.unseen]
+    trends = {stage.stage: _trend(history(stage)) for stage in seen}
+    return Assessment(look, tuple(map(judged, look.stages)), tuple(work), trends)
 
 
-def now_document(assessment: Assessment, now: datetime) -> Document:
-    """Return what is the matter, as JSON's types: the sentence for all, and one for each stage."""
+def now_document(assessment: Assessment, now: datetime, findings: Findings = NOTHING_FOUND) -> Document:
+    """Return what is the matter, as JSON's types: the sentence for all, one for each stage, and what else is known.
+
+    Args:
+        assessment: of the latest look.
+        now: the present.
+        findings: why requests failed, dead letters, what is paused.
+    """
     worst = assessment.worst
+    unseen = [*assessment.look.unseen, *([findings.unseen] if findings.unseen else [])]
     return {
         "at": _time(assessment.look.at),
         "verdict": _verdict(worst, overall(worst, assessment.work_days, now)),
         "workdays": assessment.work_days,
         "exitcode": int(assessment.urgency),
-        "stages": [_stage(verdict, now) for verdict in assessment.verdicts],
+        "stages": [_stage(verdict, assessment, now) for verdict in assessment.verdicts],
         "openrequests": assessment.look.open_requests,
-        "unseen": list(assessment.look.unseen),
+        **findings.document(now),
+        "unseen": list(dict.fromkeys(unseen)),
     }
 
 
@@ -98,7 +129,7 @@ def flow_document(assessment: Assessment, now: datetime) -> Document:
     """Return the stages with their groups, partitions and workers, as JSON's types."""
     look = assessment.look
     stages = [
-        _stage(verdict, now)
+        _stage(verdict, assessment, now)
         | {"group": _group(look.groups[verdict.stage], now) if verdict.stage in look.groups else None}
         for verdict in assessment.verdicts
     ]
@@ -111,6 +142,12 @@ def flow_document(assessment: Assessment, now: datetime) -> Document:
     }
 
 
+def workers_document(assessment: Assessment, now: datetime) -> Document:
+    """Return the workers, as JSON's types."""
+    whole = flow_document(assessment, now)
+    return {name: whole[name] for name in ("at", "exitcode", "workers", "unseen")}
+
+
 def worker_document(worker: Worker, now: datetime) -> Document:
     """Return a worker as JSON's types."""
     told: Document = worker.beat.model_dump(mode="json")
@@ -121,8 +158,14 @@ def worker_document(worker: Worker, now: datetime) -> Document:
     }
 
 
-def _stage(verdict: Verdict, now: datetime) -> Document:
-    return _verdict(verdict, sentences(verdict, now)) | _figures(verdict, now)
+def _trend(history: Sequence[StageSample]) -> Trend:
+    return Trend(growth(history, GROWTH_SHOWN_OVER), done_per_minute(history))
+
+
+def _stage(verdict: Verdict, assessment: Assessment, now: datetime) -> Document:
+    trend = Trend() if verdict.why else assessment.trends.get(verdict.stage, Trend())
+    moved = {"grown": trend.grown, "doneperminute": trend.done_per_minute}
+    return _verdict(verdict, sentences(verdict, now)) | _figures(verdict, now) | moved
 
 
 def _verdict(verdict: Verdict, told: Sentences) -> Document:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 WINDOWS: Final = (timedelta(seconds=15), timedelta(seconds=30), timedelta(minutes=1), timedelta(minutes=5))
 # Sooner after work was most, its speed says little: readers have just come, or had not come in half of the time.
 SETTLED: Final = timedelta(seconds=10)
+# A rate is shown over so long, and not over less than the least.
+RATE_OVER: Final = timedelta(minutes=5)
+LEAST_RATE_OVER: Final = timedelta(seconds=30)
 # The past is no promise: work ahead may be this much harder or easier than what was just done.
 MARGIN: Final = 2.0
 
@@ -94,6 +97,16 @@ def growth(history: Sequence[StageSample], over: timedelta) -> int | None:
     series = points(history)
     earlier = _before(series, over)
     return None if earlier is None else series[-1].waiting - earlier.waiting
+
+
+def done_per_minute(history: Sequence[StageSample]) -> float | None:
+    """Return what a stage finished a minute over RATE_OVER before now; None when it was not watched long enough."""
+    last = history[-1]
+    first = next(sample for sample in history if last.at - sample.at <= RATE_OVER)
+    watched = last.at - first.at
+    if watched < LEAST_RATE_OVER:
+        return None
+    return round((last.done - first.done) / (watched / timedelta(minutes=1)), 2)
 
 
 def _since_nothing_waited(history: Sequence[Point]) -> list[Point]:

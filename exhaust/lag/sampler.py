@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from exhaust.errors import ExhaustError
+from exhaust.lag import findings
 from exhaust.lag.combine import GROUP_OF, Seen, Unseen, combine
 from exhaust.lag.groups import GroupLag
 from exhaust.lag.history import to_memory, to_row, to_sample
@@ -46,8 +47,8 @@ TOPIC_OF: Final = {
 NO_KAFKA: Final = Unseen("no Kafka is configured here", left_out=True)
 NO_DATABASE: Final = Unseen("no database is configured here", left_out=True)
 KAFKA_AWAY: Final = "Kafka does not answer"
-DATABASE_AWAY: Final = Unseen("PostgreSQL does not answer")
-TABLES_OLD: Final = Unseen("the tables, or the rights to read them, are of another version; see `exhaustctl migrate`")
+DATABASE_AWAY: Final = Unseen(findings.AWAY)
+TABLES_OLD: Final = Unseen(findings.TABLES_OLD)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,32 @@ _RECENT: Final = """
 SELECT at, stage, messages, work_days, oldest, done, detail FROM stage_samples
 WHERE at >= now() - $1::interval ORDER BY at
 """
+# A bin shows the most that waited in it; its counter is what had been done at its end.
+_HISTORY: Final = """
+SELECT date_bin($2::interval, at, timestamptz '2000-01-01 00:00:00+00') AS begins, stage, max(messages) AS messages,
+       max(work_days) AS work_days, max(at - oldest) AS age, max(done) AS done
+FROM stage_samples WHERE at >= now() - $1::interval GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class BinnedSample:
+    """The samples of a stage in a span of time.
+
+    Attributes:
+        begins: the span.
+        messages: the most that waited.
+        work_days: likewise; None where the stage has no days of work.
+        age: of the oldest; None when nothing waited.
+        done: the counter at the end.
+    """
+
+    begins: datetime
+    stage: str
+    messages: int
+    work_days: int | None
+    age: timedelta | None
+    done: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +116,17 @@ async def recent_samples(database: Database, over: timedelta) -> list[StoredSamp
         ExhaustError: SERVICE_UNAVAILABLE.
     """
     return [StoredSample(**dict(row)) for row in await database.fetch(_RECENT, over)]
+
+
+async def sample_history(database: Database, over: timedelta, every: timedelta) -> list[BinnedSample]:
+    """Return the rows of a time before now in bins, oldest first, so that a chart has few points.
+
+    Args:
+        database: with the history.
+        over: the time before now.
+        every: the length of a bin.
+
+    Raises:
+        ExhaustError: SERVICE_UNAVAILABLE.
+    """
+    return [BinnedSample(*row.values()) for row in await database.fetch(_HISTORY, over, every)]

@@ -16,12 +16,22 @@ from exhaust.process.run import run_process, run_until_stopped
 from services.console.app import console_app
 from services.console.dead_letter_age import DeadLetterAge
 from services.console.documents import lag_pages
+from services.console.history import history_page
 from services.console.lag_metrics import publish_lag_metrics
+from services.console.runbooks import runbook_page
 from services.console.sampling import Sampling
 from services.console.settings import ConsoleSettings
 
 if TYPE_CHECKING:
     from datetime import timedelta
+
+    from exhaust.postgres.database import Database
+    from services.console.pages import Page
+
+
+def all_pages(sampling: Sampling, database: Database) -> list[Page]:
+    """Build all pages, in the order of the navigation."""
+    return [*lag_pages(sampling, database), history_page(database), runbook_page()]
 
 
 async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
@@ -46,7 +56,9 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         )
         sampling = Sampling(sampler, targets_from(settings))
         publish_lag_metrics(health.registry, sampling.latest)
-        app = console_app(health, lag_pages(sampling), prefix=settings.console_prefix, runbooks=settings.runbook_base)
+        app = console_app(
+            health, all_pages(sampling, database), prefix=settings.console_prefix, runbooks=settings.runbook_base
+        )
         await stack.enter_async_context(open_listener(app, settings.host, settings.port, draining=health.draining))
         letters = DeadLetterAge(database, health)
         await run_until_stopped(health, sampling.run(health, settings.sample_interval), letters.run())

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pydantic import ByteSize
 
 from exhaust.lag.sentences import shown
+from services.console.markdown import to_html
 from services.console.settings import OWN_RUNBOOKS
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
+    from services.console.markdown import Html
     from services.console.static_files import StaticFiles
 
 FOLDER: Final = Path(__file__).with_name("templates")
@@ -55,7 +58,14 @@ class Frame:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.filters |= {"duration": duration, "number": number, "moment": moment, "exact": exact}
+        self._environment.filters |= {
+            "duration": duration,
+            "number": number,
+            "size": size,
+            "moment": moment,
+            "exact": exact,
+            "runbook": self._runbook,
+        }
         self._environment.globals |= {
             "navigation": tuple(navigation),
             "url": self.url,
@@ -99,6 +109,9 @@ class Frame:
             return self.url("/runbooks", name)
         return f"{self._runbooks}{quote(name, safe='')}.md"
 
+    def _runbook(self, markdown: str) -> Html:
+        return to_html(markdown, lambda name: self.url("/runbooks", name))
+
 
 def _now() -> datetime:
     return datetime.now(UTC)
@@ -112,6 +125,11 @@ def duration(seconds: float | None) -> str:
 def number(value: float | None) -> str:
     """Return a number with its thousands marked."""
     return ABSENT if value is None else f"{value:,}"
+
+
+def size(value: int | None) -> str:
+    """Return a number of bytes as people read it."""
+    return ABSENT if value is None else ByteSize(value).human_readable(separator=" ")
 
 
 def moment(written: str | datetime | None) -> str:

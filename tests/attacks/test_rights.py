@@ -81,7 +81,6 @@ NOT_FOR_CONSOLE: Final = (
     | NOT_FOR_GATEWAY
     | {
         "usernames-read": "SELECT username FROM requests",
-        "outcomes-read": "SELECT outcome FROM requests",
         "users-read": "SELECT * FROM data_exhaust_users",
         "audit-read": "SELECT * FROM audit",
         "outbox-emptied": "DELETE FROM outbox",

@@ -64,7 +64,7 @@ async def place(
         yield Place(
             scene,
             sampling,
-            console_app(health, lag_pages(sampling)),
+            console_app(health, lag_pages(sampling, database)),
             within(schema, servers.postgres),
             {variable(name): value for name, value in _environment(kafka_settings).items()},
         )

@@ -55,6 +55,9 @@ NOW: Final[dict[str, Any]] = {
     "stages": [VERDICT],
     "openrequests": None,
     "unseen": [MARKUP],
+    "causes": None,
+    "deadletters": None,
+    "pauses": [],
 }
 
 

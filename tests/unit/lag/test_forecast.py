@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from exhaust.lag.forecast import SETTLED, DrainRange, Point, drains_in, sums
+from exhaust.lag.forecast import SETTLED, DrainRange, Point, done_per_minute, drains_in, sums
 from exhaust.lag.stages import Stage, StageSample
 
 START: Final = datetime(2026, 11, 30, 3, 0, tzinfo=UTC)
@@ -79,3 +79,15 @@ def test_a_time_at_which_not_all_stages_were_seen_is_left_out() -> None:
     one = [StageSample(Stage.PLAN, START, 0, 5, None, 0)]
     two = [StageSample(Stage.BUILD, at, 0, 7, None, 0) for at in (START, START + SETTLED)]
     assert sums([one, two]) == [Point(START, 12)]
+
+
+def test_a_rate_wants_half_a_minute_and_looks_back_five() -> None:
+    def done(*counts: int, every: int) -> float | None:
+        span = timedelta(seconds=every)
+        samples = [StageSample(Stage.BUILD, START + n * span, 0, 0, None, count) for n, count in enumerate(counts)]
+        return done_per_minute(samples)
+
+    assert done(0, 5, every=15) is None
+    assert done(0, 5, 10, every=15) == 20
+    assert done(0, 1000, 1000, 1012, every=240) == 3
+    assert done(7, 7, 7, every=60) == 0
