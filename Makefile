@@ -23,7 +23,7 @@ endef
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SILENT:
-.PHONY: help venv demo test test-unit test-api check-metrics metrics-page mutants bench bench-gateway bench-shares bench-fairness chaos chaos-long failures check up load down logs lock clean
+.PHONY: help venv demo test test-unit test-api check-metrics metrics-page mutants bench bench-gateway bench-shares bench-fairness chaos chaos-long failures check check-alerts up load down logs lock clean
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -84,6 +84,10 @@ check-metrics: $(INSTALLED) ## the metrics of every process by promtool, and bes
 
 metrics-page: $(INSTALLED) ## write docs/operations/metrics.md from the catalogue in code
 	$(RUN) tests.support.metrics_page
+
+check-alerts: $(INSTALLED) ## the alerts of deploy/prometheus, with promtool of PATH or of Debian's package prometheus
+	$(RUN) tests.support.promtool check rules deploy/prometheus/rules.yaml
+	$(RUN) tests.support.promtool test rules deploy/prometheus/tests.yaml
 
 up: $(INSTALLED) ## start the stack in the background, or only what has ended of it
 	$(RUN) deploy.local up

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -104,3 +105,18 @@ def _run(*command: str, cwd: Path) -> None:
         raise PromtoolMissingError(
             f"`{' '.join(command)}` failed; run `apt-get update`, or put promtool into PATH\n{ended.stdout}"
         )
+
+
+def main() -> int:
+    """Run promtool with the arguments of the command line."""
+    try:
+        told = promtool(*sys.argv[1:])
+    except PromtoolMissingError as missing:
+        print(f"error: {missing}", file=sys.stderr)
+        return 1
+    print(told.text, end="")
+    return told.code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Alerts and an example configuration for Prometheus."""
