@@ -7,26 +7,34 @@ import re
 import secrets
 import sys
 import time
-from datetime import timedelta
+from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import orjson
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from structlog.typing import EventDict, Processor, WrappedLogger
+    from structlog.typing import EventDict, WrappedLogger
 
 # W3C Trace Context, 3.2: version 00, trace id, parent id, flags; all-zero ids are invalid.
 _TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 
 REPEAT_INTERVAL: Final = timedelta(seconds=30)
 _MAX_MESSAGES: Final = 1000  # some libraries write values into the message itself
+_LEVELS: Final = {"exception": "error", "warn": "warning"}  # by the method that was called
 # The lines of loops that try again, besides those whose name ends in ".waiting".
 _WAITING: Final = frozenset(
     {"kafka.connect_failed", "kafka.commit_failed", "kafka.offsets_unknown", "kafka.fetch_failed"}
 )
+
+REFUSED: Final = "request.refused"
+_BY_A_LIMIT: Final = "RATE_LIMITED"
+
+_NO_IDS: Final[Mapping[str, object]] = {}
+_IDS: Final[ContextVar[Mapping[str, object]]] = ContextVar("ids in every line of a task", default=_NO_IDS)
 
 
 class _Repeats:
@@ -76,7 +84,8 @@ class WaitingFilter:
     """A processor that lets a line of ours that says that something waits through once in an interval.
 
     Such a line is written at each turn of a loop, and a server may be away for hours. Lines are the same when event,
-    topic and error are. `repeated` counts those between.
+    topic and error are. `repeated` counts those between. Refusals by a limit are treated likewise, since a caller may
+    make as many as the wire carries.
     """
 
     def __init__(self, interval: timedelta = REPEAT_INTERVAL, clock: Callable[[], float] = time.monotonic) -> None:
@@ -89,7 +98,10 @@ class WaitingFilter:
             structlog.DropEvent: it is left out.
         """
         name = str(event["event"])
-        if not name.endswith(".waiting") and name not in _WAITING:
+        if name == REFUSED:
+            if event.get("code") != _BY_A_LIMIT:
+                return event
+        elif not name.endswith(".waiting") and name not in _WAITING:
             return event
         turn = self._repeats.turn_of((name, str(event.get("topic")), str(event.get("error"))))
         if turn is None:
@@ -102,40 +114,39 @@ class WaitingFilter:
 def configure_logging(service: str, level: str) -> None:
     """Log JSON lines to standard output, including the warnings of libraries.
 
+    A line of ours names its event in `event`. One of a library has its prose in `message`, and in `logger` who speaks.
+
     Args:
         service: name of the process, in every line.
         level: DEBUG, INFO, WARNING or ERROR.
     """
 
-    def add_service(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        event["service"] = service
-        return event
+    def add_common(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        """Add what every line has; one function for all, since every call waits for its lines."""
+        return {
+            **_IDS.get(),
+            **event,
+            "level": _LEVELS.get(method, method),
+            "timestamp": datetime.now(UTC),
+            "service": service,
+        }
 
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        add_service,
-    ]
     structlog.configure(
-        processors=[
-            WaitingFilter(),
-            *shared,
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(serializer=_dumps),
-        ],
+        processors=[WaitingFilter(), add_common, structlog.processors.format_exc_info, _json],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, add_common],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
-                structlog.processors.JSONRenderer(serializer=_dumps),
+                # Prose of a library is no event of ours: who searches for an event finds our lines alone.
+                structlog.processors.EventRenamer("message"),
+                lambda *event: _json(*event).decode(),
             ],
         )
     )
@@ -145,8 +156,8 @@ def configure_logging(service: str, level: str) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 
-def _dumps(value: object, **_: object) -> str:
-    return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> bytes:
+    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z)
 
 
 def traceparent_from(header: str | None) -> str:
@@ -163,6 +174,9 @@ def valid_traceparent(text: str) -> str:
 
 def bind_trace(traceparent: str, **ids: object) -> None:
     """Add these ids to every following log line of this task."""
-    structlog.contextvars.clear_contextvars()
-    trace_id = traceparent.split("-")[1] if _TRACEPARENT.fullmatch(traceparent) else ""
-    structlog.contextvars.bind_contextvars(trace_id=trace_id, **ids)
+    _IDS.set({"trace_id": trace_id_of(traceparent), **ids})
+
+
+def trace_id_of(traceparent: str) -> str:
+    """Return the trace id of a trace context, or an empty text when it is not valid."""
+    return traceparent[3:35] if _TRACEPARENT.fullmatch(traceparent) else ""

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http.envelope import failure, problem
+from exhaust.logs import REFUSED
 from schemas.operations import Operation
 
 RETRY_AFTER: Final = timedelta(seconds=5)
@@ -33,7 +34,7 @@ def error_response(request: web.BaseRequest, operation: Operation, msgid: str, e
 
 def failure_response(operation: Operation, msgid: str, error: ExhaustError, *, wants_problem: bool) -> web.Response:
     """Build the response for an error, as problem details or as the envelope."""
-    log.info("http.refused", code=error.code, status=error.status)
+    log.info(REFUSED, code=error.code, status=error.status)
     headers = {"Retry-After": str(RETRY_AFTER.seconds)} if error.code in CODES_WITH_RETRY_AFTER else {}
     headers |= error.headers
     return web.Response(

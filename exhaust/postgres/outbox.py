@@ -65,7 +65,8 @@ WITH in_flight AS (
     UPDATE outbox o SET claimed_until = now() + $3::interval FROM chosen c
     WHERE (o.request_id, o.attempt) = (c.request_id, c.attempt)
 )
-SELECT * FROM chosen ORDER BY synchronous DESC, turn, to_date - from_date, created_at
+SELECT *, now() - readable_time(created_at) AS waited FROM chosen
+ORDER BY synchronous DESC, turn, to_date - from_date, created_at
 """
 # A row that somebody has locked is on its way to Kafka, or out of here.
 _REMOVE: Final = """
@@ -93,12 +94,14 @@ class OutboxEntry:
 
     Attributes:
         partner_id: as submitted.
+        waited: in the outbox, until it was claimed.
     """
 
     request: DatasetRequest
     partner_id: str
     attempt: int
     traceparent: str
+    waited: timedelta = timedelta(0)
 
 
 async def put(connection: Connection, request_id: UUID, attempt: int, traceparent: str) -> None:
@@ -157,4 +160,4 @@ def _entry(row: Row) -> OutboxEntry:
         days=DayRange(row["from_date"], row["to_date"]),
         tags=tuple(row["tags"]),
     )
-    return OutboxEntry(request, row["partner_id"], row["attempt"], row["traceparent"])
+    return OutboxEntry(request, row["partner_id"], row["attempt"], row["traceparent"], row["waited"])

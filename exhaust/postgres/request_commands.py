@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from exhaust.domain.requests import unknown_request
@@ -21,15 +21,21 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from exhaust.postgres.database import Database
+    from exhaust.postgres.request_progress import EndedRequest
 
 
 @dataclass(frozen=True, slots=True)
 class Cancellation:
-    """A cancelled attempt at a request."""
+    """A cancelled attempt at a request.
+
+    Attributes:
+        ended: the end of the request; None when it was cancelled before.
+    """
 
     request_id: UUID
     attempt: int
     cancelled_at: datetime
+    ended: EndedRequest | None = field(default=None, compare=False)
 
 
 async def cancel_request(
@@ -63,7 +69,7 @@ async def cancel_request(
         if version == request.version and request.ended_at is not None:
             return Cancellation(request_id, version.attempt, request.ended_at)
         outcome = {"code": ErrorCode.CANCELLED.value, "message": CANCELLED_SENTENCE}
-        ended_at = await move_request(connection, request_id, version, outcome)
+        moved = await move_request(connection, request_id, version, outcome)
         await outbox.remove(connection, request_id)
         await put_marker(connection, request_id, version.attempt)
         await record_action(
@@ -75,9 +81,9 @@ async def cancel_request(
         )
         failpoint("cancel.before_commit")
     failpoint("cancel.after_commit")
-    if ended_at is None:
+    if moved.ended_at is None:
         raise LookupError(f"{State.CANCELLED} is an end, and has a time")
-    return Cancellation(request_id, version.attempt, ended_at)
+    return Cancellation(request_id, version.attempt, moved.ended_at, moved.end_after(request.version))
 
 
 async def retry_request(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from exhaust.domain.days import DayRange
 from exhaust.domain.requests import DatasetRequest
 from exhaust.domain.state_machine import State, StateVersion
+from exhaust.errors import ErrorCode
 from exhaust.postgres.key_usage import COUNT_BUILT_DAY
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ UPDATE requests SET attempt = $2, state = $3::request_state, outcome = $4, moved
     WHEN attempt = $2 AND state = $3::request_state THEN ended_at
     ELSE now() END
 WHERE request_id = $1
-RETURNING readable_time(ended_at) AS ended_at
+RETURNING dataset_id, readable_time(ended_at) AS ended_at, now() - readable_time(created_at) AS age
 """
 # SKIP LOCKED: concurrent reapers do not block one another.
 _LOCK_STUCK: Final = """
@@ -80,6 +81,48 @@ class StuckRequest:
     version: StateVersion
 
 
+@dataclass(frozen=True, slots=True)
+class EndedRequest:
+    """A request that has just ended.
+
+    Attributes:
+        outcome: complete, failed or cancelled.
+        code: of a failed or cancelled one; empty of a complete one.
+        after: the time since it was submitted.
+    """
+
+    request_id: UUID
+    dataset: str
+    outcome: str
+    code: str
+    after: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class MovedRequest:
+    """A request whose state was written.
+
+    Attributes:
+        version: that was written.
+        ended_at: the time of its end, which is that of the first report of it; None when it has not ended.
+        age: the time since it was submitted.
+    """
+
+    request_id: UUID
+    version: StateVersion
+    dataset: str
+    ended_at: datetime | None
+    age: timedelta
+
+    def end_after(self, present: StateVersion) -> EndedRequest | None:
+        """Return its end, if this move was it: its state was another before."""
+        state = self.version.state
+        if not state.is_terminal or (present.attempt, present.state) == (self.version.attempt, state):
+            return None
+        codes = {State.FAILED: self.version.failure and self.version.failure.code, State.CANCELLED: ErrorCode.CANCELLED}
+        return EndedRequest(self.request_id, self.dataset, state.value, str(codes.get(state) or ""), self.age)
+
+
 async def find_request(database: Database, request_id: UUID) -> StandingRequest | None:
     """Return a request as it stands now, or None when there is no such request."""
     row = await database.fetch_one(_FIND, request_id)
@@ -113,8 +156,8 @@ async def record_day(
 
 async def move_request(
     connection: Connection, request_id: UUID, version: StateVersion, outcome: Mapping[str, Any] | None
-) -> datetime | None:
-    """Write a request's state, which is progress; return the time of its end, which is that of its first report.
+) -> MovedRequest:
+    """Write a request's state, which is progress.
 
     Args:
         connection: a transaction that holds the request's lock.
@@ -126,7 +169,9 @@ async def move_request(
         UniqueConflictError: an identical request is in progress, and this one has ended before.
     """
     row = await connection.fetch_one(_MOVE, request_id, version.attempt, version.state, outcome)
-    return row["ended_at"] if row else None
+    if row is None:
+        raise LookupError("the row of a request that is locked does not vanish")
+    return MovedRequest(request_id, version, row["dataset_id"], row["ended_at"], row["age"])
 
 
 async def lock_stuck_requests(connection: Connection, no_progress_after: timedelta) -> list[StuckRequest]:

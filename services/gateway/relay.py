@@ -11,7 +11,7 @@ import structlog
 from pydantic import ValidationError
 
 from exhaust.errors import ExhaustError
-from exhaust.logs import valid_traceparent
+from exhaust.logs import trace_id_of, valid_traceparent
 from exhaust.metrics.catalogue import RELAY_PARKED, RELAY_RELEASED, RETRIES
 from exhaust.postgres import outbox
 from exhaust.postgres.parked_requests import park_request
@@ -195,8 +195,22 @@ async def _settle(
     if released:
         await outbox.delete_released(database, released)
         batch.released += len(released)
+        for entry in released:
+            _tell_released(entry)
     if back:
         await outbox.give_back(database, back)
+
+
+def _tell_released(entry: OutboxEntry) -> None:
+    request = entry.request
+    log.info(
+        "request.released",
+        trace_id=trace_id_of(entry.traceparent),
+        request_id=str(request.request_id),
+        dataset=request.dataset,
+        attempt=entry.attempt,
+        seconds=round(entry.waited.total_seconds(), 3),
+    )
 
 
 def _reason(error: Exception) -> str:

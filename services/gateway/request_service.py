@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import structlog
+
 from exhaust.postgres.idempotency_keys import IdempotencyKey
 from exhaust.postgres.requests import Acceptance, accept_request, find_identical_request
 from exhaust.process.failpoints import failpoint
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from exhaust.domain.requests import DatasetRequest, Submitter
     from exhaust.postgres.database import Connection, Database
     from exhaust.postgres.requests import Limits
+
+
+log = structlog.get_logger(__name__)
 
 
 class RequestService:
@@ -56,6 +61,8 @@ class RequestService:
                 )
                 failpoint("idempotency.before_commit")
         failpoint("submit.after_commit")
+        if request_id == request.request_id:  # else it was accepted before
+            log.info("request.accepted", request_id=str(request_id), dataset=request.dataset, days=len(request.days))
         self._on_created()
         return request_id
 

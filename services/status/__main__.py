@@ -57,6 +57,7 @@ from services.status.link_audit import LinkAudit
 from services.status.partial_downloads import PartialDownloads
 from services.status.pruner import Pruner
 from services.status.reaper import Reaper
+from services.status.request_ends import RequestEnds
 from services.status.request_reader import RequestReader
 from services.status.request_states import RequestStates
 from services.status.settings import StatusSettings
@@ -158,13 +159,14 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         objects = await stack.enter_async_context(open_object_store(settings, health.registry))
         catalogue = load_catalogue(settings.catalogue)
         archives = ArchiveCheck(objects, settings.s3_exhaust_bucket)
-        states = RequestStates(database, catalogue, archives)
+        ends = RequestEnds(health.registry, catalogue)
+        states = RequestStates(database, catalogue, archives, ends.note)
         changes = ChangeNotifier()
         reader = RequestReader(database, GrantStore(database), changes)
         markers = CancelMarkers(database, objects, settings.s3_exhaust_bucket)
         partials = PartialDownloads(archives, time.monotonic)
         calls = _status_calls(settings, reader, objects, catalogue, database, partials)
-        cancels = CancelCalls(database, reader, changes, markers.wake)
+        cancels = CancelCalls(database, reader, changes, markers.wake, ends.note)
         updates = UpdateCalls(ExternalUpdates(states, archives, changes))
         s3_answers = partial(objects.ping, settings.s3_exhaust_bucket)
         gates = await stack.enter_async_context(

@@ -31,7 +31,7 @@ from schemas.events import SOURCE_AGGREGATOR, Completed, Failed, Progress
 from services.status.claims import RefusedCompletionError, check_claim, reported_version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import timedelta
     from uuid import UUID
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from exhaust.domain.state_machine import StateVersion
     from exhaust.postgres.database import Connection, Database
     from exhaust.postgres.inbox import EventIdentity
-    from exhaust.postgres.request_progress import StandingRequest, StuckRequest
+    from exhaust.postgres.request_progress import EndedRequest, StandingRequest, StuckRequest
     from services.status.archive_check import ArchiveCheck
     from services.status.claims import Completion
 
@@ -66,7 +66,22 @@ class Reaped:
 class RequestStates:
     """Applies what workers and external jobs report, and reaps requests without progress."""
 
-    def __init__(self, database: Database, catalogue: Catalogue, archives: ArchiveCheck) -> None:
+    def __init__(
+        self,
+        database: Database,
+        catalogue: Catalogue,
+        archives: ArchiveCheck,
+        on_ended: Callable[[EndedRequest | None], None] = lambda _: None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            database: with the status service's role.
+            catalogue: says who may report which request.
+            archives: checks what is said to be complete.
+            on_ended: called with each end of a request, once it is committed.
+        """
+        self._on_ended = on_ended
         self._database = database
         self._catalogue = catalogue
         self._archives = archives
@@ -93,9 +108,10 @@ class RequestStates:
                 return
             failpoint("status.after_inbox")
             request = self._checked(claim, await lock_request(connection, completion.requestid))
-            await _apply(connection, request, completion, outcome)
+            ended = await _apply(connection, request, completion, outcome)
             failpoint("status.before_commit")
         failpoint("status.after_commit")
+        self._on_ended(ended)
 
     async def _stored_archive(self, claim: Claim, completion: Completed) -> Mapping[str, Any] | None:
         """Return what the store says of a claimed archive; None when the event does not count any more."""
@@ -141,8 +157,9 @@ class RequestStates:
             request = await lock_request(connection, request_id)
             if request is None:
                 raise unknown(request_id)
+            ended = None
             if not request.state.is_terminal:
-                await _move(connection, request, after_update(request.version, state, outcome), outcome)
+                ended = await _move(connection, request, after_update(request.version, state, outcome), outcome)
             await record_action(
                 connection,
                 actor="service",
@@ -152,19 +169,21 @@ class RequestStates:
             )
             failpoint("update.before_commit")
         failpoint("update.after_commit")
+        self._on_ended(ended)
 
     async def reap(self, *, no_progress_after: timedelta, max_attempts: int) -> Reaped:
         """Start the next attempt of requests without progress, and fail those that had their last: every request ends.
 
         A request for which neither can be written is parked, so that it stops no other.
         """
-        again = failed = 0
+        again = 0
+        ends: list[EndedRequest] = []
         parked: list[UUID] = []
         async with self._database.transaction() as connection:
             for stuck in await lock_stuck_requests(connection, no_progress_after):
                 try:
                     async with connection.savepoint():
-                        tried_again = await _retry_or_fail(connection, stuck, max_attempts)
+                        ended = await _retry_or_fail(connection, stuck, max_attempts)
                 except ExhaustError:
                     raise  # the database is away
                 except Exception as error:
@@ -172,22 +191,24 @@ class RequestStates:
                     await park_request(connection, stuck.request_id, f"{type(error).__name__}: {error}")
                     parked.append(stuck.request_id)
                 else:
-                    again += tried_again
-                    failed += not tried_again
+                    again += ended is None
+                    ends += [ended] if ended else []
             failpoint("reaper.before_commit")
         failpoint("reaper.after_commit")
-        return Reaped(again, failed, len(parked))
+        for ended in ends:
+            self._on_ended(ended)
+        return Reaped(again, len(ends), len(parked))
 
 
-async def _retry_or_fail(connection: Connection, stuck: StuckRequest, max_attempts: int) -> bool:
-    """Start the next attempt of a request, or fail it after its last; return True for an attempt."""
+async def _retry_or_fail(connection: Connection, stuck: StuckRequest, max_attempts: int) -> EndedRequest | None:
+    """Start the next attempt of a request, or fail it after its last; return its end, or None for an attempt."""
     version, error = after_silence(stuck.version, max_attempts=max_attempts)
-    await move_request(connection, stuck.request_id, version, error)
+    moved = await move_request(connection, stuck.request_id, version, error)
     if version.state.is_terminal:
-        return False
+        return moved.end_after(stuck.version)
     failpoint("reaper.after_attempt")
     await outbox.put(connection, stuck.request_id, version.attempt, "")
-    return True
+    return None
 
 
 def unknown(request_id: UUID) -> RefusedCompletionError:
@@ -197,7 +218,8 @@ def unknown(request_id: UUID) -> RefusedCompletionError:
 
 async def _apply(
     connection: Connection, request: StandingRequest, completion: Completion, outcome: Mapping[str, Any] | None
-) -> None:
+) -> EndedRequest | None:
+    """Write what an event says; return the end of the request if it was that."""
     is_cancelled = completion.attempt == request.attempt and request.state is State.CANCELLED
     if isinstance(completion, Progress) and completion.day is not None:
         day = completion.day
@@ -212,12 +234,15 @@ async def _apply(
             built=not day.reused,
         )
     if counts(request.version, completion.attempt):
-        await _move(connection, request, after_report(request.version, reported_version(completion)), outcome)
+        version = after_report(request.version, reported_version(completion))
+        return await _move(connection, request, version, outcome)
+    return None
 
 
 async def _move(
     connection: Connection, request: StandingRequest, version: StateVersion, outcome: Mapping[str, Any] | None
-) -> None:
+) -> EndedRequest | None:
     """Write the version after a report that counts. Also one that moves nothing is a sign of progress."""
     written = request.outcome if version == request.version else outcome
-    await move_request(connection, request.asked.request_id, version, written)
+    moved = await move_request(connection, request.asked.request_id, version, written)
+    return moved.end_after(request.version)

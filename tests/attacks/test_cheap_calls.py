@@ -123,4 +123,4 @@ async def test_a_body_broken_off_leaves_one_line_and_no_traceback(stack: Stack, 
 
 def _lines_of_calls(log: Log) -> list[dict[str, Any]]:
     """What was logged of a call of the public API."""
-    return [entry for entry in log.entries if entry["event"].startswith("http.")]
+    return [entry for entry in log.entries if entry.get("event", "").startswith(("http.", "request."))]

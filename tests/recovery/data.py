@@ -147,8 +147,8 @@ async def _set_back(bed: Testbed) -> None:
 
 async def _is_through(bed: Testbed) -> bool:
     told = bed.logs["aggregator"].told()
-    planned = sum(line["event"] in {"request.planned", "request.ended_already"} for line in told)
-    found = sum(line["event"] == "request.ended_already" or line.get("reused") is True for line in told)
+    planned = sum(line.get("event") in {"request.planned", "request.ended_already"} for line in told)
+    found = sum(line.get("event") == "request.ended_already" or line.get("reused") is True for line in told)
     return planned > REQUESTS and found >= REQUESTS
 
 

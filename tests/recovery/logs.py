@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WARNINGS: Final = ("warning", "error", "critical")
+OF_DRIVERS: Final = "of drivers"  # what libraries say is prose, and names no event
 
 
 @dataclass(slots=True)
@@ -35,8 +36,8 @@ class Log:
         return [json.loads(line) for line in self.lines() if line.startswith("{")]
 
     def events(self, *levels: str) -> Counter[str]:
-        """How often each event was logged since the mark, at these levels, or at any."""
-        return Counter(line["event"] for line in self.told() if not levels or line["level"] in levels)
+        """How often each event was logged since the mark, at these levels, or at any; OF_DRIVERS stands for prose."""
+        return Counter(line.get("event", OF_DRIVERS) for line in self.told() if not levels or line["level"] in levels)
 
     def has(self, event: str) -> bool:
         return self.events()[event] > 0

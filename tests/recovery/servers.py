@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from tests.recovery.figures import Figure, by_number
 from tests.recovery.load import Load, flows_again, load
-from tests.recovery.logs import WARNINGS
+from tests.recovery.logs import OF_DRIVERS, WARNINGS
 from tests.recovery.testbed import until
 from tests.support.frozen import frozen
 
@@ -117,7 +117,7 @@ def _warnings(bed: Testbed) -> str:
     seen: Counter[str] = Counter()
     for log in bed.logs.values():
         for event, number in log.events(*WARNINGS).items():
-            seen["of drivers" if " " in event else f"`{event}`"] += number
+            seen[event if event == OF_DRIVERS else f"`{event}`"] += number
     return by_number(dict(seen.most_common())) or "none"
 
 

@@ -54,7 +54,7 @@ class Worker:
 
     def _told(self, event: str) -> list[dict[str, Any]]:
         lines = map(json.loads, self.log.read_text().splitlines())
-        return [line for line in lines if line["event"] == event]
+        return [line for line in lines if line.get("event") == event]
 
     async def end(self, number: signal.Signals) -> None:
         """Send a signal that ends it, and wait until it has ended."""

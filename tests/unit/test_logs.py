@@ -2,12 +2,18 @@
 
 import logging
 import tracemalloc
+from collections.abc import Iterator
+from contextlib import redirect_stdout
 from datetime import timedelta
+from pathlib import Path
+from typing import Any, TextIO
 
+import orjson
 import pytest
 import structlog
 
-from exhaust.logs import RepeatFilter, WaitingFilter
+from exhaust.errors import ErrorCode
+from exhaust.logs import RepeatFilter, WaitingFilter, bind_trace, configure_logging
 
 
 class Clock:
@@ -88,3 +94,70 @@ def test_topics_have_their_own_turn_and_other_events_are_never_left_out() -> Non
         waiting(None, "warning", {"event": "kafka.commit_failed", "topic": "dataset.days"})
     for _ in range(2):
         assert waiting(None, "info", {"event": "day.finished"})
+
+
+def test_refusals_by_a_limit_are_told_once_and_counted_and_all_others_each() -> None:
+    clock = Clock()
+    waiting = WaitingFilter(timedelta(seconds=30), clock)
+    limited = {"event": "request.refused", "code": ErrorCode.RATE_LIMITED, "status": 429}
+    assert waiting(None, "info", dict(limited))
+    for _ in range(500):
+        clock.now += 0.01
+        with pytest.raises(structlog.DropEvent):
+            waiting(None, "info", dict(limited))
+    for _ in range(3):
+        assert waiting(None, "info", {"event": "request.refused", "code": ErrorCode.LOGIN_FAILED, "status": 401})
+    clock.now += 30
+    assert waiting(None, "info", dict(limited))["repeated"] == 500
+
+
+def lines_of(stream: TextIO, *, trace: str = "") -> list[dict[str, Any]]:
+    """What is logged of one line of ours, one of a library, and one of each with a traceback."""
+    with redirect_stdout(stream):
+        configure_logging("test", "INFO")
+        bind_trace(f"00-{trace}-{'b' * 16}-01" if trace else "", request_id="r1")
+        structlog.get_logger().info("request.accepted", dataset="d")
+        logging.getLogger("aiokafka.conn").error("Unable connect to node %s", 1)
+        try:
+            int("gone")
+        except ValueError:
+            structlog.get_logger().exception("http.failed")
+            logging.getLogger("asyncio").exception("Task exception was never retrieved")
+    stream.flush()
+    stream.seek(0)
+    return [orjson.loads(line) for line in stream]
+
+
+@pytest.fixture
+def _logging() -> Iterator[None]:
+    """Logging as it was, after a test that has configured it."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    logging.basicConfig(handlers=handlers, level=level, force=True)
+    bind_trace("")
+
+
+@pytest.mark.usefixtures("_logging")
+def test_prose_of_a_library_is_a_message_of_its_logger_and_no_event(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w+") as stream:
+        ours, driver, failed, task = lines_of(stream, trace="a" * 32)
+    assert ours.pop("timestamp").endswith("Z")
+    assert ours == {
+        "event": "request.accepted",
+        "dataset": "d",
+        "request_id": "r1",
+        "trace_id": "a" * 32,
+        "level": "info",
+        "service": "test",
+    }
+    assert (driver["logger"], driver["message"], driver["level"]) == (
+        "aiokafka.conn",
+        "Unable connect to node 1",
+        "error",
+    )
+    assert (task["logger"], task["message"]) == ("asyncio", "Task exception was never retrieved")
+    assert "event" not in driver | task
+    assert (failed["event"], failed["level"], driver["service"]) == ("http.failed", "error", "test")
+    assert all("ValueError: invalid literal" in line["exception"] for line in (failed, task))

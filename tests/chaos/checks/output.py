@@ -62,9 +62,10 @@ def _complaint(line: bytes) -> str | None:
         return f"is no log line: {line[:_SHOWN].decode(errors='replace')}" if line.strip() else None
     if not isinstance(entry, dict):
         return "is no log entry"
-    if entry.get("event") in _TRACED:
+    what = str(entry.get("event", entry.get("message")))
+    if what in _TRACED:
         return None
     if "exception" in entry:
-        return f"{entry.get('event')}: {str(entry['exception']).strip().splitlines()[-1][:_SHOWN]}"
+        return f"{what}: {str(entry['exception']).strip().splitlines()[-1][:_SHOWN]}"
     sign = _SIGNS.search(line)
-    return f"{sign[0].decode()}: {str(entry.get('event'))[:_SHOWN]}" if sign else None
+    return f"{sign[0].decode()}: {what[:_SHOWN]}" if sign else None

@@ -117,7 +117,7 @@ async def status(
         LinkAudit(database, time.monotonic),
     )
     markers = CancelMarkers(database, objects, bucket)
-    cancels = CancelCalls(database, reader, changes, markers.wake)
+    cancels = CancelCalls(database, reader, changes, markers.wake, lambda _: None)
     app = internal_app(Health(checks={"postgres": database.ping}), settings, calls, cancels, updates)
     async with aiohttp.ClientSession() as session, open_listener(app, settings.host, settings.port):
         yield Status(session, f"http://{settings.host}:{settings.port}")
