@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -21,9 +20,9 @@ from exhaust.kafka.records import Record
 from exhaust.kafka.topic_reader import TopicReader
 from exhaust.operations.dead_letter_index import index_dead_letters, show_letter
 from exhaust.operations.orders import Order
-from exhaust.operations.redrive import Redrive, plan_redrive
+from exhaust.operations.redrive import Redrive, open_letters, plan_redrive
 from exhaust.postgres.database import Database
-from exhaust.postgres.dead_letters import count_letter_causes, list_letters, places_of_letters
+from exhaust.postgres.dead_letters import count_letter_causes, list_letters
 from schemas.events import TOPIC_DEAD_LETTERS
 
 dead_app = typer.Typer(
@@ -120,22 +119,15 @@ async def _redrive(named: list[LetterPlace], cause: LetterFilter, order: Order) 
     async with open_servers() as servers:
         if servers.database is not None and order.dry_run:
             await _index(servers)
-            return await outcome_of(plan_redrive(servers.database, named or await _places(servers.database, cause)))
+            letters = named or await open_letters(servers.database, cause)
+            return await outcome_of(plan_redrive(servers.database, letters))
         database, reader = _both(servers, "a redrive is put into the database and the audit")
         if servers.kafka is None:
             raise typer.BadParameter("set EXHAUST_KAFKA_BOOTSTRAP")
         await index_dead_letters(database, reader)
         async with open_producer(servers.kafka) as producer:
             run = Redrive(database, reader, producer, order)
-            return await outcome_of(run.run(named or await _places(database, cause)))
-
-
-async def _places(database: Database, cause: LetterFilter) -> list[LetterPlace]:
-    """Return the letters of a cause that were not redriven; what a run left in hand is among them."""
-    found = []
-    for state in (LetterState.WAITING, LetterState.SENDING):
-        found += await places_of_letters(database, replace(cause, state=state))
-    return sorted(found)
+            return await outcome_of(run.run(named or await open_letters(database, cause)))
 
 
 async def _index(servers: Servers) -> None:

@@ -11,7 +11,7 @@ from admin.results import Outcome, outcome_of, show_outcome
 from admin.tables import print_table
 from exhaust.domain.catalogue import load_catalogue
 from exhaust.operations.orders import BATCH, Order
-from exhaust.operations.request_actions import cancel_requests, failed_requests, retry_requests
+from exhaust.operations.request_actions import cancel_requests, datasets_of, failed_requests, retry_requests
 from exhaust.postgres.database import Database
 from exhaust.postgres.request_lists import ListedRequest, RequestFilter, Standing, list_requests
 from exhaust.settings import CatalogueSettings
@@ -70,7 +70,7 @@ def retry(
     order = Order(audit_actor(), reason, dry_run)
     if bool(request_ids) == (code is not None):
         raise typer.BadParameter("name requests, or a cause by --code")
-    datasets = _datasets(resolve_dataset(dataset), source)
+    datasets = datasets_of(load_catalogue(CatalogueSettings().catalogue), resolve_dataset(dataset), source)
 
     async def work(database: Database) -> Outcome:
         ids = request_ids or await failed_requests(
@@ -100,13 +100,3 @@ def _state(listed: ListedRequest) -> str:
     if listed.parked_at is not None:
         return "parked"
     return "waits" if listed.waits and not listed.state.is_terminal else str(listed.state)
-
-
-def _datasets(dataset: str | None, source: str | None) -> tuple[str, ...] | None:
-    """Return the datasets that are meant, or None for all."""
-    if dataset is not None:
-        return (dataset,)
-    if source is None:
-        return None
-    every = load_catalogue(CatalogueSettings().catalogue).by_name.values()
-    return tuple({found.id for found in every if found.executor == source})

@@ -15,6 +15,7 @@ from deploy.local.servers import Servers
 
 NAMES = ("gateway", "aggregator", "status", "console")
 POSTGRES_DSN = "EXHAUST_POSTGRES_DSN"
+OPERATOR_DSN = "EXHAUST_POSTGRES_OPERATOR_DSN"
 KAFKA_CREDENTIAL = "EXHAUST_KAFKA_SASL_PASSWORD"
 _STORE_KEYS = frozenset({"EXHAUST_S3_ACCESS_KEY", "EXHAUST_S3_SECRET_KEY"})
 # The secrets that each service reads, and so gets.
@@ -29,7 +30,7 @@ SECRETS_OF: dict[str, frozenset[str]] = {
     },
     "aggregator": _STORE_KEYS | {KAFKA_CREDENTIAL},
     "status": _STORE_KEYS | {POSTGRES_DSN, KAFKA_CREDENTIAL, "EXHAUST_SERVICE_TOKEN"},
-    "console": frozenset({POSTGRES_DSN, KAFKA_CREDENTIAL}),
+    "console": frozenset({POSTGRES_DSN, OPERATOR_DSN, KAFKA_CREDENTIAL, "EXHAUST_CONSOLE_SESSION_KEY"}),
 }
 # From when on something is the matter, on a machine where a worker that is away for seconds is worth a look.
 LAG = {"nobody_after": "PT5S"}
@@ -57,6 +58,8 @@ def environment(name: str, settings: Settings, servers: Servers) -> dict[str, st
             # Shorter than the default, so that the work of a killed service moves on soon.
             "EXHAUST_KAFKA_SESSION_TIMEOUT": "PT10S",
             "EXHAUST_SAMPLE_INTERVAL": "PT1S",
+            # On a machine of one person, whoever reaches the console from it is that person.
+            "EXHAUST_CONSOLE_LOOPBACK_ROLE": "operator",
             # Nothing stands before the services that would look elsewhere meanwhile.
             "EXHAUST_DRAIN_DELAY": "PT0S",
         }
@@ -74,7 +77,8 @@ def _secrets(settings: Settings, servers: Servers) -> dict[str, dict[str, str]]:
         "gateway": keys["gateway"] | token | peppers | {POSTGRES_DSN: servers.postgres_gateway},
         "aggregator": keys["aggregator"],
         "status": keys["status"] | token | {POSTGRES_DSN: servers.postgres_status},
-        "console": {POSTGRES_DSN: servers.postgres_console},
+        "console": {POSTGRES_DSN: servers.postgres_console}
+        | ({OPERATOR_DSN: servers.postgres_operator} if servers.postgres_operator else {}),
     }
 
 

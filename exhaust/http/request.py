@@ -39,15 +39,31 @@ async def read_body(request: web.Request, *, needed: bool) -> object:
     Raises:
         ExhaustError: INVALID_DATA_ERROR; with status 413 when it is too large, 415 when it is encoded or no JSON.
     """
+    body = await read_bytes(request)
+    if not body and not needed:
+        return {}
+    return decode_body(body, media_type(request))
+
+
+def media_type(request: web.Request) -> str:
+    """Return the media type of a body without parameters, in lower case; empty when none was sent."""
+    return request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
+async def read_bytes(request: web.Request) -> bytes:
+    """Read a body, of any type.
+
+    Raises:
+        ExhaustError: INVALID_DATA_ERROR; with status 413 when it is too large, 415 when it is encoded.
+    """
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "send the body without Content-Encoding", status=415)
-    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if (request.content_length or 0) > MAX_BODY_BYTES:
         raise body_too_large()
     try:
         # Most bodies arrive with their header; then there is nothing to wait for.
         async with asyncio.timeout(None if request.content.is_eof() else BODY_TIMEOUT.total_seconds()):
-            body = await request.read()
+            return await request.read()
     except web.HTTPRequestEntityTooLarge as error:
         raise body_too_large() from error
     except web.RequestPayloadError as error:
@@ -56,9 +72,6 @@ async def read_body(request: web.Request, *, needed: bool) -> object:
         ) from error
     except TimeoutError as error:
         raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "the body did not arrive in time", status=408) from error
-    if not body and not needed:
-        return {}
-    return decode_body(body, media_type)
 
 
 def decode_body(body: bytes, content_type: str) -> object:

@@ -13,7 +13,7 @@ from exhaust.postgres.pauses import PausedKind, PauseTarget, add_pause, remove_p
 from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
-    from exhaust.domain.catalogue import Catalogue
+    from exhaust.domain.catalogue import Catalogue, Dataset
     from exhaust.operations.orders import Order
     from exhaust.postgres.database import Database
 
@@ -43,8 +43,8 @@ def paused_resource(resource: str) -> PauseTarget:
     return PauseTarget(PausedKind.PARTNER, canonical, canonical)
 
 
-def paused_dataset(catalogue: Catalogue, name: str) -> PauseTarget:
-    """Return the target of a dataset, by its id or an alias.
+def known_dataset(catalogue: Catalogue, name: str) -> Dataset:
+    """Return a dataset, by its id or an alias.
 
     Raises:
         ExhaustError: INVALID_DATA_ERROR for an unknown dataset.
@@ -52,6 +52,16 @@ def paused_dataset(catalogue: Catalogue, name: str) -> PauseTarget:
     dataset = catalogue.find(name)
     if dataset is None:
         raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, f"there is no dataset {name!r} in the catalogue")
+    return dataset
+
+
+def paused_dataset(catalogue: Catalogue, name: str) -> PauseTarget:
+    """Return the target of a dataset, by its id or an alias.
+
+    Raises:
+        ExhaustError: INVALID_DATA_ERROR for an unknown dataset.
+    """
+    dataset = known_dataset(catalogue, name)
     return PauseTarget(PausedKind.DATASET, dataset.id, dataset.id)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +25,7 @@ from exhaust.postgres.dead_letters import (
     claim_letters,
     find_letters,
     mark_redriven,
+    places_of_letters,
     release_letters,
     take_over_letters,
 )
@@ -34,6 +35,7 @@ from schemas.events import TOPIC_DEAD_LETTERS
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 
+    from exhaust.domain.dead_letters import LetterFilter
     from exhaust.kafka.dead_letter_reader import Replay
     from exhaust.kafka.producer import Producer
     from exhaust.kafka.topic_reader import TopicReader
@@ -85,6 +87,18 @@ class _Batch:
 
     def do(self, place: LetterPlace, what: str) -> None:
         self.results[place] = ItemResult(_subject(place), done=True, what=what)
+
+
+async def open_letters(database: Database, cause: LetterFilter) -> list[LetterPlace]:
+    """Return the letters of a cause that were not redriven; what a run left in hand is among them.
+
+    Raises:
+        ExhaustError: SERVICE_UNAVAILABLE.
+    """
+    found = []
+    for state in (LetterState.WAITING, LetterState.SENDING):
+        found += await places_of_letters(database, replace(cause, state=state))
+    return sorted(found)
 
 
 async def plan_redrive(database: Database, places: Iterable[LetterPlace]) -> AsyncIterator[ItemResult]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from exhaust.errors import ExhaustError
 from exhaust.operations.orders import ItemResult, each_item
+from exhaust.operations.pausing import known_dataset
 from exhaust.postgres.request_commands import cancel_request, retry_request
 from exhaust.postgres.request_lists import RequestFilter, Standing, list_requests
 from exhaust.postgres.request_views import PageCursor
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from uuid import UUID
 
+    from exhaust.domain.catalogue import Catalogue
     from exhaust.operations.orders import Order
     from exhaust.postgres.database import Database
 
@@ -44,15 +46,40 @@ def cancel_requests(database: Database, requests: Iterable[UUID], order: Order) 
     return each_item(requests, partial(_cancel, database, order))
 
 
-async def failed_requests(database: Database, cause: RequestFilter) -> list[UUID]:
+def datasets_of(catalogue: Catalogue, dataset: str | None, source: str | None) -> tuple[str, ...] | None:
+    """Return the own ids of the datasets that a cause is about, or None for all.
+
+    Args:
+        catalogue: has them.
+        dataset: an id or an alias.
+        source: the executor that builds them.
+
+    Raises:
+        ExhaustError: INVALID_DATA_ERROR for an unknown dataset.
+    """
+    if dataset:
+        return (known_dataset(catalogue, dataset).id,)
+    if not source:
+        return None
+    return tuple({found.id for found in catalogue.by_name.values() if found.executor == source})
+
+
+async def failed_requests(database: Database, cause: RequestFilter, *, limit: int | None = None) -> list[UUID]:
     """Return the requests that failed by one cause: with its code, of its object or datasets.
+
+    Args:
+        database: as whoever may read requests.
+        cause: its code, object and datasets.
+        limit: requests at most, the newest; None for all.
 
     Raises:
         ExhaustError: SERVICE_UNAVAILABLE.
     """
-    page, found = replace(cause, standing=Standing.FAILED, limit=PAGE), []
+    page, found = replace(cause, standing=Standing.FAILED, limit=min(limit or PAGE, PAGE)), []
     while listed := await list_requests(database, page):
         found += [request.request_id for request in listed]
+        if limit is not None and len(found) >= limit:
+            return found[:limit]
         page = replace(page, after=PageCursor(listed[-1].created_at, listed[-1].request_id))
     return found
 

@@ -13,11 +13,15 @@ from exhaust.logs import configure_logging
 from exhaust.postgres.database import open_service_database
 from exhaust.process.health import STALL_LIMIT, Health
 from exhaust.process.run import run_process, run_until_stopped
+from services.console.access import open_gate
+from services.console.action_runs import open_tools
+from services.console.actions_page import actions_page
 from services.console.app import console_app
 from services.console.dead_letter_age import DeadLetterAge
 from services.console.documents import lag_pages
 from services.console.history import history_page
 from services.console.lag_metrics import publish_lag_metrics
+from services.console.letter_index import keep_index
 from services.console.runbooks import runbook_page
 from services.console.sampling import Sampling
 from services.console.settings import ConsoleSettings
@@ -56,12 +60,24 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         )
         sampling = Sampling(sampler, targets_from(settings))
         publish_lag_metrics(health.registry, sampling.latest)
+        tools = await stack.enter_async_context(open_tools(settings, database, catalogue))
+        gate = await stack.enter_async_context(open_gate(settings, acts=tools is not None))
         app = console_app(
-            health, all_pages(sampling, database), prefix=settings.console_prefix, runbooks=settings.runbook_base
+            health,
+            [*all_pages(sampling, database), actions_page(gate, database)],
+            prefix=settings.console_prefix,
+            runbooks=settings.runbook_base,
+            gate=gate,
+            tools=tools,
         )
         await stack.enter_async_context(open_listener(app, settings.host, settings.port, draining=health.draining))
         letters = DeadLetterAge(database, health)
-        await run_until_stopped(health, sampling.run(health, settings.sample_interval), letters.run())
+        await run_until_stopped(
+            health,
+            sampling.run(health, settings.sample_interval),
+            letters.run(),
+            keep_index(health, database, settings, sampling.wrote),
+        )
 
 
 def main() -> None:

@@ -73,6 +73,8 @@ class Frame:
             "runbook_url": self.runbook_url,
             "may_act": False,
             "who": "",
+            "read_only": "",
+            "csrf_field": str,
         }
 
     def add_context(self, context: Callable[[web.Request], Mapping[str, Any]]) -> None:

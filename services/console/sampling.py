@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -21,13 +22,18 @@ log = structlog.get_logger(__name__)
 
 
 class Sampling:
-    """Looks at an interval, writes the history when it is this console's turn, and logs each change of the verdict."""
+    """Looks at an interval, writes the history when it is this console's turn, and logs each change of the verdict.
+
+    Attributes:
+        wrote: set each time that the history was written.
+    """
 
     def __init__(self, sampler: Sampler, targets: Targets) -> None:
         self._sampler = sampler
         self._targets = targets
         self._latest: Look | None = None
         self._word: Word | None = None
+        self.wrote = asyncio.Event()
 
     async def run(self, health: Health, interval: timedelta) -> None:
         """Look until the process stops."""
@@ -41,7 +47,8 @@ class Sampling:
             log.info("lag.verdict", word=verdict.word.value, stage=verdict.stage.value, why=verdict.why or None)
             self._word = verdict.word
         try:
-            await self._sampler.record(self._latest)
+            if await self._sampler.record(self._latest):
+                self.wrote.set()
         except (ExhaustError, TimeoutError, *TABLES_DIFFER) as error:
             log.warning("lag.not_recorded", error=type(error).__name__)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from exhaust.settings import CatalogueSettings, KafkaSettings, LagSettings, PostgresSettings, ProcessSettings
+from services.console.access_settings import AccessSettings, is_loopback
 
 OWN_RUNBOOKS: Final = "/runbooks/"
 _PREFIX: Final = re.compile(r"/|(/[A-Za-z0-9._~-]+)+", re.ASCII)
@@ -27,7 +28,7 @@ def _address(base: str) -> str:
     return base
 
 
-class ConsoleSettings(ProcessSettings, PostgresSettings, KafkaSettings, CatalogueSettings, LagSettings):
+class ConsoleSettings(ProcessSettings, PostgresSettings, KafkaSettings, CatalogueSettings, LagSettings, AccessSettings):
     """The settings of the console.
 
     Attributes:
@@ -41,3 +42,12 @@ class ConsoleSettings(ProcessSettings, PostgresSettings, KafkaSettings, Catalogu
     )
     console_prefix: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_prefix)] = "/"
     runbook_base: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_address)] = OWN_RUNBOOKS
+
+    @model_validator(mode="after")
+    def _operators_at_loopback_alone(self) -> Self:
+        if self.console_loopback_role == "operator" and (self.console_proxies or not is_loopback(self.host)):
+            raise ValueError(
+                "EXHAUST_CONSOLE_LOOPBACK_ROLE is operator, which is for a machine of one person: EXHAUST_HOST must be"
+                " 127.0.0.1, ::1 or localhost, and EXHAUST_CONSOLE_PROXIES must be empty"
+            )
+        return self

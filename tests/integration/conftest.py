@@ -38,9 +38,9 @@ from exhaust.postgres.token_subjects import TokenSubjects
 from exhaust.process.health import Health
 from exhaust.s3.store import ObjectStore, open_object_store
 from exhaust.settings import S3RawBucketSettings
+from exhaust.tokens.verifier import open_token_verifier
 from services.gateway.apps import Operations, internal_app, public_app
 from services.gateway.auth.access import Access
-from services.gateway.auth.tokens.verifier import open_token_verifier
 from services.gateway.cors import Cors
 from services.gateway.handlers.admin.routes import AdminHandlers
 from services.gateway.handlers.download import DownloadHandler

@@ -22,8 +22,8 @@ from exhaust.postgres.database import Database
 from exhaust.postgres.grants import GrantStore
 from exhaust.postgres.license_keys import KeyStore
 from exhaust.postgres.token_subjects import TokenSubject, TokenSubjects
+from exhaust.tokens.verifier import TokenVerifier
 from services.gateway.auth.access import Access
-from services.gateway.auth.tokens.verifier import TokenVerifier
 from services.gateway.handlers.admin.routes import AdminHandlers
 from services.gateway.rate_limits import RateLimits
 from services.gateway.settings import LimitSettings

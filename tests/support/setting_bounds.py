@@ -35,6 +35,7 @@ PLACES: Final = frozenset(
         *("host", "port", "internal_port", "status_url", "postgres_dsn", "postgres_owner_dsn", "kafka_bootstrap"),
         *("catalogue", "token_issuers", "s3_endpoint", "s3_access_key", "s3_secret_key", "s3_region"),
         *("s3_raw_bucket", "s3_exhaust_bucket", "console_prefix", "runbook_base"),
+        *("postgres_operator_dsn", "console_token_issuers", "console_loopback_role"),
         *("kafka_security_protocol", "kafka_sasl_mechanism", "kafka_sasl_username", "kafka_sasl_password"),
     }
 )
@@ -110,6 +111,8 @@ def _made_up() -> dict[str, tuple[str, str]]:
     """Values of settings that are more than a number, a duration or a text."""
     fields = GatewaySettings.model_fields
     peppers, origins = bounds_of(fields["license_key_peppers"]), bounds_of(fields["cors_origins"])
+    proxies = bounds_of(ConsoleSettings.model_fields["console_proxies"])
+    assert proxies is not None
     assert peppers is not None
     assert origins is not None
     assert fields["day_zone"].annotation is ZoneInfo
@@ -121,6 +124,10 @@ def _made_up() -> dict[str, tuple[str, str]]:
         "cors_origins": (
             json.dumps([f"https://{place}.example.org" for place in range(origins.least)]),
             json.dumps([f"https://{place}.example.org" for place in range(origins.greatest)]),
+        ),
+        "console_proxies": (
+            json.dumps([f"192.0.2.{place}" for place in range(proxies.least)]),
+            json.dumps([f"192.0.2.{place}" for place in range(proxies.greatest)]),
         ),
         "day_zone": ("Etc/GMT+12", "Pacific/Kiritimati"),  # where a day begins last, and first
     }

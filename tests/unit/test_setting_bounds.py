@@ -32,6 +32,7 @@ NEEDED = {
     "SERVICE_TOKEN": "a" * 16,
     "LICENSE_KEY_PEPPERS": json.dumps({"1": "a" * 32}),
 }
+COLLECTIONS = {"license_key_peppers", "cors_origins", "console_proxies"}
 ORIGINS = json.dumps([f"https://{place}.example.org" for place in range(1001)])
 PEPPERS = json.dumps({str(version): "a" * 32 for version in range(17)})
 
@@ -55,7 +56,7 @@ def bounded() -> list[Any]:
     return [
         pytest.param(*setting, id=setting[1])
         for setting in settings()
-        if bounds_of(setting[2]) is not None and setting[1] not in {"license_key_peppers", "cors_origins"}
+        if bounds_of(setting[2]) is not None and setting[1] not in COLLECTIONS
     ]
 
 

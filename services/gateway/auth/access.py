@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from exhaust.postgres.grants import GrantStore
     from exhaust.postgres.license_keys import Client, KeyStore
     from exhaust.postgres.token_subjects import TokenSubjects
+    from exhaust.tokens.verifier import TokenVerifier
     from schemas.bodies import Body, KeyBody
-    from services.gateway.auth.tokens.verifier import TokenVerifier
     from services.gateway.rate_limits import RateLimits
 
 

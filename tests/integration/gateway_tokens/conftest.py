@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from services.gateway.auth.tokens.verifier import TokenVerifier, open_token_verifier
+from exhaust.tokens.verifier import TokenVerifier, open_token_verifier
 from tests.integration.gateway_tokens.token_factory import TokenFactory
 
 

@@ -6,7 +6,7 @@ from structlog.testing import capture_logs
 
 from exhaust.errors import ErrorCode, ExhaustError, token_refused
 from exhaust.postgres.token_subjects import TokenSubject
-from services.gateway.auth.tokens.verifier import TokenVerifier, open_token_verifier
+from exhaust.tokens.verifier import TokenVerifier, open_token_verifier
 from tests.integration.gateway_tokens import claim_attacks, header_attacks, shape_attacks, signature_attacks
 from tests.integration.gateway_tokens.attack import Attack
 from tests.integration.gateway_tokens.token_factory import ALGORITHMS, SUBJECT, TokenFactory, issuer_name

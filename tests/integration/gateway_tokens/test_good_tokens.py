@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from exhaust.postgres.token_subjects import TokenSubject
-from services.gateway.auth.tokens.verifier import TokenVerifier
+from exhaust.tokens.verifier import TokenVerifier
 from tests.integration.gateway_tokens.token_factory import (
     ALGORITHMS,
     SUBJECT,

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from yarl import URL
 
-from services.gateway.auth.tokens.issuers import Issuer, IssuersFileError, load_issuers
-from services.gateway.auth.tokens.key_sources import JwksFile, RemoteJwks, StaticKey
+from exhaust.tokens.issuers import Issuer, IssuersFileError, load_issuers
+from exhaust.tokens.key_sources import JwksFile, RemoteJwks, StaticKey
 from tests.integration.gateway_tokens.token_factory import SECRET_NAME, Signer, TokenFactory, entry, issuer_name, jwks
 
 WEAK_RSA_BITS = 1024

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from services.gateway.auth.tokens.keys import KeySet, UnusableKeyError, parse_jwks
+from exhaust.tokens.keys import KeySet, UnusableKeyError, parse_jwks
 from tests.integration.gateway_tokens.token_factory import Signer, TokenFactory, jwks, new_signer
 
 

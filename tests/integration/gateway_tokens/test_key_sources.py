@@ -14,8 +14,8 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from exhaust.errors import ExhaustError, token_refused
-from services.gateway.auth.tokens.key_sources import MIN_REFRESH_INTERVAL, REFRESH_AFTER, USABLE_FOR
-from services.gateway.auth.tokens.verifier import TokenVerifier, open_token_verifier
+from exhaust.tokens.key_sources import MIN_REFRESH_INTERVAL, REFRESH_AFTER, USABLE_FOR
+from exhaust.tokens.verifier import TokenVerifier, open_token_verifier
 from tests.integration.gateway_tokens.token_factory import Signer, entry, good_claims, jwks, new_signer, token
 
 ENDLESS = 64 * 1024 * 1024

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from admin.test_issuer import Algorithm, IssuerFolderError, app, make_issuer, mint_token, open_issuer
 from exhaust.errors import ExhaustError
 from exhaust.postgres.token_subjects import TokenSubject
-from services.gateway.auth.tokens.verifier import open_token_verifier
+from exhaust.tokens.verifier import open_token_verifier
 
 
 @pytest.mark.parametrize("algorithm", list(Algorithm))

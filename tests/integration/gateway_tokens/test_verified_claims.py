@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from exhaust.errors import ExhaustError
 from exhaust.postgres.token_subjects import TokenSubject
-from services.gateway.auth.tokens.verifier import TokenVerifier
+from exhaust.tokens.verifier import TokenVerifier
 from tests.integration.gateway_tokens.token_factory import (
     ALGORITHMS,
     TokenFactory,

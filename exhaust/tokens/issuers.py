@@ -1,4 +1,4 @@
-"""The issuers file: a TOML file that names the trusted issuers. The gateway reads and checks it once, at start."""
+"""The issuers file: a TOML file that names the trusted issuers. A process reads and checks it once, at start."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from yarl import URL
 
 from exhaust.errors import ConfigurationError
-from exhaust.violations import violations_text
-from services.gateway.auth.tokens.key_sources import JwksFile, KeySource, RemoteJwks, StaticKey
-from services.gateway.auth.tokens.keys import (
+from exhaust.tokens.key_sources import JwksFile, KeySource, RemoteJwks, StaticKey
+from exhaust.tokens.keys import (
     UnusableKeyError,
     VerificationKey,
     parse_jwks,
@@ -23,7 +22,8 @@ from services.gateway.auth.tokens.keys import (
     parse_secret,
     read_key_file,
 )
-from services.gateway.auth.tokens.parser import MAX_NAME_LENGTH
+from exhaust.tokens.parser import MAX_NAME_LENGTH
+from exhaust.violations import violations_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -81,13 +81,19 @@ class _IssuersFile(BaseModel):
     issuer: Annotated[list[_Entry], Field(min_length=1)]
 
 
-def load_issuers(path: Path, environ: Mapping[str, str], clock: Callable[[], float]) -> tuple[Issuer, ...]:
+def load_issuers(
+    path: Path,
+    environ: Mapping[str, str],
+    clock: Callable[[], float],
+    setting: str = "EXHAUST_TOKEN_ISSUERS",
+) -> tuple[Issuer, ...]:
     """Read the issuers file and the key files that it names, and check both. This fetches nothing from a URL.
 
     Args:
         path: the TOML file, with one table `[[issuer]]` for each issuer. Paths in it are relative to its folder.
         environ: the environment variables that hold the secrets of HS256 issuers.
         clock: seconds, never going back; measures the age of cached keys.
+        setting: that names the file, for the error.
 
     Raises:
         IssuersFileError: the file, an entry or a key cannot be used.
@@ -95,7 +101,7 @@ def load_issuers(path: Path, environ: Mapping[str, str], clock: Callable[[], flo
     try:
         file = _IssuersFile.model_validate(tomllib.loads(path.read_text()))
     except OSError as error:
-        raise IssuersFileError(f"EXHAUST_TOKEN_ISSUERS names {path}, which cannot be read: {error.strerror}") from error
+        raise IssuersFileError(f"{setting} names {path}, which cannot be read: {error.strerror}") from error
     except ValidationError as error:
         raise IssuersFileError(f"{path} does not describe issuers: {violations_text(error)}") from None
     except ValueError as error:

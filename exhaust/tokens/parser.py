@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from exhaust.http.strict_json import strict_json
-from services.gateway.auth.tokens.keys import MAX_KID_LENGTH
+from exhaust.tokens.keys import MAX_KID_LENGTH
 
 MAX_TOKEN_LENGTH: Final = 8 * 1024
 MAX_NAME_LENGTH: Final = 256

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import aiohttp
 import structlog
 
-from services.gateway.auth.tokens.keys import (
+from exhaust.tokens.keys import (
     MAX_KEY_FILE_BYTES,
     KeySet,
     UnusableKeyError,

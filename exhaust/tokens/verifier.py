@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -14,9 +15,9 @@ from pydantic import ValidationError
 
 from exhaust.errors import token_refused
 from exhaust.postgres.token_subjects import TokenSubject
-from services.gateway.auth.tokens.issuers import Issuer, load_issuers
-from services.gateway.auth.tokens.key_sources import RemoteJwks
-from services.gateway.auth.tokens.parser import BadTokenError, Claims, parse_token
+from exhaust.tokens.issuers import Issuer, load_issuers
+from exhaust.tokens.key_sources import RemoteJwks
+from exhaust.tokens.parser import BadTokenError, Claims, parse_token
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -31,6 +32,18 @@ _OPTIONS: Final[Options] = {
 }
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedToken:
+    """What the signature of a token vouches for.
+
+    Attributes:
+        claims: all of them, also those that are not read here.
+    """
+
+    subject: TokenSubject
+    claims: Mapping[str, object]
 
 
 class TokenVerifier:
@@ -49,6 +62,14 @@ class TokenVerifier:
         Raises:
             ExhaustError: token_refused, whatever is wrong. The log gives the reason, without any value of the token.
         """
+        return (await self.verify_claims(token)).subject
+
+    async def verify_claims(self, token: str) -> VerifiedToken:
+        """Verify a token, and return its subject and all of its claims.
+
+        Raises:
+            ExhaustError: token_refused, as from verify.
+        """
         try:
             return await self._verify(token)
         except BadTokenError as error:
@@ -61,7 +82,7 @@ class TokenVerifier:
             log.info("token.refused", reason=type(error).__name__)
         raise token_refused()
 
-    async def _verify(self, token: str) -> TokenSubject:
+    async def _verify(self, token: str) -> VerifiedToken:
         # The unverified parts select the issuer's entry and its key. From then on only verified claims count.
         unverified = parse_token(token)
         issuer = self._issuers.get(unverified.issuer)
@@ -83,7 +104,7 @@ class TokenVerifier:
         )
         claims = Claims.model_validate(verified)
         _check_lifetime(claims, issuer)
-        return TokenSubject(claims.iss, claims.sub)
+        return VerifiedToken(TokenSubject(claims.iss, claims.sub), verified)
 
 
 def _check_lifetime(claims: Claims, issuer: Issuer) -> None:
@@ -98,6 +119,7 @@ async def open_token_verifier(
     *,
     environ: Mapping[str, str] = os.environ,
     clock: Callable[[], float] = time.monotonic,
+    setting: str = "EXHAUST_TOKEN_ISSUERS",
 ) -> AsyncIterator[TokenVerifier]:
     """Open a verifier for the issuers of a file. It fetches no keys before a token needs them.
 
@@ -105,11 +127,12 @@ async def open_token_verifier(
         path: the issuers file; None refuses every token.
         environ: the environment variables that hold the secrets of HS256 issuers.
         clock: seconds, never going back; measures the age of cached keys.
+        setting: that names the file, for the error.
 
     Raises:
         IssuersFileError: the file, an entry or a key cannot be used.
     """
-    issuers = () if path is None else load_issuers(path, environ, clock)
+    issuers = () if path is None else load_issuers(path, environ, clock, setting)
     try:
         yield TokenVerifier(issuers)
     finally:
