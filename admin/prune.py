@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -146,13 +147,26 @@ def _into_bucket(objects: ObjectStore, bucket: str) -> Export:
     return export
 
 
+def _sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable: the entries of a file are deleted next."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _into_folder(folder: Path) -> Export:
     def write(key: str, data: bytes) -> bytes:
         path = folder / Path(key).name
         if not path.exists():
             unfinished = path.with_suffix(".unfinished")
-            unfinished.write_bytes(data)
+            with unfinished.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
             unfinished.rename(path)
+            _sync_folder(folder)
         return path.read_bytes()
 
     async def export(key: str, data: bytes) -> bytes:

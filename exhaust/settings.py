@@ -94,12 +94,13 @@ class RetentionSettings(SettingsGroup):
     """How long rows are kept.
 
     Attributes:
-        keep_requests: requests that have ended; afterwards they are unknown.
+        keep_requests: requests that have ended; afterwards they are unknown, and so are their Idempotency-Keys, which
+            count for a day.
         keep_parked: requests that nobody could handle.
         keep_inbox: completion events that were applied; longer than their topic keeps them.
     """
 
-    keep_requests: Annotated[timedelta, _ROWS_KEPT] = timedelta(days=90)
+    keep_requests: Annotated[timedelta, Field(ge=timedelta(days=1), le=timedelta(days=3650))] = timedelta(days=90)
     keep_parked: Annotated[timedelta, _ROWS_KEPT] = timedelta(days=90)
     keep_inbox: Annotated[timedelta, _ROWS_KEPT] = timedelta(days=14)
 

@@ -27,6 +27,10 @@ FROZEN_S: Final = 5.0
 # Between the medians of the second and the last quarter, where a process is warm in both.
 GROWTH: Final = 0.05
 LEAST_SAMPLES: Final = 16
+_TABLES: Final = """
+SELECT table_name::text AS name FROM information_schema.tables
+WHERE table_schema = 'public' AND table_type = 'BASE TABLE'
+"""
 
 
 async def _play(run: Run) -> None:
@@ -42,6 +46,8 @@ async def _play(run: Run) -> None:
             for name, usage in (await measure(run.rig)).items():
                 for what in ("memory", "descriptors", "tasks", "threads"):
                     samples[f"{what} of {name}"].append(getattr(usage, what))
+            for table, rows in (await _rows_a_request(run)).items():
+                samples[f"rows of {table} for 1,000 requests"].append(rows)
     spicing.cancel()
     await asyncio.gather(spicing, return_exceptions=True)
     await settle(run)
@@ -57,6 +63,13 @@ def _judge_growth(run: Run, what: str, values: list[int]) -> None:
     run.timeline.note(f"{what}: {early:.0f}, then {late:.0f}")
     if late > early * (1 + GROWTH) + 2:
         run.timeline.wrong.append(f"{what} grew from {early:.0f} to {late:.0f}")
+
+
+async def _rows_a_request(run: Run) -> dict[str, int]:
+    """Count the rows of each table for 1,000 requests, since requests themselves are kept for days."""
+    tables = [row["name"] for row in await run.rig.database.fetch(_TABLES)]
+    counts = {table: await run.rig.database.fetchval(f'SELECT count(*) FROM "{table}"') for table in tables}
+    return {table: round(1000 * rows / max(counts["requests"], 1)) for table, rows in counts.items()}
 
 
 async def _kill(run: Run) -> None:
