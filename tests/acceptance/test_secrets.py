@@ -33,6 +33,7 @@ LOGS, TOPICS = FOLDER / "logs", FOLDER / "data" / "kafka"
 
 def secrets_of(stack: Stack, partner: Partner, token: str) -> dict[str, str]:
     environment = service_environment(FOLDER, "gateway")
+    operator = service_environment(FOLDER, "console")["EXHAUST_POSTGRES_OPERATOR_DSN"]
     return {
         "license key": partner.license_key,
         "token": token,
@@ -41,6 +42,7 @@ def secrets_of(stack: Stack, partner: Partner, token: str) -> dict[str, str]:
         "S3 secret": stack.s3.secret_key,
         "owner's password": urlsplit(stack.postgres).password or "",
         "runtime password": urlsplit(environment["EXHAUST_POSTGRES_DSN"]).password or "",
+        "operators' password": urlsplit(operator).password or "",
         "peppers": environment["EXHAUST_LICENSE_KEY_PEPPERS"].split('"')[3],
     }
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.attacks.callers import Callers
     from tests.attacks.rows import Rows
 
-ROLES: Final = ("gateway", "status", "console")
+ROLES: Final = ("gateway", "status", "console", "operator")
 # What a row was born with: no running service has a reason to change it.
 BORN: Final = {
     "requests": (
@@ -87,6 +87,19 @@ NOT_FOR_CONSOLE: Final = (
         "request-moved": "UPDATE requests SET moved_at = now()",
     }
 )
+# It starts attempts and cancels them; what else it may not do with a request is tried where requests are.
+NOT_FOR_OPERATOR: Final = (
+    NOT_FOR_STATUS
+    | {name: statement for name, statement in NOT_FOR_GATEWAY.items() if name != "request-completed"}
+    | {
+        "usernames-read": "SELECT username FROM requests",
+        "users-read": "SELECT * FROM data_exhaust_users",
+        "audit-read": "SELECT * FROM audit",
+        "letter-forged": "UPDATE dead_letters SET topic = 'dataset.days'",
+        "letters-forgotten": "DELETE FROM dead_letters",
+        "marker-removed": "DELETE FROM cancel_markers",
+    }
+)
 LAG_CHANGED: Final = {
     "history-forged": "INSERT INTO stage_samples (at, stage, messages, done) VALUES (now(), 'plan', 0, 0)",
     "workers-forged": "INSERT INTO worker_beats (worker, at, beat) VALUES ('w', now(), '{}')",
@@ -95,7 +108,15 @@ OTHERS: Final = {
     "gateway": NOT_FOR_GATEWAY | LAG_CHANGED,
     "status": NOT_FOR_STATUS | LAG_CHANGED,
     "console": NOT_FOR_CONSOLE,
+    "operator": NOT_FOR_OPERATOR | LAG_CHANGED,
 }
+
+
+def dsn_of(name: str) -> str:
+    """The address with the password of a role; that of operators is the console's second one."""
+    if name == "operator":
+        return service_environment(FOLDER, "console")["EXHAUST_POSTGRES_OPERATOR_DSN"]
+    return service_environment(FOLDER, name)["EXHAUST_POSTGRES_DSN"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +145,7 @@ class Role:
 async def role(request: pytest.FixtureRequest, stack: Stack) -> AsyncIterator[Role]:
     assert stack.processes
     name: str = request.param
-    connection = await asyncpg.connect(service_environment(FOLDER, name)["EXHAUST_POSTGRES_DSN"])
+    connection = await asyncpg.connect(dsn_of(name))
     try:
         yield Role(name, connection)
     finally:
@@ -148,10 +169,10 @@ async def test_each_service_is_kept_from_what_only_another_does(role: Role) -> N
 
 def test_each_service_has_a_role_of_its_own(stack: Stack) -> None:
     assert stack.processes
-    dsns = [urlsplit(service_environment(FOLDER, name)["EXHAUST_POSTGRES_DSN"]) for name in ROLES]
+    dsns = [urlsplit(dsn_of(name)) for name in ROLES]
     owner = urlsplit(stack.postgres)
-    assert len({dsn.username for dsn in (*dsns, owner)}) == 4
-    assert len({dsn.password for dsn in (*dsns, owner)}) == 4
+    assert len({dsn.username for dsn in (*dsns, owner)}) == len(ROLES) + 1
+    assert len({dsn.password for dsn in (*dsns, owner)}) == len(ROLES) + 1
 
 
 async def test_the_audit_names_the_database_user_whatever_the_environment_says(

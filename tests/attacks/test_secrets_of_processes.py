@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
     from deploy.local.stack import Stack
 
+OPERATOR = "EXHAUST_POSTGRES_OPERATOR_DSN"
 POSTGRES, PEPPERS, TOKEN = "EXHAUST_POSTGRES_DSN", "EXHAUST_LICENSE_KEY_PEPPERS", "EXHAUST_SERVICE_TOKEN"
 NEEDED: Final = {
     "gateway": {POSTGRES, PEPPERS, TOKEN},
     "status": {POSTGRES, TOKEN},
     "aggregator": set[str](),
-    "console": {POSTGRES},
+    "console": {POSTGRES, OPERATOR},
 }
 S3_KEY, S3_SECRET = "EXHAUST_S3_ACCESS_KEY", "EXHAUST_S3_SECRET_KEY"
 FORBIDDEN: Final = 403
@@ -40,7 +41,7 @@ def environment_of(name: str) -> dict[str, str]:
 def test_a_service_has_no_secret_that_it_does_not_need(stack: Stack, name: str) -> None:
     assert stack.processes
     given = environment_of(name)
-    secrets = {POSTGRES, PEPPERS, TOKEN, "EXHAUST_POSTGRES_OWNER_DSN"}
+    secrets = {POSTGRES, OPERATOR, PEPPERS, TOKEN, "EXHAUST_POSTGRES_OWNER_DSN"}
     had = {secret for secret in secrets if secret in given or f"{secret}_FILE" in given}
     assert had == NEEDED[name]
 
