@@ -12,7 +12,7 @@ import structlog
 
 from exhaust.kafka.producer import MAX_RECORD_BYTES, EventTooLargeError
 from exhaust.kafka.records import RejectedRecordError, RejectionCode, dead_letter_headers, rejection_of
-from exhaust.metrics.catalogue import DEAD_LETTERS
+from exhaust.metrics.catalogue import DEAD_LETTERS, RETRIES
 from exhaust.process.failpoints import failpoint
 from schemas.events import TOPIC_DEAD_LETTERS
 
@@ -91,6 +91,7 @@ class DeadLetters:
         self._group = group
         self._topic = topic
         self._counter: Counter | None = None
+        self._retries: Counter | None = None
 
     async def send(self, record: Record, error: Exception) -> None:
         """Send a record to the dead-letter topic, again and again until Kafka has it.
@@ -134,11 +135,14 @@ class DeadLetters:
                 return False
             except Exception as failure:  # noqa: BLE001 -- the record must not be lost, whatever is wrong with Kafka
                 log.warning("kafka.dead_letter_retry", error=str(failure))
+                if self._retries is not None:
+                    self._retries.inc()
                 await asyncio.sleep(wait.total_seconds())
                 wait = min(2 * wait, LONGEST_WAIT)
             else:
                 return True
 
     def count(self, registry: MetricRegistry) -> None:
-        """Count dead letters from now on, by code."""
+        """Count dead letters from now on, by code, and sends of them that are made again."""
+        self._retries = registry.counter(RETRIES).labels("kafka")
         self._counter = registry.counter(DEAD_LETTERS, [(self._topic, code) for code in RejectionCode])

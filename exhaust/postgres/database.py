@@ -15,7 +15,8 @@ from exhaust.metrics.call_times import CallTimes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from contextlib import AbstractAsyncContextManager
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
+    from types import TracebackType
 
     from asyncpg.pool import PoolConnectionProxy
     from pydantic import SecretStr
@@ -32,6 +33,17 @@ SESSION: Final = {"plan_cache_mode": "force_generic_plan"}
 PLAN_FOR_VALUES: Final = "SET LOCAL plan_cache_mode = force_custom_plan"
 
 Row = asyncpg.Record
+# The server is away, or breaks off what it does.
+_AWAY: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.TransactionRollbackError,
+)
 # A statement met tables of another version, or a role without the rights that the migration command gives.
 TABLES_DIFFER: Final = (asyncpg.InsufficientPrivilegeError, asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError)
 
@@ -78,6 +90,33 @@ class Connection:
         return int(count) if count.isdigit() else 0
 
 
+class _Call:
+    """A call that is measured, and raises our errors in place of the driver's.
+
+    Each submit makes several, and as a generator this would take as long as the driver's own work on one.
+    """
+
+    __slots__ = ("_measured",)
+
+    def __init__(self, times: CallTimes, operation: str) -> None:
+        self._measured = times.measure(operation)
+
+    def __enter__(self) -> None:
+        self._measured.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._measured.__exit__(kind, error, where)
+        if isinstance(error, _AWAY):
+            raise unavailable(Dependency.POSTGRES) from error
+        if isinstance(error, asyncpg.LockNotAvailableError):
+            raise ExhaustError(
+                ErrorCode.SERVICE_UNAVAILABLE,
+                "another process holds a lock in the database; try again in a few seconds",
+            ) from error
+
+
 class Database:
     """A pool of connections. Every call has a deadline; without an answer it raises SERVICE_UNAVAILABLE."""
 
@@ -95,44 +134,26 @@ class Database:
         Raises:
             ExhaustError: SERVICE_UNAVAILABLE.
         """
-        with suppress(_DryRunError):
-            async with self._acquired("transaction") as raw, raw.transaction():
+        with suppress(_DryRunError), self._call("transaction"):
+            async with self._pool.acquire(timeout=CONNECT_TIMEOUT.total_seconds()) as raw, raw.transaction():
                 yield Connection(raw)
                 if dry_run:
                     raise _DryRunError
 
     async def fetch(self, sql: str, *args: object) -> list[Row]:
         """Return all rows of one statement, in a transaction of its own."""
-        async with self._acquired("statement") as raw:
-            return await Connection(raw).fetch(sql, *args)
+        with self._call("statement"):
+            async with self._pool.acquire(timeout=CONNECT_TIMEOUT.total_seconds()) as raw:
+                return await Connection(raw).fetch(sql, *args)
 
     async def fetch_one(self, sql: str, *args: object) -> Row | None:
         """Return the first row of one statement, or None, in a transaction of its own."""
-        async with self._acquired("statement") as raw:
-            return await Connection(raw).fetch_one(sql, *args)
+        with self._call("statement"):
+            async with self._pool.acquire(timeout=CONNECT_TIMEOUT.total_seconds()) as raw:
+                return await Connection(raw).fetch_one(sql, *args)
 
-    @asynccontextmanager
-    async def _acquired(self, operation: str) -> AsyncIterator[PoolConnectionProxy]:
-        try:
-            with self._times.measure(operation):
-                async with self._pool.acquire(timeout=CONNECT_TIMEOUT.total_seconds()) as raw:
-                    yield raw
-        except (
-            OSError,
-            TimeoutError,
-            asyncpg.PostgresConnectionError,
-            asyncpg.InterfaceError,
-            asyncpg.OperatorInterventionError,
-            asyncpg.InsufficientResourcesError,
-            asyncpg.IdleInTransactionSessionTimeoutError,
-            asyncpg.TransactionRollbackError,
-        ) as error:
-            raise unavailable(Dependency.POSTGRES) from error
-        except asyncpg.LockNotAvailableError as error:
-            raise ExhaustError(
-                ErrorCode.SERVICE_UNAVAILABLE,
-                "another process holds a lock in the database; try again in a few seconds",
-            ) from error
+    def _call(self, operation: str) -> AbstractContextManager[None]:
+        return _Call(self._times, operation)
 
     async def ping(self) -> None:
         """Raise ExhaustError when the database does not answer."""
