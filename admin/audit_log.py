@@ -1,6 +1,5 @@
 """The command that shows the audit."""
 
-import json
 from datetime import datetime
 from typing import Annotated
 
@@ -8,7 +7,8 @@ import typer
 
 from admin.connection import run_on_database
 from admin.options import as_utc
-from admin.tables import print_table
+from admin.tables import print_documents
+from exhaust.operations.listings import audit_row
 from exhaust.postgres.audit import Action, AuditFilter, find_audit_entries
 
 
@@ -26,18 +26,6 @@ def audit(
     """Show the actions in the audit, newest first."""
     wanted = AuditFilter(actor, action, subject, as_utc(since), as_utc(until), None, limit)
     acts = run_on_database(lambda database: find_audit_entries(database, wanted))
-    print_table(
-        ("number", "at", "actor", "action", "subject", "detail", "database user"),
-        [
-            (
-                act.number,
-                act.at,
-                act.actor,
-                act.action,
-                act.subject,
-                json.dumps(act.detail, ensure_ascii=False),
-                act.database_user,
-            )
-            for act in acts
-        ],
+    print_documents(
+        ("number", "at", "actor", "action", "subject", "detail", "database user"), [audit_row(act) for act in acts]
     )

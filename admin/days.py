@@ -9,10 +9,11 @@ from pydantic import ValidationError
 
 from admin.connection import bucket_settings, lag_dsn
 from admin.options import DatasetName, resolve_dataset
-from admin.tables import AS_JSON, json_rows, print_json, print_table
+from admin.tables import AS_JSON, print_documents, print_json
 from exhaust.domain.catalogue import Dataset, load_catalogue
 from exhaust.domain.days import DayRange
 from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.operations.listings import Document, day_rows
 from exhaust.operations.received_days import ReceivedDay, list_received_days
 from exhaust.postgres.database import open_database
 from exhaust.postgres.day_overview import BuiltDay, find_built_days
@@ -49,16 +50,14 @@ def days(
     datasets = [found for found in every.values() if wanted in {None, found.id}]
     rows, unseen = asyncio.run(_look(datasets, asked, wanted))
     if AS_JSON.get():
-        print_json({"unseen": unseen, "days": json_rows(_HEADINGS, rows)})
+        print_json({"unseen": unseen, "days": rows})
         return
-    print_table(_HEADINGS, rows)
+    print_documents(_HEADINGS, rows)
     for sentence in unseen:
         typer.echo(f"exhaustctl: not seen: {sentence}", err=True)
 
 
-async def _look(
-    datasets: list[Dataset], asked: DayRange, wanted: str | None
-) -> tuple[list[tuple[object, ...]], list[str]]:
+async def _look(datasets: list[Dataset], asked: DayRange, wanted: str | None) -> tuple[list[Document], list[str]]:
     """Look at database and store, or at one of them.
 
     Raises:
@@ -69,20 +68,7 @@ async def _look(
     received = await _received(datasets, asked, unseen)
     if built is None and received is None:
         raise ExhaustError(ErrorCode.SERVICE_UNAVAILABLE, f"not seen: {'; '.join(unseen)}")
-    places = sorted({*(built or {}), *(place for place, found in (received or {}).items() if found.objects)})
-    rows = []
-    for place in places:
-        raw = received.get(place, ReceivedDay()) if received is not None else None
-        done = built.get(place, _NOTHING) if built is not None else None
-        rows.append(
-            (
-                *place,
-                *((raw.objects, raw.bytes) if raw else (None, None)),
-                *((done.resources, done.finished, done.open, done.failed) if done else (None,) * 4),
-                ", ".join(done.objects) or None if done else None,
-            )
-        )
-    return rows, unseen
+    return day_rows(built, received), unseen
 
 
 async def _built(asked: DayRange, dataset: str | None, unseen: list[str]) -> Built | None:
@@ -117,6 +103,3 @@ async def _received(datasets: list[Dataset], asked: DayRange, unseen: list[str])
         unseen.append(error.message)
         return None
     return received
-
-
-_NOTHING: Final = BuiltDay(0, 0, 0, 0, ())

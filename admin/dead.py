@@ -11,7 +11,7 @@ from admin.connection import audit_actor
 from admin.options import DryRun, Reason
 from admin.results import Outcome, outcome_of, show_outcome
 from admin.servers import Servers, open_servers
-from admin.tables import AS_JSON, json_rows, print_json, print_table
+from admin.tables import AS_JSON, print_documents, print_json, print_table
 from exhaust.domain.dead_letters import Letter, LetterFilter, LetterPlace, LetterState, causes_of
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.kafka.dead_letter_reader import read_letters
@@ -19,6 +19,7 @@ from exhaust.kafka.producer import open_producer
 from exhaust.kafka.records import Record
 from exhaust.kafka.topic_reader import TopicReader
 from exhaust.operations.dead_letter_index import index_dead_letters, show_letter
+from exhaust.operations.listings import Document, cause_row, letter_row
 from exhaust.operations.orders import Order
 from exhaust.operations.redrive import Redrive, open_letters, plan_redrive
 from exhaust.postgres.database import Database
@@ -35,7 +36,21 @@ SourceObject = Annotated[str | None, typer.Option("--object", help="The source o
 Topic = Annotated[str | None, typer.Option("--topic", help="From which topic, such as dataset.days.")]
 
 _CAUSE = ("code", "topic", "source", "object", "letters", "waiting", "first", "latest")
-_LETTER = ("letter", "at", "state", "code", "topic", "partition", "offset", "source", "request", "pointer", "error")
+_LETTER = (
+    "letter",
+    "at",
+    "state",
+    "moved",
+    "replays",
+    "code",
+    "topic",
+    "partition",
+    "offset",
+    "source",
+    "request",
+    "pointer",
+    "error",
+)
 
 
 @dead_app.command("list")
@@ -52,16 +67,16 @@ def list_dead(
     """Show dead letters by cause, or each of them, the latest first."""
     wanted = LetterFilter(code, source, source_object, topic, state=state)
 
-    async def run() -> tuple[list[tuple[object, ...]], Servers]:
+    async def run() -> tuple[list[Document], Servers]:
         async with open_servers() as servers:
             return await (_each_letter if each else _causes)(servers, wanted, limit), servers
 
     rows, servers = asyncio.run(run())
     headings = _LETTER if each else _CAUSE
     if AS_JSON.get():
-        print_json({"unseen": servers.unseen, "letters" if each else "causes": json_rows(headings, rows)})
+        print_json({"unseen": servers.unseen, "letters" if each else "causes": rows})
     else:
-        print_table(headings, rows)
+        print_documents(headings, rows)
         servers.tell_unseen()
 
 
@@ -140,26 +155,23 @@ async def _index(servers: Servers) -> None:
         servers.unseen.append(error.message)
 
 
-async def _causes(servers: Servers, wanted: LetterFilter, limit: int) -> list[tuple[object, ...]]:
+async def _causes(servers: Servers, wanted: LetterFilter, limit: int) -> list[Document]:
     await _index(servers)
     if servers.database is not None:
         causes = await count_letter_causes(servers.database, wanted, limit=limit)
     else:
         causes = causes_of(await _from_topic(servers, wanted))[:limit]
-    return [
-        (cause.code, cause.topic, cause.source, cause.object, cause.letters, cause.waiting, cause.first, cause.latest)
-        for cause in causes
-    ]
+    return [cause_row(cause) for cause in causes]
 
 
-async def _each_letter(servers: Servers, wanted: LetterFilter, limit: int) -> list[tuple[object, ...]]:
+async def _each_letter(servers: Servers, wanted: LetterFilter, limit: int) -> list[Document]:
     await _index(servers)
     if servers.database is not None:
         found = await list_letters(servers.database, wanted, limit=limit)
-        return [_row(indexed.letter, indexed.state) for indexed in found]
+        return [letter_row(indexed.letter, indexed) for indexed in found]
     letters = await _from_topic(servers, wanted)
     latest = sorted(letters, key=lambda letter: letter.written_at.timestamp() if letter.written_at else 0.0)
-    return [_row(letter, None) for letter in reversed(latest[-limit:])]
+    return [letter_row(letter, None) for letter in reversed(latest[-limit:])]
 
 
 async def _from_topic(servers: Servers, wanted: LetterFilter) -> list[Letter]:
@@ -171,13 +183,6 @@ async def _from_topic(servers: Servers, wanted: LetterFilter) -> list[Letter]:
     starts = {partition: first for partition, (first, _) in bounds.items()}
     ends = {partition: end for partition, (_, end) in bounds.items()}
     return [letter async for some in read_letters(reader, starts, ends) for letter in some if wanted.matches(letter)]
-
-
-def _row(letter: Letter, state: LetterState | None) -> tuple[object, ...]:
-    return (
-        *(str(letter.place), letter.written_at, state, letter.code, letter.topic, letter.record_partition),
-        *(letter.record_offset, letter.source, letter.request_id, letter.pointer, letter.error),
-    )
 
 
 def _both(servers: Servers, why: str) -> tuple[Database, TopicReader]:

@@ -1,12 +1,12 @@
 """Options that several commands share, and how their values are read."""
 
-import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
 from exhaust.domain.catalogue import load_catalogue
+from exhaust.domain.durations import parse_duration
 from exhaust.domain.requests import parse_resource
 from exhaust.settings import CatalogueSettings
 from telemetry.resource_ids import resource_id
@@ -19,14 +19,6 @@ Channel = Annotated[str | None, typer.Option("--channel", help="Channel id.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why, in your words; the audit keeps it.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing; show what would be done.")]
 DatasetName = Annotated[str | None, typer.Option("--dataset", help="Only in this dataset; every dataset if left out.")]
-
-_DURATION: Final = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
-_UNITS: Final = {
-    "s": timedelta(seconds=1),
-    "m": timedelta(minutes=1),
-    "h": timedelta(hours=1),
-    "d": timedelta(days=1),
-}
 
 
 def resolve_resource(resource: str | None, partner: str | None, channel: str | None) -> str:
@@ -56,7 +48,7 @@ def as_duration(text: str | None) -> timedelta | None:
     """Return the duration in a text such as 90s, 30m, 12h or 7d."""
     if not text:
         return None
-    found = _DURATION.fullmatch(text)
-    if found is None:
-        raise typer.BadParameter(f"{text!r} is no duration; write 90s, 30m, 12h or 7d")
-    return int(found[1]) * _UNITS[found[2]]
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error

@@ -8,12 +8,13 @@ import typer
 from admin.connection import audit_actor, run_on_database
 from admin.options import DatasetName, DryRun, Reason, as_duration, resolve_dataset
 from admin.results import Outcome, outcome_of, show_outcome
-from admin.tables import print_table
+from admin.tables import print_documents
 from exhaust.domain.catalogue import load_catalogue
+from exhaust.operations.listings import request_row
 from exhaust.operations.orders import BATCH, Order
 from exhaust.operations.request_actions import cancel_requests, datasets_of, failed_requests, retry_requests
 from exhaust.postgres.database import Database
-from exhaust.postgres.request_lists import ListedRequest, RequestFilter, Standing, list_requests
+from exhaust.postgres.request_lists import RequestFilter, Standing, list_requests
 from exhaust.settings import CatalogueSettings
 
 RequestIds = Annotated[list[UUID] | None, typer.Argument(metavar="[REQUEST]...", help="Ids of requests.")]
@@ -39,16 +40,9 @@ def requests(
         state, partner, (own_id,) if own_id else None, code, source_object, as_duration(older_than), limit=limit
     )
     found = run_on_database(lambda database: list_requests(database, wanted))
-    print_table(
+    print_documents(
         ("request", "partner", "dataset", "from", "to", "state", "attempt", "days done", "submitted", "code", "object"),
-        [
-            (
-                *(listed.request_id, listed.partner_id, listed.dataset, listed.days.first, listed.days.last),
-                *(_state(listed), listed.attempt, f"{listed.days_done}/{len(listed.days)}", listed.created_at),
-                *(listed.code, listed.object),
-            )
-            for listed in found
-        ],
+        [request_row(listed) for listed in found],
     )
 
 
@@ -94,9 +88,3 @@ def cancel(request_ids: RequestIds = None, *, reason: Reason, dry_run: DryRun = 
         return await outcome_of(cancel_requests(database, request_ids, order))
 
     show_outcome(run_on_database(work, pool_size=BATCH), dry_run=dry_run)
-
-
-def _state(listed: ListedRequest) -> str:
-    if listed.parked_at is not None:
-        return "parked"
-    return "waits" if listed.waits and not listed.state.is_terminal else str(listed.state)

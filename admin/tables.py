@@ -33,6 +33,14 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> No
     _draw(headings, cells)
 
 
+def print_documents(headings: Sequence[str], documents: Sequence[Mapping[str, object]]) -> None:
+    """Print a table of documents, each with a member for every heading; with --json, the documents themselves."""
+    if AS_JSON.get():
+        print_json(documents)
+        return
+    print_table(headings, [[document[heading.replace(" ", "")] for heading in headings] for document in documents])
+
+
 def _draw(headings: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
     # Imported here, because it takes a while, and most calls draw nothing.
     from rich.console import Console
@@ -74,6 +82,8 @@ def printable(value: object) -> str:
         return "-"
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    if isinstance(value, dict):
+        value = json.dumps(value, ensure_ascii=False)
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(value))
 
 

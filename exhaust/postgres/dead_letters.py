@@ -64,8 +64,14 @@ SELECT d.*, d.claimed_until - now() AS held_for, (
 ) AS same_as FROM
 """
 _EVERY: Final = "SELECT * FROM dead_letters"
-_LATEST: Final = "ORDER BY written_at DESC NULLS LAST"
-_LIST: Final = f"{_COLUMNS} ({_EVERY} WHERE {_CONDITIONS} {_LATEST} LIMIT $8) d {_LATEST}"
+# As the indexes have it: one without a time is older than all others.
+_AGE: Final = "coalesce(written_at, timestamptz '-infinity')"
+_LATEST: Final = f"ORDER BY {_AGE} DESC, kafka_partition DESC, kafka_offset DESC"
+_BEHIND: Final = f"""
+    ($9::integer IS NULL
+     OR ({_AGE}, kafka_partition, kafka_offset) < (coalesce($10, timestamptz '-infinity'), $9, $11::bigint))
+"""
+_LIST: Final = f"{_COLUMNS} ({_EVERY} WHERE {_CONDITIONS} AND {_BEHIND} {_LATEST} LIMIT $8) d {_LATEST}"
 _NAMED: Final = "unnest($1::integer[], $2::bigint[]) AS w (p, o)"
 _IS_NAMED: Final = "(d.kafka_partition, d.kafka_offset) = (w.p, w.o)"
 _FIND: Final = f"{_COLUMNS} dead_letters d JOIN {_NAMED} ON {_IS_NAMED}"
@@ -84,7 +90,18 @@ _END: Final = f"{_SET} NULL, search_from = NULL, moved_at = now(), state ="
 _RELEASE: Final = f"{_END} 'waiting' FROM {_NAMED} WHERE {_IS_NAMED} AND d.state = 'sending'"
 _MARK: Final = f"{_END} 'redriven' FROM {_NAMED} WHERE {_IS_NAMED} AND d.state = 'sending' {_RETURN}"
 
+# To count by the index that covers the causes is to read a tenth of the table, whatever the disk is.
+_INDEX_IS_NEAR: Final = "SET LOCAL random_page_cost = 1.1"
+
 SearchFrom = dict[str, dict[str, int]]  # by topic and partition, the end before a record was sent there
+
+
+@dataclass(frozen=True, slots=True)
+class LetterCursor:
+    """The last letter of a page; the next page goes on behind it."""
+
+    written_at: datetime | None
+    place: LetterPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +163,20 @@ async def count_letter_causes(database: Database, wanted: LetterFilter, *, limit
     return [LetterCause(*row.values()) for row in await _search(database, _CAUSES, *_values(wanted), limit)]
 
 
-async def list_letters(database: Database, wanted: LetterFilter, *, limit: int) -> list[IndexedLetter]:
-    """Return the letters that meet all conditions, the latest first."""
-    return [_indexed(row) for row in await _search(database, _LIST, *_values(wanted), limit)]
+async def list_letters(
+    database: Database, wanted: LetterFilter, *, limit: int, after: LetterCursor | None = None
+) -> list[IndexedLetter]:
+    """Return the letters that meet all conditions, the latest first.
+
+    Args:
+        database: with the index.
+        wanted: the conditions.
+        limit: letters at most.
+        after: where the page before ended; None for the first page.
+    """
+    place = after.place if after else (None, None)
+    behind = (place[0], after.written_at if after else None, place[1])
+    return [_indexed(row) for row in await _search(database, _LIST, *_values(wanted), limit, *behind)]
 
 
 async def places_of_letters(database: Database, wanted: LetterFilter) -> list[LetterPlace]:
@@ -205,6 +233,7 @@ async def mark_redriven(connection: Connection, places: Collection[LetterPlace])
 async def _search(database: Database, sql: str, *values: object) -> list[Row]:
     async with database.transaction() as connection:
         await connection.execute(PLAN_FOR_VALUES)  # the best index depends on the conditions that are set
+        await connection.execute(_INDEX_IS_NEAR)
         return await connection.fetch(sql, *values)
 
 

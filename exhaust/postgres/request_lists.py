@@ -1,4 +1,4 @@
-"""Requests as operators look for them: by state, partner, dataset, cause and age, newest first."""
+"""Requests as operators look for them: by state, partner, dataset, cause and age, newest or oldest first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from exhaust.domain.days import DayRange
 from exhaust.domain.state_machine import State
 from exhaust.postgres.database import PLAN_FOR_VALUES
-from exhaust.postgres.request_views import FIRST_PAGE, PageCursor
 from telemetry.resource_ids import canonical_resource_id, resource_id
 
 if TYPE_CHECKING:
@@ -17,8 +16,9 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from exhaust.postgres.database import Database, Row
+    from exhaust.postgres.request_views import PageCursor
 
-_FIND: Final = """
+_PAGE: Final = """
 WITH page AS (
     SELECT request_id, partner_id, dataset_id, resource, state, attempt, from_date, to_date, created_at, moved_at,
            ended_at, parked_at, parked_reason, outcome
@@ -30,8 +30,8 @@ WITH page AS (
       AND ($5::text IS NULL OR outcome->>'code' = $5)
       AND ($6::text IS NULL OR outcome->>'object' = $6)
       AND ($7::interval IS NULL OR created_at < now() - $7)
-      AND (created_at, request_id) < ($8, $9)
-    ORDER BY created_at DESC, request_id DESC LIMIT $10
+      AND ($8::timestamptz IS NULL OR (created_at, request_id) {behind} ($8, $9))
+    ORDER BY created_at {order}, request_id {order} LIMIT $10
 )
 SELECT r.request_id, r.partner_id, r.dataset_id, r.resource, r.state, r.attempt, r.parked_reason,
        readable_date(r.from_date) AS from_date, readable_date(r.to_date) AS to_date,
@@ -40,13 +40,29 @@ SELECT r.request_id, r.partner_id, r.dataset_id, r.resource, r.state, r.attempt,
        r.outcome->>'code' AS code, r.outcome->>'object' AS object, now() AS now,
        EXISTS (SELECT FROM outbox o WHERE o.request_id = r.request_id) AS waits,
        (SELECT count(*) FROM request_days d WHERE d.request_id = r.request_id AND d.attempt = r.attempt) AS days_done
-FROM page r ORDER BY r.created_at DESC, r.request_id DESC
+FROM page r ORDER BY r.created_at {order}, r.request_id {order}
 """
+_NEWEST_FIRST: Final = _PAGE.format(behind="<", order="DESC")
+_OLDEST_FIRST: Final = _PAGE.format(behind=">", order="ASC")
 _COUNT_CAUSES: Final = """
 SELECT outcome->>'code' AS code, outcome->>'object' AS object, dataset_id, count(*) AS requests,
        count(DISTINCT partner_resource) AS partners, readable_time(max(ended_at)) AS latest
 FROM requests WHERE state = 'failed' GROUP BY 1, 2, 3 ORDER BY requests DESC, latest DESC LIMIT $1
 """
+# Those that are open are all counted; of the others there may be millions. The order is that of the index.
+_COUNT: Final = """
+SELECT state::text AS standing, count(*) AS requests FROM requests
+WHERE state IN ('submitted', 'inprogress') GROUP BY state
+UNION ALL
+SELECT 'parked', count(*) FROM (SELECT FROM requests WHERE parked_at IS NOT NULL LIMIT $1) p
+UNION ALL
+SELECT 'failed', count(*) FROM (SELECT FROM requests WHERE state = 'failed' ORDER BY created_at LIMIT $1) f
+UNION ALL
+SELECT 'complete', count(*) FROM (SELECT FROM requests WHERE state = 'complete' ORDER BY created_at LIMIT $1) c
+UNION ALL
+SELECT 'cancelled', count(*) FROM (SELECT FROM requests WHERE state = 'cancelled' ORDER BY created_at LIMIT $1) n
+"""
+COUNTED_TO: Final = 10_000
 
 
 class Standing(StrEnum):
@@ -76,7 +92,8 @@ class RequestFilter:
         code: of the failure.
         object: the source object that the failure names.
         older_than: age since the submit.
-        after: where the page before ended.
+        oldest_first: in place of the newest.
+        after: where the page before ended; None for the first page.
     """
 
     standing: Standing | None = None
@@ -85,7 +102,8 @@ class RequestFilter:
     code: str | None = None
     object: str | None = None
     older_than: timedelta | None = None
-    after: PageCursor = FIRST_PAGE
+    oldest_first: bool = False
+    after: PageCursor | None = None
     limit: int = 100
 
 
@@ -139,13 +157,13 @@ class FailureCause:
 
 
 async def list_requests(database: Database, wanted: RequestFilter) -> list[ListedRequest]:
-    """Return the requests that meet all conditions, newest first."""
-    standing, named = wanted.standing, wanted.partner
+    """Return the requests that meet all conditions, newest first, or oldest first."""
+    standing, named, after = wanted.standing, wanted.partner, wanted.after
     partners = None if named is None else [resource_id(named), canonical_resource_id(named)]
     async with database.transaction() as connection:
         await connection.execute(PLAN_FOR_VALUES)  # the best index depends on the conditions that are set
         rows = await connection.fetch(
-            _FIND,
+            _OLDEST_FIRST if wanted.oldest_first else _NEWEST_FIRST,
             _STATES.get(standing) if standing else None,
             standing is Standing.PARKED,
             partners,
@@ -153,11 +171,18 @@ async def list_requests(database: Database, wanted: RequestFilter) -> list[Liste
             wanted.code,
             wanted.object,
             wanted.older_than,
-            wanted.after.created_at,
-            wanted.after.request_id,
+            after.created_at if after else None,
+            after.request_id if after else None,
             wanted.limit,
         )
     return [_listed(row) for row in rows]
+
+
+async def count_requests(database: Database) -> dict[Standing, int]:
+    """Return how many requests there are by state. Of those that ended, and of parked ones, COUNTED_TO is the most."""
+    found = {Standing(row["standing"]): row["requests"] for row in await database.fetch(_COUNT, COUNTED_TO)}
+    counts = {standing: found.get(standing, 0) for standing in Standing}
+    return counts | {Standing.OPEN: counts[Standing.SUBMITTED] + counts[Standing.INPROGRESS]}
 
 
 async def count_failure_causes(database: Database, *, limit: int) -> list[FailureCause]:

@@ -30,14 +30,16 @@ SELECT r.request_id, r.partner_id, coalesce(nullif(r.partner_resource, ''), r.pa
 FROM requests r LEFT JOIN outbox o ON (o.request_id, o.attempt) = (r.request_id, r.attempt)
 WHERE r.request_id = $1
 """
-# The order of releases within a partner, as outbox.py has it. What is paused takes no turn.
+# The order of releases within a partner, as outbox.py has it. What is paused takes no turn. Requests of version 0.1.0
+# have no resource of their partner.
 _TURN: Final = """
 SELECT turn FROM (
     SELECT r.request_id, row_number() OVER (
         ORDER BY r.synchronous DESC, readable_date(r.to_date) - readable_date(r.from_date), o.created_at
     ) AS turn
     FROM outbox o JOIN requests r USING (request_id)
-    WHERE coalesce(nullif(r.partner_resource, ''), r.partner_id) = $2 AND r.parked_at IS NULL
+    WHERE r.state IN ('submitted', 'inprogress') AND r.parked_at IS NULL
+      AND (r.partner_resource = $2 OR r.partner_resource = '' AND r.partner_id = $2)
       AND (o.claimed_until IS NULL OR o.claimed_until <= now())
       AND NOT EXISTS (
           SELECT FROM pauses u WHERE (u.kind, u.name) IN (('partner', $2), ('dataset', r.dataset_id))
@@ -50,8 +52,8 @@ SELECT r.request_id, greatest(
     - (SELECT count(*) FROM request_days d WHERE d.request_id = r.request_id AND d.attempt = r.attempt), 0
 )::bigint AS days_left
 FROM requests r
-WHERE coalesce(nullif(r.partner_resource, ''), r.partner_id) = $1
-  AND r.state IN ('submitted', 'inprogress') AND r.parked_at IS NULL
+WHERE r.state IN ('submitted', 'inprogress') AND r.parked_at IS NULL
+  AND (r.partner_resource = $1 OR r.partner_resource = '' AND r.partner_id = $1)
   AND NOT EXISTS (
       SELECT FROM outbox o WHERE o.request_id = r.request_id AND (o.claimed_until IS NULL OR o.claimed_until <= now())
   )

@@ -82,7 +82,7 @@ NOT_FOR_CONSOLE: Final = (
     | {
         "usernames-read": "SELECT username FROM requests",
         "users-read": "SELECT * FROM data_exhaust_users",
-        "audit-read": "SELECT * FROM audit",
+        "audit-written-by-function": "SELECT record_audit('operator/x', 'retry', 'request/1', '{}')",
         "outbox-emptied": "DELETE FROM outbox",
         "request-moved": "UPDATE requests SET moved_at = now()",
     }

@@ -64,11 +64,11 @@ BEGIN
     FOREACH role IN ARRAY console_roles LOOP
         EXECUTE format(
             $rights$
-            -- It reads what waits, and writes what it saw. No username, nothing of the audit.
+            -- It reads what operators look at, and writes what it saw. No username of a request, no license key.
             GRANT SELECT (request_id, user_id, partner_id, partner_resource, dataset_id, resource, from_date, to_date,
-                tags, days_total, synchronous, created_at, state, attempt, moved_at, ended_at, outcome,
-                parked_at) ON requests TO %1$I;
-            GRANT SELECT ON outbox, request_days, cancel_markers, pauses TO %1$I;
+                tags, days_total, synchronous, created_at, state, attempt, moved_at, ended_at, outcome, parked_at,
+                parked_reason) ON requests TO %1$I;
+            GRANT SELECT ON outbox, request_days, cancel_markers, pauses, audit TO %1$I;
             GRANT SELECT, INSERT, DELETE ON stage_samples TO %1$I;
             GRANT SELECT, INSERT, UPDATE, DELETE ON worker_beats, dead_letters TO %1$I
             $rights$,
