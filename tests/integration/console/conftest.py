@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 OTHER_ROLE = "pg_monitor"
 MAX_IN_FLIGHT = 4
+FILL_WITHIN = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ async def console_tables(servers: Stack, runtime_dsn: SecretStr, schema: str) ->
     """Empty tables, where the role of the services is the console's alone."""
     async with (
         new_schema(servers.postgres) as name,
-        open_database(within(name, servers.postgres), pool_size=1) as owner,
+        open_database(within(name, servers.postgres), pool_size=1, command_timeout=FILL_WITHIN) as owner,
     ):
         await migrate(
             owner, runtime_role=OTHER_ROLE, gateway_role=OTHER_ROLE, status_role=OTHER_ROLE, console_role=RUNTIME_ROLE
