@@ -23,7 +23,7 @@ endef
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SILENT:
-.PHONY: help venv demo test test-unit test-api check-metrics metrics-page mutants bench bench-gateway bench-shares bench-fairness chaos chaos-long failures check check-alerts up load down logs lock clean
+.PHONY: help venv demo test test-unit test-client test-api check-metrics metrics-page mutants bench bench-gateway bench-shares bench-fairness chaos chaos-long failures check check-alerts up load down logs lock clean
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -43,7 +43,13 @@ test: $(INSTALLED) ## check and the unit tests, then those on the real Kafka, Po
 	  wait $$others || code=$$?; cat .local/test-others.log; exit $$code
 
 test-unit: $(INSTALLED) ## the tests without I/O
-	$(RUN) pytest tests/unit
+	$(RUN) pytest tests/unit client/tests
+
+test-client: ## the partners' package alone, with nothing of the server; PYTHON=python3.9 takes another interpreter
+	$(PYTHON) -m venv --clear .local/client-venv
+	cd client && ../.local/client-venv/bin/python -m pip install --quiet --disable-pip-version-check . pytest vermin && \
+	  ../.local/client-venv/bin/python -m pytest -q tests && \
+	  ../.local/client-venv/bin/vermin --quiet --target=3.9- --no-tips --violations src
 
 test-api: $(INSTALLED) ## call every operation of a stack of its own, made up from the API document
 	$(RUN) tests.api
@@ -76,6 +82,7 @@ check: $(INSTALLED) ## lint, format, types, import arrows, size bars
 	$(RUN) ruff check --quiet .
 	$(RUN) ruff format --check --quiet .
 	$(RUN) mypy
+	$(RUN) mypy client/tests
 	$(VENV)/bin/lint-imports
 	$(RUN) pytest -q -s tests/unit/test_size_bars.py tests/unit/test_kit_users.py
 
@@ -103,14 +110,14 @@ logs: $(INSTALLED) ## follow the logs of the stack until Ctrl-C
 
 venv: $(INSTALLED) ## install what requirements.lock pins into .venv
 
-$(INSTALLED): requirements.lock pyproject.toml
+$(INSTALLED): requirements.lock pyproject.toml client/pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed: apt-get install -y python3, or make PYTHON=/path/to/python3" >&2; exit 1; }
 	$(PYTHON) -c 'import ensurepip, venv' || \
 	  { echo "$(PYTHON) cannot make virtual environments: apt-get install -y python3-venv" >&2; exit 1; }
 	test -x $(VENV)/bin/pip || { $(call step,Make a virtual environment in $(VENV),$(PYTHON) -m venv --clear $(VENV)); }
 	$(call step,Install the $$(grep -c == requirements.lock) packages of requirements.lock,$(PIP) --require-hashes -r requirements.lock)
-	$(call step,Install this project into it,$(PIP) --no-deps --no-build-isolation -e .)
+	$(call step,Install this project and the partners' package into it,$(PIP) --no-deps --no-build-isolation -e . && $(PIP) --no-deps --no-build-isolation -e client)
 	touch $@
 
 $(BENCH_INSTALLED): $(INSTALLED) requirements-bench.lock

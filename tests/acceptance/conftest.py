@@ -93,7 +93,7 @@ def reader(tmp_path: Path, stack: Stack, issuer: LocalIssuer) -> Path:
     (tmp_path / ".local" / "test-issuer").symlink_to(issuer.folder)
     commands = {
         "make": "",
-        "exhaust": f'exec {sys.executable} -m client.command "$@"\n',
+        "exhaust": f'exec {sys.executable} -m telemetry_exhaust "$@"\n',
         "exhaustctl": f'exec {sys.executable} -m admin.command "$@"\n',
     }
     for name, code in commands.items():

@@ -13,8 +13,8 @@ from uuid import uuid4
 
 import jsonschema_rs
 import pytest
+from telemetry_exhaust.download_check import check_download
 
-from client.download_check import check_download
 from exhaust.domain.catalogue import Layout
 from exhaust.domain.failures import RequestFailure
 from exhaust.domain.object_keys import WorkPlace, work_place

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SERVICES = "services"
-USERS_BESIDE_SERVICES = ("admin", "client")
+USERS_BESIDE_SERVICES = ("admin",)
 FEWEST_USERS = 2
 # Three kinds of code have one home, however few use it: SQL, so that the statements of a table stand side by side,
 # calls of a driver, so that one folder knows its faults, and the actions of operators with what they stand on, so that

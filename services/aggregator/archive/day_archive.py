@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from isal import isal_zlib
 
-from exhaust.domain.member_names import check_member_name
+from services.aggregator.archive.member_names import check_member_name
 from services.aggregator.archive.zip_format import (
     Member,
     Method,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from isal import isal_zlib
 
-from exhaust.domain.member_names import MANIFEST_NAME
+from services.aggregator.archive.member_names import MANIFEST_NAME
 from services.aggregator.archive.zip_format import (
     Content,
     Member,

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from exhaust.domain.member_names import member_names
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.process.failpoints import failpoint
+from services.aggregator.archive.member_names import member_names
 from services.aggregator.build.archive_upload import ArchiveUpload, LineNumbers
 from services.aggregator.build.byte_queue import ByteQueue
 from services.aggregator.build.held_member import open_held_member

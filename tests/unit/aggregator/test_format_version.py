@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from datetime import date
 from zlib import crc32, decompressobj
 
-from exhaust.domain.member_names import member_names
 from services.aggregator.archive.day_archive import DayArchiveWriter
 from services.aggregator.archive.fingerprint import ARCHIVE_FORMAT_VERSION
+from services.aggregator.archive.member_names import member_names
 from services.aggregator.archive.zip_format import Content
 from services.aggregator.scan.selector import Selection
 from services.aggregator.scan.size_guard import SourceLimits

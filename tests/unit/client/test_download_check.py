@@ -8,10 +8,10 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from typer.testing import CliRunner
+from client_support.commands import run
+from telemetry_exhaust.download_check import check_download
+from telemetry_exhaust.errors import DownloadError
 
-from client.command import app
-from client.download_check import DownloadError, check_download
 from exhaust.domain.days import DayRange
 from schemas.events import FailedDay
 from services.aggregator.archive.day_archive import DayArchiveWriter
@@ -73,7 +73,7 @@ def test_a_true_download_is_counted_and_found_right(path: Path) -> None:
     archive = day_zip(LINES)
     [day] = check_download(download(path, archive, summary(archive)))
     assert (day.day, day.events, day.bytes, day.problem) == (DAY, 2, len(LINES), None)
-    done = CliRunner().invoke(app, ["verify", str(path)])
+    done = run("verify", str(path))
     assert (done.exit_code, done.output.splitlines()[1]) == (0, f"2026-11-01\t2\t{len(LINES)}\tok")
 
 
@@ -92,8 +92,8 @@ def test_a_partial_download_is_right_and_called_partial(path: Path) -> None:
     assert (here.problem, here.missing, here.events) == (None, None, 2)
     assert (lacking.problem, lacking.events) == (None, 0)
     assert lacking.missing == "missing: LIMIT_EXCEEDED: ask \\x1b[2J the operators"
-    done = CliRunner().invoke(app, ["verify", str(path)])
-    assert done.exit_code == 3
+    done = run("verify", str(path))
+    assert done.exit_code == 6
     assert "exhaust: export.zip is partial: 1 of 2 days are missing, the others are right\n" in done.output
     assert f"2026-11-02\t0\t0\t{lacking.missing}" in done.output
 
@@ -101,7 +101,7 @@ def test_a_partial_download_is_right_and_called_partial(path: Path) -> None:
 def test_a_wrong_day_of_a_partial_download_counts_for_more(path: Path) -> None:
     archive = day_zip(LINES)
     partial_download(path, archive, replace(summary(archive), events=3))
-    done = CliRunner().invoke(app, ["verify", str(path)])
+    done = run("verify", str(path))
     assert done.exit_code == 1
     assert "1 of 2 days are wrong" in done.output
 
@@ -119,7 +119,7 @@ def test_other_bytes_are_found(path: Path) -> None:
     told = summary(day_zip(LINES))
     [day] = check_download(download(path, day_zip(LINES[:-1]), told))
     assert day.problem == "2026-11-01.zip has other bytes than the manifest says"
-    done = CliRunner().invoke(app, ["verify", str(path)])
+    done = run("verify", str(path))
     assert done.exit_code == 1
     assert "1 of 1 days are wrong" in done.output
 
@@ -158,7 +158,7 @@ def test_a_download_that_was_cut_is_refused(path: Path, kept: int) -> None:
     path.write_bytes(data[:kept])
     with pytest.raises(DownloadError, match="no whole zip"):
         list(check_download(path))
-    assert CliRunner().invoke(app, ["verify", str(path)]).exit_code == 2
+    assert run("verify", str(path)).exit_code == 2
 
 
 def test_a_flipped_byte_anywhere_does_not_pass(path: Path) -> None:

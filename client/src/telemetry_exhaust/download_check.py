@@ -14,11 +14,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Final
 
-from client.file_part import FilePart
-from client.lines import count_events
-from client.manifest import FailedDay, Manifest, ManifestDay, ManifestError, read_manifest
-from client.safe_text import safe_text
-from exhaust.domain.member_names import MANIFEST_NAME
+from telemetry_exhaust.errors import DownloadError
+from telemetry_exhaust.file_part import FilePart
+from telemetry_exhaust.lines import count_events
+from telemetry_exhaust.manifest import FailedDay, Manifest, ManifestDay, ManifestError, read_manifest
+from telemetry_exhaust.member_names import MANIFEST_NAME
+from telemetry_exhaust.safe_text import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,15 +44,11 @@ _BROKEN: Final = (
 )
 
 
-class DownloadError(Exception):
-    """A file that is no download; the message says what, where and what to do, and is safe to show."""
-
-
 class _WrongDayError(Exception):
     """A day that is not as the manifest says; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CheckedDay:
     """The result for one day of a download.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from client.lines import MAX_LINE_BYTES, count_events
+from telemetry_exhaust.lines import MAX_LINE_BYTES, count_events
 
 EVENT = b'{"eid":"A"}'
 

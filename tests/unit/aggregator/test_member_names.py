@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from exhaust.domain.member_names import check_member_name, member_name, member_names
+from services.aggregator.archive.member_names import check_member_name, member_name, member_names
 
 QUICK = settings(max_examples=40, deadline=None)
 KEYS = st.text(alphabet=st.characters(), max_size=30)

@@ -12,17 +12,14 @@ import zipfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from typer.testing import CliRunner
+from client_support.commands import Ran, run
 
-from client.command import app
-from client.file_part import MAX_READ_BYTES
-from client.manifest import MAX_MANIFEST_BYTES
+from telemetry_exhaust.file_part import MAX_READ_BYTES
+from telemetry_exhaust.manifest import MAX_MANIFEST_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from typer.testing import Result
 
 DAY = "2026-11-01"
 LINES = b'{"eid":"A"}\n' * 3
@@ -39,7 +36,7 @@ def packed(members: list[tuple[str, bytes]], method: int = zipfile.ZIP_DEFLATED)
 
 
 def manifest(day: bytes, **change: Any) -> bytes:
-    told = {
+    told: dict[str, Any] = {
         "day": DAY,
         "state": "ok",
         "events": 3,
@@ -47,8 +44,9 @@ def manifest(day: bytes, **change: Any) -> bytes:
         "size": len(day),
         "sha256": hashlib.sha256(day).hexdigest(),
         "sources": [{"object": f"{NAME}.gz", "events": 3}],
+        **change,
     }
-    return json.dumps({"days": [told | change]}).encode()
+    return json.dumps({"days": [told]}).encode()
 
 
 def download(day: bytes, **change: Any) -> bytes:
@@ -59,19 +57,18 @@ SOUND = packed([(NAME, LINES)])
 
 
 @pytest.fixture
-def verify(tmp_path: Path) -> Callable[[bytes], Result]:
+def verify(tmp_path: Path) -> Callable[[bytes], Ran]:
     path = tmp_path / "download.zip"
 
-    def run(content: bytes) -> Result:
+    def run(content: bytes) -> Ran:
         path.write_bytes(content)
         return checked(path)
 
     return run
 
 
-def checked(path: Path) -> Result:
-    done = CliRunner().invoke(app, ["verify", str(path)])
-    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+def checked(path: Path) -> Ran:
+    done = run("verify", str(path))
     shown = done.stdout + done.stderr
     assert all(character.isprintable() or character in "\n\t" for character in shown), ascii(shown)
     assert len(done.stderr.splitlines()) == (done.exit_code != 0)
@@ -87,7 +84,7 @@ def encrypted(day: bytes, bits: int) -> bytes:
 
 
 @pytest.mark.parametrize("member", [{}, {"member": NAME}, {"member": "another.json"}], ids=["derived", "same", "own"])
-def test_members_are_those_that_the_manifest_names(verify: Callable[[bytes], Result], member: dict[str, str]) -> None:
+def test_members_are_those_that_the_manifest_names(verify: Callable[[bytes], Ran], member: dict[str, str]) -> None:
     day = packed([(member.get("member", NAME), LINES)])
     none = {"object": "b.gz", "events": 0} | ({"member": None} if member else {})
     sources = [{"object": f"{NAME}.gz", "events": 3} | member, none]
@@ -103,9 +100,7 @@ def test_members_are_those_that_the_manifest_names(verify: Callable[[bytes], Res
     ],
     ids=["stored", "compressed twice", "bytes before"],
 )
-def test_a_download_that_was_only_packed_in_another_way_is_ok(
-    verify: Callable[[bytes], Result], content: bytes
-) -> None:
+def test_a_download_that_was_only_packed_in_another_way_is_ok(verify: Callable[[bytes], Ran], content: bytes) -> None:
     assert verify(content).exit_code == 0
 
 
@@ -135,7 +130,7 @@ WRONG_DAYS = {
 
 
 @pytest.mark.parametrize(("day", "why"), WRONG_DAYS.values(), ids=WRONG_DAYS)
-def test_a_day_is_wrong_in_one_sentence(verify: Callable[[bytes], Result], day: bytes, why: str) -> None:
+def test_a_day_is_wrong_in_one_sentence(verify: Callable[[bytes], Ran], day: bytes, why: str) -> None:
     done = verify(download(day))
     assert done.exit_code == 1
     assert why in done.stdout.splitlines()[1]
@@ -152,14 +147,14 @@ def test_a_day_is_wrong_in_one_sentence(verify: Callable[[bytes], Result], day: 
         ("none", "sources: "),
     ],
 )
-def test_bad_sources_are_wrong_in_one_sentence(verify: Callable[[bytes], Result], sources: object, why: str) -> None:
+def test_bad_sources_are_wrong_in_one_sentence(verify: Callable[[bytes], Ran], sources: object, why: str) -> None:
     done = verify(download(SOUND, sources=sources))
     assert done.exit_code == 1
     assert why in done.stdout.splitlines()[1]
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_a_member_that_is_there_twice_is_wrong(verify: Callable[[bytes], Result]) -> None:
+def test_a_member_that_is_there_twice_is_wrong(verify: Callable[[bytes], Ran]) -> None:
     assert "is twice in the zip" in verify(download(packed([(NAME, LINES), (NAME, LINES)]))).stdout
     twice = [(f"{DAY}.zip", SOUND)] * 2
     assert verify(packed([*twice, ("manifest.json", manifest(SOUND))], zipfile.ZIP_STORED)).exit_code == 2
@@ -184,9 +179,7 @@ NO_DOWNLOADS = {
 
 
 @pytest.mark.parametrize("content", NO_DOWNLOADS.values(), ids=NO_DOWNLOADS)
-def test_a_file_that_is_no_download_is_refused_in_little_memory(
-    verify: Callable[[bytes], Result], content: bytes
-) -> None:
+def test_a_file_that_is_no_download_is_refused_in_little_memory(verify: Callable[[bytes], Ran], content: bytes) -> None:
     tracemalloc.start()
     try:
         done = verify(content)
@@ -202,10 +195,10 @@ def test_what_is_no_file_is_told_in_one_sentence(tmp_path: Path) -> None:
 
 
 def test_exit_codes_are_documented() -> None:
-    assert "Exit codes: 0" in CliRunner().invoke(app, ["verify", "--help"]).stdout
+    assert "Exit codes: 0" in run("verify", "--help").stdout
 
 
-def test_no_bytes_break_the_check(verify: Callable[[bytes], Result]) -> None:
+def test_no_bytes_break_the_check(verify: Callable[[bytes], Ran]) -> None:
     """Damage inside a day does not hide behind its checksum: the manifest is told anew for half of the rounds."""
     chance = random.Random(21)  # noqa: S311 -- the same damage in every run
     whole = download(SOUND)

@@ -1,1 +1,0 @@
-"""The partners' command `exhaust`."""

@@ -1,0 +1,70 @@
+"""Days as people write them, and ranges as the API takes them."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Final
+
+from telemetry_exhaust.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_DAYS: Final = 31  # of one request
+ONE_DAY: Final = timedelta(days=1)
+_AGO: Final = re.compile(r"([0-9]{1,5})d")
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def yesterday() -> date:
+    """Return the last day that is over, in UTC."""
+    return datetime.now(timezone.utc).date() - ONE_DAY
+
+
+def parse_day(text: str) -> date:
+    """Read a day: `2026-11-01`, `yesterday`, or `7d`, which is seven days ago.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    if text == "yesterday":
+        return yesterday()
+    ago = _AGO.fullmatch(text)
+    try:
+        if ago:
+            return yesterday() + ONE_DAY - int(ago[1]) * ONE_DAY
+        if _DATE.fullmatch(text):
+            return date.fromisoformat(text)
+    except (ValueError, OverflowError):
+        pass
+    raise UsageError(f"{text!r} is no day; write 2026-11-01, yesterday, or 7d for seven days ago")
+
+
+def parse_range(first: str, last: str) -> tuple[date, date]:
+    """Read a range of days, both ends included.
+
+    Raises:
+        UsageError: an end is no day, the range is empty, or its last day is not over.
+    """
+    start, end = parse_day(first), parse_day(last)
+    if start > end:
+        raise UsageError(f"--from {start} is behind --to {end}; swap them")
+    if end > yesterday():
+        raise UsageError(f"{end} is not over yet; days are in UTC, and the last one to ask for is {yesterday()}")
+    return start, end
+
+
+def requests_of(first: date, last: date) -> Iterator[tuple[date, date]]:
+    """Split a range into ranges of at most MAX_DAYS."""
+    while first <= last:
+        end = min(last, first + (MAX_DAYS - 1) * ONE_DAY)
+        yield first, end
+        first = end + ONE_DAY
+
+
+def days_of(first: date, last: date) -> Iterator[date]:
+    """Return the days of a range, one after the other."""
+    while first <= last:
+        yield first
+        first += ONE_DAY
