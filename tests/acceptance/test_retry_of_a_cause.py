@@ -82,7 +82,7 @@ async def by_console(case: Case, _reader: Path, _http: aiohttp.ClientSession, st
             fields = asked | {"csrf_token": TOKEN.findall(await page.text())[0]}
         async with session.post("/actions/retry-cause", data=fields, headers=browser) as page:
             shown = await page.text()
-            assert f"Do it: retry-cause {REQUESTS}" in shown, shown
+            assert f"Do it: retry all of one cause, {REQUESTS}" in shown, shown
         fields |= {"csrf_token": TOKEN.findall(shown)[0], "confirmed": "yes"}
         accepts = browser | {"Accept": "application/json"}
         async with session.post("/actions/retry-cause", data=fields, headers=accepts) as answer:
