@@ -23,7 +23,7 @@ endef
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SILENT:
-.PHONY: help venv demo test test-unit test-client test-api check-metrics metrics-page mutants bench bench-gateway bench-shares bench-fairness chaos chaos-long failures check check-alerts up load down logs lock clean
+.PHONY: help venv demo test test-unit test-client kills-client test-api check-metrics metrics-page mutants bench bench-gateway bench-shares bench-fairness chaos chaos-long failures check check-alerts up load down logs lock clean
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +50,9 @@ test-client: ## the partners' package alone, with nothing of the server; PYTHON=
 	cd client && ../.local/client-venv/bin/python -m pip install --quiet --disable-pip-version-check . pytest vermin && \
 	  ../.local/client-venv/bin/python -m pytest -q tests && \
 	  ../.local/client-venv/bin/vermin --quiet --target=3.9- --no-tips --violations src
+
+kills-client: $(INSTALLED) ## kill `exhaust get` and `exhaust sync` 100 times each, at random bytes; SEED=7 draws others
+	PYTHONPATH=client/tests $(RUN) kills 100 $(SEED)
 
 test-api: $(INSTALLED) ## call every operation of a stack of its own, made up from the API document
 	$(RUN) tests.api

@@ -200,7 +200,7 @@ def test_exit_codes_are_documented() -> None:
 
 def test_no_bytes_break_the_check(verify: Callable[[bytes], Ran]) -> None:
     """Damage inside a day does not hide behind its checksum: the manifest is told anew for half of the rounds."""
-    chance = random.Random(21)  # noqa: S311 -- the same damage in every run
+    chance = random.Random(21)
     whole = download(SOUND)
     for round_number in range(ROUNDS):
         damaged = _damaged(chance, whole) if round_number % 2 else download(_damaged(chance, SOUND))

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from telemetry_exhaust.client import Client
     from telemetry_exhaust.errors import (
         AccessError,
         DaysMissingError,
@@ -19,17 +20,24 @@ if TYPE_CHECKING:
         TimedOutError,
         UsageError,
     )
+    from telemetry_exhaust.export import Export, ExportDay
     from telemetry_exhaust.resource_ids import resource_id
 
 __version__: Final = "0.1.0"
 _HOMES: Final = {
+    "Client": "client",
+    "Export": "export",
+    "ExportDay": "export",
     "resource_id": "resource_ids",
 }
 __all__ = [
     "AccessError",
+    "Client",
     "DaysMissingError",
     "DownloadError",
     "ExhaustError",
+    "Export",
+    "ExportDay",
     "RequestFailedError",
     "StillRunningError",
     "TimedOutError",

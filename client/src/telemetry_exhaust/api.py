@@ -102,13 +102,13 @@ class Api:
         result = self._call("POST", path, who, {"Idempotency-Key": idempotency_key})
         return _text(result, "requestid")
 
-    def status(self, request: str, *, wait: bool = False) -> Status:
-        """Return how a request stands; with `wait`, when it has ended or after half a minute.
+    def status(self, request: str, *, wait: int = 0) -> Status:
+        """Return how a request stands; with `wait`, when it has ended or after so many seconds.
 
         Raises:
             ExhaustError: there is no such request, or the gateway cannot be reached.
         """
-        query = f"?wait={WAIT_SECONDS}" if wait else ""
+        query = f"?wait={min(wait, WAIT_SECONDS)}" if wait else ""
         return _status(request, self._call("POST", f"/v2/datasets/requests/status/{quote(request, safe='')}{query}"))
 
     def status_document(self, request: str) -> dict[str, Any]:

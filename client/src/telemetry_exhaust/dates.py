@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_DAYS: Final = 31  # of one request
+_EARLIEST: Final = date(1970, 1, 1)
 ONE_DAY: Final = timedelta(days=1)
 _AGO: Final = re.compile(r"([0-9]{1,5})d")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -50,6 +51,8 @@ def parse_range(first: str, last: str) -> tuple[date, date]:
     start, end = parse_day(first), parse_day(last)
     if start > end:
         raise UsageError(f"--from {start} is behind --to {end}; swap them")
+    if start < _EARLIEST:
+        raise UsageError(f"{start} is before {_EARLIEST}, and nothing is that old")
     if end > yesterday():
         raise UsageError(f"{end} is not over yet; days are in UTC, and the last one to ask for is {yesterday()}")
     return start, end

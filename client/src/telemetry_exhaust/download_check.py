@@ -11,6 +11,7 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Final
 
@@ -74,14 +75,40 @@ def check_download(path: Path) -> Iterator[CheckedDay]:
     Raises:
         DownloadError: it cannot be read, is no zip, or has no manifest.
     """
+    with open_download(path) as (file, download, manifest):
+        for day in manifest.days:
+            yield _missing(day) if isinstance(day, FailedDay) else _checked(file, download, day)
+
+
+def check_digests(path: Path) -> None:
+    """Return when every day of a download has the bytes that its manifest says.
+
+    Raises:
+        DownloadError: a day has not, or it is no download.
+    """
+    with open_download(path) as (_, download, manifest):
+        for day in manifest.days:
+            if isinstance(day, FailedDay):
+                continue
+            with download.open(day.archive) as stored:
+                if _digest(stored) != (day.sha256, day.size):
+                    raise DownloadError(f"{safe_text(path)}: {day.archive} has other bytes than the manifest says")
+
+
+@contextmanager
+def open_download(path: Path) -> Iterator[tuple[IO[bytes], zipfile.ZipFile, Manifest]]:
+    """Open a download: the file, its zip, and the manifest in it.
+
+    Raises:
+        DownloadError: it cannot be read, is no zip, or has no manifest; also when that shows within.
+    """
     shown = safe_text(path)
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise DownloadError(f"{shown} is no file; name the zip that was downloaded")
         with path.open("rb") as file, zipfile.ZipFile(FilePart(file, 0, status.st_size)) as download:
-            for day in _manifest(download, shown).days:
-                yield _missing(day) if isinstance(day, FailedDay) else _checked(file, download, day)
+            yield file, download, _manifest(download, shown)
     except _BROKEN as error:
         why = safe_text(_reason(error))
         raise DownloadError(f"{shown} is no whole zip ({why}); resume the download, or download it again") from error

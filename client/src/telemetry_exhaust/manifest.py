@@ -67,9 +67,14 @@ class ManifestDay:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The manifest, as far as the check needs it."""
+    """The manifest, as far as this package needs it.
+
+    Attributes:
+        request: what was asked for, as the manifest tells it.
+    """
 
     days: list[ManifestDay | FailedDay]
+    request: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,11 @@ def read_manifest(download: zipfile.ZipFile) -> Manifest:
     with download.open(MANIFEST_NAME) as stored:
         content = _limited(stored)
     try:
-        return Manifest([_day(piece) for piece in _member(whole(content), "days").items()])
+        told = dict(whole(content).members())
+        request = told["request"].value() if "request" in told else {}
+        return Manifest(
+            [_day(piece) for piece in _required(told, "days").items()], request if isinstance(request, dict) else {}
+        )
     except (ValueError, RecursionError) as error:
         raise ManifestError(str(error)) from error
 
@@ -107,13 +116,6 @@ def _limited(stored: IO[bytes]) -> bytes:
     return bytes(content)
 
 
-def _member(piece: Piece, wanted: str) -> Piece:
-    for name, value in piece.members():
-        if name == wanted:
-            return value
-    raise ValueError(f"it has no {wanted}")
-
-
 def _day(piece: Piece) -> ManifestDay | FailedDay:
     told = dict(piece.members())
     state = _text(_value(told, "state"), "state")
@@ -122,8 +124,6 @@ def _day(piece: Piece) -> ManifestDay | FailedDay:
         return FailedDay(day, _text(_value(told, "code"), "code"), _text(_value(told, "message"), "message"))
     if state not in {"ok", "empty"}:
         raise ValueError(f"state {state!r} is unknown")
-    if "sources" not in told:
-        raise ValueError("a day has no sources")
     return ManifestDay(
         day=day,
         state=state,
@@ -131,14 +131,18 @@ def _day(piece: Piece) -> ManifestDay | FailedDay:
         bytes=_count(_value(told, "bytes"), "bytes"),
         size=_count(_value(told, "size"), "size"),
         sha256=_text(_value(told, "sha256"), "sha256"),
-        sources=told["sources"],
+        sources=_required(told, "sources"),
     )
 
 
-def _value(told: dict[str, Piece], name: str) -> Any:
+def _required(told: dict[str, Piece], name: str) -> Piece:
     if name not in told:
-        raise ValueError(f"a day has no {name}")
-    return told[name].value()
+        raise ValueError(f"it has no {name}")
+    return told[name]
+
+
+def _value(told: dict[str, Piece], name: str) -> Any:
+    return _required(told, name).value()
 
 
 def _source(value: Any) -> _Source:

@@ -23,6 +23,8 @@ def build_parser() -> argparse.ArgumentParser:
     commands = _Commands(parser.add_subparsers(dest="command", metavar="COMMAND", required=True))
     _login(commands)
     _whoami(commands)
+    _get(commands)
+    _sync(commands)
     _verify(commands)
     return parser
 
@@ -67,6 +69,39 @@ def _login(commands: _Commands) -> None:
 def _whoami(commands: _Commands) -> None:
     parser = commands.add("whoami", "tell which gateway, key and profile are used, and whether the gateway takes them")
     _owner(parser)
+
+
+def _get(commands: _Commands) -> None:
+    parser = commands.add(
+        "get",
+        "get days into a folder",
+        more="It waits, resumes what broke off, verifies, and says on stdout which files are there. More than 31 days"
+        " become several files.",
+    )
+    _owner(parser)
+    parser.add_argument("--from", dest="first", metavar="DAY", default="yesterday", help="2026-11-01, yesterday, or 7d")
+    parser.add_argument("--to", dest="last", metavar="DAY", default="yesterday", help="the last day, included")
+    parser.add_argument("--tag", action="append", metavar="TAG", help="only events with it, or with another given")
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", type=Path, default=Path(), help="the folder (default: this one)"
+    )
+    parser.add_argument("--within", metavar="SECONDS", type=float, help="wait no longer for a request")
+
+
+def _sync(commands: _Commands) -> None:
+    parser = commands.add(
+        "sync",
+        "keep a folder whole, one file a day",
+        more="It asks only for the days that the folder lacks, and may be killed and run again at any time.",
+    )
+    parser.add_argument("folder", metavar="DIR", type=Path)
+    _owner(parser)
+    parser.add_argument("--since", metavar="DAY", help="the first day (default: of the oldest file, else 31 days ago)")
+    parser.add_argument("--tag", action="append", metavar="TAG", help="only events with it, or with another given")
+    parser.add_argument(
+        "--recheck", metavar="DAYS", type=int, default=0, help="ask again for so many last days, as some may be amended"
+    )
+    parser.add_argument("--hook", metavar="CMD", help="run for each new file, which EXHAUST_FILE and EXHAUST_DAY name")
 
 
 def _verify(commands: _Commands) -> None:
