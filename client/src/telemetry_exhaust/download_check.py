@@ -164,12 +164,36 @@ def _counted_day(file: IO[bytes], download: zipfile.ZipFile, day: ManifestDay) -
     with download.open(day.archive) as stored:
         if _digest(stored) != (day.sha256, day.size):
             raise _WrongDayError(f"{day.archive} has other bytes than the manifest says")
+    with open_day(file, download, day) as (_, inner):
+        return _counted(inner, day)
+
+
+@contextmanager
+def open_day(
+    file: IO[bytes], download: zipfile.ZipFile, day: ManifestDay
+) -> Iterator[tuple[FilePart, zipfile.ZipFile]]:
+    """Open the zip of a day in a download: its bytes, and the zip."""
     member = download.getinfo(day.archive)
     if member.compress_type == zipfile.ZIP_STORED:
-        with zipfile.ZipFile(_stored_content(file, member)) as inner:
-            return _counted(inner, day)
-    with download.open(member) as stored, zipfile.ZipFile(FilePart(stored, 0, day.size)) as inner:
-        return _counted(inner, day)
+        with download.open(member):  # reads the local header, and refuses one that disagrees
+            part = stored_content(file, member)
+        with zipfile.ZipFile(part) as inner:
+            yield part, inner
+        return
+    with download.open(member) as stored:
+        packed = FilePart(stored, 0, day.size)
+        with zipfile.ZipFile(packed) as inner:
+            yield packed, inner
+
+
+def refuse_unreadable(path: Path, member: zipfile.ZipInfo) -> None:
+    """Return when a member is of a kind that downloads of ours have.
+
+    Raises:
+        DownloadError: it is not.
+    """
+    if problem := _unreadable(member):
+        raise DownloadError(f"{safe_text(path)}: {safe_text(member.filename)} {problem}")
 
 
 def _counted(inner: zipfile.ZipFile, day: ManifestDay) -> CheckedDay:
@@ -216,11 +240,11 @@ def _unreadable(member: zipfile.ZipInfo) -> str | None:
     return None
 
 
-def _stored_content(file: IO[bytes], member: zipfile.ZipInfo) -> FilePart:
-    """Return the content of a member that is not compressed, whose local header zipfile has read before."""
+def stored_content(file: IO[bytes] | FilePart, member: zipfile.ZipInfo) -> FilePart:
+    """Return the bytes of a member as they are stored; zipfile must have read its local header before."""
     file.seek(member.header_offset)
     offset = member.header_offset + _LOCAL_HEADER.size + sum(_LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size)))
-    return FilePart(file, offset, member.file_size)
+    return FilePart(file, offset, member.compress_size)
 
 
 def _digest(stored: IO[bytes]) -> tuple[str, int]:

@@ -12,7 +12,7 @@ MAX_READ_BYTES: Final = 16 * 1024 * 1024  # at once; zipfile reads the whole dir
 class FilePart:
     """Some bytes of a file, as zipfile reads a file. To seek costs nothing here; in a member it means to read again."""
 
-    def __init__(self, file: IO[bytes], offset: int, size: int) -> None:
+    def __init__(self, file: IO[bytes] | FilePart, offset: int, size: int) -> None:
         self._file = file
         self._offset = offset
         self._size = size

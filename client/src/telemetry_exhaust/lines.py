@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import IO, TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 MAX_LINE_BYTES: Final = 1024 * 1024  # its newline included; a longer line is no event
 MAX_NESTING: Final = 800  # as the platform reads lines
@@ -53,6 +53,21 @@ def line_batches(member: IO[bytes]) -> Iterator[tuple[list[bytes], int]]:
         partial = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
         yield _kept(lines), size
     yield _kept([partial]), 0
+
+
+def lines_of(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Return the lines in the bytes of a member, without their ends, and without those that are blank or too long."""
+    partial = b""
+    for piece in pieces:
+        lines = (partial + piece).split(b"\n")
+        partial = lines.pop()
+        for line in lines:
+            if line and len(line) < MAX_LINE_BYTES and not line.isspace():
+                yield line
+        if len(partial) > MAX_LINE_BYTES:
+            partial = partial[: MAX_LINE_BYTES + 1]
+    if partial and len(partial) <= MAX_LINE_BYTES and not partial.isspace():
+        yield partial
 
 
 def event_of(line: bytes) -> dict[str, Any] | None:

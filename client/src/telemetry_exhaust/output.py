@@ -51,6 +51,10 @@ class Output:
             shown = "\t".join("" if value is None else safe_text(value) for value in row.values())
             print(_printable(shown, sys.stdout.encoding), flush=True)
 
+    def text(self, text: str) -> None:
+        """Print a text on stdout as it is."""
+        print(text, flush=True)
+
     def bar(self, label: str, done: float, total: float, *, size: bool = False) -> None:
         """Draw a bar on the terminal; elsewhere nothing."""
         if not self._terminal:

@@ -25,7 +25,10 @@ def build_parser() -> argparse.ArgumentParser:
     _whoami(commands)
     _get(commands)
     _sync(commands)
+    _requests(commands)
     _verify(commands)
+    _read(commands)
+    _helpers(commands)
     return parser
 
 
@@ -46,11 +49,12 @@ class _Commands:
         return parser
 
 
-def _owner(parser: argparse.ArgumentParser) -> None:
+def _owner(parser: argparse.ArgumentParser, *, dataset: bool = True) -> None:
     owner = parser.add_mutually_exclusive_group()
     owner.add_argument("--partner", metavar="ID", help="plain id of the partner, such as org.example.partner.maple")
     owner.add_argument("--channel", metavar="ID", help="plain id of the channel, such as in.example.maple")
-    parser.add_argument("--dataset", metavar="ID", help="the dataset (default: eks-consumption-raw)")
+    if dataset:
+        parser.add_argument("--dataset", metavar="ID", help="the dataset (default: eks-consumption-raw)")
 
 
 def _login(commands: _Commands) -> None:
@@ -68,7 +72,7 @@ def _login(commands: _Commands) -> None:
 
 def _whoami(commands: _Commands) -> None:
     parser = commands.add("whoami", "tell which gateway, key and profile are used, and whether the gateway takes them")
-    _owner(parser)
+    _owner(parser, dataset=False)
 
 
 def _get(commands: _Commands) -> None:
@@ -112,3 +116,38 @@ def _verify(commands: _Commands) -> None:
         more="It needs little memory, and shows nothing of a file that a terminal would obey.",
     )
     parser.add_argument("paths", metavar="FILE|DIR", type=Path, nargs="+", help="a download, or a folder of them")
+
+
+def _read(commands: _Commands) -> None:
+    parser = commands.add(
+        "read",
+        "print the events of downloads",
+        profile=False,
+        more="Without a filter the lines come as they were received.",
+    )
+    parser.add_argument("paths", metavar="FILE|DIR", type=Path, nargs="+", help="a download, or a folder of them")
+    parser.add_argument("--eid", action="append", metavar="EID", help="only events of this kind, or of another given")
+    parser.add_argument("--tag", action="append", metavar="TAG", help="only events with this tag, or another given")
+    parser.add_argument("--columns", metavar="NAMES", help="only these fields, such as eid,ets,context.channel")
+    parser.add_argument("--format", choices=("jsonl", "csv", "parquet"), default="jsonl", help="(default: jsonl)")
+    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="write into a file, not to stdout")
+
+
+def _requests(commands: _Commands) -> None:
+    parser = commands.add("requests", "list requests, newest first")
+    _owner(parser, dataset=False)
+    parser.add_argument("--limit", metavar="N", type=int, default=50, help="so many at most (default: 50)")
+    parser = commands.add("show", "show how a request stands")
+    parser.add_argument("request", metavar="REQUEST", help="its id")
+    parser = commands.add("watch", "wait until a request ends; the exit code tells how")
+    parser.add_argument("request", metavar="REQUEST", help="its id")
+    parser.add_argument("--within", metavar="SECONDS", type=float, help="wait no longer")
+    parser = commands.add("cancel", "cancel requests")
+    parser.add_argument("requests", metavar="REQUEST", nargs="+", help="their ids")
+
+
+def _helpers(commands: _Commands) -> None:
+    parser = commands.add("doctor", "look for what keeps data from arriving: clock, proxy, TLS, key, grant, store")
+    _owner(parser, dataset=False)
+    parser = commands.add("completion", "print a script with which a shell completes this command", profile=False)
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Callable, Final
 
 from telemetry_exhaust.api import Wanted
 from telemetry_exhaust.dates import ONE_DAY, days_of, yesterday
+from telemetry_exhaust.download import forget_state
 from telemetry_exhaust.errors import RequestFailedError, UsageError
 from telemetry_exhaust.fetching import Fetcher, is_there
 from telemetry_exhaust.file_lock import hold
@@ -81,6 +82,8 @@ def sync(fetcher: Fetcher, folder: Path, plan: Plan, watcher: Callable[[date], W
     lock = hold(folder / _LOCK)
     try:
         _check_folder(folder, plan)
+        for path in folder.glob("*.zip"):
+            forget_state(path)
         _finish_hooks(folder, plan)
         yield from _run(fetcher, folder, plan, watcher)
     finally:

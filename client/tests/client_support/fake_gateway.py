@@ -66,6 +66,13 @@ class Behaviour:
     ignores_if_range: bool = False
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: callers are killed, and go away."""
+
+
 class FakeGateway:
     """The fake; `submits`, `served` and `links` tell what was asked of it."""
 
@@ -77,8 +84,7 @@ class FakeGateway:
         self.submits = 0
         self.served = 0
         self.lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"fake": self}))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"fake": self}))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
     @property

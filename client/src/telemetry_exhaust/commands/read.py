@@ -1,0 +1,105 @@
+"""Prints the events of downloads: as they were received, or some fields of them, as JSON lines, CSV or Parquet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import sys
+from typing import IO, TYPE_CHECKING, Any
+
+from telemetry_exhaust import frames
+from telemetry_exhaust.columns import as_text, batches
+from telemetry_exhaust.errors import OK, UsageError
+from telemetry_exhaust.event_values import matches, value_at
+from telemetry_exhaust.export import Export
+from telemetry_exhaust.lines import event_of
+from telemetry_exhaust.member_bytes import day_members
+from telemetry_exhaust.whole_files import move_whole
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from telemetry_exhaust.output import Output
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    """Write the events; a file gets its name when all is in it."""
+    del output
+    export = Export.open(*arguments.paths)
+    if arguments.output is None:
+        if arguments.format == "parquet" and sys.stdout.isatty():
+            raise UsageError("Parquet is nothing for a terminal; name a file with -o FILE, or send it into one")
+        sys.stdout.flush()
+        with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as target:
+            _write(export, arguments, target)
+        return OK
+    beside = arguments.output.with_name(f".{arguments.output.name}.{os.getpid()}.new")
+    try:
+        with beside.open("wb") as target:
+            _write(export, arguments, target)
+            target.flush()
+            os.fsync(target.fileno())
+        move_whole(beside, arguments.output)
+    finally:
+        beside.unlink(missing_ok=True)
+    return OK
+
+
+def _write(export: Export, arguments: argparse.Namespace, target: IO[bytes]) -> None:
+    eids, tags = frozenset(arguments.eid or ()), frozenset(arguments.tag or ())
+    names = arguments.columns.split(",") if arguments.columns else None
+    if arguments.format == "jsonl" and not (eids or tags or names):
+        return _copy(export, target)
+    if arguments.format == "jsonl" and names is None:
+        return _filter(export, eids, tags, target)
+    events = export.events(eids=eids, tags=tags)
+    if arguments.format == "jsonl":
+        return _json_lines(events, names or [], target)
+    if arguments.format == "csv":
+        return _csv(events, names, target)
+    return _parquet(events, names, target)
+
+
+def _copy(export: Export, target: IO[bytes]) -> None:
+    for path in export.paths:
+        for _, pieces in day_members(path):
+            last = b"\n"
+            for piece in pieces:
+                target.write(piece)
+                last = piece[-1:] or last
+            if last != b"\n":
+                target.write(b"\n")
+
+
+def _filter(export: Export, eids: frozenset[str], tags: frozenset[str], target: IO[bytes]) -> None:
+    for line in export.lines():
+        event = event_of(line)
+        if event is not None and matches(event, eids, tags):
+            target.write(line + b"\n")
+
+
+def _json_lines(events: Iterator[dict[str, Any]], names: list[str], target: IO[bytes]) -> None:
+    paths = {name: tuple(name.split(".")) for name in names}
+    for event in events:
+        row = {name: value_at(event, path) for name, path in paths.items()}
+        target.write(json.dumps(row, separators=(",", ":")).encode() + b"\n")
+
+
+def _csv(events: Iterator[dict[str, Any]], names: list[str] | None, target: IO[bytes]) -> None:
+    if names is None:
+        raise UsageError("CSV needs its columns: --columns eid,ets,context.channel")
+    text = io.TextIOWrapper(target, "utf-8", newline="")
+    rows = csv.writer(text)
+    rows.writerow(names)
+    paths = [tuple(name.split(".")) for name in names]
+    rows.writerows([as_text(value_at(event, path)) for path in paths] for event in events)
+    text.flush()
+    text.detach()
+
+
+def _parquet(events: Iterator[dict[str, Any]], names: list[str] | None, target: IO[bytes]) -> None:
+    parquet = frames.load("pyarrow.parquet")
+    parquet.write_table(frames.to_arrow(batches(events, names)), target)
