@@ -5,13 +5,20 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING, Any, Final
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError, RequestTimedOutError
 
 if TYPE_CHECKING:
     from exhaust.settings import KafkaSettings
 
 # What a call of the driver raises while Kafka is away; RuntimeError is uvloop's, of a write to a closed connection.
 DRIVER_ERRORS: Final = (KafkaError, OSError, TimeoutError, RuntimeError)
+
+
+def is_broken_connection(error: BaseException) -> bool:
+    """Return True for an error that says no more than that a connection broke or a broker did not answer in time."""
+    if isinstance(error, KafkaError):
+        return isinstance(error, (KafkaConnectionError, RequestTimedOutError))
+    return isinstance(error, (OSError, TimeoutError)) or (isinstance(error, RuntimeError) and "closed" in str(error))
 
 
 def connection_options(settings: KafkaSettings) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from aiokafka.errors import InvalidSessionTimeoutError
 
 from exhaust.errors import ConfigurationError
 from exhaust.kafka.closing import stop_client
-from exhaust.kafka.connection import DRIVER_ERRORS, connection_options
+from exhaust.kafka.connection import DRIVER_ERRORS, connection_options, is_broken_connection
 from exhaust.kafka.dead_letter_limit import DEFECTS, MALFORMED, DeadLetterLimit
 from exhaust.kafka.dead_letters import DeadLetters
 from exhaust.kafka.group_consumer import GroupConsumer
@@ -116,8 +116,8 @@ class ConsumerLoop:
                     if stop.is_set():
                         self._slots.cancel_idle()
                     await self._drain(consumer, drain_timeout)
-                except _DriverFailedError:
-                    log.exception("kafka.consumer_failed", group=self._group, topic=self.topic)
+                except _DriverFailedError as failure:
+                    self._tell(failure)
                 finally:
                     await _end(placing)
                     await stop_client(consumer, CLOSE_TIMEOUT)
@@ -130,6 +130,14 @@ class ConsumerLoop:
             for task in self._tasks.values():
                 task.cancel()
             await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    def _tell(self, failure: _DriverFailedError) -> None:
+        """Log why the member joins again: a broken connection heals by itself, anything else wants a person."""
+        error = failure.__cause__
+        if error is not None and is_broken_connection(error):
+            log.warning("kafka.connection_lost", group=self._group, topic=self.topic, error=type(error).__name__)
+        else:
+            log.error("kafka.consumer_failed", group=self._group, topic=self.topic, exc_info=failure)
 
     async def _join(self, stop: asyncio.Event, heartbeat: Heartbeat) -> GroupConsumer | None:
         """Return a consumer that has joined the group, or None after a stop. Try again while Kafka is away."""

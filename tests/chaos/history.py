@@ -125,9 +125,11 @@ def ends_of(submits: list[Submit]) -> set[str]:
 
     Equal submits of one client share a request that has not ended, and so its cancellation.
     """
-    if any(submit.retried for submit in submits):
-        return {COMPLETE}  # what is tried again was repaired before
     cancels = {submit.cancel for submit in submits}
+    if any(submit.retried for submit in submits):
+        # What is tried again was repaired before; an equal submit that joins it may be cancelled, and it with that.
+        others = {submit.cancel for submit in submits if not submit.retried}
+        return {COMPLETE, CANCELLED} if others & {"told", "asked"} else {COMPLETE}
     if "told" in cancels:
         return {CANCELLED}
     expected = submits[0].asked.expected
