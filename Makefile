@@ -23,7 +23,7 @@ endef
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SILENT:
-.PHONY: help venv demo test test-unit test-client kills-client test-api check-metrics metrics-page mutants bench bench-gateway bench-shares bench-fairness chaos chaos-long failures check check-alerts up load down logs lock clean
+.PHONY: help venv demo test test-unit test-client kills-client test-api check-metrics metrics-page mutants bench bench-gateway bench-shares bench-fairness chaos chaos-long failures check check-alerts up load down logs lock clean rehearse
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -77,6 +77,9 @@ chaos-long: $(INSTALLED) ## one scenario of the same with its long count: PIECE=
 
 failures: $(INSTALLED) ## make each failure of docs/operations/failures on a stack of its own, and measure; ONLY=kafka-killed takes one
 	$(RUN) tests.recovery $(if $(ONLY),--only $(ONLY)) $(OPTIONS)
+
+rehearse: $(INSTALLED) ## make the fault of each runbook, see its alert, do what the page says; ONLY=NobodyReads takes one
+	$(RUN) tests.runbooks $(if $(ONLY),--only $(ONLY)) $(OPTIONS)
 
 bench-fairness: $(INSTALLED) ## one partner's one-day request alone, and beside 300 requests of another partner
 	$(RUN) bench.fairness

@@ -104,7 +104,7 @@ async def group_set_back(bed: Testbed) -> list[Figure]:
     assert await bed.others["aggregator-2"].stop() == 0
     del bed.logs["aggregator-2"], bed.others["aggregator-2"]
     await _ended(bed, "aggregator")
-    await _set_back(bed)
+    await set_back(bed)
     bed.mark_logs()
     began = time.monotonic()
     await bed.restart()
@@ -133,7 +133,8 @@ async def _ended(bed: Testbed, name: str) -> None:
     await asyncio.sleep(1)
 
 
-async def _set_back(bed: Testbed) -> None:
+async def set_back(bed: Testbed) -> None:
+    """Set both groups of the aggregators back to the beginning; none of their members may run."""
     for group, topic in GROUPS.items():
         consumer = AIOKafkaConsumer(group_id=group, enable_auto_commit=False, **kafka_options(bed.stack))
         await consumer.start()

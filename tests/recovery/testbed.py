@@ -28,7 +28,7 @@ from tests.support.gateway_process import ServiceProcess
 from tests.support.partner import Partner
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 FOLDER: Final = ROOT / ".local" / "test-recovery"
 SERVICES: Final = ("gateway", "aggregator", "status")
@@ -138,11 +138,20 @@ async def until(condition: Callable[[], Awaitable[bool]], within: float = WITHIN
     return time.monotonic() - began
 
 
+def start_tied() -> Stack:
+    """Start the stack; it stops when this process ends."""
+    return start_stack(FOLDER, stop_at_exit=True)
+
+
 @asynccontextmanager
-async def open_testbed(**settings: str) -> AsyncIterator[Testbed]:
+async def open_testbed(
+    *, others: Sequence[str] = OTHERS, start: Callable[[], Stack] = start_tied, **settings: str
+) -> AsyncIterator[Testbed]:
     """Start the stack anew, and stop it at the end of the block.
 
     Args:
+        others: services of which a second one runs.
+        start: starts the stack; by default it stops when this process ends, and no other process can start what ended.
         settings: variables that are not those of `make up`.
     """
     await asyncio.to_thread(stop_stack, FOLDER)
@@ -150,7 +159,7 @@ async def open_testbed(**settings: str) -> AsyncIterator[Testbed]:
     os.environ.update(_SETTINGS | settings)
     async with AsyncExitStack() as closing:
         closing.push_async_callback(asyncio.to_thread, stop_stack, FOLDER)
-        stack = await asyncio.to_thread(start_stack, FOLDER, stop_at_exit=True)
+        stack = await asyncio.to_thread(start)
         http = await closing.enter_async_context(
             aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=60), connector=aiohttp.TCPConnector(limit=0, force_close=True)
@@ -165,7 +174,7 @@ async def open_testbed(**settings: str) -> AsyncIterator[Testbed]:
         bed = Testbed(http, database, objects, partner)
         logs = Folder(FOLDER)
         bed.logs = {name: Log(logs.log(name)) for name in SERVICES}
-        for name in OTHERS:
+        for name in others:
             other = ServiceProcess(FOLDER, logs.log(f"{name}-2"), name=name)
             closing.push_async_callback(other.kill)
             await other.start(http)

@@ -1,4 +1,4 @@
-"""promtool, Prometheus' own checker of metrics, rules and their tests.
+"""promtool, Prometheus' own checker of metrics, rules and their tests; and the server, for rehearsals.
 
 It is taken from PATH; else from Debian's package `prometheus`, which is unpacked below .cache and not installed, so
 that no service starts. `check` and `test` need no server.
@@ -18,6 +18,7 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[2]
 HOME: Final = ROOT / ".cache" / "prometheus"
 PACKAGE: Final = "prometheus"
+PROGRAMS: Final = ("promtool", "prometheus")
 DOWNLOAD_WITHIN: Final = timedelta(minutes=5)
 RUN_WITHIN: Final = timedelta(minutes=1)
 
@@ -45,8 +46,12 @@ def find_promtool() -> Path:
     Raises:
         PromtoolMissingError: it is not installed, and there is no Debian to fetch it from.
     """
-    installed = shutil.which("promtool")
-    return Path(installed) if installed else _unpacked()
+    return _find("promtool")
+
+
+def find_prometheus() -> Path:
+    """Return the server, as find_promtool returns its checker."""
+    return _find("prometheus")
 
 
 def promtool(*arguments: str | Path, stdin: str = "") -> Told:
@@ -67,9 +72,14 @@ def promtool(*arguments: str | Path, stdin: str = "") -> Told:
     return Told(ended.returncode, ended.stdout)
 
 
-def _unpacked() -> Path:
-    """Return the program of the unpacked package. Of several processes one fetches it, and the others wait."""
-    program = HOME / "promtool"
+def _find(name: str) -> Path:
+    installed = shutil.which(name)
+    return Path(installed) if installed else _unpacked(name)
+
+
+def _unpacked(name: str) -> Path:
+    """Return a program of the unpacked package. Of several processes one fetches it, and the others wait."""
+    program = HOME / name
     HOME.mkdir(parents=True, exist_ok=True)
     with (HOME / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -87,7 +97,8 @@ def _fetch() -> None:
     _run("apt-get", "--quiet", "download", PACKAGE, cwd=folder)
     (package,) = folder.glob(f"{PACKAGE}_*.deb")
     _run("dpkg-deb", "--extract", package.name, "tree", cwd=folder)
-    (folder / "tree" / "usr" / "bin" / "promtool").rename(HOME / "promtool")
+    for name in PROGRAMS:
+        (folder / "tree" / "usr" / "bin" / name).rename(HOME / name)
     shutil.rmtree(folder)
 
 

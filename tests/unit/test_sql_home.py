@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PRODUCT = ("schemas", "telemetry", "exhaust", "services", "admin", "client", "deploy")
+PRODUCT = ("schemas", "telemetry", "exhaust", "services", "admin", "deploy")
 HOME = ROOT / "exhaust" / "postgres"
 SQL_VERB = re.compile(r"\b(INSERT|UPDATE|SELECT|DELETE)\b")
 

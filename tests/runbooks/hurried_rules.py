@@ -1,0 +1,24 @@
+"""The rules of alerts as they are, for a time that runs faster, so that a rehearsal takes minutes and not hours."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+FASTER: Final = 30
+_UNITS: Final = {"m": 60, "h": 3600}
+_RANGE: Final = re.compile(r"\[(\d+)([mh])\]")
+_FOR: Final = re.compile(r"^( +for: )(\d+)([mh])$", re.MULTILINE)
+# The ages that rules compare with. That of dead letters is days, and a rehearsal makes an old one instead.
+_AGE: Final = re.compile(r"(?<=[<>] )(60|300|900|1800|3600)\b")
+
+
+def hurry(rules: str) -> str:
+    """Return rules whose ranges, waits and ages are a thirtieth of what they are."""
+    rules = _RANGE.sub(lambda found: f"[{_hurried(found[1], found[2])}s]", rules)
+    rules = _FOR.sub(lambda found: f"{found[1]}{_hurried(found[2], found[3])}s", rules)
+    return _AGE.sub(lambda found: str(int(found[1]) // FASTER), rules)
+
+
+def _hurried(number: str, unit: str) -> int:
+    return int(number) * _UNITS[unit] // FASTER
