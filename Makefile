@@ -47,7 +47,7 @@ test-unit: $(INSTALLED) ## the tests without I/O
 
 test-client: ## the partners' package alone, with nothing of the server; PYTHON=python3.9 takes another interpreter
 	$(PYTHON) -m venv --clear .local/client-venv
-	cd client && ../.local/client-venv/bin/python -m pip install --quiet --disable-pip-version-check . pytest vermin && \
+	cd client && ../.local/client-venv/bin/python -m pip install --quiet --disable-pip-version-check '.[pandas,polars,duckdb,parquet]' pytest vermin && \
 	  ../.local/client-venv/bin/python -m pytest -q tests && \
 	  ../.local/client-venv/bin/vermin --quiet --target=3.9- --no-tips --violations src
 

@@ -83,7 +83,10 @@ def event_of(line: bytes) -> dict[str, Any] | None:
 
 def _decode(line: bytes) -> Any:
     text = (line.removeprefix(_BOM)).decode()
-    return _DECODER.decode(text)
+    try:
+        return _FAST_DECODER.decode(text)
+    except ValueError:  # a number of very many digits, which is JSON all the same, or no JSON
+        return _DECODER.decode(text)
 
 
 def _kept(lines: list[bytes]) -> list[bytes]:
@@ -106,4 +109,5 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
+_FAST_DECODER: Final = json.JSONDecoder(parse_constant=_refuse)
 _DECODER: Final = json.JSONDecoder(parse_int=_whole_number, parse_constant=_refuse)
