@@ -60,6 +60,6 @@ def _print(story: RequestStory, explained: Explanation) -> None:
     )
     typer.echo()
     print_table(
-        ("day", "state", "attempt", "events", "bytes"),
-        [(cell.day, cell.state, cell.attempt, cell.events, cell.bytes) for cell in explained.days],
+        ("day", "state", "attempt", "events", "bytes", "code"),
+        [(cell.day, cell.state, cell.attempt, cell.events, cell.bytes, cell.code) for cell in explained.days],
     )

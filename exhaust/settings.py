@@ -161,8 +161,8 @@ class TopicSettings(KafkaSettings):
     kafka_replication: Annotated[int, Field(ge=1, le=100)] = 1
 
 
-class S3Settings(SettingsGroup):
-    """The S3 store, and the bucket of archives.
+class StoreSettings(SettingsGroup):
+    """The S3 store.
 
     Without keys, those of the platform count: of a profile, a web identity or the role of the machine.
     """
@@ -171,7 +171,6 @@ class S3Settings(SettingsGroup):
     s3_access_key: StoreKey | None = None
     s3_secret_key: StoreKey | None = None
     s3_region: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9-]*$")] = "us-east-1"
-    s3_exhaust_bucket: Bucket
 
     @model_validator(mode="after")
     def _both_keys_or_none(self) -> Self:
@@ -180,10 +179,20 @@ class S3Settings(SettingsGroup):
         return self
 
 
-class S3RawBucketSettings(S3Settings):
-    """The S3 store, and both buckets: of archives, and of raw telemetry."""
+class S3Settings(StoreSettings):
+    """The S3 store, and the bucket of archives."""
+
+    s3_exhaust_bucket: Bucket
+
+
+class RawStoreSettings(StoreSettings):
+    """The S3 store, and the bucket of raw telemetry."""
 
     s3_raw_bucket: Bucket
+
+
+class S3RawBucketSettings(S3Settings, RawStoreSettings):
+    """The S3 store, and both buckets: of archives, and of raw telemetry."""
 
 
 class ServiceTokenSettings(SettingsGroup):

@@ -43,6 +43,8 @@ class Secrets:
     s3_aggregator_secret_key: str
     s3_status_access_key: str
     s3_status_secret_key: str
+    s3_console_access_key: str
+    s3_console_secret_key: str
     store_signing: str
     kafka_admin: str
     kafka_controller: str
@@ -198,7 +200,7 @@ def _is_free(port: int) -> bool:
 def _new_secrets() -> Secrets:
     store = {
         f"s3_{name}{part}": value
-        for name in ("", "gateway_", "aggregator_", "status_")
+        for name in ("", "gateway_", "aggregator_", "status_", "console_")
         for part, value in (("access_key", secrets.token_hex(10).upper()), ("secret_key", secrets.token_urlsafe(30)))
     }
     return Secrets(

@@ -52,6 +52,7 @@ _ACTIONS = {
     "aggregator": (*_READ_DOWNLOADS, f"Write:{EXHAUST_BUCKET}", f"Read:{RAW_BUCKET}", f"List:{RAW_BUCKET}"),
     # It writes the markers of cancelled attempts; the store's wildcards know no narrower place.
     "status": (*_READ_DOWNLOADS, f"Write:{EXHAUST_BUCKET}/requests/*/cancelled"),
+    "console": (f"List:{RAW_BUCKET}",),  # it counts what was received, and reads none of it
 }
 
 
@@ -61,6 +62,7 @@ def service_keys(secrets: Secrets) -> dict[str, tuple[str, str]]:
         "gateway": (secrets.s3_gateway_access_key, secrets.s3_gateway_secret_key),
         "aggregator": (secrets.s3_aggregator_access_key, secrets.s3_aggregator_secret_key),
         "status": (secrets.s3_status_access_key, secrets.s3_status_secret_key),
+        "console": (secrets.s3_console_access_key, secrets.s3_console_secret_key),
     }
 
 

@@ -30,7 +30,7 @@ SECRETS_OF: dict[str, frozenset[str]] = {
     },
     "aggregator": _STORE_KEYS | {KAFKA_CREDENTIAL},
     "status": _STORE_KEYS | {POSTGRES_DSN, KAFKA_CREDENTIAL, "EXHAUST_SERVICE_TOKEN"},
-    "console": frozenset({POSTGRES_DSN, OPERATOR_DSN, KAFKA_CREDENTIAL, "EXHAUST_CONSOLE_SESSION_KEY"}),
+    "console": _STORE_KEYS | {POSTGRES_DSN, OPERATOR_DSN, KAFKA_CREDENTIAL, "EXHAUST_CONSOLE_SESSION_KEY"},
 }
 # From when on something is the matter, on a machine where a worker that is away for seconds is worth a look.
 LAG = {"nobody_after": "PT5S"}
@@ -77,7 +77,8 @@ def _secrets(settings: Settings, servers: Servers) -> dict[str, dict[str, str]]:
         "gateway": keys["gateway"] | token | peppers | {POSTGRES_DSN: servers.postgres_gateway},
         "aggregator": keys["aggregator"],
         "status": keys["status"] | token | {POSTGRES_DSN: servers.postgres_status},
-        "console": {POSTGRES_DSN: servers.postgres_console}
+        "console": keys["console"]
+        | {POSTGRES_DSN: servers.postgres_console}
         | ({OPERATOR_DSN: servers.postgres_operator} if servers.postgres_operator else {}),
     }
 

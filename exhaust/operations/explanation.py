@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from exhaust.domain.state_machine import State
 from exhaust.lag.sentences import shown
+from exhaust.operations.listings import audit_row
 from exhaust.postgres.audit import Action
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from exhaust.postgres.request_story import RequestStory
 
 RELEASED_WITHIN: Final = timedelta(seconds=30)  # of its turn, when a gateway works
+# Archives and failures have these; whatever else stands in the row is not shown.
+_TOLD_OF_OUTCOME: Final = ("code", "message", "day", "object", "key", "size", "sha256", "events", "bytes")
 _ORDINALS: Final = {1: "st", 2: "nd", 3: "rd"}
 _TEENS: Final = range(11, 14)
 
@@ -50,8 +53,10 @@ class DayCell:
     """A day of a request.
 
     Attributes:
-        state: finished, finished earlier (in an attempt before, so that it is found again), failed, or open.
+        state: finished, empty (finished, without events), finished earlier (in an attempt before, so that it is found
+            again), failed, or open.
         attempt: that finished it last.
+        code: of a failed one, why.
     """
 
     day: date
@@ -59,6 +64,7 @@ class DayCell:
     attempt: int | None = None
     events: int | None = None
     bytes: int | None = None
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,10 +222,13 @@ def _days(story: RequestStory) -> tuple[DayCell, ...]:
     cells = []
     for day in story.asked:
         found = latest.get(day)
-        if found is None:
-            cells.append(DayCell(day, "failed" if day.isoformat() == failed_day else "open"))
+        if found is None and day.isoformat() == failed_day:
+            cells.append(DayCell(day, "failed", code=story.outcome.get("code")))
+        elif found is None:
+            cells.append(DayCell(day, "open"))
         else:
-            state = "finished" if found.attempt == story.attempt else "finished earlier"
+            finished = "finished" if found.events else "empty"
+            state = finished if found.attempt == story.attempt else "finished earlier"
             cells.append(DayCell(day, state, found.attempt, found.events, found.bytes))
     return tuple(cells)
 
@@ -284,7 +293,7 @@ def explanation_document(story: RequestStory, explained: Explanation) -> dict[st
         "tags": list(story.tags),
         "state": story.state.value,
         "attempt": story.attempt,
-        "outcome": dict(story.outcome),
+        "outcome": {name: story.outcome[name] for name in _TOLD_OF_OUTCOME if name in story.outcome},
         "atwork": [str(found.request_id) for found in story.at_work],
         "turn": story.turn,
         "timeline": [
@@ -301,8 +310,10 @@ def explanation_document(story: RequestStory, explained: Explanation) -> dict[st
                 "attempt": cell.attempt,
                 "events": cell.events,
                 "bytes": cell.bytes,
+                "code": cell.code,
             }
             for cell in explained.days
         ],
         "deadletters": [{"letter": found.letter, "code": found.code, "state": found.state} for found in story.letters],
+        "audit": [audit_row(act) for act in story.acts],
     }

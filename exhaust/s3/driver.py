@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
     from exhaust.metrics.call_times import CallTimes
-    from exhaust.settings import S3Settings
+    from exhaust.settings import StoreSettings
 
 READ_TIMEOUT: Final = timedelta(seconds=30)
 CALL_TIMEOUT: Final = timedelta(minutes=2)
@@ -38,7 +38,7 @@ DRIVER_ERRORS: Final = (BotoCoreError, aiohttp.ClientError, OSError, TimeoutErro
 
 
 @asynccontextmanager
-async def open_clients(settings: S3Settings, times: CallTimes, *connections: int) -> AsyncIterator[list[S3Client]]:
+async def open_clients(settings: StoreSettings, times: CallTimes, *connections: int) -> AsyncIterator[list[S3Client]]:
     """Open a client for each number of connections; each connects when it is first used.
 
     There are several because nothing limits how long a call waits for a connection of a pool: reads that hold all of
@@ -103,7 +103,7 @@ def _config(connections: int) -> AioConfig:
     )
 
 
-async def _open_session(settings: S3Settings) -> aioboto3.Session:
+async def _open_session(settings: StoreSettings) -> aioboto3.Session:
     driver_session = get_session()
     driver_session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_parse_timestamp)
     try:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3.type_defs import LifecycleRuleTypeDef, ListObjectsV2OutputTypeDef, PutObjectRequestTypeDef
 
     from exhaust.metrics.registry import MetricRegistry
-    from exhaust.settings import S3Settings
+    from exhaust.settings import StoreSettings
 
 READ_CHUNK: Final = 1024 * 1024
 MAX_CONCURRENT_PARTS: Final = 4  # of all uploads of a process, each 5 MiB or more in memory
@@ -293,7 +293,7 @@ async def _each_page(pages: AsyncIterable[Page], bucket: str, prefix: str = "") 
 
 @asynccontextmanager
 async def open_object_store(
-    settings: S3Settings, registry: MetricRegistry | None = None, *, streams: int = CONNECTIONS
+    settings: StoreSettings, registry: MetricRegistry | None = None, *, streams: int = CONNECTIONS
 ) -> AsyncIterator[ObjectStore]:
     """Open the store of the settings; it connects when it is first used.
 

@@ -13,6 +13,7 @@ from exhaust.logs import configure_logging
 from exhaust.postgres.database import open_service_database
 from exhaust.process.health import STALL_LIMIT, Health
 from exhaust.process.run import run_process, run_until_stopped
+from exhaust.s3.store import open_object_store
 from services.console.access import open_gate
 from services.console.action_runs import open_tools
 from services.console.actions_page import actions_page
@@ -25,17 +26,19 @@ from services.console.letter_index import keep_index
 from services.console.runbooks import runbook_page
 from services.console.sampling import Sampling
 from services.console.settings import ConsoleSettings
+from services.console.stories.days import RawObjects
+from services.console.stories.pages import Stories, story_pages
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from exhaust.postgres.database import Database
     from services.console.pages import Page
 
 
-def all_pages(sampling: Sampling, database: Database) -> list[Page]:
+def all_pages(sampling: Sampling, stories: Stories) -> list[Page]:
     """Build all pages, in the order of the navigation."""
-    return [*lag_pages(sampling, database), history_page(database), runbook_page()]
+    database = stories.database
+    return [*lag_pages(sampling, database), *story_pages(stories), history_page(database), runbook_page()]
 
 
 async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
@@ -60,11 +63,14 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         )
         sampling = Sampling(sampler, targets_from(settings))
         publish_lag_metrics(health.registry, sampling.latest)
+        store = await stack.enter_async_context(open_object_store(settings, health.registry))
+        raw = RawObjects(store, settings.s3_raw_bucket)
+        stories = Stories(database, raw, catalogue, settings.max_in_flight_per_partner)
         tools = await stack.enter_async_context(open_tools(settings, database, catalogue))
         gate = await stack.enter_async_context(open_gate(settings, acts=tools is not None))
         app = console_app(
             health,
-            [*all_pages(sampling, database), actions_page(gate, database)],
+            [*all_pages(sampling, stories), actions_page(gate, database)],
             prefix=settings.console_prefix,
             runbooks=settings.runbook_base,
             gate=gate,

@@ -8,7 +8,14 @@ from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from exhaust.settings import CatalogueSettings, KafkaSettings, LagSettings, PostgresSettings, ProcessSettings
+from exhaust.settings import (
+    CatalogueSettings,
+    KafkaSettings,
+    LagSettings,
+    PostgresSettings,
+    ProcessSettings,
+    RawStoreSettings,
+)
 from services.console.access_settings import AccessSettings, is_loopback
 
 OWN_RUNBOOKS: Final = "/runbooks/"
@@ -28,7 +35,15 @@ def _address(base: str) -> str:
     return base
 
 
-class ConsoleSettings(ProcessSettings, PostgresSettings, KafkaSettings, CatalogueSettings, LagSettings, AccessSettings):
+class ConsoleSettings(
+    ProcessSettings,
+    PostgresSettings,
+    KafkaSettings,
+    RawStoreSettings,
+    CatalogueSettings,
+    LagSettings,
+    AccessSettings,
+):
     """The settings of the console.
 
     Attributes:

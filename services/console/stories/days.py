@@ -47,14 +47,14 @@ class DaysQuery(Query):
 
 
 class RawObjects:
-    """The raw objects of a store, as far as there is one.
+    """The raw objects of a store.
 
     Args:
-        store: None where nobody said where it is.
+        store: where they are.
         bucket: of raw telemetry.
     """
 
-    def __init__(self, store: ObjectStore | None, bucket: str = "") -> None:
+    def __init__(self, store: ObjectStore, bucket: str) -> None:
         self._store = store
         self._bucket = bucket
 
@@ -64,8 +64,6 @@ class RawObjects:
         Raises:
             ExhaustError: SERVICE_UNAVAILABLE, also when there are too many objects to look at.
         """
-        if self._store is None:
-            raise ExhaustError(ErrorCode.SERVICE_UNAVAILABLE, "no store is configured here")
         found = await list_received_days(self._store, self._bucket, dataset, days)
         if found is None:
             raise ExhaustError(ErrorCode.SERVICE_UNAVAILABLE, "there are too many")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from deploy.local.stack import Stack
+    from exhaust.s3.store import ObjectStore
 
 OTHER_ROLE = "pg_monitor"
 MAX_IN_FLIGHT = 4
@@ -39,10 +40,11 @@ class Tables:
 
     owner: Database
     console: ExplainedDatabase
+    store: ObjectStore
 
     @property
     def stories(self) -> Stories:
-        return Stories(self.console, RawObjects(None), load_catalogue(None), MAX_IN_FLIGHT)
+        return Stories(self.console, RawObjects(self.store, "raw"), load_catalogue(None), MAX_IN_FLIGHT)
 
     async def do(self, *statements: str) -> None:
         async with self.owner.transaction() as connection:
@@ -63,7 +65,9 @@ def call(request: object = "", **query: object) -> Any:
 
 
 @pytest.fixture(scope="session")
-async def console_tables(servers: Stack, runtime_dsn: SecretStr, schema: str) -> AsyncIterator[Tables]:
+async def console_tables(
+    servers: Stack, runtime_dsn: SecretStr, schema: str, away_objects: ObjectStore
+) -> AsyncIterator[Tables]:
     """Empty tables, where the role of the services is the console's alone."""
     async with (
         new_schema(servers.postgres) as name,
@@ -74,4 +78,4 @@ async def console_tables(servers: Stack, runtime_dsn: SecretStr, schema: str) ->
         )
         dsn = SecretStr(runtime_dsn.get_secret_value().replace(schema, name))
         async with open_database(dsn, pool_size=4) as console:
-            yield Tables(owner, ExplainedDatabase(console))
+            yield Tables(owner, ExplainedDatabase(console), away_objects)

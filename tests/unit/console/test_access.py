@@ -152,6 +152,7 @@ def test_operators_at_loopback_need_a_listener_at_loopback(
     monkeypatch: pytest.MonkeyPatch, changes: dict[str, str]
 ) -> None:
     needed = {"PORT": "1", "POSTGRES_DSN": "postgresql://u@h/d", "KAFKA_BOOTSTRAP": "kafka.test:9092"}
+    needed |= {"S3_ENDPOINT": "http://s3.test", "S3_RAW_BUCKET": "raw"}
     for name, value in (needed | {"CONSOLE_LOOPBACK_ROLE": "operator"}).items():
         monkeypatch.setenv(f"EXHAUST_{name}", value)
     assert ConsoleSettings().console_loopback_role == "operator"
