@@ -40,10 +40,12 @@ def grant(  # noqa: PLR0913 -- each option of a command is an argument
         bool, typer.Option("--unproven", help="Also when nobody has shown that the key belongs to the client.")
     ] = False,
 ) -> None:
-    """Let the holder of a license key read a resource. Name it by exactly one of --resource, --partner, --channel."""
-    granted = Grant(
-        client, key_name, resolve_resource(resource, partner, channel), resolve_dataset(dataset), as_utc(expires)
-    )
+    """Let the holder of a license key read a resource. Name it by exactly one of --resource, --partner, --channel.
+
+    Its plain id is kept, and makes downloads faster for all who ask by the hash alone; so prefer it to --resource.
+    """
+    named = resolve_resource(resource, partner, channel)
+    granted = Grant(client, key_name, named, resolve_dataset(dataset), as_utc(expires), partner or channel)
     run_on_database(lambda database: GrantStore(database).add(granted, actor=audit_actor(), unproven=unproven))
     end = f" until {granted.expires_at.isoformat()}" if granted.expires_at else ""
     tell(f"{_holder(granted)} may read resource {granted.resource}{_scope(granted)}{end}.")
@@ -103,12 +105,13 @@ def who_has_access(
 
 def _show(grants: Sequence[ListedGrant]) -> None:
     print_table(
-        ("client", "key name", "resource", "dataset", "expires", "proven", "registered"),
+        ("client", "key name", "resource", "owner", "dataset", "expires", "proven", "registered"),
         [
             (
                 listed.grant.client_name,
                 listed.grant.license_key_name,
                 listed.grant.resource,
+                printable(listed.grant.owner),
                 listed.grant.dataset or "every",
                 listed.grant.expires_at,
                 proven_word(proven=listed.proven),

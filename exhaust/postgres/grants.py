@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.postgres.audit import Action, record_action
 from exhaust.postgres.license_keys import find_holder, find_user
 from exhaust.postgres.registrations import require_proven
+from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,15 +39,17 @@ SELECT {USER_MAY_READ.format(user="q.user_id", resource="q.partner", dataset="NU
 {_OF_QUERIES}
 """
 _GRANT: Final = """
-INSERT INTO data_exhaust_users_resources (user_id, resource_id, dataset_id, expires_at) VALUES ($1, $2, $3, $4)
-ON CONFLICT (user_id, resource, dataset_id) DO UPDATE SET expires_at = EXCLUDED.expires_at
+INSERT INTO data_exhaust_users_resources AS g (user_id, resource_id, dataset_id, expires_at, owner)
+    VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (user_id, resource, dataset_id)
+    DO UPDATE SET expires_at = EXCLUDED.expires_at, owner = coalesce(EXCLUDED.owner, g.owner)
 """
 _UNGRANT: Final = """
 DELETE FROM data_exhaust_users_resources
 WHERE user_id = $1 AND resource = $2 AND ($3::text IS NULL OR dataset_id = $3)
 """
 _GRANTS: Final = """
-SELECT u.client_name, u.license_key_name, g.resource, g.dataset_id, g.expires_at,
+SELECT u.client_name, u.license_key_name, g.resource, g.dataset_id, g.expires_at, g.owner,
        u.proven_at IS NOT NULL AS proven, u.created_at AS registered_at
 FROM data_exhaust_users_resources g JOIN data_exhaust_users u ON u.id = g.user_id
 """
@@ -68,6 +72,10 @@ class Grant:
         resource: in canonical form.
         dataset: the one dataset that it is for, by the dataset's own id; None for all.
         expires_at: when it ends; None for never.
+        owner: the plain id of the partner or channel whose resource it is; None when nobody said it.
+
+    Raises:
+        ExhaustError: INVALID_DATA_ERROR: the resource is not that owner's.
     """
 
     client_name: str
@@ -75,6 +83,14 @@ class Grant:
     resource: str
     dataset: str | None = None
     expires_at: datetime | None = None
+    owner: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.owner is not None and resource_id(self.owner) != self.resource:
+            raise ExhaustError(
+                ErrorCode.INVALID_DATA_ERROR,
+                "the owner is not the partner or channel whose resource this is: its id has another hash",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +164,7 @@ class GrantStore:
         return [AccessRights(**row) for row in rows]
 
     async def add(self, grant: Grant, *, actor: str, unproven: bool = False) -> None:
-        """Add a grant; for an existing grant this only changes its end.
+        """Add a grant; for an existing grant this only changes its end, and its owner if that is known.
 
         Args:
             grant: the grant.
@@ -163,7 +179,7 @@ class GrantStore:
             user_id = await find_holder(connection, grant.client_name, grant.license_key_name)
             if not unproven:
                 await require_proven(connection, user_id)
-            await connection.execute(_GRANT, user_id, grant.resource, grant.dataset, grant.expires_at)
+            await connection.execute(_GRANT, user_id, grant.resource, grant.dataset, grant.expires_at, grant.owner)
             await record_action(
                 connection,
                 actor=actor,
@@ -213,13 +229,16 @@ class GrantStore:
 
 
 def _listed(row: Row) -> ListedGrant:
-    *grant, proven, registered_at = row.values()
-    return ListedGrant(Grant(*grant), proven, registered_at)
+    client, key_name, resource, dataset, expires_at, owner, proven, registered_at = row.values()
+    # A row that somebody wrote by hand may name anybody.
+    named = owner if owner is not None and resource_id(owner) == resource else None
+    return ListedGrant(Grant(client, key_name, resource, dataset, expires_at, named), proven, registered_at)
 
 
 def _detail(grant: Grant) -> dict[str, object]:
-    return {
+    detail: dict[str, object] = {
         "resource": grant.resource,
         "dataset": grant.dataset,
         "expires": grant.expires_at.isoformat() if grant.expires_at else None,
     }
+    return detail | ({"owner": grant.owner} if grant.owner else {})

@@ -19,7 +19,6 @@ from exhaust.process.failpoints import failpoint
 from exhaust.process.periodic import run_periodically
 from exhaust.violations import violations_text
 from schemas.events import TOPIC_REQUESTS, TYPE_REQUESTED, CloudEvent, DatasetRequested
-from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -241,7 +240,7 @@ class RequestPublisher:
             fromdate=request.days.first,
             todate=request.days.last,
             tags=request.tags,
-            owner=entry.partner_id if resource_id(entry.partner_id) == request.resource else None,
+            owner=entry.owner,
         )
         await self._producer.send(
             TOPIC_REQUESTS,

@@ -213,10 +213,11 @@ def test_examples_name_their_operation() -> None:
 
 @pytest.mark.parametrize("service", [("public", "internal"), ("status",)])
 def test_metrics_tell_operations_apart(service: tuple[str, ...]) -> None:
-    labels: dict[str, set[str]] = {}
+    labels: dict[tuple[str, str], set[str]] = {}
     for listener in service:
         for (_, path), served in ENDPOINTS[listener].items():
-            labels.setdefault(served.operation.label, set()).add(re.sub(r"/\{(resourceId|fromDate|toDate)\}", "", path))
+            label = (served.operation.label, served.operation.version)
+            labels.setdefault(label, set()).add(re.sub(r"/\{(resourceId|fromDate|toDate)\}", "", path))
     assert {label: paths for label, paths in labels.items() if len(paths) > 1} == {}
 
 

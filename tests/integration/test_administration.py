@@ -158,9 +158,15 @@ async def test_the_life_of_a_key(internal: Internal) -> None:
 
 
 async def test_the_life_of_a_grant(internal: Internal) -> None:
-    asked = NAMES | {"resourceId": FULL_SHA1, "datasetId": "D002", "expiresAt": "2999-01-01T05:30:00+05:30"}
+    asked = NAMES | {
+        "resourceId": FULL_SHA1,
+        "ownerId": "org.ekstep.partner.p3",
+        "datasetId": "D002",
+        "expiresAt": "2999-01-01T05:30:00+05:30",
+    }
     told = NAMES | {
         "resourceId": FULL_SHA1[:32],
+        "ownerId": "org.ekstep.partner.p3",
         "datasetId": "eks-consumption-raw",
         "expiresAt": "2999-01-01T00:00:00+00:00",
     }
@@ -275,12 +281,12 @@ async def test_grants_from_the_command_line(internal: Internal, command: Command
     client = await internal.access.keys.find_client("client", "dashboard")
     for first in (("grants", "add"), ("grant",)):
         await command.good(*first, *WHO, "--resource", FULL_SHA1, "--expires", "2999-01-01")
-    await command.good("grants", "add", *WHO, "--resource", FULL_SHA1, "--dataset", "D002")
+    await command.good("grants", "add", *WHO, "--partner", "org.ekstep.partner.p3", "--dataset", "D002")
     assert await internal.access.grants.may_read(client.user_id, FULL_SHA1[:32], "D001")
     expected = [
-        ["client", "key name", "resource", "dataset", "expires", "proven", "registered"],
-        ["client", "dashboard", FULL_SHA1[:32], "every", "2999-01-01T00:00:00Z", "proven"],
-        ["client", "dashboard", FULL_SHA1[:32], "eks-consumption-raw", "-", "proven"],
+        ["client", "key name", "resource", "owner", "dataset", "expires", "proven", "registered"],
+        ["client", "dashboard", FULL_SHA1[:32], "-", "every", "2999-01-01T00:00:00Z", "proven"],
+        ["client", "dashboard", FULL_SHA1[:32], "org.ekstep.partner.p3", "eks-consumption-raw", "-", "proven"],
     ]
     rows = (await command.good("grants", "list", "--client", "client")).rows
     for row in expected[1:]:
@@ -306,7 +312,7 @@ async def test_unproven_keys_from_the_command_line(internal: Internal, command: 
     assert (refused.code, refused.out) == (2, "")
     assert "'theirs' of client 'client' is unproven" in refused.err
     await command.good("grant", *theirs, "--resource", "x", "--unproven")
-    assert (await command.good("grants", "list", "--client", "client")).rows[1][5] == "unproven"
+    assert (await command.good("grants", "list", "--client", "client")).rows[1][6] == "unproven"
     assert [row[7] for row in (await command.good("keys", "list", "--client", "client")).rows[1:]] == [
         "proven",
         "unproven",

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from exhaust.errors import ExhaustError
 from exhaust.postgres.database import Database
 from exhaust.postgres.grants import Grant, GrantStore, ListedGrant
 from exhaust.postgres.license_keys import UnknownClientError
@@ -195,3 +196,15 @@ async def test_the_database_knows_the_canonical_form(owner_database: Database, u
         await connection.execute("DELETE FROM data_exhaust_users_resources WHERE user_id = $1", user_id)
     assert row is not None
     assert row["resource"] == canonical_resource_id(written)
+
+
+async def test_a_grant_keeps_the_plain_id_of_its_owner(database: Database, grants: GrantStore, user_id: int) -> None:
+    owner = "org.example.partner.maple"
+    client = await names(database, user_id)
+    resource = resource_id(owner)
+    await grants.add(Grant(*client, resource, owner=owner), actor="operator/somebody")
+    await grants.add(Grant(*client, resource), actor="operator/somebody")  # which does not say it
+    [listed] = await grants.find_by_client(client[0])
+    assert listed.grant.owner == owner
+    with pytest.raises(ExhaustError, match="another hash"):
+        Grant(*client, resource, owner="org.example.partner.river")

@@ -14,7 +14,7 @@ from exhaust.kafka.producer import Producer
 from exhaust.kafka.records import Record
 from exhaust.metrics.registry import MetricRegistry
 from exhaust.postgres.database import Database
-from exhaust.postgres.outbox import OutboxEntry
+from exhaust.postgres.outbox import OutboxEntry, claim_entries
 from exhaust.postgres.request_views import find_requests
 from exhaust.process.health import Health
 from exhaust.s3.store import ObjectStore
@@ -22,6 +22,7 @@ from schemas.events import TOPIC_REQUESTS, TYPE_REQUESTED, DatasetRequested
 from services.gateway.relay import BATCH, Relay, RequestPublisher, release_batch
 from services.status.archive_check import ArchiveCheck
 from services.status.request_states import Reaped, RequestStates
+from telemetry.resource_ids import resource_id
 from tests.integration.conftest import LONG_AGO, RequestFactory
 from tests.support.kafka_cluster import KafkaTestSettings
 from tests.support.outbox import CLAIM_FOR, Topic, release, waiting
@@ -54,6 +55,31 @@ async def test_partners_take_turns_and_short_requests_go_first(
 async def test_of_equal_requests_the_oldest_goes_first(database: Database, request_factory: RequestFactory) -> None:
     filed = [await request_factory.request(partner=A, days=3) for _ in range(3)]
     assert await release(database, Topic()) == filed
+
+
+@pytest.mark.parametrize(
+    ("submitted_by", "granted", "owner"),
+    [
+        (A, None, A),
+        (B, A, A),  # who asks by the hash alone is served by what any grant names
+        (B, None, None),
+        (B, "somebody else", None),  # written by hand, with another hash
+    ],
+)
+async def test_the_event_names_the_owner_whom_the_request_or_a_grant_names(
+    database: Database, owner_database: Database, request_factory: RequestFactory,
+    submitted_by: str, granted: str | None, owner: str | None,
+) -> None:  # fmt: skip
+    request_id = await request_factory.request(partner=submitted_by)
+    async with owner_database.transaction() as connection:
+        await connection.execute("UPDATE requests SET resource = $2 WHERE request_id = $1", request_id, resource_id(A))
+        await connection.execute(
+            "INSERT INTO data_exhaust_users_resources (user_id, resource_id, owner)"
+            " SELECT user_id, $2, $3 FROM requests WHERE request_id = $1",
+            *(request_id, resource_id(A), granted),
+        )
+    [entry] = await claim_entries(database, max_in_flight_per_partner=4, limit=10, claim_for=timedelta(minutes=1))
+    assert entry.owner == owner
 
 
 async def test_the_relay_publishes_the_submitted_request(database: Database, request_factory: RequestFactory) -> None:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from exhaust.domain.requests import parse_resource
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http.endpoint import Answer
 from exhaust.postgres.grants import Grant
 from exhaust.postgres.license_keys import UnknownClientError
-from schemas.bodies import KeyBody
+from schemas.bodies import KeyBody, ShortText
 from services.gateway.handlers.admin.fields import (
     OperatorBody,
     ResourceBody,
     UnprovenBody,
     UserBody,
     actor,
+    optional_text,
     resource,
     user_names,
 )
@@ -30,7 +33,9 @@ class AuthorizeBody(UserBody, ResourceBody):
 
 
 class AssociateBody(KeyBody, OperatorBody, UnprovenBody):
-    """The body of an association: the key whose holder gets a resource."""
+    """The body of an association: the key whose holder gets a resource; it may name the resource's owner."""
+
+    owner_id: ShortText = Field(None, validation_alias="ownerId")
 
 
 class ClientHandler:
@@ -61,6 +66,7 @@ class ClientHandler:
     async def associate(self, call: Call[AssociateBody]) -> Answer:
         """Grant a resource to the holder of a license key."""
         client = await self._access.authenticate(call.body)
-        grant = Grant(client.client_name, client.license_key_name, parse_resource(call.path("resourceId")))
+        owner = optional_text(call.body.owner_id, "ownerId")
+        grant = Grant(client.client_name, client.license_key_name, parse_resource(call.path("resourceId")), owner=owner)
         await self._access.grants.add(grant, actor=actor(call.body), unproven=bool(call.body.unproven))
         return Answer()

@@ -34,6 +34,7 @@ class GrantBody(UserBody, ResourceBody, OperatorBody):
     """The body of a grant to be added or removed."""
 
     expires_at: ShortText = Field(None, validation_alias="expiresAt")
+    owner_id: ShortText = Field(None, validation_alias="ownerId")
 
 
 class NewGrantBody(GrantBody, UnprovenBody):
@@ -71,7 +72,8 @@ class GrantHandler:
 
     def _grant(self, body: GrantBody) -> Grant:
         expires_at = optional_time(body.expires_at, "expiresAt")
-        return Grant(*user_names(body), resource(body), self._dataset(body), expires_at)
+        owner = optional_text(body.owner_id, "ownerId")
+        return Grant(*user_names(body), resource(body), self._dataset(body), expires_at, owner)
 
     def _dataset(self, body: ResourceBody) -> str | None:
         if not body.dataset_id:
@@ -87,6 +89,7 @@ def _described(grant: Grant) -> dict[str, object]:
         "clientName": grant.client_name,
         "licenseKeyName": grant.license_key_name,
         "resourceId": grant.resource,
+        "ownerId": grant.owner,
         "datasetId": grant.dataset,
         "expiresAt": written(grant.expires_at),
     }
