@@ -30,6 +30,7 @@ TYPE_COMPLETED: Final = "telemetry-exhaust.dataset.completed.v1"
 TYPE_FAILED: Final = "telemetry-exhaust.dataset.failed.v1"
 TYPE_BEAT: Final = "telemetry-exhaust.worker.beat.v1"
 SPEC_VERSION: Final = "1.0"  # of CloudEvents
+OUR_SOURCES: Final = "/telemetry-exhaust/"  # how each ce_source of our own services begins
 SOURCE_AGGREGATOR: Final = "/telemetry-exhaust/aggregator"
 
 Count = Annotated[int, Field(ge=0, lt=2**53)]  # what every reader of JSON takes exactly

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MAX_REPLAYS: Final = 3
 TARGET_TOPICS: Final = frozenset({TOPIC_REQUESTS, TOPIC_DAYS, TOPIC_COMPLETIONS})
 # By code: a letter that is no record, or not byte for byte the one that came.
-_NOT_THE_RECORD: Final = {
+NOT_THE_RECORD: Final = {
     "UNREADABLE": "it could not be read, so it is not byte for byte the record that came",
     "TOMBSTONE": "the record had no value, and no topic of ours takes such",
 }
@@ -169,8 +169,8 @@ def redrive_refusal(letter: Letter) -> str:
         return f"it names no topic of ours to go to ({letter.topic[:100]!r})"
     if letter.truncated:
         return f"it was cut ({letter.truncated}), so it is not the record any more"
-    if letter.code in _NOT_THE_RECORD:
-        return _NOT_THE_RECORD[letter.code]
+    if letter.code in NOT_THE_RECORD:
+        return NOT_THE_RECORD[letter.code]
     if letter.replays >= MAX_REPLAYS:
         return f"it was redriven {letter.replays} times already; {MAX_REPLAYS} are the most"
     return ""

@@ -17,6 +17,7 @@ import structlog
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.kafka.records import RejectedRecordError, RejectionCode, rejection_of
 from exhaust.metrics.catalogue import CONSUMER_HOLDS
+from schemas.events import OUR_SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from exhaust.process.slots import Slots
     from exhaust.settings import ConsumerSettings
 
-OUR_SOURCES: Final = "/telemetry-exhaust/"
 # Codes that no partner and no stranger can cause: the work of our own code on records that are right.
 DEFECTS: Final = frozenset({RejectionCode.INTERNAL, RejectionCode.WORK_FAILED})
 # What a sender may have done wrong counts when the sender says that it is ours.

@@ -286,7 +286,7 @@ REQUESTS_OPEN: Final = Metric(
 DEAD_LETTERS_OLDEST: Final = Metric(
     "exhaust_dead_letters_oldest_seconds",
     Kind.GAUGE,
-    "Age of the oldest dead letter that nobody has redriven; 0 when there is none.",
+    "Age of the oldest dead letter of another service that waits to be redriven; 0 when there is none.",
     _CONSOLE,
 )
 

@@ -5,8 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from exhaust.domain.dead_letters import Letter, LetterCause, LetterPlace, LetterState
+from exhaust.domain.dead_letters import (
+    MAX_REPLAYS,
+    NOT_THE_RECORD,
+    TARGET_TOPICS,
+    Letter,
+    LetterCause,
+    LetterPlace,
+    LetterState,
+)
 from exhaust.postgres.database import PLAN_FOR_VALUES
+from schemas.events import OUR_SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -39,7 +48,12 @@ WITH gone AS (
 )
 SELECT count(*) AS gone FROM gone
 """
-_OLDEST: Final = "SELECT readable_time(min(written_at)) AS oldest FROM dead_letters WHERE state = 'waiting'"
+# What may be redriven (exhaust.domain.dead_letters.redrive_refusal), and is not our own, which a retry sends anew.
+_OLDEST: Final = """
+SELECT readable_time(min(written_at)) AS oldest FROM dead_letters
+WHERE state = 'waiting' AND topic = ANY($1) AND truncated = '' AND code <> ALL($2) AND replays < $3
+  AND NOT starts_with(source, $4)
+"""
 _CONDITIONS: Final = """
     ($1::text IS NULL OR code = $1) AND ($2::text IS NULL OR source = $2) AND ($3::text IS NULL OR object = $3)
     AND ($4::text IS NULL OR topic = $4) AND ($5::uuid IS NULL OR request_id = $5)
@@ -153,8 +167,8 @@ async def prune_letters(database: Database, bounds: Mapping[int, tuple[int, int]
 
 
 async def oldest_waiting_letter(database: Database) -> datetime | None:
-    """Return when the oldest letter came that nobody has redriven; None when there is none."""
-    row = await database.fetch_one(_OLDEST)
+    """Return when the oldest letter of another service came that can be redriven and was not; None without any."""
+    row = await database.fetch_one(_OLDEST, list(TARGET_TOPICS), list(NOT_THE_RECORD), MAX_REPLAYS, OUR_SOURCES)
     return row["oldest"] if row else None
 
 
