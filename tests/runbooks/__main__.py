@@ -1,7 +1,7 @@
 """The command behind `make rehearse`: make the fault of each runbook, see its alert, do what the page says.
 
 The stack is one of its own, started as `make up` starts it. A real Prometheus scrapes it every second and evaluates
-deploy/prometheus/rules.yaml, in which each range, wait and age is a thirtieth of what it is.
+deploy/prometheus/rules.yaml, in which ranges, waits and ages are a thirtieth of what they are, or less.
 """
 
 from __future__ import annotations
@@ -38,18 +38,20 @@ QUIET_WITHIN_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """A fault, and the settings of the stack that it needs."""
+    """A fault, the settings of the stack that it needs, and how much faster the time of the rules runs."""
 
     fault: Fault
     settings: Mapping[str, str] = field(default_factory=dict)
+    faster: int = FASTER
 
 
+FEW_CORES: Final = {"EXHAUST_CORES": "1", "EXHAUST_MAX_IN_FLIGHT_PER_PARTNER": "60"}
 REHEARSALS: Final[dict[str, Rehearsal]] = {
     "NobodyReads": Rehearsal(faults.no_aggregator),
     "Stuck": Rehearsal(faults.no_store),
     "Rewound": Rehearsal(faults.offsets_set_back),
-    "OldestTooOld": Rehearsal(faults.more_than_can_be_done, {"EXHAUST_CORES": "1"}),
-    "WillMissTarget": Rehearsal(faults.more_than_can_be_done, {"EXHAUST_CORES": "1"}),
+    "OldestTooOld": Rehearsal(faults.more_than_can_be_done, FEW_CORES, faster=300),
+    "WillMissTarget": Rehearsal(faults.more_than_can_be_done, FEW_CORES, faster=300),
     "Blind": Rehearsal(faults.no_console),
     "Failures": Rehearsal(faults.wrong_catalogue),
     "SourceUnreadable": Rehearsal(faults.damaged_object),
@@ -69,9 +71,10 @@ async def rehearse(alert: str) -> str:
     rehearsal = REHEARSALS[alert]
     async with (
         open_testbed(others=(), start=faults.start, **rehearsal.settings) as bed,
-        open_alerting(bed.http, bed.stack, FOLDER / "prometheus") as alerting,
+        open_alerting(bed.http, bed.stack, FOLDER / "prometheus", rehearsal.faster) as alerting,
     ):
-        await until(lambda: _is_quiet(alerting), QUIET_WITHIN_S)
+        await until(alerting.has_scraped, QUIET_WITHIN_S)
+        await until(lambda: _is_quiet(alerting, alert), QUIET_WITHIN_S)
         operator = operator_in(FOLDER / "operator", bed.database)
         began = time.monotonic()
         async with rehearsal.fault(bed) as variables:
@@ -86,8 +89,10 @@ async def rehearse(alert: str) -> str:
     return _told(alert, rehearsal, came, firing, went)
 
 
-async def _is_quiet(alerting: Alerting) -> bool:
-    return not await alerting.firing()
+async def _is_quiet(alerting: Alerting, alert: str) -> bool:
+    """True when nothing fires but what a time that runs much faster makes fire, since scrapes do not."""
+    firing = await alerting.firing()
+    return not firing if REHEARSALS[alert].faster == FASTER else alert not in firing
 
 
 def _told(alert: str, rehearsal: Rehearsal, came: float, firing: dict[str, str], went: float) -> str:
@@ -96,7 +101,8 @@ def _told(alert: str, rehearsal: Rehearsal, came: float, firing: dict[str, str],
     settings = "".join(f" `{name}={value}`." for name, value in rehearsal.settings.items())
     return (
         f"{rehearsal.fault.__doc__}{settings} `make rehearse ONLY={alert}` does it again, with the ranges, waits and "
-        f"ages of the rules divided by {FASTER}. Seen on {datetime.now(UTC):%Y-%m-%d} with {where['cores']} cores:\n\n"
+        f"ages of the rules divided by {rehearsal.faster}. Seen on {datetime.now(UTC):%Y-%m-%d} with "
+        f"{where['cores']} cores:\n\n"
         "| what | seen |\n| --- | --- |\n"
         f"| the alert fired after | {came:.0f} s |\n"
         f"| it said | {firing[alert]} |\n"

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _FIRING: Final = "firing"
 _START_LIMIT_S: Final = 30.0
+_SCRAPES: Final = "min(sum_over_time(up[1m]))"
+_ENOUGH_SCRAPES: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,33 +48,56 @@ class Alerting:
             if alert["state"] == _FIRING
         }
 
+    async def has_scraped(self) -> bool:
+        """True when every process was scraped some times: a counter that starts above 0 has no increase."""
+        async with self.http.get(f"{self.url}/api/v1/query", params={"query": _SCRAPES}) as answer:
+            result = (await answer.json())["data"]["result"]
+        return bool(result) and float(result[0]["value"][1]) >= _ENOUGH_SCRAPES
+
     async def fires(self, alert: str, within: float) -> float:
-        """Wait until an alert fires, and return the seconds that took."""
+        """Wait until an alert fires, and return the seconds that took.
+
+        Raises:
+            AssertionError: it did not in time.
+        """
 
         async def is_there() -> bool:
             return alert in await self.firing()
 
-        return await until(is_there, within)
+        try:
+            return await until(is_there, within)
+        except TimeoutError:
+            raise AssertionError(f"{alert} does not fire within {within:.0f} s; {await self.firing()}") from None
 
     async def is_over(self, alert: str, within: float) -> float:
-        """Wait until an alert fires no longer, and return the seconds that took."""
+        """Wait until an alert fires no longer, and return the seconds that took.
+
+        Raises:
+            AssertionError: it did in the end.
+        """
 
         async def is_gone() -> bool:
             return alert not in await self.firing()
 
-        return await until(is_gone, within)
+        try:
+            return await until(is_gone, within)
+        except TimeoutError:
+            raise AssertionError(f"{alert} still fires after {within:.0f} s; {await self.firing()}") from None
 
 
 @asynccontextmanager
-async def open_alerting(http: aiohttp.ClientSession, stack: Stack, folder: Path) -> AsyncIterator[Alerting]:
+async def open_alerting(
+    http: aiohttp.ClientSession, stack: Stack, folder: Path, faster: int
+) -> AsyncIterator[Alerting]:
     """Run a Prometheus on loopback while the block runs.
 
     Args:
         http: to ask it.
         stack: what it scrapes.
         folder: for what it keeps; made anew.
+        faster: as its time runs.
     """
-    config = _configure(stack, folder)
+    config = _configure(stack, folder, faster)
     port = closed_port()
     program = await asyncio.to_thread(find_prometheus)
     with (folder / "log").open("ab") as log:
@@ -95,11 +120,11 @@ async def open_alerting(http: aiohttp.ClientSession, stack: Stack, folder: Path)
         await process.wait()
 
 
-def _configure(stack: Stack, folder: Path) -> Path:
+def _configure(stack: Stack, folder: Path, faster: int) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     rules, config = folder / "rules.yaml", folder / "prometheus.yaml"
-    rules.write_text(hurry(RULES.read_text()))
+    rules.write_text(hurry(RULES.read_text(), faster))
     second = {"scrape_interval": "1s", "evaluation_interval": "1s", "scrape_timeout": "1s"}
     config.write_text(yaml.safe_dump(configuration(stack, rules) | {"global": second}))
     return config

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 REQUESTS: Final = 5
 FLOODS_WITH: Final = 60
+FLOODS_EVERY_S: Final = 0.5
 LARGE: Final = replace(
     PLAN, days=tuple(date(2026, 8, 1) + timedelta(days=number) for number in range(10)), events_per_day=20_000
 )
@@ -105,10 +106,22 @@ async def more_than_can_be_done(bed: Testbed) -> AsyncIterator[Variables]:
     """A partner asks for much more than the only aggregator builds, and again for whatever has ended."""
     for raw in generate(LARGE):
         await bed.objects.put(bed.stack.s3.raw_bucket, f"raw/{raw.name}", raw.data)
+    flooding = asyncio.create_task(_flood(bed))
+    try:
+        yield {"PARTNER": OWNER}
+    finally:
+        flooding.cancel()
+        await asyncio.gather(flooding, return_exceptions=True)
+
+
+async def _flood(bed: Testbed) -> None:
     made = Load(bed)
-    for _ in range(FLOODS_WITH):
-        await made.submit(LARGE.days[0], LARGE.days[-1])
-    yield {"PARTNER": OWNER}
+    while True:
+        states = await bed.states(made.accepted)
+        still = sum(number for state, number in states.items() if state in {"submitted", "inprogress"})
+        for _ in range(FLOODS_WITH - still):
+            await made.submit(LARGE.days[0], LARGE.days[-1])
+        await asyncio.sleep(FLOODS_EVERY_S)
 
 
 @asynccontextmanager
@@ -128,7 +141,7 @@ async def wrong_catalogue(bed: Testbed) -> AsyncIterator[Variables]:
     await asyncio.to_thread(start)
     del os.environ["EXHAUST_CATALOGUE"]
     made = await some_requests(bed)
-    yield {}
+    yield {"CODE": "INTERNAL_ERROR"}
     await made.all_complete()
 
 
@@ -168,13 +181,7 @@ async def old_letter(bed: Testbed) -> AsyncIterator[Variables]:
         await producer.send_and_wait(
             TOPIC_DEAD_LETTERS, b'{"requestid": "none"}', b"key", headers=headers, timestamp_ms=at
         )
-    await asyncio.to_thread(_index)
     yield {"CODE": "UNKNOWN_REQUEST", "SOURCE": "/org.example/spark"}
-
-
-def _index() -> None:
-    """Have the index of dead letters brought up to date."""
-    subprocess.run((sys.executable, "-m", "admin.command", "dead", "list"), cwd=FOLDER.parent, check=True)
 
 
 def _headers(source: str) -> list[tuple[str, bytes]]:

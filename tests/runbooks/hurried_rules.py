@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 FASTER: Final = 30
+LEAST_S: Final = 4  # a rate wants some scrapes, of which there is one a second
 _UNITS: Final = {"m": 60, "h": 3600}
 _RANGE: Final = re.compile(r"\[(\d+)([mh])\]")
 _FOR: Final = re.compile(r"^( +for: )(\d+)([mh])$", re.MULTILINE)
@@ -13,12 +14,12 @@ _FOR: Final = re.compile(r"^( +for: )(\d+)([mh])$", re.MULTILINE)
 _AGE: Final = re.compile(r"(?<=[<>] )(60|300|900|1800|3600)\b")
 
 
-def hurry(rules: str) -> str:
-    """Return rules whose ranges, waits and ages are a thirtieth of what they are."""
-    rules = _RANGE.sub(lambda found: f"[{_hurried(found[1], found[2])}s]", rules)
-    rules = _FOR.sub(lambda found: f"{found[1]}{_hurried(found[2], found[3])}s", rules)
-    return _AGE.sub(lambda found: str(int(found[1]) // FASTER), rules)
+def hurry(rules: str, faster: int = FASTER) -> str:
+    """Return rules whose ranges, waits and ages are a part of what they are: a thirtieth, unless said otherwise."""
 
+    def seconds(number: str, unit: str) -> int:
+        return max(int(number) * _UNITS[unit] // faster, LEAST_S)
 
-def _hurried(number: str, unit: str) -> int:
-    return int(number) * _UNITS[unit] // FASTER
+    rules = _RANGE.sub(lambda found: f"[{seconds(found[1], found[2])}s]", rules)
+    rules = _FOR.sub(lambda found: f"{found[1]}{seconds(found[2], found[3])}s", rules)
+    return _AGE.sub(lambda found: str(int(found[1]) // faster), rules)
