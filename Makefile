@@ -11,6 +11,8 @@ RUN := $(VENV)/bin/python -m
 PIP := $(RUN) pip install --quiet --disable-pip-version-check --no-input
 INSTALLED := $(VENV)/.installed
 BENCH_INSTALLED := $(VENV)/.installed-bench
+BROWSER_INSTALLED := $(VENV)/.installed-browser
+CHROMIUM := chromium chromium-driver
 
 # Without bytecode every run compiles, and pytest rewrites, each module anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -23,7 +25,7 @@ endef
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SILENT:
-.PHONY: help venv demo test test-unit test-client kills-client test-api check-metrics metrics-page mutants bench bench-gateway bench-shares bench-fairness chaos chaos-long failures check check-alerts up load down logs lock clean rehearse
+.PHONY: help venv demo test test-unit test-client test-browser chromium picture kills-client test-api check-metrics metrics-page mutants bench bench-gateway bench-shares bench-fairness chaos chaos-long failures check check-alerts up load down logs lock clean rehearse
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -37,7 +39,7 @@ test: $(INSTALLED) ## check and the unit tests, then those on the real Kafka, Po
 	rm -rf .local/test-*
 	mkdir -p .local
 	$(MAKE) --jobs=2 --output-sync=target --no-print-directory check test-unit
-	$(RUN) pytest tests --ignore tests/unit --ignore tests/integration > .local/test-others.log 2>&1 & others=$$!; \
+	$(RUN) pytest tests --ignore tests/unit --ignore tests/integration --ignore tests/browser > .local/test-others.log 2>&1 & others=$$!; \
 	  trap "kill $$others" INT TERM; \
 	  $(RUN) pytest tests/integration; code=$$?; \
 	  wait $$others || code=$$?; cat .local/test-others.log; exit $$code
@@ -53,6 +55,18 @@ test-client: ## the partners' package alone, with nothing of the server; PYTHON=
 
 kills-client: $(INSTALLED) ## kill `exhaust get` and `exhaust sync` 100 times each, at random bytes; SEED=7 draws others
 	PYTHONPATH=client/tests $(RUN) kills 100 $(SEED)
+
+test-browser: $(BROWSER_INSTALLED) chromium ## every page of the console in Chromium; screenshots in .local/screenshots
+	$(RUN) pytest -s tests/browser
+
+picture: $(BROWSER_INSTALLED) chromium ## docs/images/console-now.png anew, from a system whose aggregator is frozen
+	$(RUN) tests.browser.picture
+
+chromium:
+	command -v chromium chromedriver > /dev/null || \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+	    $(call step,Install $(CHROMIUM),apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(CHROMIUM) > /dev/null); \
+	  else echo "A browser is needed: apt-get install -y $(CHROMIUM)" >&2; exit 1; fi
 
 test-api: $(INSTALLED) ## call every operation of a stack of its own, made up from the API document
 	$(RUN) tests.api
@@ -136,6 +150,13 @@ lock: ## pin again what pyproject.toml asks for (needs uv)
 	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["bench"], sep="\n")' | \
 	  uv pip compile - -c requirements.lock --generate-hashes --no-header --no-annotate \
 	  --python-version 3.11 --universal --quiet -o requirements-bench.lock
+	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["browser"], sep="\n")' | \
+	  uv pip compile - -c requirements.lock --generate-hashes --no-header --no-annotate \
+	  --python-version 3.11 --universal --quiet -o requirements-browser.lock
+
+$(BROWSER_INSTALLED): $(INSTALLED) requirements-browser.lock
+	$(call step,Install what drives a browser,$(PIP) --no-deps --require-hashes -r requirements-browser.lock)
+	touch $@
 
 clean: ## stop the stack and remove its data, downloads, the virtual environment and every cache
 	test ! -e $(INSTALLED) || $(RUN) deploy.local down

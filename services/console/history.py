@@ -42,18 +42,18 @@ def history_page(database: Database) -> Page:
 def history_document(binned: Iterable[BinnedSample], every: timedelta, now: datetime) -> Document:
     """Return samples in bins as JSON's types: what each stage looked like in each span, the oldest first.
 
-    A span in which nobody looked is not there.
+    A span in which nobody looked is not there. What was done in the first one is unknown.
     """
     spans: dict[datetime, dict[str, Any]] = {}
     before: dict[str, int] = {}
     for sample in binned:
-        done = sample.done - before.get(sample.stage, sample.done)
+        known = before.get(sample.stage)
         before[sample.stage] = sample.done
         spans.setdefault(sample.begins, {})[sample.stage] = {
             "messages": sample.messages,
             "workdays": sample.work_days,
             "oldestseconds": None if sample.age is None else max(round(sample.age.total_seconds(), 3), 0.0),
-            "done": max(done, 0),
+            "done": None if known is None else max(sample.done - known, 0),
         }
     return {
         "at": now.isoformat(timespec="milliseconds"),

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from deploy.local.demo.comparison import compare_downloads, select_owner
 from deploy.local.demo.errors import DemoError
-from deploy.local.demo.report import result_line, show_summary
+from deploy.local.demo.report import console_line, result_line, show_summary
 from deploy.local.demo.steps import StepPrinter
 from deploy.local.demo.walkthrough import run_walkthrough
 from deploy.local.raw_files import DEFAULT_DAYS, RawFilesError
@@ -123,6 +123,7 @@ def _run(telemetry: RawTelemetry, owner: Owner, folder: Path, steps: StepPrinter
     show_summary(steps.console, outcome, steps, folder / STACK)
     matched, line = result_line(outcome)
     steps.console.print(line, style="bold green" if matched else "bold red", markup=False, soft_wrap=True)
+    steps.console.print(console_line(stack.console, folder / STACK), markup=False, highlight=False, soft_wrap=True)
     return 0 if matched else FAILED
 
 

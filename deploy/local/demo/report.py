@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def show_summary(console: Console, outcome: DemoResult, steps: StepPrinter, stack: Path) -> None:
-    """Print all but the last line; `stack` is the folder that keeps the demo's servers and their data."""
+    """Print all but the last lines; `stack` is the folder that keeps the demo's servers and their data."""
     console.print()
     console.print(_days(outcome))
     console.print(_durations(steps))
@@ -39,6 +39,13 @@ def result_line(outcome: DemoResult) -> tuple[bool, str]:
         if day.difference:
             return False, f"{totals}: NOT as the independent count. First difference: {day.difference}"
     return True, f"{totals}: every day matches the independent count"
+
+
+def console_line(address: str, stack: Path) -> str:
+    """Return a line about the console: its address, what it shows, and how to have it there again."""
+    python = Path(os.path.relpath(sys.executable))
+    start = f"{python} -m deploy.local up --folder {shlex.quote(str(stack))}"
+    return f"Console: {address}/now shows what waits, why, and what to do; `{start}` starts it again"
 
 
 def _days(outcome: DemoResult) -> Table:

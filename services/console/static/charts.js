@@ -26,6 +26,12 @@
     ...chart.stages.map(({ name }) => history.spans.map(({ stages }) => (stages[name] ? chart.value(stages[name]) : null))),
   ];
 
+  // At midnight the date, else the time of day.
+  const clock = (at) => {
+    const written = new Date(at * 1000).toISOString();
+    return written.slice(11, 16) === "00:00" ? written.slice(5, 10) : written.slice(11, 16);
+  };
+
   const options = (chart) => {
     const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 } };
     return {
@@ -33,8 +39,8 @@
       width: width(),
       height: 220,
       tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
-      scales: { y: { range: (_plot, _least, most) => [0, Math.max(most, 1) * 1.05] } },
-      axes: [axis, { ...axis, size: 60 }],
+      scales: { x: { range: () => [Date.parse(known.at) / 1000 - 48 * 3600, Date.parse(known.at) / 1000] }, y: { range: (_plot, _least, most) => [0, Math.max(most, 1) * 1.05] } },
+      axes: [{ ...axis, values: (_plot, places) => places.map(clock) }, { ...axis, size: 60 }],
       cursor: { drag: { x: false, y: false } },
       series: [
         { label: "UTC", value: (_plot, at) => (at === null ? "–" : new Date(at * 1000).toISOString().slice(5, 16).replace("T", " ")) },
