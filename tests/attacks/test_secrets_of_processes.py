@@ -74,9 +74,8 @@ def test_no_two_services_share_a_credential(stack: Stack) -> None:
     assert stack.processes
     given = {name: environment_of(name) for name in SERVICES}
     # Counted, so that no failure prints them.
-    keys = {variables[S3_SECRET] for name, variables in given.items() if name != "console"}
-    assert len(keys) == len(SERVICES) - 1, "a key of the store"
-    assert S3_SECRET not in given["console"]
+    keys = {variables[S3_SECRET] for variables in given.values()}
+    assert len(keys) == len(SERVICES), "a key of the store"
     users = {urlsplit(given[name][POSTGRES]).username for name in ("gateway", "status", "console")}
     assert len(users) == 3, "a role of the database"
 
@@ -85,6 +84,17 @@ def as_service(name: str, http: aiohttp.ClientSession, stack: Stack) -> Store:
     """The store with the credentials of a service."""
     variables = service_environment(FOLDER, name)
     return Store(http, stack.s3.endpoint, variables[S3_KEY], variables[S3_SECRET])
+
+
+async def test_the_console_lists_raw_objects_and_reads_none(
+    stack: Stack, http: aiohttp.ClientSession, store: Store
+) -> None:
+    mine, bucket = as_service("console", http, stack), stack.s3.raw_bucket
+    await store.put(bucket, "attacks/x.json.gz", b"x")
+    assert (await mine.call("GET", bucket, query="list-type=2&prefix=attacks%2F"))[0] == 200
+    assert (await mine.call("GET", bucket, "attacks/x.json.gz"))[0] == FORBIDDEN
+    assert (await mine.call("PUT", bucket, "attacks/x.json.gz", data=b"y"))[0] == FORBIDDEN
+    assert (await mine.call("GET", stack.s3.exhaust_bucket, query="list-type=2"))[0] == FORBIDDEN
 
 
 async def test_the_aggregator_reads_raw_objects_and_cannot_change_them(
