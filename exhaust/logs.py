@@ -164,7 +164,8 @@ def traceparent_from(header: str | None) -> str:
     """Return the trace context of the caller when it is valid, else a new one (W3C Trace Context, 3.2)."""
     if header and _TRACEPARENT.fullmatch(header):
         return header
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+    drawn = secrets.token_hex(24)  # at once: each draw is a call of the kernel
+    return f"00-{drawn[:32]}-{drawn[32:]}-01"
 
 
 def valid_traceparent(text: str) -> str:

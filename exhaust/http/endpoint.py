@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
-from uuid import uuid4
 
 import structlog
 from aiohttp import web
@@ -139,7 +139,7 @@ class Endpoint(Generic[BodyT]):
         """Answer one call, and count it."""
         started = time.monotonic()
         traceparent = traceparent_from(request.headers.get("traceparent"))
-        request[CALL_ID] = call_id = str(uuid4())
+        request[CALL_ID] = call_id = _new_call_id()
         bind_trace(traceparent, call_id=call_id, operation=self.operation.label, api=self.operation.version)
         response = await self._answer(request, traceparent)
         self._metrics.count(response.status, time.monotonic() - started)
@@ -172,3 +172,9 @@ class Endpoint(Generic[BodyT]):
             return answer
         data = success(self.operation, msgid, answer.result)
         return web.Response(body=data, status=answer.status, headers=dict(answer.headers), content_type=JSON)
+
+
+def _new_call_id() -> str:
+    """Return a random UUID (version 4) as text; made as an object first, it takes twice as long."""
+    drawn = secrets.token_hex(16)
+    return f"{drawn[:8]}-{drawn[8:12]}-4{drawn[13:16]}-8{drawn[17:20]}-{drawn[20:]}"
