@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 from multidict import MultiDict
 from pydantic import SecretStr
 
 from exhaust.domain.catalogue import load_catalogue
 from exhaust.postgres.database import Database, open_database
 from exhaust.postgres.migrate import migrate
+from exhaust.process.health import Health
+from services.console.access import Gate
+from services.console.access_settings import AccessSettings
+from services.console.app import console_app
+from services.console.csrf import Csrf
+from services.console.roles import Callers
 from services.console.stories.days import RawObjects
-from services.console.stories.pages import Stories
+from services.console.stories.pages import Stories, story_pages
 from tests.integration.conftest import RUNTIME_ROLE, new_schema, within
+from tests.support.console_app import BEHIND_PROXY
 from tests.support.explained import ExplainedDatabase
 
 if TYPE_CHECKING:
@@ -23,6 +32,7 @@ if TYPE_CHECKING:
 
     from deploy.local.stack import Stack
     from exhaust.s3.store import ObjectStore
+    from tests.support.console_app import Client
 
 OTHER_ROLE = "pg_monitor"
 MAX_IN_FLIGHT = 4
@@ -58,6 +68,14 @@ class Call:
 
     query: MultiDict[str]
     match_info: dict[str, str]
+
+
+@asynccontextmanager
+async def open_pages(stories: Stories) -> AsyncIterator[Client]:
+    """The pages, where a proxy tells who calls."""
+    gate = Gate(Callers(AccessSettings.model_validate(BEHIND_PROXY), None), Csrf(None), prefix="", acts=True)
+    async with TestClient(TestServer(console_app(Health(), story_pages(stories), gate=gate))) as client:
+        yield client
 
 
 def call(request: object = "", **query: object) -> Any:

@@ -6,11 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from exhaust.domain.catalogue import load_catalogue
+from services.console.stories.days import RawObjects
+from services.console.stories.pages import Stories
 from services.console.stories.requests import PAGE
-from tests.integration.console.conftest import Tables, call
+from tests.integration.console.conftest import MAX_IN_FLIGHT, Tables, call, open_pages
+from tests.support.console_app import ASHA, BROWSER
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from exhaust.s3.store import ObjectStore
+    from exhaust.settings import S3RawBucketSettings
 
 OPEN, ENDED, LETTERS, ACTS = 10_000, 60_000, 100_000, 100_000
 LARGE = frozenset({"requests", "request_days", "dead_letters", "audit"})
@@ -57,6 +64,19 @@ NEWEST_OPEN = """
 SELECT request_id::text AS id FROM requests WHERE state IN ('submitted', 'inprogress')
 ORDER BY created_at DESC, request_id DESC LIMIT $1
 """
+UNSEEN = ("Not seen:", '"unseen":["')  # in HTML, and in JSON
+PATHS = (
+    "/requests",
+    "/requests?state=open&order=oldest",
+    "/requests?state=failed&code=C3",
+    "/requests/{request}",
+    "/dead-letters",
+    "/dead-letters/records",
+    "/dead-letters/records?code=UNKNOWN_REQUEST&source=/source/3&topic=dataset.completions&exact=true",
+    "/days?fromdate=2026-10-26&todate=2026-11-01",
+    "/audit",
+    "/audit?actor=service/asha",
+)
 OF_STATE = "SELECT request_id::text AS id FROM requests WHERE state = $1 LIMIT 1"
 
 
@@ -184,3 +204,19 @@ async def test_days_are_found_by_an_index(large: Tables) -> None:
         large, large.stories.days, call(fromdate="2026-10-26", todate="2026-11-01"), frozenset({"requests"})
     )
     assert document["days"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_whole_pages_show_all_that_they_read(
+    large: Tables, objects: ObjectStore, s3_settings: S3RawBucketSettings, path: str
+) -> None:
+    """As an operator sees them, whose pages are the longest. What took too long would be among the unseen."""
+    [row] = await large.owner.fetch(OF_STATE, "submitted")
+    raw = RawObjects(objects, s3_settings.s3_raw_bucket)
+    stories = Stories(large.console, raw, load_catalogue(None), MAX_IN_FLIGHT)
+    async with open_pages(stories) as client:
+        for kind in ({"Accept": "application/json"}, BROWSER):
+            async with client.get(path.format(request=row["id"]), headers=ASHA | kind) as answer:
+                text = await answer.text()
+            assert answer.status == 200, text
+            assert [sign for sign in UNSEEN if sign in text] == []

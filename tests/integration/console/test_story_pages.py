@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 from markupsafe import escape
 from pydantic import SecretStr
 
@@ -19,17 +18,12 @@ from deploy.local.servers import choose_servers
 from exhaust.domain.catalogue import load_catalogue
 from exhaust.postgres.audit import Action, record_action
 from exhaust.postgres.database import open_database
-from exhaust.process.health import Health
-from services.console.access import Gate
-from services.console.access_settings import AccessSettings
-from services.console.app import console_app
-from services.console.csrf import Csrf
-from services.console.roles import Callers
 from services.console.stories.days import RawObjects
-from services.console.stories.pages import Stories, story_pages
+from services.console.stories.pages import Stories
 from tests.integration.conftest import LONG_AGO, within
+from tests.integration.console.conftest import MAX_IN_FLIGHT, open_pages
 from tests.integration.operations.conftest import Operator, operator
-from tests.support.console_app import ASHA, BEHIND_PROXY, BROWSER, VIEWER
+from tests.support.console_app import ASHA, BROWSER, VIEWER
 from tests.support.frozen import frozen
 from tests.support.s3_proxy import closed_port
 
@@ -65,11 +59,11 @@ def dsn(servers_folder: Path, schema: str) -> SecretStr:
 @asynccontextmanager
 async def open_stories(dsn: SecretStr, raw: RawObjects) -> AsyncIterator[Client]:
     """The pages, where a proxy tells who calls."""
-    gate = Gate(Callers(AccessSettings.model_validate(BEHIND_PROXY), None), Csrf(None), prefix="", acts=True)
-    async with open_database(dsn, pool_size=4, connect=False) as console:
-        app = console_app(Health(), story_pages(Stories(console, raw, load_catalogue(None), 4)), gate=gate)
-        async with TestClient(TestServer(app)) as client:
-            yield client
+    async with (
+        open_database(dsn, pool_size=4, connect=False) as console,
+        open_pages(Stories(console, raw, load_catalogue(None), MAX_IN_FLIGHT)) as client,
+    ):
+        yield client
 
 
 @pytest.fixture
@@ -213,6 +207,22 @@ async def test_wrong_parameters_are_refused_by_name(client: Client, path: str, p
     assert sorted(found["pointer"] for found in problem["errors"]) == pointers
     async with client.get(path, headers=BROWSER) as answer:
         assert (answer.status, answer.content_type) == (400, "text/html")
+
+
+@pytest.mark.parametrize(
+    ("path", "title"),
+    [
+        ("/requests", "Requests"),
+        ("/requests/00000000-0000-4000-8000-000000000000", None),
+        ("/dead-letters/records", "Dead letters, one by one"),
+    ],
+)
+async def test_each_page_has_a_title_of_its_own(
+    client: Client, operator: Operator, path: str, title: str | None
+) -> None:
+    request_id = await operator.requests.request()
+    text = await page(client, path if title else f"/requests/{request_id}")
+    assert f"<title>{title or f'Request {request_id}'} · " in text
 
 
 async def test_an_unknown_request_is_a_404(client: Client) -> None:
