@@ -67,6 +67,11 @@ class Browser:
         """By how many pixels the page is wider than the screen."""
         return int(self.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
+    def cut_off(self) -> list[str]:
+        """The headings of tables that are wider than their place on the page, and so hide columns."""
+        places = "[...document.querySelectorAll('.wide')].filter((place) => place.scrollWidth > place.clientWidth)"
+        return list(self.run(f"return {places}.map((place) => place.getAttribute('aria-labelledby'))"))
+
     def run(self, script: str, *arguments: object) -> Any:
         """Return what a script returns."""
         return self.driver.execute_script(script, *arguments)

@@ -74,6 +74,8 @@ def test_every_page_is_fit_for_everybody(browser: Browser, trouble: Stack) -> No
                 faults += [f"{name}: {fault}" for fault in complaints]
                 if browser.sideways() > 0:
                     faults.append(f"{name}: {browser.sideways()} pixels wider than the screen")
+                if width == WIDE:
+                    faults += [f"{name}: table {table} hides columns" for table in browser.cut_off()]
                 browser.save(SCREENSHOTS / f"{name}.png")
                 faults += [f"{name}: {fault}" for fault in browser.violations()]
     print(f"\n{len(addresses)} pages: {sorted(map(name_of, addresses))}")
