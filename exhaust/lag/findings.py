@@ -45,7 +45,7 @@ class Findings:
         return {
             "deadletters": None if self.letters is None else _letters(self.letters, now),
             "causes": None if self.causes is None else [_cause(cause) for cause in self.causes],
-            "pauses": None if self.pauses is None else [_pause(pause) for pause in self.pauses],
+            "pauses": None if self.pauses is None else [pause_document(pause) for pause in self.pauses],
         }
 
 
@@ -81,7 +81,8 @@ def _cause(cause: RecentCause) -> dict[str, Any]:
     }
 
 
-def _pause(pause: Pause) -> dict[str, Any]:
+def pause_document(pause: Pause) -> dict[str, Any]:
+    """Return what is paused, by whom and why, as JSON's types."""
     return {
         "kind": pause.target.kind.value,
         "name": pause.target.name,

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from exhaust.operations.listings import audit_row, written
 from exhaust.postgres.audit import Action, AuditFilter, find_audit_entries
+from services.console.reading import Reading
 from services.console.stories.query import Moment, Query, Text, read_query
-from services.console.stories.reading import Reading
 
 if TYPE_CHECKING:
     from multidict import MultiMapping

@@ -13,8 +13,8 @@ from exhaust.errors import Dependency, ErrorCode, ExhaustError
 from exhaust.operations.listings import day_rows, written
 from exhaust.operations.received_days import ReceivedDay, list_received_days
 from exhaust.postgres.day_overview import find_built_days
+from services.console.reading import Reading
 from services.console.stories.query import Query, Text, read_query, wrong
-from services.console.stories.reading import Reading
 from services.console.stories.requests import own_id
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from exhaust.domain.dead_letters import LetterFilter, LetterPlace, LetterState, 
 from exhaust.errors import ExhaustError
 from exhaust.operations.listings import cause_row, letter_row, written
 from exhaust.postgres.dead_letters import IndexedLetter, LetterCursor, count_letter_causes, list_letters
+from services.console.reading import Reading
 from services.console.stories.query import Query, Text, read_query, wrong
-from services.console.stories.reading import Reading
 
 if TYPE_CHECKING:
     from multidict import MultiMapping

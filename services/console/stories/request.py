@@ -9,7 +9,7 @@ from exhaust.domain.requests import unknown_request
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.operations.explanation import explain, explanation_document
 from exhaust.postgres.request_story import find_request_story
-from services.console.stories.reading import Reading
+from services.console.reading import Reading
 
 if TYPE_CHECKING:
     from exhaust.domain.catalogue import Catalogue

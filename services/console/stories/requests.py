@@ -19,8 +19,8 @@ from exhaust.postgres.request_lists import (
     list_requests,
 )
 from exhaust.postgres.request_views import PageCursor
+from services.console.reading import Reading
 from services.console.stories.query import Ago, Query, Text, read_query, wrong
-from services.console.stories.reading import Reading
 
 if TYPE_CHECKING:
     from multidict import MultiMapping
