@@ -16,7 +16,6 @@ import pytest
 from deploy.local.folder import Folder
 from deploy.local.servers import choose_servers
 from exhaust.domain.dead_letters import LetterState
-from exhaust.kafka.topic_reader import TopicReader, open_topic_reader
 from exhaust.postgres.audit import Action, AuditFilter, find_audit_entries
 from exhaust.postgres.database import open_database
 from exhaust.postgres.dead_letters import find_letters
@@ -24,7 +23,7 @@ from exhaust.process.health import Health
 from schemas.events import TOPIC_COMPLETIONS
 from services.console.letter_index import keep_index
 from tests.integration.conftest import PARTNER, within
-from tests.integration.operations.letters import Letters
+from tests.integration.operations.conftest import letters, reader
 from tests.support.console_app import ASHA, BEHIND_PROXY, Person, open_console
 
 if TYPE_CHECKING:
@@ -35,11 +34,13 @@ if TYPE_CHECKING:
     from aiohttp import ClientResponse
     from pydantic import SecretStr
 
-    from exhaust.kafka.producer import Producer
     from exhaust.postgres.database import Database
     from tests.integration.conftest import RequestFactory
+    from tests.integration.operations.letters import Letters
     from tests.support.console_app import Client
     from tests.support.kafka_cluster import KafkaTestSettings
+
+__all__ = ["letters", "reader"]  # fixtures
 
 REASON: Final = "the <b>object</b> was replaced"
 ACTOR: Final = "operator/exhaust_operator/asha"
@@ -96,17 +97,6 @@ async def client(
 @pytest.fixture
 def acting(client: Client, owner_database: Database, request_factory: RequestFactory) -> Acting:
     return Acting(Person(client, ASHA), owner_database, request_factory)
-
-
-@pytest.fixture
-async def reader(kafka_settings: KafkaTestSettings) -> AsyncIterator[TopicReader]:
-    async with open_topic_reader(kafka_settings) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def letters(kafka_settings: KafkaTestSettings, producer: Producer, reader: TopicReader) -> Letters:
-    return await Letters.begin(kafka_settings, producer, reader)
 
 
 async def told(answer: ClientResponse) -> dict[str, Any]:
