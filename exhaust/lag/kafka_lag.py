@@ -104,6 +104,10 @@ class KafkaLag:
         for consumer in (self._consumer, *self._groups.values()):
             if consumer is not None:
                 consumer.close()
+        # A client ends its threads and connections when nobody holds it. Through its callback it holds this object,
+        # in a circle that the collector does not see.
+        self._admin = self._consumer = None
+        self._groups.clear()
 
     def _note_error(self, error: KafkaError) -> None:
         self._last_error = error

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,8 +24,6 @@ from tests.support.frozen import frozen
 from tests.support.s3_proxy import closed_port
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from exhaust.kafka.producer import Producer
     from tests.integration.lag.conftest import Watched
     from tests.support.kafka_cluster import KafkaTestSettings
@@ -107,6 +108,29 @@ async def test_a_topic_that_does_not_exist_is_unseen_with_the_reason(kafka_setti
     unseen = look.groups["some-group"]
     assert isinstance(unseen, UnseenGroup)
     assert "topic no-such-topic does not exist" in unseen.why
+
+
+def driver_threads() -> set[str]:
+    """The threads that the driver has started, which no list of Python's shows."""
+    found = set()
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if (task / "comm").read_text().startswith("rdk:"):
+                found.add(task.name)
+    return found
+
+
+async def test_a_closed_one_leaves_no_thread_of_the_driver(kafka_settings: KafkaTestSettings) -> None:
+    before = driver_threads()
+    async with open_kafka_lag(kafka_settings, {"nobody": "none"}, "none") as kafka:
+        await kafka.look()
+        assert driver_threads() - before
+    del kafka
+    async with asyncio.timeout(TIMEOUT_S):
+        for pause in itertools.repeat(0.05):
+            if not driver_threads() - before:
+                break
+            await asyncio.sleep(pause)
 
 
 async def test_brokers_that_refuse_connections_are_told_within_two_seconds(kafka_settings: KafkaTestSettings) -> None:
