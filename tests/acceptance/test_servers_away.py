@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import time
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,7 @@ from exhaust.s3.store import open_object_store
 from telemetry.generator import generate
 from tests.acceptance.conftest import FIRST, NO_LIMITS, PLAN
 from tests.conftest import ROOT
+from tests.support.frozen import family, frozen
 from tests.support.partner import Partner, resource_of
 
 if TYPE_CHECKING:
@@ -76,6 +78,22 @@ async def until_away(http: aiohttp.ClientSession, listener: str, server: str) ->
             await asyncio.sleep(pause)
 
 
+async def listings(http: aiohttp.ClientSession, stack: Stack) -> float:
+    """How often the aggregator has listed raw objects, as it does when it takes up a day."""
+    name = 'exhaust_dependency_seconds_count{dependency="s3",operation="list"}'
+    lines = [line for line in await metrics(http, stack.aggregator_internal) if line.startswith(name)]
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+
+@contextmanager
+def standing_scans(stack: Stack) -> Iterator[None]:
+    """Let the aggregator take up days and finish none while the block runs, so that work is in hand at its end."""
+    with ExitStack() as stopped:
+        for pid in family(stack.processes["aggregator"])[1:]:
+            stopped.enter_context(frozen(pid))
+        yield
+
+
 @pytest.mark.parametrize(
     ("process", "server", "fault"),
     [
@@ -91,11 +109,18 @@ async def test_nothing_fails_while_a_server_is_away_for_long(
 ) -> None:
     stack = read_stack(FOLDER)
     requests = []
-    for owner, last in itertools.product(OWNERS, PLAN.days[-2:]):
-        path = f"eks-consumption-raw/{resource_of(owner)}/{FIRST}/{last}?tags={process}-{fault.name}"
-        requests.append((await partner.submit(path, partner_id=owner)).result["requestid"])
-    assert len(requests) == REQUESTS
-    os.kill(stack.processes[process], fault)
+    before = await listings(http, stack)
+    with standing_scans(stack):
+        for owner, last in itertools.product(OWNERS, PLAN.days[-2:]):
+            path = f"eks-consumption-raw/{resource_of(owner)}/{FIRST}/{last}?tags={process}-{fault.name}"
+            requests.append((await partner.submit(path, partner_id=owner)).result["requestid"])
+        assert len(requests) == REQUESTS
+        async with asyncio.timeout(LIMIT_S):
+            for pause in itertools.repeat(0.1):
+                if await listings(http, stack) > before:
+                    break
+                await asyncio.sleep(pause)
+        os.kill(stack.processes[process], fault)
     try:
         await until_away(http, stack.status_internal if server == "postgres" else stack.aggregator_internal, server)
         await asyncio.sleep(AWAY_S)
