@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 from pydantic import SecretStr
 
@@ -115,6 +116,15 @@ async def test_a_row_that_exists_is_a_conflict_and_the_transaction_is_undone(
         await conflict()
     assert await database.fetch("SELECT 1 FROM inbox") == []
     assert await request_factory.user()
+
+
+async def test_a_connection_whose_state_is_broken_is_unavailable(database: Database) -> None:
+    """As the driver says of one that broke in the middle of something, instead of that it broke."""
+    with pytest.raises(ExhaustError) as refused:
+        async with database.transaction():
+            raise asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress")
+    assert refused.value.code is ErrorCode.SERVICE_UNAVAILABLE
+    assert await database.fetch("SELECT 1")
 
 
 async def test_a_database_that_is_away_is_unavailable() -> None:
