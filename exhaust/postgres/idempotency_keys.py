@@ -22,12 +22,13 @@ ON CONFLICT DO NOTHING
 """
 _FIND: Final = "SELECT fingerprint, request_id FROM idempotency_keys WHERE user_id = $1 AND key = $2"
 _POINT_TO: Final = "UPDATE idempotency_keys SET request_id = $3 WHERE user_id = $1 AND key = $2"
-# SKIP LOCKED: concurrent sweeps do not block one another.
+# SKIP LOCKED: concurrent sweeps do not block one another. As a subselect it might run for each row, LIMIT included.
 _SWEEP: Final = """
-DELETE FROM idempotency_keys WHERE (user_id, key) IN (
+WITH expired AS MATERIALIZED (
     SELECT user_id, key FROM idempotency_keys WHERE user_id = $1 AND created_at <= now() - $2::interval
     ORDER BY created_at LIMIT $3 FOR UPDATE SKIP LOCKED
 )
+DELETE FROM idempotency_keys k USING expired e WHERE (k.user_id, k.key) = (e.user_id, e.key)
 """
 
 

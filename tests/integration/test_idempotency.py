@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,7 +12,7 @@ from exhaust.domain.days import DayRange
 from exhaust.domain.requests import DatasetRequest, Submitter
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.postgres.database import Connection, Database
-from exhaust.postgres.idempotency_keys import IdempotencyKey
+from exhaust.postgres.idempotency_keys import IdempotencyKey, sweep_expired_keys
 from exhaust.postgres.requests import Limits
 from services.gateway.idempotency import HEADER, SWEEP_LIMIT, create_once, fingerprint_of, key_from
 from services.gateway.request_service import RequestService
@@ -171,6 +171,25 @@ async def test_expired_keys_are_swept(database: Database, owner_database: Databa
     assert len(await kept(database)) == 6
     await submit(database, Intent(user_id, "newer", PRINT), user_id)
     assert await kept(database) == {"new", "newer"}
+
+
+async def test_a_sweep_keeps_to_its_limit_whatever_the_plan(
+    database: Database, owner_database: Database, user_id: int
+) -> None:
+    """With few choices left the server may run a subselect for each row, and its LIMIT with it."""
+    async with owner_database.transaction() as connection:
+        await connection.execute(
+            "INSERT INTO idempotency_keys (user_id, key, fingerprint, request_id)"
+            " SELECT $1, n::text, $2, gen_random_uuid() FROM generate_series(1, 30) n",
+            *(user_id, PRINT),
+        )
+    await grow_old(owner_database, 25)
+    async with owner_database.transaction() as connection:
+        for choice in ("hashjoin", "mergejoin", "hashagg", "sort", "material", "indexscan", "bitmapscan"):
+            await connection.execute(f"SET LOCAL enable_{choice} = off")
+        await sweep_expired_keys(connection, user_id, timedelta(hours=24), limit=5)
+        [row] = await connection.fetch("SELECT prune_idempotency_keys(interval '24 hours', 5) AS pruned")
+    assert (row["pruned"], len(await kept(database))) == (5, 20)
 
 
 def test_the_fingerprint_depends_on_everything_that_is_asked() -> None:
