@@ -55,6 +55,26 @@ _FETCH: Final = {
 Place = tuple[str, int]  # topic, partition
 
 
+class _LatestError:
+    """The latest error of a connection.
+
+    It stands apart because clients hold their callbacks in a way that the collector does not see: a client whose
+    callback held whoever holds the client would never end.
+    """
+
+    def __init__(self) -> None:
+        self._error: KafkaError | None = None
+
+    def note(self, error: KafkaError) -> None:
+        """Note an error; a callback of the driver."""
+        self._error = error
+
+    def take(self) -> KafkaError | None:
+        """Return the error, and forget it."""
+        error, self._error = self._error, None
+        return error
+
+
 class KafkaLag:
     """Looks at groups and their topics."""
 
@@ -68,8 +88,8 @@ class KafkaLag:
         """
         self._topics = topics
         self._beats = beats
-        self._connection = connection_options(settings) | {"error_cb": self._note_error}
-        self._last_error: KafkaError | None = None
+        self._errors = _LatestError()
+        self._connection = connection_options(settings) | {"error_cb": self._errors.note}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kafka-lag")
         self._looking: asyncio.Future[KafkaLook] | None = None
         self._admin: AdminClient | None = None
@@ -87,16 +107,17 @@ class KafkaLag:
         if self._looking is not None and not self._looking.done():
             raise unavailable(Dependency.KAFKA)  # the thread still waits for the answers of an earlier look
         deadline = time.monotonic() + (DEADLINE - MARGIN).total_seconds()
-        self._looking = asyncio.get_running_loop().run_in_executor(self._thread, self._look, deadline)
+        looking = self._looking = asyncio.get_running_loop().run_in_executor(self._thread, self._look, deadline)
         try:
             async with asyncio.timeout(DEADLINE.total_seconds()):
-                return await asyncio.shield(self._looking)
+                return await asyncio.shield(looking)
         except (KafkaException, TimeoutError) as error:
-            self._looking.add_done_callback(_forget_outcome)
+            looking.add_done_callback(_forget_outcome)
             raise self._why_away() from error
 
     def close(self) -> None:
         """Close the connections, once the thread is free."""
+        self._looking = None  # its error would hold the client by its traceback
         self._thread.submit(self._close)
         self._thread.shutdown(wait=False)
 
@@ -104,16 +125,12 @@ class KafkaLag:
         for consumer in (self._consumer, *self._groups.values()):
             if consumer is not None:
                 consumer.close()
-        # A client ends its threads and connections when nobody holds it. Through its callback it holds this object,
-        # in a circle that the collector does not see.
+        # A client ends its threads and connections when nobody holds it.
         self._admin = self._consumer = None
         self._groups.clear()
 
-    def _note_error(self, error: KafkaError) -> None:
-        self._last_error = error
-
     def _why_away(self) -> ExhaustError:
-        error, self._last_error = self._last_error, None
+        error = self._errors.take()
         if error is not None and error.name() == "_AUTHENTICATION":
             return ExhaustError(ErrorCode.SERVICE_UNAVAILABLE, "Kafka refuses the user or its password")
         return unavailable(Dependency.KAFKA)
@@ -123,7 +140,7 @@ class KafkaLag:
         try:
             return self._look_with(admin, deadline)
         except KafkaException:
-            admin.poll(0)  # brings the errors of connections to _note_error
+            admin.poll(0)  # brings the errors of connections to self._errors
             raise
 
     def _look_with(self, admin: AdminClient, deadline: float) -> KafkaLook:
