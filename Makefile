@@ -5,6 +5,7 @@ OPTIONS ?=
 SEED ?= 1
 MODULE ?=
 ONLY ?=
+PYTHONS ?= $(sort $(foreach minor,9 10 11 12 13 14,$(shell command -v python3.$(minor))) $(shell command -v pypy3) $(wildcard $(HOME)/.pyenv/versions/3.*/bin/python))
 
 VENV := .venv
 RUN := $(VENV)/bin/python -m
@@ -22,10 +23,18 @@ define step
 	printf '%s ... ' "$(1)"; started=$$(date +%s); $(2) && echo "$$(( $$(date +%s) - started )) s"
 endef
 
+# The tests of the partners' package in an environment of their own. Usage: $(call client_tests,interpreter,folder,[extras])
+define client_tests
+	$(1) -m venv --clear $(2) && (cd client && python=../$(2)/bin/python && \
+	  $$python -m pip install --quiet --disable-pip-version-check '.$(3)' pytest vermin && \
+	  $$python -m pytest -q tests && ../$(2)/bin/vermin --quiet --target=3.9- --no-tips --violations src)
+endef
+comma := ,
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SILENT:
-.PHONY: help venv demo test test-unit test-client test-browser chromium picture kills-client test-api check-metrics metrics-page mutants bench bench-gateway bench-shares bench-fairness chaos chaos-long failures check check-alerts up load down logs lock clean rehearse
+.PHONY: help venv demo test test-unit test-client test-client-alone test-client-everywhere test-browser chromium picture kills-client test-api check-metrics metrics-page mutants bench bench-gateway bench-shares bench-fairness chaos chaos-long failures check check-alerts up load down logs lock clean rehearse
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -38,7 +47,7 @@ demo: $(INSTALLED) ## show the whole way from raw telemetry to a checked downloa
 test: $(INSTALLED) ## check and the unit tests, then those on the real Kafka, PostgreSQL and S3
 	rm -rf .local/test-*
 	mkdir -p .local
-	$(MAKE) --jobs=2 --output-sync=target --no-print-directory check test-unit
+	$(MAKE) --jobs=2 --output-sync=target --no-print-directory check test-unit test-client-alone
 	$(RUN) pytest tests --ignore tests/unit --ignore tests/integration --ignore tests/browser > .local/test-others.log 2>&1 & others=$$!; \
 	  trap "kill $$others" INT TERM; \
 	  $(RUN) pytest tests/integration; code=$$?; \
@@ -47,11 +56,17 @@ test: $(INSTALLED) ## check and the unit tests, then those on the real Kafka, Po
 test-unit: $(INSTALLED) ## the tests without I/O
 	$(RUN) pytest tests/unit client/tests
 
-test-client: ## the partners' package alone, with nothing of the server; PYTHON=python3.9 takes another interpreter
-	$(PYTHON) -m venv --clear .local/client-venv
-	cd client && ../.local/client-venv/bin/python -m pip install --quiet --disable-pip-version-check '.[pandas,polars,duckdb,parquet]' pytest vermin && \
-	  ../.local/client-venv/bin/python -m pytest -q tests && \
-	  ../.local/client-venv/bin/vermin --quiet --target=3.9- --no-tips --violations src
+test-client: ## the partners' package with its extras, and with nothing of the server; PYTHON=python3.9 takes another interpreter
+	$(call client_tests,$(PYTHON),.local/client-venv,[pandas$(comma)polars$(comma)duckdb$(comma)parquet])
+
+test-client-alone: ## the partners' package with urllib3 alone
+	$(call client_tests,$(PYTHON),.local/client-alone,)
+
+test-client-everywhere: ## the same on every interpreter from 3.9 on that is here, or on PYTHONS="python3.9 pypy3"
+	for python in $(PYTHONS); do \
+	  $$python -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2> /dev/null || continue; \
+	  $$python --version || exit 1; $(call client_tests,$$python,.local/client-everywhere,) || exit 1; \
+	done
 
 kills-client: $(INSTALLED) ## kill `exhaust get` and `exhaust sync` 100 times each, at random bytes; SEED=7 draws others
 	PYTHONPATH=client/tests $(RUN) kills 100 $(SEED)
