@@ -48,6 +48,7 @@ class Action(StrEnum):
     ROTATE = "rotate"
     REVOKE = "revoke"
     CONFIRM = "confirm"
+    SIGN_IN = "sign-in"
     GRANT = "grant"
     UNGRANT = "ungrant"
     BIND = "bind"

@@ -47,6 +47,7 @@ _DELETE_OF_REQUESTS: Final = {
 _DELETE_OF_USERS: Final = {
     "idempotency_keys": "DELETE FROM idempotency_keys WHERE user_id = ANY($1)",
     "grants": "DELETE FROM data_exhaust_users_resources WHERE user_id = ANY($1)",
+    "portal_sessions": "DELETE FROM portal_sessions WHERE user_id = ANY($1)",
     "token_subjects": "DELETE FROM token_subjects WHERE user_id = ANY($1)",
     "key_usage": "DELETE FROM key_usage WHERE user_id = ANY($1)",
 }

@@ -69,6 +69,14 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownKey:
+    """A valid license key that somebody has shown: its holder, and its number among the keys."""
+
+    client: Client
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class LicenseKey:
     """The description of a license key, without the key itself.
 
@@ -185,7 +193,12 @@ class KeyStore:
             return await confirm_user(connection, user_id, actor=actor)
 
     async def authenticate(self, license_key: str) -> Client | None:
-        """Return the holder of a key, or None for an unknown, expired or revoked key, in the same time.
+        """Return the holder of a key, or None for an unknown, expired or revoked key, in the same time."""
+        shown = await self.find_key(license_key)
+        return shown.client if shown else None
+
+    async def find_key(self, license_key: str) -> ShownKey | None:
+        """Return a key that is shown, or None for an unknown, expired or revoked one, in the same time.
 
         A key that was hashed with an older pepper is hashed again with the newest, which needs the key itself.
         """
@@ -196,7 +209,7 @@ class KeyStore:
         newest = max(hashes)
         if row["pepper_version"] < newest:
             await self._database.fetch_one(_RESTORE, row["id"], hashes[newest], newest)
-        return Client(row["user_id"], row["client_name"], row["license_key_name"])
+        return ShownKey(Client(row["user_id"], row["client_name"], row["license_key_name"]), row["id"])
 
     async def find_client(self, client_name: str, license_key_name: str) -> Client:
         """Return the user of these names.

@@ -9,8 +9,9 @@ from aiohttp import web
 from markupsafe import Markup
 
 from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.http.pages.same_origin import check_origin
 from exhaust.tokens.verifier import open_token_verifier
-from services.console.csrf import COOKIE, FIELD, HEADER, Csrf, check_origin
+from services.console.csrf import COOKIE, FIELD, HEADER, Csrf
 from services.console.fields import FIELDS, read_fields
 from services.console.roles import CALLER, NOBODY, OPERATOR_NAME, ROLE, Callers, Role
 

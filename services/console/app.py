@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
 from exhaust.http.health import health_routes, metrics_route
+from exhaust.http.pages.headers import add_page_headers
+from exhaust.http.pages.static_files import StaticFiles
 from exhaust.http.request import MAX_BODY_BYTES
 from services.console.actions import Actions
 from services.console.error_pages import error_pages
 from services.console.frame import Frame
 from services.console.pages import page_routes
-from services.console.security_headers import add_security_headers
 from services.console.settings import OWN_RUNBOOKS
-from services.console.static_files import StaticFiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from services.console.pages import Page
 
 START: Final = "/now"
+STATIC: Final = Path(__file__).with_name("static")
 
 
 def console_app(
@@ -47,7 +49,7 @@ def console_app(
         gate: finds out who calls; None lets everybody look, and nobody act.
         tools: what actions work with; None where nobody may act.
     """
-    static = StaticFiles()
+    static = StaticFiles(STATIC)
     navigation = [(page.path, page.title) for page in pages if page.title]
     frame = Frame(static, navigation, prefix=prefix, runbooks=runbooks)
     app = web.Application(middlewares=[error_pages(frame)], client_max_size=MAX_BODY_BYTES)
@@ -55,7 +57,7 @@ def console_app(
         app.middlewares.append(gate.middleware())
         frame.add_context(gate.context)
         app.add_routes(Actions(tools, frame).routes())
-    app.on_response_prepare.append(add_security_headers)
+    app.on_response_prepare.append(add_page_headers)
     app.add_routes([*health_routes(health), metrics_route(health), *page_routes(pages, frame)])
     app.add_routes([web.get(f"{frame.prefix}/static/{{name}}", static.serve)])
     starts = {f"{frame.prefix}/", frame.prefix or "/"}

@@ -12,14 +12,11 @@ import secrets
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from exhaust.errors import ErrorCode, ExhaustError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from aiohttp import web
 
     from services.console.roles import Caller
 
@@ -74,29 +71,6 @@ class Csrf:
         text = f"{what}\0{caller.told_by}\0{caller.name}\0{nonce}"
         digest = hmac.digest(self._key, text.encode(errors="surrogateescape"), "sha256")
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
-
-
-def check_origin(request: web.BaseRequest) -> None:
-    """Check that no page of another site makes a browser send this.
-
-    Raises:
-        ExhaustError: AUTHORIZATION_FAILED.
-    """
-    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    if site is not None:
-        same = site == "same-origin"
-    else:
-        same = origin is None or _place(origin) == request.headers.get("Host", "").lower()
-    if not same:
-        raise _refused("the page of another site may not send this")
-
-
-def _place(origin: str) -> str:
-    """Return host and port of an origin; what is none, such as `null`, equals no host."""
-    try:
-        return urlsplit(origin).netloc.lower() or "?"
-    except ValueError:
-        return "?"
 
 
 def _refused(message: str) -> ExhaustError:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qsl
 
 from aiohttp import web
 
 from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.http.pages.forms import FORM_TYPE, form_pairs, repeated_field
 from exhaust.http.request import JSON_TYPES, decode_body, media_type, read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FORM_TYPE: Final = "application/x-www-form-urlencoded"
 TARGETS: Final = "targets"  # the one field that a form may send several times
-MAX_FIELDS: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +56,14 @@ async def read_fields(request: web.Request) -> Fields:
 
 def _of_form(body: bytes) -> Mapping[str, object]:
     """Return the fields of a form, without those that were left empty."""
-    try:
-        pairs = parse_qsl(
-            body.decode("ascii"),
-            keep_blank_values=True,
-            strict_parsing=bool(body),
-            errors="strict",
-            max_num_fields=MAX_FIELDS,
-        )
-    except ValueError:
-        raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, f"the form is not encoded as {FORM_TYPE}") from None
     fields: dict[str, object] = {}
-    for name, text in pairs:
+    for name, text in form_pairs(body):
         if name == TARGETS:
             named = fields.setdefault(TARGETS, [])
             if isinstance(named, list):
                 named += text.replace(",", " ").split()
         elif name in fields:
-            raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "a field of the form was sent twice")
+            raise repeated_field()
         elif text.strip():
             fields[name] = text
     return fields

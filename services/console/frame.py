@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from pydantic import ByteSize
-
+from exhaust.http.pages.templates import ABSENT, page_environment
 from exhaust.lag.sentences import shown
 from services.console.markdown import to_html
 from services.console.settings import OWN_RUNBOOKS
@@ -19,11 +17,10 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
+    from exhaust.http.pages.static_files import StaticFiles
     from services.console.markdown import Html
-    from services.console.static_files import StaticFiles
 
 FOLDER: Final = Path(__file__).with_name("templates")
-ABSENT: Final = "\N{EN DASH}"
 # htmx asks for a part of a page by this header, which browsers send to other sites only when those agree.
 FRAGMENT_HEADER: Final = "HX-Request"
 
@@ -50,22 +47,8 @@ class Frame:
         self._runbooks = runbooks
         self._static = static
         self._context: list[Callable[[web.Request], Mapping[str, Any]]] = []
-        self._environment = Environment(
-            loader=FileSystemLoader(FOLDER),
-            autoescape=True,
-            undefined=StrictUndefined,
-            auto_reload=False,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._environment.filters |= {
-            "duration": duration,
-            "number": number,
-            "size": size,
-            "moment": moment,
-            "exact": exact,
-            "runbook": self._runbook,
-        }
+        self._environment = page_environment(FOLDER)
+        self._environment.filters |= {"duration": duration, "runbook": self._runbook}
         self._environment.globals |= {
             "navigation": tuple(navigation),
             "url": self.url,
@@ -122,32 +105,3 @@ def _now() -> datetime:
 def duration(seconds: float | None) -> str:
     """Return a duration as people say it."""
     return ABSENT if seconds is None else shown(timedelta(seconds=seconds))
-
-
-def number(value: float | None) -> str:
-    """Return a number with its thousands marked."""
-    return ABSENT if value is None else f"{value:,}"
-
-
-def size(value: int | None) -> str:
-    """Return a number of bytes as people read it."""
-    return ABSENT if value is None else ByteSize(value).human_readable(separator=" ")
-
-
-def moment(written: str | datetime | None) -> str:
-    """Return a time of day in UTC, with its date unless that is today."""
-    at = _parsed(written)
-    if at is None:
-        return ABSENT
-    return f"{at:%H:%M:%S}" if at.date() == _now().date() else f"{at:%Y-%m-%d %H:%M:%S}"
-
-
-def exact(written: str | datetime | None) -> str:
-    """Return a time for machines, as the attribute datetime wants it."""
-    at = _parsed(written)
-    return "" if at is None else at.isoformat(timespec="seconds")
-
-
-def _parsed(written: str | datetime | None) -> datetime | None:
-    at = datetime.fromisoformat(written) if isinstance(written, str) else written
-    return None if at is None else at.astimezone(UTC)

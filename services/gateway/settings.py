@@ -122,6 +122,7 @@ class GatewaySettings(
         relay_interval: between two looks at the outbox, unless a submit wakes the relay.
         release_timeout: after which another gateway publishes a request that this one has claimed.
         day_zone: the time zone in which "today" is.
+        portal: whether the public listener has the portal's pages.
     """
 
     internal_port: Port
@@ -146,6 +147,7 @@ class GatewaySettings(
         seconds=20
     )
     day_zone: ZoneInfo = ZoneInfo("UTC")
+    portal: Literal["on", "off"] = "on"
 
     @model_validator(mode="after")
     def _two_listeners(self) -> Self:

@@ -47,6 +47,7 @@ from services.gateway.handlers.download import DownloadHandler
 from services.gateway.handlers.register import RegisterHandler
 from services.gateway.handlers.status import StatusHandler
 from services.gateway.handlers.submit import SubmitHandler
+from services.gateway.portal.app import install_portal
 from services.gateway.rate_limits import RateLimits
 from services.gateway.request_service import RequestService
 from services.gateway.settings import LimitSettings, ShareSettings
@@ -302,6 +303,11 @@ async def away_objects() -> AsyncIterator[ObjectStore]:
         yield opened
 
 
+def short_waits(database: Database, objects: ObjectStore, requests: RequestService) -> SynchronousDownloads:
+    settings = SynchronousSettings(max_wait=timedelta(seconds=0.2), max_age=timedelta(minutes=5))
+    return SynchronousDownloads(database, objects, requests, bucket="exhaust", settings=settings)
+
+
 @asynccontextmanager
 async def open_gateway(
     database: Database, producer: Producer, objects: ObjectStore, *, origins: Collection[str] = ()
@@ -326,13 +332,7 @@ async def open_gateway(
             tokens,
             limits,
         )
-        downloads = SynchronousDownloads(
-            database,
-            objects,
-            requests,
-            bucket="exhaust",
-            settings=SynchronousSettings(max_wait=timedelta(seconds=0.2), max_age=timedelta(minutes=5)),
-        )
+        downloads = short_waits(database, objects, requests)
         shares = Shares.of(ShareSettings())
         away = HttpUrl(f"http://127.0.0.1:{closed_port()}")
         operations = Operations(
@@ -345,8 +345,10 @@ async def open_gateway(
         metrics = HttpMetrics(health.registry)
         async with AsyncExitStack() as stack:
             bases = []
+            public = public_app(health, operations, limits, Cors(origins), metrics)
+            install_portal(public, database, access, metrics, proxies=0)
             for app in (
-                public_app(health, operations, limits, Cors(origins), metrics),
+                public,
                 internal_app(health, operations, SecretStr(SERVICE_TOKEN), metrics),
             ):
                 port = closed_port()

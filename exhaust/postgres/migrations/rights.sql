@@ -37,7 +37,8 @@ BEGIN
             GRANT SELECT, INSERT, UPDATE (request_id), DELETE ON idempotency_keys TO %1$I;
             GRANT SELECT, INSERT, UPDATE (moved_at, parked_at, parked_reason) ON requests TO %1$I;
             GRANT SELECT, INSERT, UPDATE (claimed_until), DELETE ON outbox TO %1$I;
-            GRANT SELECT ON key_usage, audit, pauses TO %1$I
+            GRANT SELECT ON key_usage, audit, pauses TO %1$I;
+            GRANT SELECT, INSERT, UPDATE (ends_at), DELETE ON portal_sessions TO %1$I
             $rights$,
             role
         );

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
 
 from exhaust.errors import ErrorCode, ExhaustError, token_refused
 from exhaust.postgres.grants import AccessQuery
+from exhaust.postgres.license_keys import Client
 from exhaust.postgres.token_subjects import TokenSubject
 from telemetry.resource_ids import resource_id
 
@@ -16,11 +19,14 @@ if TYPE_CHECKING:
     from exhaust.domain.catalogue import Catalogue, Dataset
     from exhaust.http.endpoint import Call
     from exhaust.postgres.grants import GrantStore
-    from exhaust.postgres.license_keys import Client, KeyStore
+    from exhaust.postgres.license_keys import KeyStore
     from exhaust.postgres.token_subjects import TokenSubjects
     from exhaust.tokens.verifier import TokenVerifier
     from schemas.bodies import Body, KeyBody
     from services.gateway.rate_limits import RateLimits
+
+# Set by the portal for the holder of a session, whose license key it does not keep; no caller can set it.
+SIGNED_IN: Final = web.RequestKey("signed_in", Client)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,8 @@ class Access:
         Raises:
             ExhaustError: LOGIN_FAILED for a missing or wrong key, RATE_LIMITED for one call too many.
         """
-        return self._throttle(call, await self.authenticate(call.body), cost=cost)
+        client = call.http.get(SIGNED_IN) or await self.authenticate(call.body)
+        return self._throttle(call, client, cost=cost)
 
     async def authenticate_api_key_and_throttle(self, call: Call[Body]) -> Client:
         """Return the holder of the license key in X-API-Key, and count the call against the holder's rate limit.
@@ -52,6 +59,9 @@ class Access:
         Raises:
             ExhaustError: LOGIN_FAILED for a missing or wrong key, RATE_LIMITED for one call too many.
         """
+        signed_in = call.http.get(SIGNED_IN)
+        if signed_in is not None:
+            return self._throttle(call, signed_in)
         license_key = call.http.headers.get("X-API-Key")
         if license_key is None:
             raise ExhaustError(ErrorCode.LOGIN_FAILED, "send the license key as X-API-Key")

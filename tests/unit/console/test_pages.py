@@ -14,12 +14,13 @@ from aiohttp.test_utils import TestClient, TestServer
 from yarl import URL
 
 from exhaust.errors import ErrorCode, ExhaustError, unavailable
+from exhaust.http.pages import static_files
+from exhaust.http.pages.static_files import StaticFiles
 from exhaust.process.health import Health
-from services.console import frame, static_files
+from services.console import frame
 from services.console.app import console_app
 from services.console.frame import Frame
 from services.console.pages import Page
-from services.console.static_files import StaticFiles
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -198,13 +199,13 @@ async def test_runbooks_may_stand_elsewhere() -> None:
 
 def test_the_name_of_a_static_file_changes_with_its_content() -> None:
     files = StaticFiles()
-    assert re.fullmatch(r"console\.[0-9a-f]{12}\.css", files.hashed("console.css"))
+    assert re.fullmatch(r"pages\.[0-9a-f]{12}\.css", files.hashed("pages.css"))
     with pytest.raises(KeyError):
         files.hashed("../settings.py")
 
 
 def test_each_script_of_others_has_its_licence_and_its_version() -> None:
-    vendor = static_files.FOLDER / "vendor"
+    vendor = static_files.SHARED / "vendor"
     told = (vendor / "README.md").read_text()
     scripts = [path.name for path in vendor.iterdir() if path.suffix in {".js", ".css"}]
     assert scripts

@@ -1,4 +1,4 @@
-"""The security headers of the console's answers."""
+"""The security headers of pages: nothing from elsewhere, and no script or style but files."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ SECURITY_HEADERS: Final = {
 }
 
 
-async def add_security_headers(_request: web.BaseRequest, response: web.StreamResponse) -> None:
-    """Set the headers of every answer, as far as the answer does not set them itself."""
+async def add_page_headers(_request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """Set the headers of an answer, as far as the answer does not set them itself."""
     response.headers["Server"] = "telemetry-exhaust"  # in place of the names and versions of our libraries
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)

@@ -1,15 +1,18 @@
-"""The scripts and styles of the console. Their names hold a hash of their content, so browsers keep them for good."""
+"""Scripts and styles: those of all pages, and those of one service. A name holds a hash, so browsers keep the file."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-FOLDER: Final = Path(__file__).with_name("static")
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SHARED: Final = Path(__file__).with_name("static")
 _TYPES: Final = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 _HEADERS: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
 _HASH_LENGTH: Final = 12
@@ -20,7 +23,7 @@ class StaticFile:
     """A file, as it is served.
 
     Attributes:
-        name: with the hash, such as console.0f3a….css.
+        name: with the hash, such as pages.0f3a….css.
     """
 
     name: str
@@ -29,10 +32,10 @@ class StaticFile:
 
 
 class StaticFiles:
-    """The files of the package, read once."""
+    """The files of folders, read once; of two with one name, the second folder's."""
 
-    def __init__(self, folder: Path = FOLDER) -> None:
-        found = {path.name: _read(path) for path in sorted(folder.rglob("*")) if path.suffix in _TYPES}
+    def __init__(self, *folders: Path) -> None:
+        found = {path.name: _read(path) for path in _files_in(SHARED, *folders) if path.suffix in _TYPES}
         self._hashed = {name: file.name for name, file in found.items()}
         self._files = {file.name: file for file in found.values()}
 
@@ -50,6 +53,11 @@ class StaticFiles:
         if file is None:
             raise web.HTTPNotFound
         return web.Response(body=file.content, content_type=file.content_type, charset="utf-8", headers=_HEADERS)
+
+
+def _files_in(*folders: Path) -> Iterator[Path]:
+    for folder in folders:
+        yield from sorted(folder.rglob("*"))
 
 
 def _read(path: Path) -> StaticFile:

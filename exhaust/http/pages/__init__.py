@@ -1,0 +1,1 @@
+"""What pages for browsers need: their templates, static files, forms and security headers."""
