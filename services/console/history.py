@@ -9,6 +9,7 @@ from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.lag.stages import Stage
 from exhaust.postgres.stage_samples import KEPT_FOR, sample_history
 from services.console.pages import Page
+from services.console.reading import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,17 +34,27 @@ def history_page(database: Database) -> Page:
             why = f"it must be one of {', '.join(SPANS)}"
             raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, f"{_SPAN}: {why}", violations=[(f"?{_SPAN}", why)])
         every = SPANS[chosen]
-        binned = await sample_history(database, KEPT_FOR, every)
-        return history_document(binned, every, datetime.now(UTC))
+        reading = Reading()
+        binned = await reading.see(sample_history(database, KEPT_FOR, every), "the history")
+        return history_document(binned, every, datetime.now(UTC)) | {"unseen": reading.unseen}
 
     return Page("/flow/history", "", "history.html", history, frozenset({_SPAN}))
 
 
-def history_document(binned: Iterable[BinnedSample], every: timedelta, now: datetime) -> Document:
+def history_document(binned: Iterable[BinnedSample] | None, every: timedelta, now: datetime) -> Document:
     """Return samples in bins as JSON's types: what each stage looked like in each span, the oldest first.
 
-    A span in which nobody looked is not there. What was done in the first one is unknown.
+    A span in which nobody looked is not there. What was done in the first one is unknown. Without samples, because they
+    could not be read, there are no spans either: null, not an empty list.
     """
+    return {
+        "at": now.isoformat(timespec="milliseconds"),
+        "everyseconds": int(every.total_seconds()),
+        "spans": None if binned is None else _spans(binned),
+    }
+
+
+def _spans(binned: Iterable[BinnedSample]) -> list[Document]:
     spans: dict[datetime, dict[str, Any]] = {}
     before: dict[str, int] = {}
     for sample in binned:
@@ -55,11 +66,7 @@ def history_document(binned: Iterable[BinnedSample], every: timedelta, now: date
             "oldestseconds": None if sample.age is None else max(round(sample.age.total_seconds(), 3), 0.0),
             "done": None if known is None else max(sample.done - known, 0),
         }
-    return {
-        "at": now.isoformat(timespec="milliseconds"),
-        "everyseconds": int(every.total_seconds()),
-        "spans": [{"at": at.isoformat(), "stages": _in_order(stages)} for at, stages in spans.items()],
-    }
+    return [{"at": at.isoformat(), "stages": _in_order(stages)} for at, stages in spans.items()]
 
 
 def _in_order(stages: dict[str, Any]) -> dict[str, Any]:

@@ -70,14 +70,17 @@
 
   const load = async () => {
     if (document.hidden) return;
+    let found;
     try {
       const answer = await fetch(place.dataset.source, { headers: { Accept: "application/json" } });
       if (!answer.ok) throw new Error(String(answer.status));
-      known = await answer.json();
-    } catch {
-      if (!plots.length) place.textContent = "The history could not be read.";
+      found = await answer.json();
+      if (!found.spans) throw new Error(found.unseen.join("; "));
+    } catch (error) {
+      if (!plots.length) place.textContent = `Not seen: ${error.message}.`;
       return;
     }
+    known = found;
     if (known.spans.length) draw();
     else place.textContent = "Nothing was recorded yet.";
   };
