@@ -12,11 +12,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A consumer that has joined a group."""
+    """A consumer that has joined a group.
+
+    Attributes:
+        id: given by Kafka, another one each time that it joins.
+    """
 
     client: str
     host: str
     partitions: tuple[int, ...]
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ def to_row(sample: StageSample, memory: GroupMemory | None) -> StoredSample:
             "committed_at": _written(memory.committed_at),
             "absent_since": _written(memory.absent_since),
             "rewind": _written_rewind(memory.rewind),
+            "member_ids": None if memory.members is None else sorted(memory.members),
+            "joined_at": _written(memory.joined_at),
         }
     return StoredSample(sample.stage, sample.at, sample.messages, sample.work_days, sample.oldest, sample.done, detail)
 
@@ -70,14 +72,16 @@ def to_memory(row: StoredSample) -> GroupMemory | None:
         committed_at=_time(detail.get("committed_at")),
         absent_since=_time(detail.get("absent_since")),
         rewind=_rewind(detail.get("rewind")),
+        members=None if (members := detail.get("member_ids")) is None else frozenset(members),
+        joined_at=_time(detail.get("joined_at")),
     )
 
 
 def _readers(detail: Mapping[str, Any]) -> Readers | None:
     if "group" not in detail:
         return None
-    times = (_time(detail.get("absent_since")), _time(detail.get("committed_at")))
-    return Readers(detail["group"], detail["members"], *times)
+    absent, committed, joined = (_time(detail.get(name)) for name in ("absent_since", "committed_at", "joined_at"))
+    return Readers(detail["group"], detail["members"], absent, committed, joined)
 
 
 def _written_rewind(rewind: Rewind | None) -> dict[str, Any] | None:

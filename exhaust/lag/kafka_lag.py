@@ -312,6 +312,7 @@ def _members(described: Any, topic: str) -> tuple[Member, ...]:  # noqa: ANN401 
             member.client_id,
             member.host.removeprefix("/"),
             tuple(sorted(place.partition for place in member.assignment.topic_partitions if place.topic == topic)),
+            member.member_id,
         )
         for member in described.members
     )

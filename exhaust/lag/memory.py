@@ -7,7 +7,8 @@ without them since its oldest record waits: who had read it would have read that
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
 from exhaust.lag.stages import Readers, Rewind
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from exhaust.lag.groups import GroupLag
+
+# Who joins after so long an absence makes a new beginning. One that fails and comes again at once makes none.
+LONG_ABSENCE: Final = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,9 @@ class GroupMemory:
         committed_at: when a committed offset was last seen to grow, or when the group was first seen.
         absent_since: since when it has no members; None while it has some.
         rewind: the last time that an offset fell.
+        members: ids of its members; None when they are not known.
+        joined_at: when the first of them joined since something waits, or since a commit, or after a long absence; None
+            when nobody has.
     """
 
     done: int
@@ -37,10 +44,12 @@ class GroupMemory:
     committed_at: datetime | None = None
     absent_since: datetime | None = None
     rewind: Rewind | None = None
+    members: frozenset[str] | None = None
+    joined_at: datetime | None = None
 
     def readers(self, group: GroupLag) -> Readers:
         """Return the group as a stage's readers."""
-        return Readers(group.group, len(group.members), self.absent_since, self.committed_at)
+        return Readers(group.group, len(group.members), self.absent_since, self.committed_at, self.joined_at)
 
 
 def remember(group: GroupLag, before: GroupMemory | None, at: datetime) -> GroupMemory:
@@ -52,9 +61,10 @@ def remember(group: GroupLag, before: GroupMemory | None, at: datetime) -> Group
         at: the time of the look.
     """
     positions = {partition.partition: partition.position for partition in group.partitions}
+    members = frozenset(member.id for member in group.members)
     if before is None:
         absent_since = None if group.members else group.oldest or at
-        return GroupMemory(_committed(group), group.written, positions, at, absent_since)
+        return GroupMemory(_committed(group), group.written, positions, at, absent_since, members=members)
     grown = sum(
         max(partition.position - before.positions.get(partition.partition, partition.position), 0)
         for partition in group.partitions
@@ -67,11 +77,23 @@ def remember(group: GroupLag, before: GroupMemory | None, at: datetime) -> Group
         committed_at=at if grown else before.committed_at,
         absent_since=None if group.members else before.absent_since or at,
         rewind=_rewind(group, before, at) or before.rewind,
+        members=members,
+        joined_at=None if grown or not group.messages else _joined(members, before, at),
     )
 
 
 def _committed(group: GroupLag) -> int:
     return sum(partition.committed or 0 for partition in group.partitions)
+
+
+def _joined(members: frozenset[str], before: GroupMemory, at: datetime) -> datetime | None:
+    """Return when somebody joined first; members that come and go without a commit do not move it."""
+    absent = before.absent_since
+    if not members:
+        return None if absent and at - absent >= LONG_ABSENCE else before.joined_at
+    if before.members is None or members <= before.members:
+        return before.joined_at
+    return before.joined_at or at
 
 
 def _rewind(group: GroupLag, before: GroupMemory, at: datetime) -> Rewind | None:

@@ -70,7 +70,7 @@ def overall(verdict: Verdict, work_days: int | None, now: datetime) -> Sentences
         work_days: days of work in all stages; None when they were not all seen.
         now: the present time.
     """
-    if verdict.word is Word.CATCHING_UP and work_days:
+    if verdict.word is Word.CATCHING_UP and work_days and not _begins(verdict):
         left = f"{_counted(work_days, 'day')} of work {'is' if work_days == 1 else 'are'} left"
         return Sentences(f"The workers catch up: {left}{_drains(verdict.drains)}.")
     return sentences(verdict, now)
@@ -121,8 +121,18 @@ def _held(_verdict: Verdict, sample: StageSample, _now: datetime) -> Sentences:
     return Sentences(f"In the outbox wait {', and '.join(parts)}.")
 
 
-def _catches_up(verdict: Verdict, sample: StageSample, _now: datetime) -> Sentences:
+def _catches_up(verdict: Verdict, sample: StageSample, now: datetime) -> Sentences:
+    joined = _begins(verdict)
+    if joined:
+        began = f"The {verdict.stage} stage begins: its members joined {shown(now - joined)} ago"
+        return Sentences(f"{began}. {_amount(sample)}{_oldest(sample, now)}.")
     return Sentences(f"The {verdict.stage} stage catches up: {_amount(sample)}{_drains(verdict.drains)}.")
+
+
+def _begins(verdict: Verdict) -> datetime | None:
+    """Return when the members joined, of a stage without a forecast because they have done nothing yet."""
+    readers = verdict.sample.readers if verdict.sample else None
+    return None if readers is None or verdict.drains is not None else readers.joined_at
 
 
 def _keeps_up(verdict: Verdict, sample: StageSample, now: datetime) -> Sentences:

@@ -35,12 +35,14 @@ class Readers:
         members: how many it has now.
         absent_since: since when it has had none; None while it has some.
         committed_at: when one of its committed offsets was last seen to grow; None when that was never seen.
+        joined_at: when a member joined that waiting records were there for, and none was committed since; else None.
     """
 
     group: str
     members: int
     absent_since: datetime | None = None
     committed_at: datetime | None = None
+    joined_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

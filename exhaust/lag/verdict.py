@@ -10,7 +10,7 @@ The words, worst first, and when each holds:
 | REWOUND | a committed offset fell |
 | FALLING BEHIND | the oldest waits longer than it should, and in ten minutes the work grew, or nothing of it was done |
 | HELD BY LIMIT | all that waits in the outbox is of partners who are at their limit, or paused by operators |
-| CATCHING UP | the oldest has waited for a while, and the work shrinks |
+| CATCHING UP | the oldest has waited for a while, and the work shrinks, or who reads it has only just joined |
 | KEEPS UP | something waits, and not for long; or a long day makes progress |
 | IDLE | nothing waits |
 """
@@ -88,7 +88,7 @@ class Targets:
         sample_age: of a sample, from which on nothing is known.
         blind_after: from which on that calls for somebody at once.
         nobody_after: how long a group may be without members, as in a restart.
-        stuck_after: how long members may neither commit nor tell of progress.
+        stuck_after: how long members may neither commit nor tell of progress, also after they joined.
         backlog_from: how long the oldest has waited at least where work is caught up, rather than kept up with.
         rewind_shown_for: how long after an offset fell the verdict says so.
     """
@@ -110,7 +110,7 @@ class Verdict:
         since: when it began, as far as that is known.
         sample: what it was judged by; None when there is nothing.
         why: of UNKNOWN, what could not be seen; else empty.
-        drains: of CATCHING UP, when it is over.
+        drains: of CATCHING UP, when it is over; None while that is not known.
     """
 
     stage: Stage
@@ -193,8 +193,20 @@ class _Look:
         sample = self.sample
         if sample.readers is None or not sample.readers.members or not sample.messages or sample.oldest is None:
             return None
-        signs = [sample.readers.committed_at, sample.progress_at, sample.oldest]
+        signs = [sample.readers.committed_at, sample.readers.joined_at, sample.progress_at, sample.oldest]
         return max(sign for sign in signs if sign is not None)
+
+    @property
+    def begins(self) -> bool:
+        """Return True while members that have not committed yet are new."""
+        readers = self.sample.readers
+        joined = readers.joined_at if readers and readers.members else None
+        return joined is not None and not self.lasts(joined, self.patience)
+
+    @property
+    def patience(self) -> timedelta:
+        """How long members may show no sign of progress."""
+        return max(self.targets.stuck_after, (self.day_p95 or timedelta()) * SLOWEST_DAYS)
 
     def lasts(self, since: datetime | None, least: timedelta) -> bool:
         return since is not None and self.sample.at - since >= least
@@ -205,8 +217,7 @@ def _nobody_reads(look: _Look) -> bool:
 
 
 def _is_stuck(look: _Look) -> bool:
-    slow_day = look.day_p95 or timedelta()
-    return look.lasts(look.still_since, max(look.targets.stuck_after, slow_day * SLOWEST_DAYS))
+    return look.lasts(look.still_since, look.patience)
 
 
 def _was_rewound(look: _Look) -> bool:
@@ -216,7 +227,7 @@ def _was_rewound(look: _Look) -> bool:
 
 def _falls_behind(look: _Look) -> bool:
     grown = growth(look.history, GROWTH_OVER)
-    if grown is None or look.age <= look.targets.oldest:
+    if grown is None or look.age <= look.targets.oldest or look.begins:
         return False
     progress = look.sample.progress_at
     at_work = progress is not None and not look.lasts(progress, look.targets.stuck_after)
@@ -228,7 +239,7 @@ def _is_held(look: _Look) -> bool:
 
 
 def _catches_up(look: _Look) -> bool:
-    return look.age > look.targets.backlog_from and drains_in(points(look.history)) is not None
+    return look.age > look.targets.backlog_from and (look.begins or drains_in(points(look.history)) is not None)
 
 
 def _is_waiting(look: _Look) -> bool:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
+
+import pytest
 
 from exhaust.lag.groups import GroupLag, Member, PartitionLag
 from exhaust.lag.memory import GroupMemory, remember
@@ -13,12 +16,17 @@ LATER: Final = START + timedelta(seconds=5)
 MEMBER: Final = Member("aiokafka", "10.0.0.7", (0, 1))
 
 
-def group(*committed: int | None, end: int = 100, read: bool = True, oldest: datetime | None = None) -> GroupLag:
+def group(
+    *committed: int | None, end: int = 100, read: bool = True, oldest: datetime | None = None, ids: str | None = None
+) -> GroupLag:
+    """A group, and its partitions' commits; each letter of `ids` is the id of a member."""
     partitions = tuple(
         PartitionLag(number, offset, 0 if offset is None else offset, end, oldest)
         for number, offset in enumerate(committed)
     )
-    return GroupLag("aggregator-build", "dataset.days", (MEMBER,) if read else (), partitions)
+    names = ids if ids is not None else "a" if read else ""
+    members = tuple(replace(MEMBER, id=letter) for letter in names)
+    return GroupLag("aggregator-build", "dataset.days", members, partitions)
 
 
 def after(*looks: GroupLag) -> GroupMemory:
@@ -63,6 +71,29 @@ def test_a_first_look_counts_absence_since_the_oldest_record_that_waits() -> Non
     long_ago = START - timedelta(hours=2)
     assert after(group(3, read=False, oldest=long_ago)).absent_since == long_ago
     assert after(group(3, read=False)).absent_since == START
+
+
+@pytest.mark.parametrize(
+    ("looks", "joined"),
+    [
+        ([group(3, ids="a")], None),  # watched from here on, as its commits are
+        ([group(3, ids="a"), group(3, ids="a")], None),
+        ([group(3, ids=""), group(3, ids="a"), group(3, ids="a")], 1),
+        ([group(3, ids="a"), group(3, ids="b"), group(3, ids="b")], 1),
+        ([group(3, ids="a"), group(3, ids="ab"), group(3, ids="b")], 1),
+        ([group(3, ids="a"), group(3, ids=""), group(3, ids="b"), group(3, ids=""), group(3, ids="c")], 2),
+        ([group(3, ids=""), group(3, ids="a"), group(4, ids="a"), group(4, ids="a")], None),  # committed since
+        ([group(3, ids=""), group(3, ids="a"), group(4, ids="a"), group(4, ids="b")], 3),
+        ([group(3, ids="", end=3), group(3, ids="a", end=3), group(3, ids="a")], None),  # nothing waited then
+        ([group(3, ids=""), group(3, ids="a"), *[group(3, ids="")] * 13, group(3, ids="b")], 15),  # 60 s later
+    ],
+)
+def test_members_join_when_somebody_new_comes_and_nothing_was_committed_since(
+    looks: list[GroupLag], joined: int | None
+) -> None:
+    found = after(*looks)
+    expected = None if joined is None else START + joined * timedelta(seconds=5)
+    assert (found.joined_at, found.readers(looks[-1]).joined_at) == (expected, expected)
 
 
 def test_an_offset_that_falls_is_a_rewind_and_the_greatest_fall_is_told() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from exhaust.lag.sentences import sentences
+from exhaust.lag.sentences import overall, sentences
 from exhaust.lag.stages import Readers, Rewind, Stage, StageSample, UnknownStage
 from exhaust.lag.verdict import Targets, Urgency, Verdict, Word, judge, urgency, worst
 
@@ -73,6 +73,20 @@ def frozen_worker(at: timedelta) -> StageSample:
     return days(at, waiting=45, age=at, progress=timedelta())
 
 
+def started_on_an_old_backlog(at: timedelta) -> StageSample:
+    """Nobody read for two hours; a minute ago a worker came, and its first day takes 4 minutes."""
+    joined = START + timedelta(seconds=15)
+    readers = replace(READERS, committed_at=START - timedelta(hours=2), joined_at=joined)
+    if at >= timedelta(minutes=4):
+        readers = _committing(at)
+    return days(at, waiting=300 - at.seconds // 240, age=timedelta(hours=2), readers=readers)
+
+
+def started_and_frozen(at: timedelta) -> StageSample:
+    readers = replace(READERS, committed_at=START - timedelta(hours=2), joined_at=START)
+    return days(at, waiting=300, age=timedelta(hours=2) + at, readers=readers)
+
+
 def no_members(at: timedelta) -> StageSample:
     return days(at, waiting=45, age=at, readers=Readers("aggregator-build", 0, absent_since=START))
 
@@ -128,6 +142,11 @@ def _committing(at: timedelta) -> Readers:
         (longer_day_than_the_target, timedelta(minutes=50), Word.KEEPS_UP),
         (frozen_worker, timedelta(minutes=4), Word.KEEPS_UP),
         (frozen_worker, timedelta(minutes=6), Word.STUCK),
+        (started_on_an_old_backlog, timedelta(seconds=15), Word.CATCHING_UP),
+        (started_on_an_old_backlog, timedelta(minutes=3), Word.CATCHING_UP),
+        (started_on_an_old_backlog, timedelta(minutes=12), Word.CATCHING_UP),
+        (started_and_frozen, timedelta(minutes=4), Word.CATCHING_UP),
+        (started_and_frozen, timedelta(minutes=5), Word.STUCK),
         (no_members, timedelta(seconds=45), Word.KEEPS_UP),
         (no_members, timedelta(seconds=60), Word.NOBODY_READS),
         (restarting_worker, timedelta(seconds=30), Word.KEEPS_UP),
@@ -158,6 +177,7 @@ def test_the_word_at_the_end_of_a_scenario(
         (tiny_lag, timedelta(hours=1)),
         (long_day, timedelta(minutes=20)),
         (restarting_worker, timedelta(minutes=10)),
+        (started_on_an_old_backlog, timedelta(minutes=20)),
         (burst_that_drains, timedelta(minutes=2)),
         (held_by_limit, timedelta(hours=2)),
         (draining_late, timedelta(hours=1)),
@@ -233,6 +253,11 @@ def test_the_worst_word_wins_and_the_greatest_urgency() -> None:
         (held_by_limit, timedelta(minutes=2), "In the outbox wait 3 requests for their turn"),
         (held_and_paused, timedelta(minutes=2), "and 2 requests until an operator resumes them (exhaustctl pauses)."),
         (burst_that_drains, timedelta(seconds=30), "catches up: 180 days of work, done in 22 s to 90 s."),
+        (
+            started_on_an_old_backlog,
+            timedelta(minutes=3),
+            "The build stage begins: its members joined 2 min ago. 300 days of work, the oldest waits for 2 h.",
+        ),
         (idle_night, timedelta(minutes=2), "Nothing waits."),
     ],
 )
@@ -241,6 +266,13 @@ def test_the_sentence(scenario: Callable[[timedelta], StageSample], lasting: tim
     told = sentences(at_the_end(history), history[-1].at)
     assert said in told.what
     assert bool(told.do) is (at_the_end(history).urgency is not Urgency.HEALTHY)
+
+
+def test_the_sentence_for_all_says_catching_up_only_once_something_was_done() -> None:
+    begun = at_the_end(replay(started_on_an_old_backlog, timedelta(minutes=3)))
+    draining = at_the_end(replay(burst_that_drains, timedelta(seconds=30)))
+    assert overall(begun, 300, START + timedelta(minutes=3)).what.startswith("The build stage begins:")
+    assert overall(draining, 180, START).what.startswith("The workers catch up: 180 days of work are left, done in ")
 
 
 def at_the_end(history: Sequence[StageSample], day_p95: timedelta | None = None) -> Verdict:
