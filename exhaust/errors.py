@@ -65,7 +65,15 @@ FAILURE_SENTENCES: Final = {
 }
 # What a partner reads of a request that was cancelled. It is no failure that anybody may report.
 CANCELLED_SENTENCE: Final = "the request was cancelled; submit it again if it is wanted after all"
-RETRYABLE: Final = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.SERVICE_UNAVAILABLE, ErrorCode.SOURCE_OBJECT_CHANGED})
+RETRYABLE: Final = frozenset(
+    {
+        ErrorCode.RATE_LIMITED,
+        ErrorCode.SERVICE_UNAVAILABLE,
+        ErrorCode.SOURCE_OBJECT_CHANGED,
+        ErrorCode.NO_PROGRESS,
+    }
+)
+HELP_PATH: Final = "/help"  # a page of the gateway that explains each code
 
 
 class Dependency(StrEnum):
@@ -111,6 +119,16 @@ class ExhaustError(Exception):
     def retryable(self) -> bool:
         """True when the same call may succeed later without anybody changing anything."""
         return self.code in RETRYABLE
+
+
+def help_address(code: ErrorCode) -> str:
+    """Return where the gateway says what a code means, why it happens and what to do: relative to its own address."""
+    return f"{HELP_PATH}#{code}"
+
+
+def error_document(code: ErrorCode, message: str) -> dict[str, object]:
+    """Return what a partner is told of a request that failed or was cancelled."""
+    return {"code": str(code), "message": message, "retryable": code in RETRYABLE, "help": help_address(code)}
 
 
 class ConfigurationError(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from exhaust.errors import FAILURE_SENTENCES, ErrorCode
+from exhaust.errors import FAILURE_SENTENCES, ErrorCode, error_document
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class RequestFailure:
         """
         return -(self.day or date.max).toordinal(), -list(FAILURE_SENTENCES).index(self.code)
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, object]:
         """Return what partners are told."""
-        told = {"code": str(self.code), "message": self.message}
+        told = error_document(self.code, self.message)
         return told if self.day is None else told | {"day": self.day.isoformat()}

@@ -11,7 +11,7 @@ import orjson
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
 
 from exhaust.domain.text import is_storable_text
-from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.errors import ErrorCode, ExhaustError, help_address
 from exhaust.violations import violations
 from schemas.bodies import Body
 
@@ -86,17 +86,23 @@ def require_text(value: str | None, code: ErrorCode, name: str) -> str:
 
 def success(operation: Operation, msgid: str, result: Mapping[str, object] | None = None) -> bytes:
     """Build the body of a successful answer, without `result` where the documents show none."""
-    body = _answer(operation, msgid, "successful", "", "")
+    body = _answer(operation, msgid, {"status": "successful", "err": "", "errmsg": ""})
     return orjson.dumps(body if result is None else {**body, "result": result})
 
 
 def failure(operation: Operation, msgid: str, error: ExhaustError) -> bytes:
-    """Build the body of a failed answer: `err` is the code, `errmsg` says what to do."""
-    return orjson.dumps(_answer(operation, msgid, "failed", error.code, error.message))
+    """Build the body of a failed answer: `err` is the code, `errmsg` and the page at `help` say what to do."""
+    outcome = {"status": "failed", "err": error.code, "errmsg": error.message}
+    return orjson.dumps(_answer(operation, msgid, outcome | _next_step(error)))
 
 
-def problem(error: ExhaustError) -> bytes:
-    """Build the body of a failed answer as problem details (RFC 9457)."""
+def problem(error: ExhaustError, *, with_help: bool = True) -> bytes:
+    """Build the body of a failed answer as problem details (RFC 9457).
+
+    Args:
+        error: what went wrong.
+        with_help: names the page of the gateway that explains the code.
+    """
     body: dict[str, object] = {
         "type": "about:blank",
         "title": HTTPStatus(error.status).phrase,
@@ -104,15 +110,21 @@ def problem(error: ExhaustError) -> bytes:
         "detail": error.message,
         "code": error.code,
     }
+    if with_help:
+        body |= _next_step(error)
     if error.violations:
         body["errors"] = [{"pointer": pointer, "detail": detail} for pointer, detail in error.violations]
     return orjson.dumps(body)
 
 
-def _answer(operation: Operation, msgid: str, status: str, err: str, errmsg: str) -> dict[str, object]:
+def _next_step(error: ExhaustError) -> dict[str, object]:
+    return {"retryable": error.retryable, "help": help_address(error.code)}
+
+
+def _answer(operation: Operation, msgid: str, outcome: Mapping[str, object]) -> dict[str, object]:
     return {
         "id": operation.id,
         "ver": operation.ver,
         "ts": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "params": {"resmsgid": str(uuid4()), "msgid": msgid, "status": status, "err": err, "errmsg": errmsg},
+        "params": {"resmsgid": str(uuid4()), "msgid": msgid, **outcome},
     }

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from exhaust.domain.dead_letters import LetterPlace
 from exhaust.errors import ErrorCode, ExhaustError, unavailable
+from exhaust.http.accept import prefers_html
 from exhaust.kafka.topic_reader import open_topic_reader
 from exhaust.operations.dead_letter_index import show_letter
 from exhaust.operations.orders import ItemResult, Order
@@ -32,7 +33,7 @@ from services.console.action_fields import (
     parse_ask,
 )
 from services.console.fields import FIELDS
-from services.console.pages import html_response, prefers_html
+from services.console.pages import html_response
 from services.console.payload import payload_document
 from services.console.roles import OPERATOR_NAME
 

@@ -9,9 +9,10 @@ import structlog
 from aiohttp import web
 
 from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.http.accept import prefers_html
 from exhaust.http.envelope import problem
 from exhaust.http.error_responses import CODES_WITH_RETRY_AFTER, PROBLEM_JSON, RETRY_AFTER, internal_error
-from services.console.pages import html_response, prefers_html
+from services.console.pages import html_response
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -70,7 +71,7 @@ def _response(request: web.Request, frame: Frame, error: ExhaustError) -> web.Re
         text = frame.render(request, "error.html", title=title, status=error.status, error=error)
         response = html_response(text, error.status)
     else:
-        response = web.Response(body=problem(error), status=error.status, content_type=PROBLEM_JSON)
+        response = web.Response(body=problem(error, with_help=False), status=error.status, content_type=PROBLEM_JSON)
     if error.code in CODES_WITH_RETRY_AFTER:
         response.headers["Retry-After"] = str(RETRY_AFTER.seconds)
     response.headers.update(error.headers)

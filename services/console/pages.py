@@ -12,6 +12,7 @@ import orjson
 from aiohttp import web
 
 from exhaust.errors import unavailable
+from exhaust.http.accept import prefers_html
 from exhaust.http.query import check_query
 from exhaust.postgres.database import TABLES_DIFFER
 from schemas.operations import Operation
@@ -50,15 +51,6 @@ def page_routes(pages: Iterable[Page], frame: Frame) -> list[web.RouteDef]:
     return [web.get(frame.prefix + page.path, partial(_answer, page, frame)) for page in pages]
 
 
-def prefers_html(request: web.BaseRequest) -> bool:
-    """Return True when the Accept header names HTML, and not before JSON, as that of every browser does."""
-    weights: dict[str, float] = {}
-    for part in request.headers.get("Accept", "").split(","):
-        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        weights.setdefault(kind, _weight(parameters))
-    return weights.get("text/html", 0.0) > weights.get("application/json", 0.0)
-
-
 def html_response(text: str, status: int = 200) -> web.Response:
     """Answer with a page."""
     return web.Response(text=text, status=status, content_type="text/html", headers=_VARY)
@@ -89,11 +81,3 @@ async def _in_time(reading: Awaitable[Document]) -> Document:
         return task.result()
     except TABLES_DIFFER as error:
         raise unavailable("a table, or the right to read it, of this version (see `exhaustctl migrate`),") from error
-
-
-def _weight(parameters: Iterable[str]) -> float:
-    found = [value for name, _, value in (parameter.partition("=") for parameter in parameters) if name == "q"]
-    try:
-        return float(found[0]) if found else 1.0
-    except ValueError:
-        return 0.0

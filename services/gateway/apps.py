@@ -15,6 +15,7 @@ from schemas.operations import CANCEL, LIST, LIST_PATH, STATUS, STATUS_PATH, UPD
 from services.gateway.api_document import listener_part, load_document
 from services.gateway.handlers.docs import docs_routes
 from services.gateway.handlers.download import DOWNLOAD_V1, DOWNLOAD_V3, DownloadBody
+from services.gateway.handlers.help import help_routes
 from services.gateway.handlers.register import REGISTER, RegisterBody
 from services.gateway.handlers.submit import SUBMIT, SubmitBody
 from services.gateway.rate_limits import REGISTER_PATH
@@ -60,6 +61,7 @@ def public_app(
     limits.install(app)
     cors.install(app)
     app.add_routes(docs_routes(listener_part(load_document(), "public")))
+    app.add_routes(help_routes())
     app.add_routes(
         [
             *health_routes(health),
@@ -82,6 +84,7 @@ def internal_app(health: Health, operations: Operations, token: SecretStr, metri
     """Build the application of the internal listener; operations need the service token, health and metrics do not."""
     app = edge_app(service_token_check(token))
     app.add_routes(docs_routes(listener_part(load_document(), "internal")))
+    app.add_routes(help_routes())
     update = endpoint(UPDATE_STATUS, UpdateBody, operations.status.update, metrics)
     app.add_routes(
         [

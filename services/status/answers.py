@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from exhaust.domain.failures import RequestFailure
 from exhaust.domain.object_keys import outer_archive_name, partial_archive_name
 from exhaust.domain.state_machine import State
-from exhaust.errors import CANCELLED_SENTENCE, ErrorCode
+from exhaust.errors import CANCELLED_SENTENCE, ErrorCode, error_document
 
 if TYPE_CHECKING:
     from exhaust.domain.catalogue import Catalogue
@@ -45,7 +45,7 @@ class AnswerBuilder:
             },
         }
         if view.state is State.CANCELLED:
-            return result | {"error": {"code": ErrorCode.CANCELLED, "message": CANCELLED_SENTENCE}}
+            return result | {"error": error_document(ErrorCode.CANCELLED, CANCELLED_SENTENCE)}
         if view.state is State.FAILED:
             result["error"] = RequestFailure.of(view.outcome).to_json()
             return result if partial is None else result | await self._partial(view, partial)

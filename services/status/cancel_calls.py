@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from exhaust.domain.requests import parse_request_id
 from exhaust.domain.state_machine import State
-from exhaust.errors import CANCELLED_SENTENCE, ErrorCode, ExhaustError
+from exhaust.errors import CANCELLED_SENTENCE, ErrorCode, ExhaustError, error_document
 from exhaust.http.endpoint import Answer
 from exhaust.postgres.request_commands import cancel_request
 from schemas.operations import StatusRead
@@ -67,6 +67,6 @@ def _receipt(cancellation: Cancellation) -> dict[str, object]:
     return {
         "requestid": str(cancellation.request_id),
         "status": State.CANCELLED.wire,
-        "error": {"code": ErrorCode.CANCELLED, "message": CANCELLED_SENTENCE},
+        "error": error_document(ErrorCode.CANCELLED, CANCELLED_SENTENCE),
         "cancelledat": cancellation.cancelled_at.isoformat(timespec="milliseconds"),
     }

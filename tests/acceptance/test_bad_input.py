@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from deploy.local.stack import read_stack
-from exhaust.errors import FAILURE_SENTENCES, ErrorCode
+from exhaust.errors import FAILURE_SENTENCES, ErrorCode, error_document
 from tests.acceptance.conftest import FOLDER
 from tests.support.operator_view import outcome_of
 from tests.support.partner import resource_of
@@ -106,7 +106,7 @@ async def test_every_bad_object_ends_its_request_with_a_reason_and_the_worker_li
             return
         assert result["status"] == "failed", kind
         code = ErrorCode(case.code)
-        assert result["error"] == {"code": code, "message": FAILURE_SENTENCES[code], "day": str(day)}, kind
+        assert result["error"] == error_document(code, FAILURE_SENTENCES[code]) | {"day": str(day)}, kind
         error = await outcome_of(owner_database, reply.result["requestid"])
         assert (error["code"], error["day"], error["object"]) == (case.code, str(day), key), kind
         assert error["message"].startswith(f"{key}: "), kind

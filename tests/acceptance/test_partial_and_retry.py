@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from yarl import URL
 
 from deploy.local.stack import read_stack
-from exhaust.errors import CANCELLED_SENTENCE
+from exhaust.errors import CANCELLED_SENTENCE, ErrorCode, error_document
 from telemetry.generator import GeneratorPlan, generate
 from tests.acceptance.conftest import FOLDER
 from tests.support.partner import Partner, resource_of
@@ -148,7 +148,7 @@ async def test_a_cancelled_request_ends_and_nobody_works_on_it(
             async with http.delete(f"{url}/{by_call}", headers={"X-API-Key": partner.license_key}) as answer:
                 assert answer.status == 200
                 receipt = (await answer.json())["result"]
-                assert receipt["error"] == {"code": "CANCELLED", "message": CANCELLED_SENTENCE}
+                assert receipt["error"] == error_document(ErrorCode.CANCELLED, CANCELLED_SENTENCE)
         assert by_command in await operate(stack, "cancel", by_command, "--reason", "the partner asked")
         async with asyncio.timeout(TIMEOUT_S):
             for pause in itertools.repeat(0.1):

@@ -25,6 +25,7 @@ from deploy.local.servers import choose_servers
 from deploy.local.stack import Stack, start_stack, stop_stack
 from exhaust.domain.catalogue import load_catalogue
 from exhaust.domain.requests import partner_resource
+from exhaust.errors import RETRYABLE
 from exhaust.http.endpoint import HttpMetrics
 from exhaust.http.listener import open_listener
 from exhaust.kafka.producer import Producer, open_producer
@@ -293,6 +294,7 @@ def assert_refused(reply: Reply, status: int, code: str, *, ver: str = "2.0") ->
     UUID(params["resmsgid"])
     assert params["status"] == "failed"
     assert params["errmsg"]
+    assert (params["retryable"], params["help"]) == (code in RETRYABLE, f"/help#{code}")
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from exhaust.errors import FAILURE_SENTENCES, ErrorCode
+from exhaust.errors import FAILURE_SENTENCES, ErrorCode, error_document
 from schemas.events import Failed, Failure, FinishedDay, Progress
 from services.status.request_states import RequestStates
 from tests.integration.conftest import LONG_AGO, assert_refused, envelope
@@ -41,7 +41,7 @@ async def test_a_failed_request_says_why_in_our_words(
     # The words of whoever reported it are for operators.
     assert (found["status"], found["error"]) == (
         "failed",
-        {"code": shown, "message": FAILURE_SENTENCES[shown], "day": str(LONG_AGO)},
+        error_document(shown, FAILURE_SENTENCES[shown]) | {"day": str(LONG_AGO)},
     )
     assert "downloadurl" not in found
 

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from exhaust.errors import CANCELLED_SENTENCE
+from exhaust.errors import CANCELLED_SENTENCE, ErrorCode, error_document
 from exhaust.postgres.audit import Action, AuditFilter, find_audit_entries
 from exhaust.postgres.database import Database
 from services.status.request_states import RequestStates
@@ -15,7 +15,7 @@ from tests.integration.status.test_access import without_ids
 from tests.integration.status.test_updates import updated
 from tests.support.completions import claim
 
-CANCELLED = {"code": "CANCELLED", "message": CANCELLED_SENTENCE}
+CANCELLED = error_document(ErrorCode.CANCELLED, CANCELLED_SENTENCE)
 
 
 async def cancelled(status: Status, request_id: UUID | str, caller: int, body: bytes = b"") -> Reply:

@@ -14,15 +14,21 @@ ANYTHING = SCALARS | st.lists(SCALARS) | st.dictionaries(st.text(), SCALARS)
 @pytest.mark.parametrize("code", FAILURE_SENTENCES)
 def test_partners_read_our_sentence_for_a_code(code: ErrorCode) -> None:
     told = RequestFailure.of({"code": str(code), "message": "zlib", "object": "raw/x", "day": "2026-01-02"}).to_json()
-    assert told == {"code": code, "message": FAILURE_SENTENCES[code], "day": "2026-01-02"}
+    assert told == {
+        "code": code,
+        "message": FAILURE_SENTENCES[code],
+        "retryable": code in {"SERVICE_UNAVAILABLE", "SOURCE_OBJECT_CHANGED", "NO_PROGRESS"},
+        "help": f"/help#{code}",
+        "day": "2026-01-02",
+    }
 
 
 @given(ANYTHING | st.dictionaries(st.sampled_from(["code", "message", "day", "object", "x"]), ANYTHING))
 def test_whatever_was_stored_is_told_in_our_words(outcome: object) -> None:
     told = RequestFailure.of(outcome).to_json()
     assert told["message"] in FAILURE_SENTENCES.values()
-    assert set(told) <= {"code", "message", "day"}
-    assert date.fromisoformat(told.get("day", "2026-01-01")) <= date.max
+    assert set(told) <= {"code", "message", "retryable", "help", "day"}
+    assert date.fromisoformat(str(told.get("day", "2026-01-01"))) <= date.max
 
 
 def test_an_unknown_code_is_a_fault_of_ours() -> None:

@@ -160,4 +160,5 @@ def test_answers_have_the_documented_form() -> None:
     bad = json.loads(failure(operation, "m", ExhaustError(ErrorCode.LOGIN_FAILED, "no")))
     assert "result" not in bad
     assert (bad["params"]["status"], bad["params"]["err"], bad["params"]["errmsg"]) == ("failed", "LOGIN_FAILED", "no")
+    assert (bad["params"]["retryable"], bad["params"]["help"]) == (False, "/help#LOGIN_FAILED")
     assert good["params"]["resmsgid"] != bad["params"]["resmsgid"]
