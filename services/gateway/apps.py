@@ -67,6 +67,9 @@ def public_app(
             *health_routes(health),
             web.post(REGISTER_PATH, endpoint(REGISTER, RegisterBody, operations.register.register, metrics)),
             web.post(STATUS_PATH, endpoint(STATUS, KeyBody, operations.status.status, metrics)),
+            web.get(
+                STATUS_PATH, endpoint(STATUS, EmptyBody, operations.status.status_by_get, metrics, needs_body=False)
+            ),
             web.delete(STATUS_PATH, endpoint(CANCEL, KeyBody, operations.status.cancel, metrics, needs_body=False)),
             web.post(LIST_PATH, endpoint(LIST, KeyBody, operations.status.list_requests, metrics)),
             *(web.post(f"/v2/datasets{path}", submit) for path in RESOURCE_PATHS),

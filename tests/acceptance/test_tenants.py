@@ -149,6 +149,11 @@ def status(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
     return post(tenant, f"/v2/datasets/requests/status/{target.request_id}", key(tenant))
 
 
+def status_get(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
+    path = f"/v2/datasets/requests/status/{target.request_id}"
+    return get(tenant, path, X_API_Key=tenant.partner.license_key)
+
+
 def cancel(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
     """One's own request is complete, so that nothing is left to cancel; of a foreign one nobody may learn that."""
     url = f"{tenant.partner.stack.gateway}/v2/datasets/requests/status/{target.request_id}"
@@ -203,6 +208,7 @@ MATRIX: dict[Operation, tuple[str, str]] = {
     submit_as_oneself: ("202", "403 AUTHORIZATION_FAILED"),
     requests: (DONE, "403 AUTHORIZATION_FAILED"),
     status: (DONE, "404 INVALID_REQUESTID"),
+    status_get: (DONE, "404 INVALID_REQUESTID"),
     cancel: ("409 INVALID_DATA_ERROR", "404 INVALID_REQUESTID"),
     signed_link: (ZIP, "403 SignatureDoesNotMatch"),
     update: (DONE, "400 INVALID_DATA_ERROR"),

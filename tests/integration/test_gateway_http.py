@@ -233,7 +233,7 @@ async def test_an_unknown_path_is_not_found(gateway: Gateway, database: Database
 
 @pytest.mark.parametrize("path", ["/v1/client", Ask().path, f"/v2/datasets/requests/status/{REQUEST_ID}"])
 async def test_a_wrong_method_is_refused(gateway: Gateway, path: str) -> None:
-    allowed = {"DELETE", "POST"} if "/status/" in path else {"POST"}
+    allowed = {"DELETE", "GET", "HEAD", "POST"} if "/status/" in path else {"POST"}
     for method in {"GET", "PUT", "DELETE", "PATCH", "OPTIONS"} - allowed:
         reply = await gateway.call(path, None, method=method)
         assert_refused(reply, 405, "METHOD_NOT_ALLOWED", ver="1.0")

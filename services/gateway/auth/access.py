@@ -59,13 +59,7 @@ class Access:
         Raises:
             ExhaustError: LOGIN_FAILED for a missing or wrong key, RATE_LIMITED for one call too many.
         """
-        signed_in = call.http.get(SIGNED_IN)
-        if signed_in is not None:
-            return self._throttle(call, signed_in)
-        license_key = call.http.headers.get("X-API-Key")
-        if license_key is None:
-            raise ExhaustError(ErrorCode.LOGIN_FAILED, "send the license key as X-API-Key")
-        return self._throttle(call, await self._authenticate_key(license_key))
+        return self._throttle(call, await self.authenticate_api_key(call))
 
     async def authenticate_token_and_throttle(self, call: Call[Body]) -> Client:
         """Return the client to which a bearer token is bound, and count the call against the client's rate limit.
@@ -87,6 +81,20 @@ class Access:
             ExhaustError: LOGIN_FAILED for a missing, unknown or revoked key.
         """
         return await self._authenticate_key(body.license_key)
+
+    async def authenticate_api_key(self, call: Call[Body]) -> Client:
+        """Return the holder of the license key in X-API-Key.
+
+        Raises:
+            ExhaustError: LOGIN_FAILED for a missing, unknown or revoked key.
+        """
+        signed_in = call.http.get(SIGNED_IN)
+        if signed_in is not None:
+            return signed_in
+        license_key = call.http.headers.get("X-API-Key")
+        if license_key is None:
+            raise ExhaustError(ErrorCode.LOGIN_FAILED, "send the license key as X-API-Key")
+        return await self._authenticate_key(license_key)
 
     async def _authenticate_key(self, license_key: str | None) -> Client:
         if license_key is None or not license_key.strip():

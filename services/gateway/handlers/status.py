@@ -16,12 +16,13 @@ from exhaust.http.envelope import require_text
 from schemas.operations import LIST_PATH, STATUS_PATH, UPDATE_PATH, update_request
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     import aiohttp
 
     from exhaust.http.endpoint import Call
-    from schemas.bodies import Body, KeyBody
+    from exhaust.postgres.license_keys import Client
+    from schemas.bodies import Body, EmptyBody, KeyBody
     from schemas.operations import UpdateBody
     from services.gateway.auth.access import Access
     from services.gateway.shares import Shares
@@ -44,13 +45,23 @@ class StatusHandler:
     async def status(self, call: Call[KeyBody]) -> Answer | web.Response:
         """Answer POST /v2/datasets/requests/status/{requestid}; with `?wait=30` the status service answers itself."""
         client = await self._access.authenticate_and_throttle(call)
+        return await self._status(call, client, lambda: self._access.authenticate(call.body))
+
+    async def status_by_get(self, call: Call[EmptyBody]) -> Answer | web.Response:
+        """Answer GET /v2/datasets/requests/status/{requestid}, with the license key in X-API-Key, as POST is."""
+        client = await self._access.authenticate_api_key_and_throttle(call)
+        return await self._status(call, client, lambda: self._access.authenticate_api_key(call))
+
+    async def _status(
+        self, call: Call[Body], client: Client, authenticate: Callable[[], Awaitable[Client]]
+    ) -> Answer | web.Response:
         request_id = parse_request_id(call.path("requestid"))
         if "wait" in call.http.query:
             path = STATUS_PATH.format(requestid=request_id)
             with self._shares.waits.hold(client.user_id):
                 waiting = self._forward(self._client.pools.waits, call, client.user_id, path)
                 response = await until_disconnected(call.http, waiting)
-            await self._access.authenticate(call.body)  # the key may have been revoked meanwhile
+            await authenticate()  # the key may have been revoked meanwhile
             return response
         return Answer(await self._client.read_status(client.user_id, request_id))
 
