@@ -88,7 +88,7 @@ class Access:
         Raises:
             ExhaustError: LOGIN_FAILED for a missing, unknown or revoked key.
         """
-        signed_in = call.http.get(SIGNED_IN)
+        signed_in: Client | None = call.http.get(SIGNED_IN)
         if signed_in is not None:
             return signed_in
         license_key = call.http.headers.get("X-API-Key")
