@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from deploy.local.demo.errors import DemoError
 from deploy.local.demo.owner import choose_owner
-from deploy.local.demo.steps import describe, pluralize
+from deploy.local.demo.steps import pluralize
 from deploy.local.independent_count import Wanted, compare_download
 from deploy.local.raw_files import RawFilesError
 from services.aggregator.settings import ChannelSettings
@@ -69,9 +69,14 @@ def compare_downloads(
 
 def _check_status(request: FinishedRequest, found: Sequence[DayComparison]) -> None:
     days, events, size = len(found), sum(day.events for day in found), sum(day.bytes for day in found)
-    status = request.status
-    if (status.days_done, status.events, status.bytes) != (days, events, size):
+    if request.figures != (days, events, size):
         if any(day.difference for day in found):
             return  # the summary names the first line that differs
-        held = f"{pluralize(days, 'day')}, {pluralize(events, 'event')}, {pluralize(size, 'byte')}"
-        raise DemoError(f"the download of {request.request_id} holds {held}; its status said {describe(status)}")
+        raise DemoError(
+            f"the download of {request.request_id} holds {_described(days, events, size)};"
+            f" its status said {_described(*request.figures)}"
+        )
+
+
+def _described(days: int, events: int, size: int) -> str:
+    return f"{pluralize(days, 'day')}, {pluralize(events, 'event')}, {pluralize(size, 'byte')}"

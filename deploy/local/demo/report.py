@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.table import Table
 
-from deploy.local.demo.public_api import DATASET
 from deploy.local.demo.steps import pluralize
+from deploy.local.demo.walkthrough import PROFILES
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from deploy.local.demo.comparison import DemoResult
     from deploy.local.demo.steps import StepPrinter
+
+DATASET: Final = "eks-consumption-raw"  # that `exhaust` asks for when it is told no other
+STEP_WIDTH: Final = 66  # leaves room for the seconds on a terminal of 80 columns
 
 
 def show_summary(console: Console, outcome: DemoResult, steps: StepPrinter, stack: Path) -> None:
@@ -63,7 +65,7 @@ def _days(outcome: DemoResult) -> Table:
 
 def _durations(steps: StepPrinter) -> Table:
     table = Table(title="How long each step took", title_justify="left")
-    table.add_column("step")
+    table.add_column("step", no_wrap=True, max_width=STEP_WIDTH)
     table.add_column("seconds", justify="right")
     for title, taken in steps.durations:
         table.add_row(title, f"{taken.total_seconds():.1f}")
@@ -71,32 +73,17 @@ def _durations(steps: StepPrinter) -> Table:
 
 
 def _by_hand(outcome: DemoResult, stack: Path) -> str:
-    owner, dates = outcome.owner, outcome.finished[-1].dates
-    first, last = dates.first.isoformat(), dates.last.isoformat()
+    dates = outcome.finished[-1].dates
     python = Path(os.path.relpath(sys.executable))
     folder = shlex.quote(str(stack))
-    post = "curl -sS -H 'Content-Type: application/json'"
-    exhaustctl = python.with_name("exhaustctl")
-    grant = f"{exhaustctl} grant --client me --key-name mine --{owner.kind}={shlex.quote(owner.identifier)}"
-    submission = _body(licenseKey="$KEY", partnerid=owner.identifier, username="me")
+    exhaust = python.with_name("exhaust")
+    profiles = shlex.quote(str(stack.parent / PROFILES))
     return "\n".join(
         [
             f"{python} -m deploy.local up --folder {folder}",
-            "GATEWAY=...   # as printed by it",
-            f'{post} "$GATEWAY/v1/client" -d {_body(clientName="me", licenseKeyName="mine")}',
-            "KEY=...       # the licenseKey of that answer; it is shown once",
-            f"DSN=...       # the value of postgres in {stack / 'stack.json'}",
-            f'EXHAUST_POSTGRES_OWNER_DSN="$DSN" {grant}',
-            f'{post} "$GATEWAY/v2/datasets/{DATASET}/{owner.resource}/{first}/{last}" -d {submission}',
-            "REQUEST=...   # the requestid of that answer; then, until its status is complete:",
-            f'{post} "$GATEWAY/v2/datasets/requests/status/$REQUEST" -d {_body(licenseKey="$KEY")}',
-            "URL=...       # the downloadurl of that answer",
-            'curl -sS -o telemetry.zip "$URL" && unzip -t telemetry.zip',
+            f"export EXHAUST_PROFILES_FILE={profiles}   # the license key of this demo",
+            f"{exhaust} get --from {dates.first} --to {dates.last} -o data",
+            f"{exhaust} read data | head -1",
             f"{python} -m deploy.local down --folder {folder}",
         ]
     )
-
-
-def _body(**request: str) -> str:
-    # $KEY is put where the shell fills it in, outside the single quotes.
-    return shlex.quote(json.dumps({"request": request})).replace("$KEY", "'$KEY'")

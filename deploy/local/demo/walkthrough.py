@@ -1,36 +1,35 @@
-"""The steps of a partner and an operator: load, register, grant, submit, watch, download."""
+"""The steps of a partner and an operator: load, register and grant; log in, get, verify and read."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import sys
-import time
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
-
-import aiohttp
 
 from deploy.local.demo.date_ranges import cover_with_ranges
 from deploy.local.demo.errors import DemoError
-from deploy.local.demo.public_api import DATASET, PublicApi
-from deploy.local.demo.steps import RequestProgress, StepPrinter, describe, pluralize
+from deploy.local.demo.partner_command import PartnerCommand, shown
+from deploy.local.demo.public_api import register
+from deploy.local.demo.steps import StepPrinter, pluralize
 from deploy.local.raw_telemetry import ForeignTelemetryError, load_telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from deploy.local.demo.date_ranges import DateRange
     from deploy.local.demo.owner import Owner
-    from deploy.local.demo.public_api import Status
     from deploy.local.raw_telemetry import RawTelemetry
     from deploy.local.stack import Stack
 
 KEY_NAME: Final = "dashboard"
-POLL_INTERVAL: Final = timedelta(seconds=0.2)
-STUCK_AFTER: Final = timedelta(seconds=120)
+PROFILES: Final = "profiles.ini"
+LONGEST_WAIT: Final = timedelta(hours=1)
+KINDS_SHOWN: Final = 3
 COMMAND_TIMEOUT: Final = timedelta(seconds=60)
 
 
@@ -45,11 +44,15 @@ class Partner:
 
 @dataclass(frozen=True, slots=True)
 class FinishedRequest:
-    """A complete request, with its last status and the file of its download."""
+    """A complete request and the file of its download.
+
+    Attributes:
+        figures: days, events and bytes, as its status tells them.
+    """
 
     dates: DateRange
     request_id: str
-    status: Status
+    figures: tuple[int, int, int]
     archive: Path
 
 
@@ -73,11 +76,16 @@ async def run_walkthrough(
         ExhaustError: If the bucket cannot be used.
     """
     await _load(stack, telemetry, steps)
-    async with aiohttp.ClientSession() as session:
-        api = PublicApi(session, stack.gateway)
-        partner = await _register(api, owner, steps)
-        await _grant(stack, partner, steps)
-        return [await _request(api, partner, dates, downloads, steps) for dates in cover_with_ranges(telemetry.days)]
+    partner = await _register(stack, owner, steps)
+    await _grant(stack, partner, steps)
+    profiles = downloads.parent / PROFILES
+    profiles.unlink(missing_ok=True)
+    command = PartnerCommand(profiles)
+    await _log_in(command, stack, partner, steps)
+    finished = [await _get(command, dates, downloads, steps) for dates in cover_with_ranges(telemetry.days)]
+    await _verify(command, finished, steps)
+    await _read(command, finished, steps)
+    return finished
 
 
 async def _load(stack: Stack, telemetry: RawTelemetry, steps: StepPrinter) -> None:
@@ -89,10 +97,10 @@ async def _load(stack: Stack, telemetry: RawTelemetry, steps: StepPrinter) -> No
         step.outcome = f"{telemetry.extent}, {pluralize(size, 'byte')} compressed"
 
 
-async def _register(api: PublicApi, owner: Owner, steps: StepPrinter) -> Partner:
+async def _register(stack: Stack, owner: Owner, steps: StepPrinter) -> Partner:
     client = f"demo-{datetime.now(UTC):%Y%m%dT%H%M%S}"
     with steps.step("Register a client: POST /v1/client") as step:
-        key = await api.register(client, KEY_NAME)
+        key = await register(stack.gateway, client, KEY_NAME)
         step.outcome = f"client {client} has a license key named {KEY_NAME}"
     return Partner(client, key, owner)
 
@@ -124,33 +132,40 @@ async def _run_command(words: Sequence[str], environment: Mapping[str, str]) -> 
         raise DemoError(f"exhaustctl {words[0]} failed: {said.decode(errors='replace').strip()}")
 
 
-async def _request(
-    api: PublicApi, partner: Partner, dates: DateRange, downloads: Path, steps: StepPrinter
-) -> FinishedRequest:
-    first, last = dates.first.isoformat(), dates.last.isoformat()
-    with steps.step(f"Request {first} to {last}: POST /v2/datasets/...") as step:
-        request_id = await api.submit(partner.owner.resource, dates, partner.key, partner.owner.identifier)
-        with RequestProgress(steps.console) as progress:
-            status = await _until_ended(api, request_id, partner.key, progress)
-        if status.word != "complete":
-            raise DemoError(f"request {request_id} ended {status.word}: {status.error or 'no reason given'}")
-        step.outcome = describe(status)
-    archive = downloads / f"{DATASET}_{first}_{last}.zip"
-    with steps.step(f"Download {first} to {last} with its signed URL") as step:
-        size = await api.download(status.url, archive)
-        step.outcome = f"{pluralize(size, 'byte')} in {archive}"
-    return FinishedRequest(dates, request_id, status, archive)
+async def _log_in(command: PartnerCommand, stack: Stack, partner: Partner, steps: StepPrinter) -> None:
+    owner = partner.owner
+    words = ("login", "--gateway", stack.gateway, f"--{owner.kind}", owner.identifier)
+    with steps.step(shown(*words)) as step:
+        await command.rows(*words, "--quiet", stdin=f"{partner.key}\n")
+        step.outcome = "the gateway takes the license key"
 
 
-async def _until_ended(api: PublicApi, request_id: str, key: str, progress: RequestProgress) -> Status:
-    changed = time.monotonic()
-    while True:
-        status = await api.status(request_id, key)
-        if status.word != "inprogress":
-            return status
-        if progress.show(status):
-            changed = time.monotonic()
-        if time.monotonic() - changed > STUCK_AFTER.total_seconds():
-            limit = f"{STUCK_AFTER.total_seconds():.0f} s"
-            raise DemoError(f"request {request_id} made no progress for {limit}: {describe(status)}")
-        await asyncio.sleep(POLL_INTERVAL.total_seconds())
+async def _get(command: PartnerCommand, dates: DateRange, downloads: Path, steps: StepPrinter) -> FinishedRequest:
+    words = ("get", "--from", str(dates.first), "--to", str(dates.last), "-o", str(downloads))
+    with steps.step(shown(*words)) as step:
+        [got] = await command.rows(*words, "--within", f"{LONGEST_WAIT.total_seconds():.0f}")
+        [status] = await command.rows("show", str(got["request"]))
+        figures = _figures(status)
+        step.outcome = f"{got['bytes']:,} bytes in {got['file']}"
+    return FinishedRequest(dates, str(got["request"]), figures, Path(str(got["file"])))
+
+
+def _figures(status: Mapping[str, object]) -> tuple[int, int, int]:
+    progress = status.get("progress")
+    if not isinstance(progress, dict):
+        raise DemoError("the status of a complete request has no progress")
+    return int(progress["daysdone"]), int(progress["events"]), int(progress["bytes"])
+
+
+async def _verify(command: PartnerCommand, finished: Sequence[FinishedRequest], steps: StepPrinter) -> None:
+    words = ("verify", *(str(request.archive) for request in finished))
+    with steps.step(shown(*words)) as step:
+        step.outcome = f"{pluralize(len(await command.rows(*words)), 'day')} ok"
+
+
+async def _read(command: PartnerCommand, finished: Sequence[FinishedRequest], steps: StepPrinter) -> None:
+    words = ("read", *(str(request.archive) for request in finished), "--columns", "eid", "--format", "csv")
+    with steps.step(shown(*words)) as step:
+        kinds = Counter([line.decode().strip() async for line in command.lines(*words)][1:])
+        most = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(KINDS_SHOWN))
+        step.outcome = f"{pluralize(kinds.total(), 'event')}: {most}{', …' if len(kinds) > KINDS_SHOWN else ''}"
