@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
@@ -98,11 +99,15 @@ class RetentionSettings(SettingsGroup):
             count for a day.
         keep_parked: requests that nobody could handle.
         keep_inbox: completion events that were applied; longer than their topic keeps them.
+        keep_webhook_deliveries: what webhooks were told, or will be; longer than it is tried.
     """
 
     keep_requests: Annotated[timedelta, Field(ge=timedelta(days=1), le=timedelta(days=3650))] = timedelta(days=90)
     keep_parked: Annotated[timedelta, _ROWS_KEPT] = timedelta(days=90)
     keep_inbox: Annotated[timedelta, _ROWS_KEPT] = timedelta(days=14)
+    keep_webhook_deliveries: Annotated[timedelta, Field(ge=timedelta(days=4), le=timedelta(days=3650))] = timedelta(
+        days=30
+    )
 
 
 class AuditRetentionSettings(SettingsGroup):
@@ -235,12 +240,34 @@ class LicenseKeySettings(SettingsGroup):
     @field_validator("license_key_peppers")
     @classmethod
     def _within_bounds(cls, peppers: dict[int, SecretStr]) -> dict[int, SecretStr]:
-        for version, pepper in peppers.items():
-            if not 0 <= version <= MAX_PEPPER_VERSION:
-                raise ValueError(f"a pepper's version is a number from 0 to {MAX_PEPPER_VERSION}")
-            length = len(pepper.get_secret_value())
-            if length < MIN_PEPPER_LENGTH:
-                raise ValueError(f"pepper {version} must have at least {MIN_PEPPER_LENGTH} characters")
-            if length > MAX_PEPPER_LENGTH:
-                raise ValueError(f"pepper {version} must have at most {MAX_PEPPER_LENGTH} characters")
-        return peppers
+        return _versioned("pepper", peppers)
+
+
+class WebhookSettings(SettingsGroup):
+    """Webhooks of license keys' holders.
+
+    Attributes:
+        webhook_keys: a JSON object of version number to the secret under which secrets of webhooks are stored; the
+            highest seals new ones. Without it there are no webhooks.
+        webhook_networks: networks that webhooks may lead to beside the public internet, there also by http.
+    """
+
+    webhook_keys: Annotated[dict[int, SecretStr], Field(min_length=1, max_length=16)] | None = None
+    webhook_networks: Annotated[frozenset[IPv4Network | IPv6Network], Field(min_length=0, max_length=100)] = frozenset()
+
+    @field_validator("webhook_keys")
+    @classmethod
+    def _webhook_keys_within_bounds(cls, keys: dict[int, SecretStr] | None) -> dict[int, SecretStr] | None:
+        return None if keys is None else _versioned("webhook key", keys)
+
+
+def _versioned(what: str, secrets: dict[int, SecretStr]) -> dict[int, SecretStr]:
+    for version, secret in secrets.items():
+        if not 0 <= version <= MAX_PEPPER_VERSION:
+            raise ValueError(f"a {what}'s version is a number from 0 to {MAX_PEPPER_VERSION}")
+        length = len(secret.get_secret_value())
+        if length < MIN_PEPPER_LENGTH:
+            raise ValueError(f"{what} {version} must have at least {MIN_PEPPER_LENGTH} characters")
+        if length > MAX_PEPPER_LENGTH:
+            raise ValueError(f"{what} {version} must have at most {MAX_PEPPER_LENGTH} characters")
+    return secrets

@@ -54,6 +54,7 @@ class Secrets:
     kafka_console: str
     service_token: str
     pepper: str
+    webhook_key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +214,7 @@ def _new_secrets() -> Secrets:
         service_token=secrets.token_urlsafe(32),
         store_signing=secrets.token_urlsafe(32),
         pepper=secrets.token_urlsafe(32),
+        webhook_key=secrets.token_urlsafe(32),
         **store,
         **{
             f"kafka_{name}": secrets.token_hex(24)

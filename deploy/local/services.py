@@ -17,6 +17,7 @@ NAMES = ("gateway", "aggregator", "status", "console")
 POSTGRES_DSN = "EXHAUST_POSTGRES_DSN"
 OPERATOR_DSN = "EXHAUST_POSTGRES_OPERATOR_DSN"
 KAFKA_CREDENTIAL = "EXHAUST_KAFKA_SASL_PASSWORD"
+WEBHOOK_KEYS = "EXHAUST_WEBHOOK_KEYS"
 _STORE_KEYS = frozenset({"EXHAUST_S3_ACCESS_KEY", "EXHAUST_S3_SECRET_KEY"})
 # The secrets that each service reads, and so gets.
 SECRETS_OF: dict[str, frozenset[str]] = {
@@ -27,9 +28,10 @@ SECRETS_OF: dict[str, frozenset[str]] = {
         "EXHAUST_LICENSE_KEY_PEPPERS",
         "EXHAUST_SERVICE_TOKEN",
         "EXHAUST_REGISTRATION_TOKEN",
+        WEBHOOK_KEYS,
     },
     "aggregator": _STORE_KEYS | {KAFKA_CREDENTIAL},
-    "status": _STORE_KEYS | {POSTGRES_DSN, KAFKA_CREDENTIAL, "EXHAUST_SERVICE_TOKEN"},
+    "status": _STORE_KEYS | {POSTGRES_DSN, KAFKA_CREDENTIAL, "EXHAUST_SERVICE_TOKEN", WEBHOOK_KEYS},
     "console": _STORE_KEYS | {POSTGRES_DSN, OPERATOR_DSN, KAFKA_CREDENTIAL, "EXHAUST_CONSOLE_SESSION_KEY"},
 }
 # From when on something is the matter, on a machine where a worker that is away for seconds is worth a look.
@@ -60,6 +62,8 @@ def environment(name: str, settings: Settings, servers: Servers) -> dict[str, st
             "EXHAUST_SAMPLE_INTERVAL": "PT1S",
             # On a machine of one person, whoever reaches the console from it is that person.
             "EXHAUST_CONSOLE_LOOPBACK_ROLE": "operator",
+            # Receivers of webhooks run here too.
+            "EXHAUST_WEBHOOK_NETWORKS": json.dumps(["127.0.0.0/8", "::1/128"]),
             # Nothing stands before the services that would look elsewhere meanwhile.
             "EXHAUST_DRAIN_DELAY": "PT0S",
         }
@@ -72,11 +76,12 @@ def _secrets(settings: Settings, servers: Servers) -> dict[str, dict[str, str]]:
     """Return the secrets of each service."""
     token = {"EXHAUST_SERVICE_TOKEN": settings.secrets.service_token}
     peppers = {"EXHAUST_LICENSE_KEY_PEPPERS": json.dumps({_PEPPER_VERSION: settings.secrets.pepper})}
+    webhooks = {WEBHOOK_KEYS: json.dumps({_PEPPER_VERSION: settings.secrets.webhook_key})}
     keys = {name: _store_keys(access) for name, access in servers.s3_by_service.items()}
     return {
-        "gateway": keys["gateway"] | token | peppers | {POSTGRES_DSN: servers.postgres_gateway},
+        "gateway": keys["gateway"] | token | peppers | webhooks | {POSTGRES_DSN: servers.postgres_gateway},
         "aggregator": keys["aggregator"],
-        "status": keys["status"] | token | {POSTGRES_DSN: servers.postgres_status},
+        "status": keys["status"] | token | webhooks | {POSTGRES_DSN: servers.postgres_status},
         "console": keys["console"]
         | {POSTGRES_DSN: servers.postgres_console}
         | ({OPERATOR_DSN: servers.postgres_operator} if servers.postgres_operator else {}),

@@ -210,7 +210,33 @@ ROWS_PRUNED: Final = Metric(
     Kind.COUNTER,
     "Old rows that were removed.",
     _STATUS,
-    {"what": ("requests", "parked", "inbox", "idempotency-keys")},
+    {"what": ("requests", "parked", "inbox", "idempotency-keys", "webhook-deliveries")},
+)
+
+# Webhooks.
+WEBHOOK_DELIVERIES: Final = Metric(
+    "exhaust_webhook_deliveries_total",
+    Kind.COUNTER,
+    "Attempts to deliver to webhooks; refused led to an address that must not be called, after given-up none follows.",
+    _STATUS,
+    {"outcome": ("delivered", "failed", "refused", "given-up")},
+)
+WEBHOOK_DELIVERIES_WAITING: Final = Metric(
+    "exhaust_webhook_deliveries_waiting",
+    Kind.GAUGE,
+    "Deliveries to webhooks that are due, of all processes; not those whose next attempt is later.",
+    _STATUS,
+)
+WEBHOOK_OLDEST_SECONDS: Final = Metric(
+    "exhaust_webhook_oldest_seconds", Kind.GAUGE, "For how long the oldest of them is due.", _STATUS
+)
+WEBHOOK_DELIVERY_SECONDS: Final = Metric(
+    "exhaust_webhook_delivery_seconds",
+    Kind.HISTOGRAM,
+    "From an event to its arrival at a webhook, of those that arrive at the first attempt.",
+    _STATUS,
+    {},
+    (0.1, 0.5, 2, 10, 60),
 )
 
 # What waits, as the console sees it. What it could not see is NaN.

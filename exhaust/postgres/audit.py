@@ -64,6 +64,10 @@ class Action(StrEnum):
     RESUME = "resume"
     REDRIVE = "redrive"
     SHOW_LETTER = "show-letter"
+    WEBHOOK_CREATE = "webhook-create"
+    WEBHOOK_CHANGE = "webhook-change"
+    WEBHOOK_DELETE = "webhook-delete"
+    WEBHOOK_ROTATE = "webhook-rotate"
 
 
 @dataclass(frozen=True, slots=True)

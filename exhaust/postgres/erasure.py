@@ -41,10 +41,12 @@ LIMIT $3
 _DELETE_OF_REQUESTS: Final = {
     "request_days": "DELETE FROM request_days WHERE request_id = ANY($1)",
     "outbox": "DELETE FROM outbox WHERE request_id = ANY($1)",
+    "webhook_deliveries": "DELETE FROM webhook_deliveries WHERE request_id = ANY($1)",
     "idempotency_keys": "DELETE FROM idempotency_keys WHERE request_id = ANY($1)",
     "requests": "DELETE FROM requests WHERE request_id = ANY($1)",
 }
 _DELETE_OF_USERS: Final = {
+    "webhooks": "DELETE FROM webhooks WHERE user_id = ANY($1)",
     "idempotency_keys": "DELETE FROM idempotency_keys WHERE user_id = ANY($1)",
     "grants": "DELETE FROM data_exhaust_users_resources WHERE user_id = ANY($1)",
     "portal_sessions": "DELETE FROM portal_sessions WHERE user_id = ANY($1)",

@@ -1,6 +1,6 @@
 """The removal of old rows, in small batches, by the time of the database.
 
-Services may only call the functions of the migration 0012, which take no row that is young or still needed.
+Services may only call the functions of the migrations 0012 and 0023, which take no row that is young or still needed.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class Prunable(StrEnum):
     PARKED = "parked"
     INBOX = "inbox"
     IDEMPOTENCY_KEYS = "idempotency-keys"
+    WEBHOOK_DELIVERIES = "webhook-deliveries"
 
 
 _PRUNE: Final = {
@@ -38,6 +39,7 @@ _PRUNE: Final = {
     Prunable.PARKED: "prune_parked_requests",
     Prunable.INBOX: "prune_inbox",
     Prunable.IDEMPOTENCY_KEYS: "prune_idempotency_keys",
+    Prunable.WEBHOOK_DELIVERIES: "prune_webhook_deliveries",
 }
 _COUNT: Final = {
     Prunable.REQUESTS: """
@@ -56,6 +58,10 @@ _COUNT: Final = {
         SELECT count(*) AS old, (SELECT count(*) FROM idempotency_keys) AS all FROM idempotency_keys
         WHERE created_at < now() - $1::interval
     """,
+    Prunable.WEBHOOK_DELIVERIES: """
+        SELECT count(*) FILTER (WHERE created_at < now() - $1::interval) AS old, count(*) AS all
+        FROM webhook_deliveries
+    """,
 }
 
 
@@ -66,6 +72,7 @@ def retention_of(settings: RetentionSettings) -> dict[Prunable, timedelta]:
         Prunable.PARKED: settings.keep_parked,
         Prunable.INBOX: settings.keep_inbox,
         Prunable.IDEMPOTENCY_KEYS: MAX_KEY_AGE,
+        Prunable.WEBHOOK_DELIVERIES: settings.keep_webhook_deliveries,
     }
 
 

@@ -76,6 +76,8 @@ FAILPOINTS: Final = {
     "dead_letter.after_send": "a dead letter is sent, and the offset of its record not committed",
     "redrive.after_claim": "dead letters are in hand, and none of their records sent",
     "redrive.after_send": "Kafka has the records of dead letters that are in hand, and not marked",
+    "webhook.after_claim": "deliveries to webhooks are claimed, and none is sent",
+    "webhook.after_send": "a message to a webhook is answered, and that is not recorded",
     "consumer.before_commit": "work has finished, and its offsets are about to be committed",
     "consumer.after_commit": "offsets are committed",
 }

@@ -20,6 +20,8 @@ from exhaust.process.health import STALL_LIMIT, Health
 from exhaust.process.run import run_process, run_until_stopped
 from exhaust.s3.store import open_object_store
 from exhaust.tokens.verifier import open_token_verifier
+from exhaust.webhooks.resolver import open_lookup
+from exhaust.webhooks.secrets import SecretSeal
 from services.gateway.apps import Operations, internal_app, public_app
 from services.gateway.auth.access import Access
 from services.gateway.cors import Cors
@@ -28,6 +30,7 @@ from services.gateway.handlers.download import DownloadHandler
 from services.gateway.handlers.register import RegisterHandler
 from services.gateway.handlers.status import StatusHandler
 from services.gateway.handlers.submit import SubmitHandler
+from services.gateway.handlers.webhooks import WebhookHandler
 from services.gateway.portal.app import install_portal
 from services.gateway.rate_limits import RateLimits
 from services.gateway.relay import Relay, RequestPublisher
@@ -37,6 +40,7 @@ from services.gateway.shares import MAX_STREAMS, Shares
 from services.gateway.status_client import StatusServiceClient, open_pools
 from services.gateway.submit_limits import submit_limits
 from services.gateway.synchronous_downloads import SynchronousDownloads, SynchronousSettings
+from services.gateway.webhook_service import MAX_LOOKUPS, WebhookService
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -81,6 +85,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
             ),
             StatusHandler(client, access, shares),
             AdminHandlers.build(access, database),
+            _webhooks(stack, settings, access, database),
         )
         # Not Kafka: while it is away, requests are accepted and wait in the outbox.
         health.checks["postgres"] = database.ping
@@ -101,6 +106,17 @@ def _relay(settings: GatewaySettings, database: Database, producer: Producer, he
         max_in_flight_per_partner=settings.max_in_flight_per_partner,
         claim_for=settings.release_timeout,
     )
+
+
+def _webhooks(
+    stack: AsyncExitStack, settings: GatewaySettings, access: Access, database: Database
+) -> WebhookHandler | None:
+    """Return the handler of webhooks, where the settings switch them on."""
+    if not settings.webhook_keys:
+        return None
+    lookup = stack.enter_context(open_lookup(MAX_LOOKUPS))
+    service = WebhookService(database, SecretSeal(settings.webhook_keys), lookup, settings.webhook_networks)
+    return WebhookHandler(service, access, database)
 
 
 @asynccontextmanager

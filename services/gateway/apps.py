@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from services.gateway.handlers.register import RegisterHandler
     from services.gateway.handlers.status import StatusHandler
     from services.gateway.handlers.submit import SubmitHandler
+    from services.gateway.handlers.webhooks import WebhookHandler
     from services.gateway.rate_limits import RateLimits
 
 # No dataset is called "requests", so paths of requests never match a dataset operation.
@@ -40,13 +41,14 @@ RESOURCE_PATHS: Final = (RESOURCE, f"{RESOURCE}/{{fromDate}}", f"{RESOURCE}/{{fr
 
 @dataclass(frozen=True, slots=True)
 class Operations:
-    """The handlers of the gateway's operations."""
+    """The handlers of the gateway's operations; without one for webhooks there are none."""
 
     register: RegisterHandler
     submit: SubmitHandler
     download: DownloadHandler
     status: StatusHandler
     admin: AdminHandlers
+    webhooks: WebhookHandler | None = None
 
 
 def public_app(
@@ -65,6 +67,7 @@ def public_app(
     app.add_routes(
         [
             *health_routes(health),
+            *(operations.webhooks.routes(metrics) if operations.webhooks else ()),
             web.post(REGISTER_PATH, endpoint(REGISTER, RegisterBody, operations.register.register, metrics)),
             web.post(STATUS_PATH, endpoint(STATUS, KeyBody, operations.status.status, metrics)),
             web.get(

@@ -24,6 +24,7 @@ from exhaust.settings import (
     S3Settings,
     ServiceTokenSettings,
     SettingsGroup,
+    WebhookSettings,
 )
 from services.gateway.cors import Origin
 
@@ -108,6 +109,7 @@ class GatewaySettings(
     ReleaseSettings,
     LimitSettings,
     ShareSettings,
+    WebhookSettings,
 ):
     """The settings of the gateway.
 

@@ -63,6 +63,7 @@ from services.status.request_states import RequestStates
 from services.status.settings import StatusSettings
 from services.status.status_calls import StatusCalls
 from services.status.update_calls import UpdateCalls
+from services.status.webhooks.delivery import webhook_loops
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -190,6 +191,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
             _reaper(settings, states, database, health, gates).run(health),
             markers.run(health),
             Pruner(database, retention_of(settings), health.registry).run(health, settings.prune_interval),
+            *await webhook_loops(stack, settings, database, health),
             drain_delay=settings.drain_delay,
         )
 

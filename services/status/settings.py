@@ -16,6 +16,7 @@ from exhaust.settings import (
     RetentionSettings,
     S3Settings,
     ServiceTokenSettings,
+    WebhookSettings,
 )
 
 
@@ -28,6 +29,7 @@ class StatusSettings(
     ServiceTokenSettings,
     CatalogueSettings,
     RetentionSettings,
+    WebhookSettings,
 ):
     """The settings of the status service.
 
@@ -37,6 +39,7 @@ class StatusSettings(
         max_attempts: how often a request is tried.
         reap_interval: between two searches for requests without progress.
         prune_interval: between two removals of old rows.
+        webhook_interval: between two looks for due deliveries to webhooks, besides at each new one.
     """
 
     # S3 signs no link that lives longer (signature version 4).
@@ -48,3 +51,6 @@ class StatusSettings(
         seconds=10
     )
     prune_interval: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(days=1))] = timedelta(minutes=5)
+    webhook_interval: Annotated[timedelta, Field(ge=timedelta(milliseconds=100), le=timedelta(minutes=5))] = timedelta(
+        seconds=1
+    )

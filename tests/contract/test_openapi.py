@@ -37,7 +37,7 @@ LIMITS = {"ge": "minimum", "lt": "exclusiveMaximum"} | {
 }
 JSON_TYPES = {str: "string", type(None): "null"}
 # What is checked after the body was read, with words of its own: the form of a resource id, and lists of words.
-NARROWER = {"resourceId": 128, "action": len("download-link"), "status": len("inprogress")}
+NARROWER = {"resourceId": 128, "action": len("webhook-create"), "status": len("inprogress")}
 
 
 def resolved(part: Any) -> Any:

@@ -22,6 +22,7 @@ from services.gateway.handlers.download import DownloadHandler
 from services.gateway.handlers.register import RegisterHandler
 from services.gateway.handlers.status import StatusHandler
 from services.gateway.handlers.submit import SubmitHandler
+from services.gateway.handlers.webhooks import WebhookHandler
 from services.gateway.rate_limits import RateLimits
 from services.gateway.settings import LimitSettings
 from services.status.cancel_calls import CancelCalls
@@ -51,6 +52,7 @@ def listener_app(listener: str) -> web.Application:
         _hollow(DownloadHandler),
         _hollow(StatusHandler),
         AdminHandlers(_hollow(ClientHandler), _hollow(KeyHandler), _hollow(GrantHandler), _hollow(AuditHandler)),
+        _hollow(WebhookHandler),
     )
     health, metrics = Health(), HttpMetrics(MetricRegistry())
     if listener == "internal":

@@ -115,11 +115,22 @@ def _made_up() -> dict[str, tuple[str, str]]:
     assert proxies is not None
     assert peppers is not None
     assert origins is not None
+    keys, networks = bounds_of(fields["webhook_keys"]), bounds_of(fields["webhook_networks"])
+    assert keys is not None
+    assert networks is not None
     assert fields["day_zone"].annotation is ZoneInfo
     return {
         "license_key_peppers": (
             _peppers(peppers.least, MIN_PEPPER_LENGTH),
             _peppers(peppers.greatest, MAX_PEPPER_LENGTH),
+        ),
+        "webhook_keys": (
+            _peppers(keys.least, MIN_PEPPER_LENGTH),
+            _peppers(keys.greatest, MAX_PEPPER_LENGTH),
+        ),
+        "webhook_networks": (
+            json.dumps([f"10.{place}.0.0/16" for place in range(networks.least)]),
+            json.dumps([f"10.{place}.0.0/16" for place in range(networks.greatest)]),
         ),
         "cors_origins": (
             json.dumps([f"https://{place}.example.org" for place in range(origins.least)]),

@@ -32,7 +32,7 @@ NEEDED = {
     "SERVICE_TOKEN": "a" * 16,
     "LICENSE_KEY_PEPPERS": json.dumps({"1": "a" * 32}),
 }
-COLLECTIONS = {"license_key_peppers", "cors_origins", "console_proxies"}
+COLLECTIONS = {"license_key_peppers", "cors_origins", "console_proxies", "webhook_keys", "webhook_networks"}
 ORIGINS = json.dumps([f"https://{place}.example.org" for place in range(1001)])
 PEPPERS = json.dumps({str(version): "a" * 32 for version in range(17)})
 
@@ -108,6 +108,7 @@ def test_a_value_beyond_a_bound_is_refused_by_name(
         ("status", "SERVICE_TOKEN", "a" * 16 + "\n", "Value error, a token has printable ASCII characters alone"),
         ("gateway", "REGISTRATION_TOKEN", "é" * 16, "Value error, a token has printable ASCII characters alone"),
         ("gateway", "CORS_ORIGINS", ORIGINS, "Frozenset should have at most 1000 items"),
+        ("status", "WEBHOOK_KEYS", json.dumps({"1": "a" * 31}), "Value error, webhook key 1 must have at least"),
         ("gateway", "LICENSE_KEY_PEPPERS", "{}", "Dictionary should have at least 1 item"),
         ("gateway", "LICENSE_KEY_PEPPERS", PEPPERS, "Dictionary should have at most 16 items"),
         ("gateway", "LICENSE_KEY_PEPPERS", json.dumps({"-1": "a" * 32}), "Value error, a pepper's version is a number"),

@@ -38,7 +38,11 @@ BEGIN
             GRANT SELECT, INSERT, UPDATE (moved_at, parked_at, parked_reason) ON requests TO %1$I;
             GRANT SELECT, INSERT, UPDATE (claimed_until), DELETE ON outbox TO %1$I;
             GRANT SELECT ON key_usage, audit, pauses TO %1$I;
-            GRANT SELECT, INSERT, UPDATE (ends_at), DELETE ON portal_sessions TO %1$I
+            GRANT SELECT, INSERT, UPDATE (ends_at), DELETE ON portal_sessions TO %1$I;
+            -- The webhooks of whoever calls. What was delivered is not the gateway's to say, only what is due again.
+            GRANT SELECT, INSERT, UPDATE (url, events, secret, old_secret, old_secret_until, off_since, off_reason,
+                failing_since, slow), DELETE ON webhooks TO %1$I;
+            GRANT SELECT, INSERT, UPDATE (state, next_at, failures, reason) ON webhook_deliveries TO %1$I
             $rights$,
             role
         );
@@ -56,7 +60,14 @@ BEGIN
             GRANT SELECT, INSERT, UPDATE (days_built, bytes_built), DELETE ON key_usage TO %1$I;
             GRANT SELECT, INSERT ON inbox TO %1$I;
             GRANT EXECUTE ON FUNCTION prune_requests(interval, integer), prune_parked_requests(interval, integer),
-                prune_inbox(interval, integer), prune_idempotency_keys(interval, integer) TO %1$I
+                prune_inbox(interval, integer), prune_idempotency_keys(interval, integer),
+                prune_webhook_deliveries(interval, integer) TO %1$I;
+            -- It delivers, and a trigger writes what is to be delivered.
+            GRANT SELECT ON live_webhooks TO %1$I;
+            GRANT SELECT (webhook_id, off_since, failing_since, slow),
+                UPDATE (off_since, off_reason, failing_since, slow) ON webhooks TO %1$I;
+            GRANT SELECT, UPDATE (state, next_at, claimed_until, attempt, failures, tried_at, http_status, reason)
+                ON webhook_deliveries TO %1$I
             $rights$,
             role
         );

@@ -1,0 +1,1 @@
+"""The delivery of what webhooks are to be told."""
