@@ -31,6 +31,9 @@ class ErrorCode(StrEnum):
     LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
     NO_PROGRESS = "NO_PROGRESS"
     CANCELLED = "CANCELLED"
+    NOT_COMPLETE = "NOT_COMPLETE"
+    REQUEST_FAILED = "REQUEST_FAILED"
+    EXPIRED = "EXPIRED"
 
 
 HTTP_STATUS: Final = {
@@ -44,6 +47,9 @@ HTTP_STATUS: Final = {
     ErrorCode.INVALID_REQUESTID: 404,
     ErrorCode.NOT_FOUND: 404,
     ErrorCode.METHOD_NOT_ALLOWED: 405,
+    ErrorCode.NOT_COMPLETE: 409,
+    ErrorCode.REQUEST_FAILED: 409,
+    ErrorCode.EXPIRED: 410,
     ErrorCode.RATE_LIMITED: 429,
     ErrorCode.SERVICE_UNAVAILABLE: 503,
 }
@@ -70,6 +76,7 @@ RETRYABLE: Final = frozenset(
         ErrorCode.RATE_LIMITED,
         ErrorCode.SERVICE_UNAVAILABLE,
         ErrorCode.SOURCE_OBJECT_CHANGED,
+        ErrorCode.NOT_COMPLETE,
         ErrorCode.NO_PROGRESS,
     }
 )

@@ -51,12 +51,18 @@ LIST: Final = Operation(
     "ekstep.data_exhaust_dataset_requests_service", "2.0", "list", "v2", query=frozenset({"limit", "next"})
 )
 CANCEL: Final = Operation("ekstep.data_exhaust_dataset_request_cancel_service", "2.0", "cancel", "v2")
+DOWNLOAD: Final = Operation(
+    "ekstep.data_exhaust_dataset_request_download_service", "2.0", "download", "v2", query=frozenset({"part"})
+)
+LINK: Final = Operation(DOWNLOAD.id, "2.0", "link", "v2", query=frozenset({"part", "method"}))
 UPDATE_STATUS: Final = Operation("ekstep.data_exhaust_dataset_request_update_service", "2.0", "update", "v2")
 
 STATUS_PATH: Final = "/v2/datasets/requests/status/{requestid}"
 STATUSES_PATH: Final = "/v2/statuses"
 LIST_PATH: Final = "/v2/datasets/requests/{partnerid}"
 UPDATE_PATH: Final = "/v2/datasets/requests/update/{requestid}"
+DOWNLOAD_PATH: Final = "/v2/datasets/requests/{requestid}/download"
+FINISHED_PART: Final = "finished"  # of a download: the days that are finished
 
 USER_HEADER: Final = "X-Exhaust-User"  # carries the id of the user whom the gateway has authenticated
 MAX_READS: Final = 100

@@ -17,7 +17,9 @@ RETRY_AFTER: Final = timedelta(seconds=5)
 UNKNOWN_OPERATION: Final = Operation("ekstep.data_exhaust", "1.0")
 JSON: Final = "application/json"
 PROBLEM_JSON: Final = "application/problem+json"
-CODES_WITH_RETRY_AFTER: Final = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.SERVICE_UNAVAILABLE})
+CODES_WITH_RETRY_AFTER: Final = frozenset(
+    {ErrorCode.RATE_LIMITED, ErrorCode.SERVICE_UNAVAILABLE, ErrorCode.NOT_COMPLETE}
+)
 
 log = structlog.get_logger(__name__)
 

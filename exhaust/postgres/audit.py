@@ -27,9 +27,22 @@ WHERE ($1::text IS NULL OR actor = $1)
   AND ($6::bigint IS NULL OR id < $6)
 ORDER BY id DESC LIMIT $7
 """
-_LINKS: Final = """
-SELECT record_audit('user/' || l.user_id, $1, 'request/' || l.request_id, '{}')
-FROM unnest($2::bigint[], $3::uuid[]) AS l (user_id, request_id)
+# One statement: of several processes that ask at once, one writes and the others find its row. In the order of the key,
+# so that no two wait for one another.
+_DOWNLOADS: Final = """
+WITH due AS (
+    INSERT INTO audited_downloads AS a (request_id, user_id, attempt, action, part)
+    SELECT DISTINCT r.request_id, l.user_id, r.attempt, $1::text, $2::text
+    FROM unnest($3::bigint[], $4::uuid[]) AS l (user_id, request_id) JOIN requests r USING (request_id)
+    ORDER BY r.request_id, l.user_id
+    ON CONFLICT (request_id, user_id, attempt, action, part) DO UPDATE SET recorded_at = now()
+    WHERE a.recorded_at <= now() - $5::interval
+    RETURNING request_id, user_id, attempt
+)
+SELECT record_audit(
+    'user/' || user_id, $1, 'request/' || request_id,
+    jsonb_strip_nulls(jsonb_build_object('attempt', attempt, 'part', nullif($2, '')))
+) FROM due
 """
 
 # The database itself makes the lines, so that an export says all that a row holds.
@@ -125,10 +138,25 @@ async def record_action(
     await connection.execute(_RECORD, actor, action, subject, detail)
 
 
-async def record_links(connection: Connection, links: Sequence[tuple[int, UUID]]) -> None:
-    """Record that users (by id) received the download links of requests (by id), a row for each pair."""
-    users, requests = zip(*links, strict=True)
-    await connection.execute(_LINKS, Action.DOWNLOAD_LINK, users, requests)
+async def record_downloads(
+    database: Database,
+    action: Action,
+    pairs: Sequence[tuple[int, UUID]],
+    *,
+    again_after: timedelta,
+    part: str = "",
+) -> int:
+    """Record what users (by id) received of requests (by id), a row for each pair; return how many rows were written.
+
+    Args:
+        database: with the status service's role.
+        action: DOWNLOAD, or DOWNLOAD_LINK.
+        pairs: of a user and a request.
+        again_after: nothing is recorded of a pair and the present attempt that was recorded so lately, by any process.
+        part: of the download; empty for the whole.
+    """
+    users, requests = zip(*pairs, strict=True)
+    return len(await database.fetch(_DOWNLOADS, action, part, users, requests, again_after))
 
 
 async def find_audit_entries(database: Database, wanted: AuditFilter) -> list[AuditEntry]:

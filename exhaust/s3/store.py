@@ -233,10 +233,20 @@ class ObjectStore:
                     aborted += 1
         return aborted
 
-    async def presigned_url(self, bucket: str, key: str, *, lifetime: timedelta, file_name: str) -> str:
-        """Return a URL that lets anybody download one object until it expires; browsers save it under the file name."""
+    async def presigned_url(
+        self, bucket: str, key: str, *, lifetime: timedelta, file_name: str, head: bool = False
+    ) -> str:
+        """Return a URL that lets anybody download one object until it expires; browsers save it under the file name.
+
+        Args:
+            bucket: of the object.
+            key: of the object.
+            lifetime: until it expires.
+            file_name: of the download.
+            head: sign it for HEAD, which tells size and entity tag, and for no GET.
+        """
         return await self._reader.generate_presigned_url(
-            "get_object",
+            "head_object" if head else "get_object",
             Params={
                 "Bucket": bucket,
                 "Key": key,

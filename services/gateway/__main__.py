@@ -28,6 +28,7 @@ from services.gateway.cors import Cors
 from services.gateway.handlers.admin.routes import AdminHandlers
 from services.gateway.handlers.download import DownloadHandler
 from services.gateway.handlers.register import RegisterHandler
+from services.gateway.handlers.request_downloads import RequestDownloadHandler
 from services.gateway.handlers.status import StatusHandler
 from services.gateway.handlers.submit import SubmitHandler
 from services.gateway.handlers.webhooks import WebhookHandler
@@ -84,6 +85,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
                 downloads, objects, access, shares, bucket=settings.s3_exhaust_bucket, zone=settings.day_zone
             ),
             StatusHandler(client, access, shares),
+            RequestDownloadHandler(client, access, shares),
             AdminHandlers.build(access, database),
             _webhooks(stack, settings, access, database),
         )

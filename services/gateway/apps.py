@@ -11,7 +11,18 @@ from exhaust.http.app import edge_app, service_token_check
 from exhaust.http.endpoint import HttpMetrics, endpoint
 from exhaust.http.health import health_routes, metrics_route
 from schemas.bodies import EmptyBody, KeyBody
-from schemas.operations import CANCEL, LIST, LIST_PATH, STATUS, STATUS_PATH, UPDATE_PATH, UPDATE_STATUS, UpdateBody
+from schemas.operations import (
+    CANCEL,
+    DOWNLOAD,
+    DOWNLOAD_PATH,
+    LIST,
+    LIST_PATH,
+    STATUS,
+    STATUS_PATH,
+    UPDATE_PATH,
+    UPDATE_STATUS,
+    UpdateBody,
+)
 from services.gateway.api_document import listener_part, load_document
 from services.gateway.handlers.docs import docs_routes
 from services.gateway.handlers.download import DOWNLOAD_V1, DOWNLOAD_V3, DownloadBody
@@ -28,6 +39,7 @@ if TYPE_CHECKING:
     from services.gateway.handlers.admin.routes import AdminHandlers
     from services.gateway.handlers.download import DownloadHandler
     from services.gateway.handlers.register import RegisterHandler
+    from services.gateway.handlers.request_downloads import RequestDownloadHandler
     from services.gateway.handlers.status import StatusHandler
     from services.gateway.handlers.submit import SubmitHandler
     from services.gateway.handlers.webhooks import WebhookHandler
@@ -47,6 +59,7 @@ class Operations:
     submit: SubmitHandler
     download: DownloadHandler
     status: StatusHandler
+    request_downloads: RequestDownloadHandler
     admin: AdminHandlers
     webhooks: WebhookHandler | None = None
 
@@ -59,6 +72,7 @@ def public_app(
     download_v1 = endpoint(DOWNLOAD_V1, DownloadBody, operations.download.v1, metrics)
     get_v1 = endpoint(DOWNLOAD_V1, DownloadBody, operations.download.v1_by_get, metrics, needs_body=False)
     download_v3 = endpoint(DOWNLOAD_V3, EmptyBody, operations.download.v3, metrics, needs_body=False)
+    get_request = endpoint(DOWNLOAD, EmptyBody, operations.request_downloads.download, metrics, needs_body=False)
     app = edge_app()
     limits.install(app)
     cors.install(app)
@@ -74,6 +88,7 @@ def public_app(
                 STATUS_PATH, endpoint(STATUS, EmptyBody, operations.status.status_by_get, metrics, needs_body=False)
             ),
             web.delete(STATUS_PATH, endpoint(CANCEL, KeyBody, operations.status.cancel, metrics, needs_body=False)),
+            web.get(DOWNLOAD_PATH, get_request),  # and HEAD
             web.post(LIST_PATH, endpoint(LIST, KeyBody, operations.status.list_requests, metrics)),
             *(web.post(f"/v2/datasets{path}", submit) for path in RESOURCE_PATHS),
             *(web.post(f"/v1/datasets{path}", download_v1) for path in RESOURCE_PATHS),

@@ -122,6 +122,28 @@ ERROR_HELP: Final[dict[ErrorCode, Help]] = {
         ("For example GET where POST is wanted.",),
         ("Use a method that the header Allow of the answer names.",),
     ),
+    ErrorCode.NOT_COMPLETE: Help(
+        "The download of this request is not there yet.",
+        ("The request is in progress: it waits, its days are being built, or they are being joined.",),
+        (
+            "Wait as many seconds as Retry-After says, then call again.",
+            "Wait for the end of the request: read its status with ?wait=30, or its stream of events.",
+        ),
+    ),
+    ErrorCode.REQUEST_FAILED: Help(
+        "The request has failed or was cancelled, so there is no whole download of it.",
+        ("A day could not be made; the status says which, and why.", "Somebody cancelled the request."),
+        (
+            "Take its finished days with ?part=finished, if there are any.",
+            "Try it again (POST …/retry); only the days that are missing are built.",
+            "Submit a cancelled request anew.",
+        ),
+    ),
+    ErrorCode.EXPIRED: Help(
+        "The download was there and has been removed.",
+        ("Downloads are kept for some days only; expiresat in the status says until when.",),
+        ("Submit the same request again.",),
+    ),
     ErrorCode.RATE_LIMITED: Help(
         "That was too much for now.",
         (

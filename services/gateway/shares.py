@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MAX_WAITS: Final = 400  # at once, of a gateway; also the connections for them to the status service
 MAX_LISTS: Final = 16
 MAX_DOWNLOADS: Final = 1024
+MAX_LINKS: Final = 128
 MAX_STREAMS: Final = 128  # also the connections to S3 for them; each takes two to three MiB of memory
 
 
@@ -75,12 +76,14 @@ class Shares:
         lists: list calls.
         downloads: synchronous downloads, from their first look for an archive to their last byte.
         streams: the part of synchronous downloads in which bytes are sent.
+        links: calls that are sent on to a signed link.
     """
 
     waits: Share
     lists: Share
     downloads: Share
     streams: Share
+    links: Share
 
     @classmethod
     def of(cls, settings: ShareSettings) -> Shares:
@@ -91,4 +94,5 @@ class Shares:
             lists=Share("lists", per_holder=settings.max_lists_per_key, total=MAX_LISTS),
             downloads=Share("downloads", per_holder=per_key, total=MAX_DOWNLOADS),
             streams=Share("downloads", per_holder=per_key, total=MAX_STREAMS),
+            links=Share("downloads", per_holder=per_key, total=MAX_LINKS),
         )

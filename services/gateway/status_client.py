@@ -36,6 +36,7 @@ CONNECT_TIMEOUT: Final = timedelta(seconds=5)  # also for a free connection of t
 CALL_TIMEOUT: Final = timedelta(seconds=20)
 MAX_READS_AT_ONCE: Final = 32
 MAX_UPDATES_AT_ONCE: Final = 16
+MAX_LINKS_AT_ONCE: Final = 16
 
 log = structlog.get_logger(__name__)
 
@@ -56,26 +57,29 @@ class Pools:
         reads: statuses and lists, which are answered at once.
         waits: statuses that are answered when a request has ended.
         updates: reports of external jobs, and cancels.
+        links: links to downloads, whose signatures take time of the processor.
     """
 
     reads: aiohttp.ClientSession
     waits: aiohttp.ClientSession
     updates: aiohttp.ClientSession
+    links: aiohttp.ClientSession
 
 
 @asynccontextmanager
 async def open_pools() -> AsyncIterator[Pools]:
     """Open the pools, which connect when they are first used; a call that is cancelled closes its connection."""
     async with AsyncExitStack() as stack:
-        reads, waits, updates = [
+        reads, waits, updates, links = [
             await stack.enter_async_context(_session(connections, within))
             for connections, within in (
                 (MAX_READS_AT_ONCE, CALL_TIMEOUT),
                 (MAX_WAITS, MAX_WAIT + CALL_TIMEOUT / 2),
                 (MAX_UPDATES_AT_ONCE, CALL_TIMEOUT * 2),
+                (MAX_LINKS_AT_ONCE, CALL_TIMEOUT),
             )
         ]
-        yield Pools(reads, waits, updates)
+        yield Pools(reads, waits, updates, links)
 
 
 def _session(connections: int, within: timedelta) -> aiohttp.ClientSession:

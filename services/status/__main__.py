@@ -8,13 +8,8 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from aiohttp import web
-
 from exhaust.domain.catalogue import load_catalogue
 from exhaust.errors import Dependency
-from exhaust.http.app import edge_app, service_token_check
-from exhaust.http.endpoint import HttpMetrics, endpoint
-from exhaust.http.health import health_routes, metrics_route
 from exhaust.http.listener import LONG_CALLS_WITHIN, open_listener
 from exhaust.kafka.consumer import ConsumerLoop
 from exhaust.kafka.consumer_metrics import publish_consumer_metrics
@@ -30,28 +25,16 @@ from exhaust.process.retry import Patience, Retries
 from exhaust.process.run import run_process, run_until_stopped
 from exhaust.process.slots import Slots
 from exhaust.s3.store import open_object_store
-from schemas.bodies import EmptyBody
 from schemas.events import GROUP_STATUS, TOPIC_COMPLETIONS
-from schemas.operations import (
-    CANCEL,
-    LIST,
-    LIST_PATH,
-    STATUS,
-    STATUS_PATH,
-    STATUSES,
-    STATUSES_PATH,
-    UPDATE_PATH,
-    UPDATE_STATUS,
-    StatusesBody,
-    UpdateBody,
-)
 from services.status.answers import AnswerBuilder
+from services.status.apps import Operations, internal_app
 from services.status.archive_check import ArchiveCheck
 from services.status.away_time import AwayTime
 from services.status.cancel_calls import CancelCalls
 from services.status.cancel_markers import CancelMarkers
 from services.status.change_notifier import ChangeNotifier
 from services.status.completions import CompletionConsumer
+from services.status.download_calls import DownloadCalls
 from services.status.external_updates import ExternalUpdates
 from services.status.link_audit import LinkAudit
 from services.status.partial_downloads import PartialDownloads
@@ -81,37 +64,12 @@ PATIENCE = Patience(
 )
 
 
-def internal_app(
-    health: Health, settings: StatusSettings, calls: StatusCalls, cancels: CancelCalls, updates: UpdateCalls
-) -> web.Application:
-    """Build the internal listener: operations need the service token, health and metrics do not."""
-    app = edge_app(service_token_check(settings.service_token))
-    metrics = HttpMetrics(health.registry)
-    app.add_routes(
-        [
-            *health_routes(health),
-            metrics_route(health),
-            web.post(STATUS_PATH, endpoint(STATUS, EmptyBody, calls.status, metrics)),
-            web.delete(STATUS_PATH, endpoint(CANCEL, EmptyBody, cancels.cancel, metrics, needs_body=False)),
-            web.post(STATUSES_PATH, endpoint(STATUSES, StatusesBody, calls.statuses, metrics)),
-            web.post(UPDATE_PATH, endpoint(UPDATE_STATUS, UpdateBody, updates.update, metrics)),
-            web.post(LIST_PATH, endpoint(LIST, EmptyBody, calls.page, metrics)),
-        ]
-    )
-    return app
-
-
-def _status_calls(
-    settings: StatusSettings,
-    reader: RequestReader,
-    objects: ObjectStore,
-    catalogue: Catalogue,
-    database: Database,
-    partials: PartialDownloads,
-) -> StatusCalls:
-    bucket = settings.s3_exhaust_bucket
-    answers = AnswerBuilder(objects, catalogue, bucket=bucket, link_lifetime=settings.link_lifetime)
-    return StatusCalls(reader, answers, partials, LinkAudit(database, time.monotonic))
+def _shown(
+    settings: StatusSettings, objects: ObjectStore, catalogue: Catalogue, database: Database, archives: ArchiveCheck
+) -> tuple[AnswerBuilder, PartialDownloads, LinkAudit]:
+    """Return what builds answers, finds partial downloads and records the links in them."""
+    answers = AnswerBuilder(objects, catalogue, bucket=settings.s3_exhaust_bucket, link_lifetime=settings.link_lifetime)
+    return answers, PartialDownloads(archives, time.monotonic), LinkAudit(database, time.monotonic)
 
 
 def _consumer_loop(
@@ -165,10 +123,10 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         changes = ChangeNotifier()
         reader = RequestReader(database, GrantStore(database), changes)
         markers = CancelMarkers(database, objects, settings.s3_exhaust_bucket)
-        partials = PartialDownloads(archives, time.monotonic)
-        calls = _status_calls(settings, reader, objects, catalogue, database, partials)
         cancels = CancelCalls(database, reader, changes, markers.wake, ends.note)
         updates = UpdateCalls(ExternalUpdates(states, archives, changes))
+        shown = reader, *_shown(settings, objects, catalogue, database, archives)
+        operations = Operations(StatusCalls(*shown), DownloadCalls(*shown), cancels, updates)
         s3_answers = partial(objects.ping, settings.s3_exhaust_bucket)
         gates = await stack.enter_async_context(
             open_gates(
@@ -181,7 +139,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         consumer_loop = _consumer_loop(settings, consumer, producer, health)
         # Not Kafka: while it is away, the service still answers from the database.
         health.checks["postgres"] = database.ping
-        app = internal_app(health, settings, calls, cancels, updates)
+        app = internal_app(health, settings.service_token, operations)
         await stack.enter_async_context(
             open_listener(app, settings.host, settings.port, draining=health.draining, finish_within=LONG_CALLS_WITHIN)
         )

@@ -56,7 +56,7 @@ class AnswerBuilder:
         result["expiresat"] = self._expires_at(view).isoformat(timespec="seconds")
         if not self.has_link(view):
             return result | {"expired": True}
-        return result | {"downloadurl": await self._link(view, str(outcome["key"]))}
+        return result | {"downloadurl": await self.archive_link(view)}
 
     def has_link(self, view: RequestView) -> bool:
         """Return True when the JSON of a request holds a download link: complete, not expired, and with an archive."""
@@ -87,13 +87,21 @@ class AnswerBuilder:
         retention = timedelta(days=dataset.retention_days) if dataset else DEFAULT_RETENTION
         return (view.ended_at or view.created_at) + retention
 
-    async def _partial(self, view: RequestView, partial: PartialDownload) -> dict[str, object]:
+    async def archive_link(self, view: RequestView, *, head: bool = False) -> str:
+        """Sign the link to the archive of a request that has one; for HEAD alone if that is wanted."""
+        key = str((view.outcome or {})["key"])
+        return await self._sign(key, outer_archive_name(view.dataset, view.days.first, view.days.last), head=head)
+
+    async def partial_link(self, view: RequestView, partial: PartialDownload, *, head: bool = False) -> str:
+        """Sign the link to the partial download of a request; for HEAD alone if that is wanted."""
         name = partial_archive_name(view.dataset, view.days.first, view.days.last)
+        return await self._sign(partial.key, name, head=head)
+
+    async def _partial(self, view: RequestView, partial: PartialDownload) -> dict[str, object]:
         missing = [day.isoformat() for day in partial.missing]
-        return {"partialurl": await self._sign(partial.key, name), "missingdays": missing}
+        return {"partialurl": await self.partial_link(view, partial), "missingdays": missing}
 
-    async def _link(self, view: RequestView, key: str) -> str:
-        return await self._sign(key, outer_archive_name(view.dataset, view.days.first, view.days.last))
-
-    async def _sign(self, key: str, file_name: str) -> str:
-        return await self._objects.presigned_url(self._bucket, key, lifetime=self._link_lifetime, file_name=file_name)
+    async def _sign(self, key: str, file_name: str, *, head: bool) -> str:
+        return await self._objects.presigned_url(
+            self._bucket, key, lifetime=self._link_lifetime, file_name=file_name, head=head
+        )

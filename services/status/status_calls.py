@@ -98,7 +98,7 @@ class StatusCalls:
         self, shown: Sequence[tuple[int, RequestView]], partials: Mapping[UUID, PartialDownload]
     ) -> None:
         linked = [
-            (user_id, view.request_id)
+            (user_id, view.request_id, view.attempt)
             for user_id, view in shown
             if self._answers.has_link(view) or view.request_id in partials
         ]

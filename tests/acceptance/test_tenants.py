@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -160,6 +161,17 @@ def cancel(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
     return call(tenant.partner.http, "DELETE", url, headers={"X-API-Key": tenant.partner.license_key})
 
 
+async def download_of_a_request(tenant: Tenant, target: Target) -> Outcome:
+    """The stable address, and the link that it answers."""
+    url = f"{tenant.partner.stack.gateway}/v2/datasets/requests/{target.request_id}/download"
+    headers = {"X-API-Key": tenant.partner.license_key}
+    async with tenant.partner.http.get(url, headers=headers, allow_redirects=False) as answer:
+        if answer.status != HTTPStatus.TEMPORARY_REDIRECT:
+            return Outcome(answer.status, answer.content_type, await answer.read())
+        link = answer.headers["Location"]
+    return await call(tenant.partner.http, "GET", link)
+
+
 def signed_link(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
     """One's own signature under the address of another archive."""
     link = tenant.link.replace(URL(tenant.link).raw_path, target.archive)
@@ -210,6 +222,7 @@ MATRIX: dict[Operation, tuple[str, str]] = {
     status: (DONE, "404 INVALID_REQUESTID"),
     status_get: (DONE, "404 INVALID_REQUESTID"),
     cancel: ("409 INVALID_DATA_ERROR", "404 INVALID_REQUESTID"),
+    download_of_a_request: (ZIP, "404 INVALID_REQUESTID"),
     signed_link: (ZIP, "403 SignatureDoesNotMatch"),
     update: (DONE, "400 INVALID_DATA_ERROR"),
     authorize: (DONE, "403 AUTHORIZATION_FAILED"),

@@ -10,7 +10,6 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
-from zoneinfo import ZoneInfo
 
 import aiohttp
 import pytest
@@ -40,24 +39,16 @@ from exhaust.process.health import Health
 from exhaust.s3.store import ObjectStore, open_object_store
 from exhaust.settings import S3RawBucketSettings
 from exhaust.tokens.verifier import open_token_verifier
-from services.gateway.apps import Operations, internal_app, public_app
+from services.gateway.apps import internal_app, public_app
 from services.gateway.auth.access import Access
 from services.gateway.cors import Cors
-from services.gateway.handlers.admin.routes import AdminHandlers
-from services.gateway.handlers.download import DownloadHandler
-from services.gateway.handlers.register import RegisterHandler
-from services.gateway.handlers.status import StatusHandler
-from services.gateway.handlers.submit import SubmitHandler
 from services.gateway.portal.app import install_portal
 from services.gateway.rate_limits import RateLimits
-from services.gateway.request_service import RequestService
-from services.gateway.settings import LimitSettings, ShareSettings
-from services.gateway.shares import Shares
+from services.gateway.settings import LimitSettings
 from services.gateway.status_client import StatusServiceClient, open_pools
-from services.gateway.submit_limits import submit_limits
-from services.gateway.synchronous_downloads import SynchronousDownloads, SynchronousSettings
 from telemetry.resource_ids import resource_id
 from tests.conftest import ROOT
+from tests.support.gateway_operations import gateway_operations
 from tests.support.kafka_cluster import KafkaTestSettings
 from tests.support.s3_proxy import closed_port
 from tests.support.tables import DELETE_ALL
@@ -69,7 +60,7 @@ RESOURCE = resource_id(PARTNER)
 FULL_SHA1 = "0474e1c817c08564614cd4ddebdd31b2e45c341a"  # of org.ekstep.partner.p3
 ONE_DATASET, EXPIRED = "granted-for-channel-raw", "granted-until-yesterday"
 PEPPERS = {1: SecretStr("a pepper with more than enough characters")}
-SERVICE_TOKEN, LEFT_OUT = "a service token", object()
+SERVICE_TOKEN, LEFT_OUT = "a service token for the tests", object()
 MSGID = "ff305d54-85b4-341b-da2f-eb6b9e5460fa"
 
 
@@ -305,27 +296,28 @@ async def away_objects() -> AsyncIterator[ObjectStore]:
         yield opened
 
 
-def short_waits(database: Database, objects: ObjectStore, requests: RequestService) -> SynchronousDownloads:
-    settings = SynchronousSettings(max_wait=timedelta(seconds=0.2), max_age=timedelta(minutes=5))
-    return SynchronousDownloads(database, objects, requests, bucket="exhaust", settings=settings)
-
-
 @asynccontextmanager
 async def open_gateway(
-    database: Database, producer: Producer, objects: ObjectStore, *, origins: Collection[str] = ()
+    database: Database,
+    producer: Producer,
+    objects: ObjectStore,
+    *,
+    origins: Collection[str] = (),
+    status: str | None = None,
 ) -> AsyncIterator[Gateway]:
-    """A gateway without relay, whose status service and store are away."""
+    """A gateway without relay, whose status service listens at an address or is away."""
     health = Health(checks={"postgres": database.ping, "kafka": producer.ping})
     limited = LimitSettings(
         holder_calls_per_minute=100_000, address_calls_per_minute=100_000, registrations_per_hour=100_000
     )
     limits = RateLimits(limited, time.monotonic)
-    requests = RequestService(database, submit_limits(limited), lambda: None)
+    status_url = HttpUrl(status or f"http://127.0.0.1:{closed_port()}")
     async with (
         aiohttp.ClientSession() as session,
         open_pools() as pools,
         open_token_verifier(None) as tokens,
     ):
+        client = StatusServiceClient(pools, status_url, SecretStr(SERVICE_TOKEN))
         access = Access(
             KeyStore(database, PEPPERS),
             TokenSubjects(database),
@@ -334,16 +326,7 @@ async def open_gateway(
             tokens,
             limits,
         )
-        downloads = short_waits(database, objects, requests)
-        shares = Shares.of(ShareSettings())
-        away = HttpUrl(f"http://127.0.0.1:{closed_port()}")
-        operations = Operations(
-            RegisterHandler(access.keys, limited),
-            SubmitHandler(requests, access, zone=ZoneInfo("UTC")),
-            DownloadHandler(downloads, objects, access, shares, bucket="exhaust", zone=ZoneInfo("UTC")),
-            StatusHandler(StatusServiceClient(pools, away, SecretStr(SERVICE_TOKEN)), access, shares),
-            AdminHandlers.build(access, database),
-        )
+        operations = gateway_operations(database, objects, access, client, limited)
         metrics = HttpMetrics(health.registry)
         async with AsyncExitStack() as stack:
             bases = []

@@ -19,7 +19,7 @@ from exhaust.domain.requests import DatasetRequest, Submitter
 from exhaust.domain.state_machine import State, StateVersion
 from exhaust.errors import ConfigurationError
 from exhaust.postgres import outbox
-from exhaust.postgres.audit import Action, AuditEntry, AuditFilter, find_audit_entries, record_action, record_links
+from exhaust.postgres.audit import Action, AuditEntry, AuditFilter, find_audit_entries, record_action, record_downloads
 from exhaust.postgres.database import Database, open_database
 from exhaust.postgres.grants import Grant, GrantStore
 from exhaust.postgres.inbox import EventIdentity, record_event
@@ -111,7 +111,9 @@ async def test_the_status_service_does_its_work_with_its_rights(as_status: tuple
         await move_request(connection, request_id, StateVersion(1, State.INPROGRESS), None)
         await outbox.put(connection, request_id, 2, "")
         assert await lock_stuck_requests(connection, timedelta(hours=1)) == []
-        await record_links(connection, [(user["id"], request_id)])
+    hour, pairs = timedelta(hours=1), [(user["id"], request_id)]
+    assert await record_downloads(status, Action.DOWNLOAD, pairs, again_after=hour) == 1
+    assert await record_downloads(status, Action.DOWNLOAD, pairs, again_after=hour) == 0
     assert await forget_old_usage(status) == 0
     assert list(await find_requests(status, [request_id])) == [request_id]
     assert await GrantStore(status).access_rights([]) == []

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import SecretStr
 
-import services.status.__main__
 from exhaust.http.endpoint import Endpoint, HttpMetrics
 from exhaust.metrics.registry import MetricRegistry
 from exhaust.process.health import Health
@@ -20,13 +19,15 @@ from services.gateway.handlers.admin.keys import KeyHandler
 from services.gateway.handlers.admin.routes import AdminHandlers
 from services.gateway.handlers.download import DownloadHandler
 from services.gateway.handlers.register import RegisterHandler
+from services.gateway.handlers.request_downloads import RequestDownloadHandler
 from services.gateway.handlers.status import StatusHandler
 from services.gateway.handlers.submit import SubmitHandler
 from services.gateway.handlers.webhooks import WebhookHandler
 from services.gateway.rate_limits import RateLimits
 from services.gateway.settings import LimitSettings
+from services.status import apps as status_apps
 from services.status.cancel_calls import CancelCalls
-from services.status.settings import StatusSettings
+from services.status.download_calls import DownloadCalls
 from services.status.status_calls import StatusCalls
 from services.status.update_calls import UpdateCalls
 
@@ -42,15 +43,15 @@ LISTENERS = ("public", "internal", "status")
 def listener_app(listener: str) -> web.Application:
     """Build what one of LISTENERS serves."""
     if listener == "status":
-        token: dict[str, Any] = {"service_token": SecretStr("a service token")}
-        settings = StatusSettings.model_construct(**token)
-        calls = _hollow(StatusCalls), _hollow(CancelCalls), _hollow(UpdateCalls)
-        return services.status.__main__.internal_app(Health(), settings, *calls)
+        calls = _hollow(StatusCalls), _hollow(DownloadCalls), _hollow(CancelCalls), _hollow(UpdateCalls)
+        operations_of_status = status_apps.Operations(*calls)
+        return status_apps.internal_app(Health(), SecretStr("a service token"), operations_of_status)
     operations = Operations(
         _hollow(RegisterHandler),
         _hollow(SubmitHandler),
         _hollow(DownloadHandler),
         _hollow(StatusHandler),
+        _hollow(RequestDownloadHandler),
         AdminHandlers(_hollow(ClientHandler), _hollow(KeyHandler), _hollow(GrantHandler), _hollow(AuditHandler)),
         _hollow(WebhookHandler),
     )

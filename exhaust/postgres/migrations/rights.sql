@@ -59,6 +59,7 @@ BEGIN
             GRANT SELECT, INSERT, UPDATE (events, bytes) ON request_days TO %1$I;
             GRANT SELECT, INSERT, UPDATE (days_built, bytes_built), DELETE ON key_usage TO %1$I;
             GRANT SELECT, INSERT ON inbox TO %1$I;
+            GRANT SELECT, INSERT, UPDATE (recorded_at) ON audited_downloads TO %1$I;
             GRANT EXECUTE ON FUNCTION prune_requests(interval, integer), prune_parked_requests(interval, integer),
                 prune_inbox(interval, integer), prune_idempotency_keys(interval, integer),
                 prune_webhook_deliveries(interval, integer) TO %1$I;

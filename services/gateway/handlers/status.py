@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from aiohttp import hdrs, web
+from aiohttp import hdrs
 
 from exhaust.domain.requests import parse_request_id
 from exhaust.errors import ErrorCode
@@ -14,11 +14,13 @@ from exhaust.http.disconnects import until_disconnected
 from exhaust.http.endpoint import Answer
 from exhaust.http.envelope import require_text
 from schemas.operations import LIST_PATH, STATUS_PATH, UPDATE_PATH, update_request
+from services.gateway.forwarding import Forwarded, response_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     import aiohttp
+    from aiohttp import web
 
     from exhaust.http.endpoint import Call
     from exhaust.postgres.license_keys import Client
@@ -99,13 +101,8 @@ class StatusHandler:
         *,
         method: str = hdrs.METH_POST,
     ) -> web.Response:
-        # Only the caller's identity and message id go on; the license key stays here.
-        body = {"params": {"msgid": call.msgid}, "request": request or {}}
-        headers = {"traceparent": call.traceparent, "Accept": call.http.headers.get("Accept", "*/*")}
-        reply = await self._client.forward(
-            pool, path, body, user_id=user_id, query=call.http.query, headers=headers, method=method
-        )
-        return web.Response(body=reply.body, status=reply.status, headers=reply.headers)
+        forwarded = Forwarded(call, user_id, path)
+        return response_of(await forwarded.send(self._client, pool, request=request, method=method))
 
 
 def list_cost(limit: str | None) -> int:

@@ -15,19 +15,22 @@ from yarl import URL
 
 from exhaust.domain.catalogue import load_catalogue
 from exhaust.http.listener import open_listener
+from exhaust.kafka.producer import Producer
 from exhaust.postgres.database import Database
 from exhaust.postgres.grants import GrantStore
+from exhaust.postgres.license_keys import KeyStore
 from exhaust.process.health import Health
 from exhaust.s3.store import ObjectStore
 from exhaust.settings import S3RawBucketSettings
 from schemas.events import Completed
 from schemas.operations import USER_HEADER
-from services.status.__main__ import internal_app
 from services.status.answers import AnswerBuilder
+from services.status.apps import Operations, internal_app
 from services.status.archive_check import ArchiveCheck
 from services.status.cancel_calls import CancelCalls
 from services.status.cancel_markers import CancelMarkers
 from services.status.change_notifier import ChangeNotifier
+from services.status.download_calls import DownloadCalls
 from services.status.external_updates import ExternalUpdates
 from services.status.link_audit import LinkAudit
 from services.status.partial_downloads import PartialDownloads
@@ -36,12 +39,25 @@ from services.status.request_states import RequestStates
 from services.status.settings import StatusSettings
 from services.status.status_calls import StatusCalls
 from services.status.update_calls import UpdateCalls
-from tests.integration.conftest import LONG_AGO, MSGID, PARTNER, RESOURCE, Listener, Reply, RequestFactory, envelope
+from tests.integration.conftest import (
+    LONG_AGO,
+    MSGID,
+    PARTNER,
+    PEPPERS,
+    RESOURCE,
+    SERVICE_TOKEN,
+    Gateway,
+    Listener,
+    Reply,
+    RequestFactory,
+    envelope,
+    open_gateway,
+    with_grants,
+)
 from tests.support.completions import asked, claim, write_archive
 from tests.support.kafka_cluster import KafkaTestSettings
 from tests.support.s3_proxy import closed_port
 
-TOKEN = "a service token for the tests"
 DAYS = 3
 DOWNLOAD = bytes(range(256)) * 40
 
@@ -66,7 +82,7 @@ def path_of(request_id: UUID | str) -> str:
 
 
 def headers(caller: int | str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {TOKEN}", USER_HEADER: str(caller)}
+    return {"Authorization": f"Bearer {SERVICE_TOKEN}", USER_HEADER: str(caller)}
 
 
 @pytest.fixture
@@ -102,7 +118,7 @@ async def status(
     settings = StatusSettings(
         port=closed_port(),
         postgres_dsn=runtime_dsn,
-        service_token=SecretStr(TOKEN),
+        service_token=SecretStr(SERVICE_TOKEN),
         **kafka_settings.model_dump(),
         **s3_settings.model_dump(),
     )
@@ -110,7 +126,7 @@ async def status(
     bucket = settings.s3_exhaust_bucket
     answers = AnswerBuilder(objects, load_catalogue(None), bucket=bucket, link_lifetime=link_lifetime)
     reader = RequestReader(database, GrantStore(database), changes)
-    calls = StatusCalls(
+    shown = (
         reader,
         answers,
         PartialDownloads(ArchiveCheck(objects, bucket), time.monotonic),
@@ -118,9 +134,27 @@ async def status(
     )
     markers = CancelMarkers(database, objects, bucket)
     cancels = CancelCalls(database, reader, changes, markers.wake, lambda _: None)
-    app = internal_app(Health(checks={"postgres": database.ping}), settings, calls, cancels, updates)
+    operations = Operations(StatusCalls(*shown), DownloadCalls(*shown), cancels, updates)
+    app = internal_app(Health(checks={"postgres": database.ping}), settings.service_token, operations)
     async with aiohttp.ClientSession() as session, open_listener(app, settings.host, settings.port):
         yield Status(session, f"http://{settings.host}:{settings.port}")
+
+
+@pytest.fixture
+async def door(
+    status: Status, database: Database, owner_database: Database, producer: Producer, away_objects: ObjectStore
+) -> AsyncIterator[Gateway]:
+    """A gateway before the status service, with a license key that may read RESOURCE."""
+    async with open_gateway(database, producer, away_objects, status=status.base) as opened:
+        yield await with_grants(opened, owner_database)
+
+
+@pytest.fixture
+async def holder(door: Gateway, database: Database) -> int:
+    """The user whose license key the door has."""
+    client = await KeyStore(database, PEPPERS).authenticate(door.license_key)
+    assert client is not None
+    return client.user_id
 
 
 async def grant(owner: Database, user_id: int, *resources: str) -> int:

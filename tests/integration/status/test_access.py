@@ -8,8 +8,8 @@ from exhaust.postgres.database import Database
 from schemas.operations import USER_HEADER
 from services.status.request_states import RequestStates
 from telemetry.resource_ids import resource_id
-from tests.integration.conftest import RESOURCE, Reply, RequestFactory, assert_refused, envelope
-from tests.integration.status.conftest import DAYS, TOKEN, FinishedDownloads, Status, grant, headers, path_of
+from tests.integration.conftest import RESOURCE, SERVICE_TOKEN, Reply, RequestFactory, assert_refused, envelope
+from tests.integration.status.conftest import DAYS, FinishedDownloads, Status, grant, headers, path_of
 from tests.support.completions import claim
 from tests.support.path_tricks import GOOD, IN_A_PART
 
@@ -18,7 +18,17 @@ PARTNER_ONLY = "org.example.another"  # requests for it are about RESOURCE, whic
 
 @pytest.mark.parametrize(
     "authorization",
-    [None, "", "Bearer", "Bearer ", TOKEN, f"Basic {TOKEN}", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", "Bearer é"],
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        SERVICE_TOKEN,
+        f"Basic {SERVICE_TOKEN}",
+        f"Bearer {SERVICE_TOKEN}x",
+        f"Bearer {SERVICE_TOKEN[:-1]}",
+        "Bearer é",
+    ],
 )
 async def test_a_call_without_the_service_token_is_refused(
     status: Status, request_id: UUID, caller: int, authorization: str | None
@@ -59,7 +69,7 @@ async def test_a_caller_who_is_no_user_id_is_refused(status: Status, request_id:
 
 
 async def test_a_call_without_a_caller_is_refused(status: Status, request_id: UUID) -> None:
-    given = {"Authorization": f"Bearer {TOKEN}"}
+    given = {"Authorization": f"Bearer {SERVICE_TOKEN}"}
     assert_refused(await status.call(path_of(request_id), envelope({}), headers=given), 400, "INVALID_DATA_ERROR")
 
 

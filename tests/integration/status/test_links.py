@@ -3,7 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 import stamina
@@ -11,8 +11,9 @@ from yarl import URL
 
 from exhaust.postgres.audit import Action, AuditFilter, find_audit_entries
 from exhaust.postgres.database import Database
-from services.status.link_audit import LinkAudit
+from services.status.link_audit import REMEMBERED_FOR, LinkAudit
 from services.status.settings import StatusSettings
+from tests.integration.conftest import RequestFactory
 from tests.integration.status.conftest import DOWNLOAD, Status, listed
 
 
@@ -26,27 +27,47 @@ async def test_the_audit_records_once_who_received_a_link(
     assert [(act.actor, act.subject) for act in acts] == [(f"user/{caller}", f"request/{request_id}")]
 
 
-async def test_the_audit_records_a_link_again_after_an_hour_and_for_each_user(database: Database) -> None:
+class Clock:
+    """Monotonic seconds that a test sets."""
+
     now = 1000.0
-    links, first, second = LinkAudit(database, lambda: now, max_remembered=2), uuid4(), uuid4()
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_of_several_processes_one_records_a_link_in_an_hour_and_for_each_user_and_attempt(
+    database: Database, owner_database: Database, request_factory: RequestFactory
+) -> None:
+    clock, user, other = Clock(), await request_factory.user(), await request_factory.user()
+    first, second = sorted([await request_factory.request(user_id=user) for _ in range(2)])
+    processes = [LinkAudit(database, clock, max_remembered=2) for _ in range(4)]
 
     async def recorded() -> list[tuple[str, str]]:
         acts = await find_audit_entries(database, AuditFilter(action=Action.DOWNLOAD_LINK))
-        return [(act.actor, act.subject) for act in reversed(acts)]
+        return sorted((act.actor, act.subject) for act in acts)
 
-    await asyncio.gather(*(links.record([(1, first), (1, first), (2, first)]) for _ in range(5)))
-    wanted = [("user/1", f"request/{first}"), ("user/2", f"request/{first}")]
-    assert await recorded() == wanted
-    now += 3599
-    await links.record([(1, first)])
-    assert await recorded() == wanted
-    now += 1
-    await links.record([(1, first)])
-    wanted.append(("user/1", f"request/{first}"))
-    assert await recorded() == wanted
-    await links.record([(1, second)])  # no place is left for user 2
-    await links.record([(1, first), (2, first)])
-    assert await recorded() == [*wanted, ("user/1", f"request/{second}"), ("user/2", f"request/{first}")]
+    async def shown(*links: tuple[int, UUID, int]) -> None:
+        await asyncio.gather(*(process.record(links) for process in processes for _ in range(3)))
+
+    await shown((user, first, 1), (other, first, 1), (user, second, 1), (user, first, 1))
+    await shown((user, second, 1), (other, first, 1), (user, first, 1))
+    wanted = [(f"user/{who}", f"request/{what}") for who, what in ((user, first), (user, second), (other, first))]
+    assert await recorded() == sorted(wanted)
+
+    clock.now += REMEMBERED_FOR.total_seconds()
+    await owner_database.fetch("UPDATE audited_downloads SET recorded_at = recorded_at - interval '59 minutes'")
+    await shown((user, first, 1))
+    assert await recorded() == sorted(wanted)
+    clock.now += REMEMBERED_FOR.total_seconds()
+    await owner_database.fetch("UPDATE audited_downloads SET recorded_at = recorded_at - interval '1 minute'")
+    await shown((user, first, 1))
+    wanted.append((f"user/{user}", f"request/{first}"))
+    assert await recorded() == sorted(wanted)
+    await owner_database.fetch("UPDATE requests SET attempt = 2 WHERE request_id = $1", first)
+    await shown((user, first, 2))
+    wanted.append((f"user/{user}", f"request/{first}"))
+    assert await recorded() == sorted(wanted)
 
 
 async def test_the_link_downloads_the_archive_as_a_file(status: Status, link: URL) -> None:

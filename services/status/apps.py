@@ -1,0 +1,67 @@
+"""The application of the status service's listener, which gateways and internal services call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from exhaust.http.app import edge_app, service_token_check
+from exhaust.http.endpoint import HttpMetrics, endpoint
+from exhaust.http.health import health_routes, metrics_route
+from schemas.bodies import EmptyBody
+from schemas.operations import (
+    CANCEL,
+    DOWNLOAD_PATH,
+    LINK,
+    LIST,
+    LIST_PATH,
+    STATUS,
+    STATUS_PATH,
+    STATUSES,
+    STATUSES_PATH,
+    UPDATE_PATH,
+    UPDATE_STATUS,
+    StatusesBody,
+    UpdateBody,
+)
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from exhaust.process.health import Health
+    from services.status.cancel_calls import CancelCalls
+    from services.status.download_calls import DownloadCalls
+    from services.status.status_calls import StatusCalls
+    from services.status.update_calls import UpdateCalls
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """The handlers of the status service's operations."""
+
+    statuses: StatusCalls
+    downloads: DownloadCalls
+    cancels: CancelCalls
+    updates: UpdateCalls
+
+
+def internal_app(health: Health, token: SecretStr, operations: Operations) -> web.Application:
+    """Build the internal listener: operations need the service token, health and metrics do not."""
+    app = edge_app(service_token_check(token))
+    metrics = HttpMetrics(health.registry)
+    statuses = operations.statuses
+    app.add_routes(
+        [
+            *health_routes(health),
+            metrics_route(health),
+            web.post(STATUS_PATH, endpoint(STATUS, EmptyBody, statuses.status, metrics)),
+            web.delete(STATUS_PATH, endpoint(CANCEL, EmptyBody, operations.cancels.cancel, metrics, needs_body=False)),
+            web.post(STATUSES_PATH, endpoint(STATUSES, StatusesBody, statuses.statuses, metrics)),
+            web.post(DOWNLOAD_PATH, endpoint(LINK, EmptyBody, operations.downloads.link, metrics)),
+            web.post(UPDATE_PATH, endpoint(UPDATE_STATUS, UpdateBody, operations.updates.update, metrics)),
+            web.post(LIST_PATH, endpoint(LIST, EmptyBody, statuses.page, metrics)),
+        ]
+    )
+    return app
