@@ -34,7 +34,7 @@ comma := ,
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SILENT:
-.PHONY: help venv demo test test-unit test-client test-client-alone test-client-everywhere test-browser chromium picture kills-client test-api check-metrics metrics-page mutants bench bench-gateway bench-shares bench-fairness chaos chaos-long failures check check-alerts up load down logs lock clean rehearse
+.PHONY: help venv demo test test-unit test-client test-client-everywhere test-browser chromium picture kills-client test-api check-metrics metrics-page mutants bench bench-gateway bench-shares bench-fairness chaos chaos-long failures check check-alerts up load down logs lock clean rehearse
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -47,7 +47,7 @@ demo: $(INSTALLED) ## show the whole way from raw telemetry to a checked downloa
 test: $(INSTALLED) ## check and the unit tests, then those on the real Kafka, PostgreSQL and S3
 	rm -rf .local/test-*
 	mkdir -p .local
-	$(MAKE) --jobs=2 --output-sync=target --no-print-directory check test-unit test-client-alone
+	$(MAKE) --jobs=2 --output-sync=target --no-print-directory check test-unit test-client
 	$(RUN) pytest tests --ignore tests/unit --ignore tests/integration --ignore tests/browser > .local/test-others.log 2>&1 & others=$$!; \
 	  trap "kill $$others" INT TERM; \
 	  $(RUN) pytest tests/integration; code=$$?; \
@@ -58,9 +58,6 @@ test-unit: $(INSTALLED) ## the tests without I/O
 
 test-client: ## the partners' package with its extras, and with nothing of the server; PYTHON=python3.9 takes another interpreter
 	$(call client_tests,$(PYTHON),.local/client-venv,[pandas$(comma)polars$(comma)duckdb$(comma)parquet])
-
-test-client-alone: ## the partners' package with urllib3 alone
-	$(call client_tests,$(PYTHON),.local/client-alone,)
 
 test-client-everywhere: ## the same on every interpreter from 3.9 on that is here, or on PYTHONS="python3.9 pypy3"
 	for python in $(PYTHONS); do \

@@ -103,22 +103,27 @@ def kill_sync(fake: FakeGateway, folder: Path, seed: int, kills: int, days: int)
     return done
 
 
+def told(what: str, expired: int, started: float) -> None:
+    assert expired > 0, "no link expired on the way"
+    print(f"{what}, over {expired} expired links, every file right, {time.monotonic() - started:.0f} s", flush=True)
+
+
 def main(kills: int, seed: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         started = time.monotonic()
         with FakeGateway() as fake:
             (get := Path(name) / "get").mkdir()
-            print(
-                f"get: {kill_get(fake, get, seed, kills)} kills, every file right, {time.monotonic() - started:.0f} s"
-            )
+            done = kill_get(fake, get, seed, kills)
+            told(f"get: {done} kills", fake.refused_links, started)
         started = time.monotonic()
-        done = rounds = 0
+        done = rounds = expired = 0
         while done < kills:
             with FakeGateway() as fake:
                 (folder := Path(name) / f"sync-{rounds}").mkdir()
                 done += kill_sync(fake, folder, seed + rounds, min(30, kills - done), 30)
                 rounds += 1
-        print(f"sync: {done} kills in {rounds} folders, every day right, {time.monotonic() - started:.0f} s")
+                expired += fake.refused_links
+        told(f"sync: {done} kills in {rounds} folders", expired, started)
 
 
 if __name__ == "__main__":

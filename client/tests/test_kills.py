@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 def test_get_is_killed_at_random_bytes_and_the_file_is_right(fake: FakeGateway, tmp_path: Path) -> None:
     assert kill_get(fake, tmp_path, seed=7, kills=5) == 5
+    assert fake.refused_links > 0
 
 
 def test_sync_of_30_days_is_killed_five_times_and_every_day_is_right_and_fetched_once(
     fake: FakeGateway, tmp_path: Path
 ) -> None:
     assert kill_sync(fake, tmp_path, seed=7, kills=5, days=30) == 5
+    assert fake.refused_links > 0

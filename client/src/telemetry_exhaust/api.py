@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
-from telemetry_exhaust.errors import AccessError, ExhaustError, RequestFailedError, UsageError
-from telemetry_exhaust.http import Http, host
+from telemetry_exhaust.calls import Calls, text_of
+from telemetry_exhaust.dates import ranges_of
+from telemetry_exhaust.errors import AccessError, UnknownOperationError, UsageError
 from telemetry_exhaust.resource_ids import resource_id
-from telemetry_exhaust.safe_text import safe_text
+from telemetry_exhaust.status import read_status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import date
 
+    from telemetry_exhaust.http import Http
     from telemetry_exhaust.profile import Profile
+    from telemetry_exhaust.status import Status
 
 WAIT_SECONDS: Final = 30
 _PAGE: Final = 100
-_JSON: Final = "application/json"
-_OK: Final = (200, 202)
-_EXCEPTIONS: Final = {
-    400: UsageError,
-    401: AccessError,
-    403: AccessError,
-    404: UsageError,
-    409: RequestFailedError,
-    422: UsageError,
-}
-_HELP: Final = {
-    "LOGIN_FAILED": "the gateway does not take this license key; run `exhaust login` with a valid one",
-    "AUTHORIZATION_FAILED": "this key has no grant for that; ask the operators, or check the id and the dataset",
-}
+_DAYS: Final = 62  # of one call
+_REQUESTS: Final = "/v2/datasets/requests"
 
 
 @dataclass(frozen=True)
@@ -57,36 +47,20 @@ class Wanted:
         """The resource id."""
         return resource_id(self.owner)
 
-
-@dataclass(frozen=True)
-class Status:
-    """A request as it is now; fields that the API leaves out are None or empty."""
-
-    request: str
-    state: str
-    url: str | None = None
-    size: int | None = None
-    sha256: str | None = None
-    events: int | None = None
-    days_done: int = 0
-    days_total: int = 0
-    error_code: str = ""
-    error_message: str = ""
-    missing_days: tuple[str, ...] = ()
-    expired: bool = False
-
-    @property
-    def ended(self) -> bool:
-        """True when the request is complete or has failed."""
-        return self.state != "inprogress"
+    def path(self, more: str = "") -> str:
+        """The path of an operation on it."""
+        place = "/".join(quote(part, safe="") for part in (self.dataset, self.resource))
+        query = urlencode([("tags[]", tag) for tag in self.tags])
+        return f"/v2/datasets/{place}/{self.first}/{self.last}{more}{'?' if query else ''}{query}"
 
 
 class Api:
-    """Calls to one gateway with one license key."""
+    """Calls to one gateway with one license key; what an older gateway lacks is an UnknownOperationError."""
 
     def __init__(self, profile: Profile, http: Http) -> None:
         self._profile = profile
-        self._http = http
+        self.calls = Calls(profile, http)
+        self._has_downloads = True
 
     def submit(self, wanted: Wanted, idempotency_key: str) -> str:
         """Submit a request, and return its id.
@@ -95,12 +69,14 @@ class Api:
             AccessError: the key is not valid, or has no grant.
             ExhaustError: the gateway refuses it, or cannot be reached.
         """
-        place = "/".join(quote(part, safe="") for part in (wanted.dataset, wanted.resource))
-        query = urlencode([("tags[]", tag) for tag in wanted.tags])
-        path = f"/v2/datasets/{place}/{wanted.first}/{wanted.last}{'?' if query else ''}{query}"
         who = {"partnerid": wanted.owner, "username": self._profile.username}
-        result = self._call("POST", path, who, {"Idempotency-Key": idempotency_key})
-        return _text(result, "requestid")
+        result = self.calls.post(wanted.path(), who, headers={"Idempotency-Key": idempotency_key})
+        return text_of(result, "requestid")
+
+    def estimate(self, wanted: Wanted) -> dict[str, Any]:
+        """Return how long a request would take, and how large its download would be, without making it."""
+        who = {"partnerid": wanted.owner, "username": self._profile.username}
+        return self.calls.keyed("POST", wanted.path("/estimate"), who)
 
     def status(self, request: str, *, wait: int = 0) -> Status:
         """Return how a request stands; with `wait`, when it has ended or after so many seconds.
@@ -109,11 +85,21 @@ class Api:
             ExhaustError: there is no such request, or the gateway cannot be reached.
         """
         query = f"?wait={min(wait, WAIT_SECONDS)}" if wait else ""
-        return _status(request, self._call("POST", f"/v2/datasets/requests/status/{quote(request, safe='')}{query}"))
+        return read_status(request, self.calls.post(f"{_status(request)}{query}"), self._profile.gateway)
 
     def status_document(self, request: str) -> dict[str, Any]:
         """Return what the API tells of a request, as it tells it."""
-        return self._call("POST", f"/v2/datasets/requests/status/{quote(request, safe='')}")
+        return self.calls.post(_status(request))
+
+    def download_link(self, request: str) -> str | None:
+        """Return a link to the download of a complete request; None when the gateway tells it in the status alone."""
+        if not self._has_downloads:
+            return None
+        try:
+            return self.calls.location(f"{_one(request)}/download")
+        except UnknownOperationError:
+            self._has_downloads = False
+            return None
 
     def cancel(self, request: str) -> dict[str, Any]:
         """Cancel a request, and return the receipt.
@@ -121,17 +107,47 @@ class Api:
         Raises:
             RequestFailedError: it has ended.
         """
-        return self._call("DELETE", f"/v2/datasets/requests/status/{quote(request, safe='')}")
+        return self.calls.post(_status(request), method="DELETE")
 
-    def requests(self, owner: str) -> Iterator[dict[str, Any]]:
-        """Return the requests of a partner, newest first, page by page, as the API tells them."""
-        query = {"limit": str(_PAGE)}
+    def retry(self, request: str) -> dict[str, Any]:
+        """Have a failed request tried again, and return its attempt.
+
+        Raises:
+            RequestFailedError: it has not failed.
+        """
+        return self.calls.keyed("POST", f"{_one(request)}/retry", {})
+
+    def delete(self, request: str) -> dict[str, Any]:
+        """Remove a request that has ended, and its download.
+
+        Raises:
+            RequestFailedError: it is in progress.
+        """
+        return self.calls.keyed("DELETE", _one(request))
+
+    def requests(self, owner: str | None = None) -> Iterator[dict[str, Any]]:
+        """Return requests, newest first, as the API tells them: those of a partner, or all that the key may see."""
+        query = [("limit", str(_PAGE))]
         while True:
-            result = self._call("POST", f"/v2/datasets/requests/{quote(owner, safe='')}?{urlencode(query)}")
+            if owner is None:
+                result = self.calls.keyed("GET", _REQUESTS, query=query)
+            else:
+                result = self.calls.post(f"{_one(owner)}?{urlencode(query)}")
             yield from result.get("requests", [])
             if "next" not in result:
                 return
-            query["next"] = str(result["next"])
+            query = [*query[:1], ("next", str(result["next"]))]
+
+    def me(self) -> dict[str, Any]:
+        """Return what the API tells of the license key: client, grants, limits, datasets."""
+        return self.calls.keyed("GET", "/v2/me")
+
+    def days(self, dataset: str, owner: str, first: date, last: date) -> Iterator[dict[str, Any]]:
+        """Return what is known of each day of a range, as the API tells it."""
+        place = [("dataset", dataset), ("resource", resource_id(owner))]
+        for start, end in ranges_of(first, last, _DAYS):
+            query = [*place, ("from", str(start)), ("to", str(end))]
+            yield from self.calls.keyed("GET", "/v2/days", query=query).get("days", [])
 
     def check_key(self) -> None:
         """Return when the gateway takes the license key.
@@ -152,59 +168,17 @@ class Api:
             AccessError: the gateway does not take the key.
         """
         try:
-            self._call("POST", f"/v2/datasets/requests/{quote(owner, safe='')}?limit=1")
+            self.calls.post(f"{_one(owner)}?limit=1")
         except AccessError as error:
             if error.code != "AUTHORIZATION_FAILED":
                 raise
             return False
         return True
 
-    def _call(
-        self, method: str, path: str, fields: dict[str, str] | None = None, headers: dict[str, str] | None = None
-    ) -> dict[str, Any]:
-        body = {"params": {"msgid": str(uuid.uuid4())}, "request": {"licenseKey": self._profile.key, **(fields or {})}}
-        sent = {"Content-Type": _JSON, "Accept": _JSON, "User-Agent": "telemetry-exhaust-client", **(headers or {})}
-        url = self._profile.gateway + path
-        answer = self._http.call(method, url, headers=sent, body=json.dumps(body).encode())
-        try:
-            document = json.loads(answer.data)
-            params, result = document["params"], document.get("result", {})
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise ExhaustError(
-                f"{host(url)} answers {answer.status} with something that is no answer of a gateway; check its address,"
-                " and the proxy in between"
-            ) from error
-        if answer.status in _OK and isinstance(result, dict):
-            return result
-        raise _error(answer.status, str(params.get("err", "")), str(params.get("errmsg", "")))
+
+def _one(name: str) -> str:
+    return f"{_REQUESTS}/{quote(name, safe='')}"
 
 
-def _error(status: int, code: str, message: str) -> ExhaustError:
-    said = safe_text(message)
-    sentence = f"{_HELP[code]} ({said})" if code in _HELP else said or f"the gateway answers {status}"
-    return _EXCEPTIONS.get(status, ExhaustError)(sentence, code=safe_text(code))
-
-
-def _status(request: str, result: dict[str, Any]) -> Status:
-    progress, error = result.get("progress") or {}, result.get("error") or {}
-    return Status(
-        request=request,
-        state=_text(result, "status"),
-        url=result.get("downloadurl") or result.get("partialurl"),
-        size=result.get("size"),
-        sha256=result.get("sha256"),
-        events=result.get("events"),
-        days_done=int(progress.get("daysdone", 0)),
-        days_total=int(progress.get("daystotal", 0)),
-        error_code=str(error.get("code", "")),
-        error_message=safe_text(error.get("message", "")),
-        missing_days=tuple(map(str, result.get("missingdays", ()))),
-        expired=bool(result.get("expired", False)),
-    )
-
-
-def _text(result: dict[str, Any], name: str) -> str:
-    value = result.get(name)
-    if not isinstance(value, str):
-        raise ExhaustError(f"the gateway's answer has no {name}; check its address")
-    return value
+def _status(request: str) -> str:
+    return f"{_REQUESTS}/status/{quote(request, safe='')}"

@@ -6,17 +6,20 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from telemetry_exhaust.api import Api, Status, Wanted
-from telemetry_exhaust.dates import parse_range, requests_of
+from telemetry_exhaust.api import Api, Wanted
+from telemetry_exhaust.dates import parse_range, ranges_of
 from telemetry_exhaust.errors import UsageError
 from telemetry_exhaust.export import Export
 from telemetry_exhaust.fetching import Fetcher, Watcher
 from telemetry_exhaust.http import Http
 from telemetry_exhaust.profile import Profile, load_profile
+from telemetry_exhaust.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import date
+
+    from telemetry_exhaust.status import Status
 
 SILENT: Final = Watcher(lambda _status: None, lambda _done, _size: None)
 
@@ -69,7 +72,7 @@ class Client:
         """
         name = dataset or self.profile.dataset
         first, last = parse_range(str(start), str(end))
-        return [Wanted(name, owner, *ends, tuple(sorted(tags))) for ends in requests_of(first, last)]
+        return [Wanted(name, owner, *ends, tuple(sorted(tags))) for ends in ranges_of(first, last)]
 
     def get(
         self,
@@ -107,9 +110,32 @@ class Client:
             paths.append(self.fetcher.fetch(wanted, target, watcher, within=within).path)
         return Export(paths)
 
-    def requests(self, *, partner: str | None = None, channel: str | None = None) -> Iterator[dict[str, Any]]:
-        """Return the requests of a partner, newest first, as the API tells them."""
+    def requests(
+        self, *, partner: str | None = None, channel: str | None = None, everybody: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """Return requests, newest first, as the API tells them.
+
+        Args:
+            partner, channel: whose; without them those of the profile's, or all when it names nobody.
+            everybody: all that the key may see.
+        """
+        profile = self.profile
+        if everybody or not (partner or channel or profile.partner or profile.channel):
+            return self.api.requests()
         return self.api.requests(self.owner(partner, channel))
+
+    def days(
+        self,
+        *,
+        partner: str | None = None,
+        channel: str | None = None,
+        start: str | date = "31d",
+        end: str | date = "yesterday",
+        dataset: str | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Return what is known of each day of a range, as the API tells it, without asking for data."""
+        first, last = parse_range(str(start), str(end))
+        return self.api.days(dataset or self.profile.dataset, self.owner(partner, channel), first, last)
 
     def status(self, request: str, *, wait: int = 0) -> Status:
         """Return how a request stands; with `wait`, when it has ended or after so many seconds, 30 at most."""
@@ -118,6 +144,19 @@ class Client:
     def cancel(self, request: str) -> dict[str, Any]:
         """Cancel a request, and return the receipt."""
         return self.api.cancel(request)
+
+    def retry(self, request: str) -> dict[str, Any]:
+        """Have a failed request tried again: only the days that failed are built."""
+        return self.api.retry(request)
+
+    def delete(self, request: str) -> dict[str, Any]:
+        """Remove a request that has ended, and its download."""
+        return self.api.delete(request)
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """The webhooks of the license key."""
+        return Webhooks(self.api.calls)
 
 
 def file_name(wanted: Wanted) -> str:

@@ -30,7 +30,7 @@ def run(arguments: Sequence[str]) -> int:
         code: int = command.run(asked, output)
         sys.stdout.flush()
     except ExhaustError as error:
-        return _failed(output, str(error), error.exit_code)
+        return _failed(output, error.told(), error.exit_code)
     except KeyboardInterrupt:
         return _failed(output, "stopped; the same command goes on where it was", INTERRUPTED)
     except BrokenPipeError:  # of `| head`

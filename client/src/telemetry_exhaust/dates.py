@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 MAX_DAYS: Final = 31  # of one request
 _EARLIEST: Final = date(1970, 1, 1)
 ONE_DAY: Final = timedelta(days=1)
+_MINUTE: Final = 60
+_HOUR: Final = 3600
 _AGO: Final = re.compile(r"([0-9]{1,5})d")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -58,10 +60,10 @@ def parse_range(first: str, last: str) -> tuple[date, date]:
     return start, end
 
 
-def requests_of(first: date, last: date) -> Iterator[tuple[date, date]]:
-    """Split a range into ranges of at most MAX_DAYS."""
+def ranges_of(first: date, last: date, most: int = MAX_DAYS) -> Iterator[tuple[date, date]]:
+    """Split a range into ranges of at most so many days."""
     while first <= last:
-        end = min(last, first + (MAX_DAYS - 1) * ONE_DAY)
+        end = min(last, first + (most - 1) * ONE_DAY)
         yield first, end
         first = end + ONE_DAY
 
@@ -71,3 +73,21 @@ def days_of(first: date, last: date) -> Iterator[date]:
     while first <= last:
         yield first
         first += ONE_DAY
+
+
+def until(earliest: str, latest: str, now: datetime | None = None) -> str:
+    """Return in how long something ends that ends between two ISO times, as people say it; "" for no such times."""
+    begin = now or datetime.now(timezone.utc)
+    try:
+        least, most = ((datetime.fromisoformat(time.replace("Z", "+00:00")) - begin) for time in (earliest, latest))
+    except (ValueError, TypeError):
+        return ""
+    first, last = _duration(least), _duration(most)
+    return f"{last} left" if first == last else f"{first} to {last} left"
+
+
+def _duration(length: timedelta) -> str:
+    seconds = max(0, round(length.total_seconds()))
+    if seconds < _MINUTE:
+        return f"{seconds} s"
+    return f"{round(seconds / _MINUTE)} min" if seconds < _HOUR else f"{seconds / _HOUR:.1f} h"

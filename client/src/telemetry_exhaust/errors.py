@@ -21,19 +21,33 @@ class ExhaustError(Exception):
     Attributes:
         exit_code: of the command.
         code: the code of the API, such as LOGIN_FAILED; "" when the error did not come from there.
+        help_page: the address of a page about the code; "" when the gateway has none.
+        retryable: True when the same call may succeed later, False when it will not; None when nobody knows.
     """
 
     exit_code: int = FAILED
 
-    def __init__(self, message: str, *, code: str = "") -> None:
+    def __init__(self, message: str, *, code: str = "", help_page: str = "", retryable: bool | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.help_page = help_page
+        self.retryable = retryable
+
+    def told(self) -> str:
+        """Return the sentence with what is known beside it: is another try worth it, and where to read on."""
+        later = ["the same call may succeed later"] if self.retryable else []
+        more = "; ".join([*later, *([self.help_page] if self.help_page else [])])
+        return f"{self} ({more})" if more else str(self)
 
 
 class UsageError(ExhaustError):
     """An argument or a setting that cannot be used."""
 
     exit_code = USAGE
+
+
+class UnknownOperationError(UsageError):
+    """An operation that this gateway has not."""
 
 
 class DownloadError(ExhaustError):

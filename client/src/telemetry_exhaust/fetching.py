@@ -15,9 +15,10 @@ from telemetry_exhaust.waiting import check_complete, submit, wait
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from telemetry_exhaust.api import Api, Status, Wanted
+    from telemetry_exhaust.api import Api, Wanted
     from telemetry_exhaust.http import Http
     from telemetry_exhaust.profile import Profile
+    from telemetry_exhaust.status import Status
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,12 @@ class Watcher:
     Attributes:
         status: is told each state of the request.
         bytes: is told the bytes that are there, and all of them.
+        watched: somebody looks at it.
     """
 
     status: Callable[[Status], None]
     bytes: Callable[[int, int], None]
+    watched: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,17 +71,20 @@ class Fetcher:
 
     def download(self, status: Status, target: Path, watcher: Watcher, *, within: float | None = None) -> Fetched:
         """Wait for a request, and get its download; see fetch."""
-        status = wait(self.api, status, watcher.status, within=within)
+        status = wait(self.api, status, watcher.status, within=within, watched=watcher.watched)
         check_complete(status)
         if is_there(target, status):
             forget_state(target)
             return Fetched(target, status.request, new=False)
         target.parent.mkdir(parents=True, exist_ok=True)
-        reader = RangedReader(self.http, status.url or "", lambda: self._link(status.request))
+        first = self.api.download_link(status.request) or status.url or ""
+        reader = RangedReader(self.http, first, lambda: self._link(status.request))
         Download(target, reader, watcher.bytes).run(status.sha256, check_digests)
         return Fetched(target, status.request, new=True)
 
     def _link(self, request: str) -> str:
+        if link := self.api.download_link(request):
+            return link
         status = self.api.status(request)
         check_complete(status)
         return status.url or ""

@@ -1,7 +1,7 @@
 """HTTP calls with a deadline, which are repeated while a server asks for patience or does not answer.
 
-Every call of this package may be repeated: reads change nothing, submits carry an Idempotency-Key, and to cancel twice
-is to cancel once.
+Calls of this package may be repeated: reads change nothing, submits carry an Idempotency-Key, and to cancel twice is to
+cancel once. The one that may not, the registration of a webhook, says so.
 """
 
 from __future__ import annotations
@@ -43,21 +43,39 @@ class Http:
         self._pools: dict[str | None, PoolManager] = {}
         self._random = random.SystemRandom()
 
-    def call(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None) -> BaseHTTPResponse:
+    def call(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        repeat: bool = True,
+    ) -> BaseHTTPResponse:
         """Call, and read the answer. It may have any status but those that ask for patience.
+
+        Args:
+            repeat: a call that got no answer is made again.
 
         Raises:
             TimedOutError: the server asked for more patience than the deadline allows.
             ExhaustError: the server cannot be reached.
         """
-        return self._patiently(method, url, headers, body, preload=True)
+        return self._patiently(method, url, headers, body, preload=True, repeat=repeat)
 
     def open(self, url: str, *, headers: Mapping[str, str]) -> BaseHTTPResponse:
         """Get something whose body the caller reads; see call."""
         return self._patiently("GET", url, headers, None, preload=False)
 
     def _patiently(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, *, preload: bool
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        *,
+        preload: bool,
+        repeat: bool = True,
     ) -> BaseHTTPResponse:
         end = time.monotonic() + self._deadline
         pause = _FIRST_PAUSE
@@ -74,7 +92,7 @@ class Http:
             except HTTPError as error:
                 answer, why = None, reason(error)
             wait += self._random.uniform(_NO_TIME, pause)  # so that many who were refused do not come back together
-            if time.monotonic() + wait > end:
+            if time.monotonic() + wait > end or (answer is None and not repeat):
                 if answer is None:
                     raise ExhaustError(f"{host(url)} cannot be reached: {why}; see `exhaust doctor`")
                 raise TimedOutError(f"{host(url)} asks to wait {wait:.0f} s ({why}{_said(answer)}); try again then")

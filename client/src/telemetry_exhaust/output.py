@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _WIDTH: Final = 30
+_NARROWEST: Final = 5
 _UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
 _STEP: Final = 1024
 
@@ -24,8 +26,8 @@ class Output:
         self.as_json = as_json
         self._quiet = quiet
         self._bar_there = False
-        self._terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not quiet
-        self._colour = self._terminal and not os.environ.get("NO_COLOR")
+        self.terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not quiet
+        self._colour = self.terminal and not os.environ.get("NO_COLOR")
 
     def say(self, sentence: str) -> None:
         """Print a sentence on stderr, also when asked to be quiet."""
@@ -55,17 +57,21 @@ class Output:
         """Print a text on stdout as it is."""
         print(text, flush=True)
 
-    def bar(self, label: str, done: float, total: float, *, size: bool = False) -> None:
-        """Draw a bar on the terminal; elsewhere nothing."""
-        if not self._terminal:
+    def bar(self, label: str, done: float, total: float, *, size: bool = False, more: str = "") -> None:
+        """Draw a bar on the terminal, in one line of it; elsewhere nothing."""
+        if not self.terminal:
             return
         share = min(1.0, done / total) if total else 0.0
-        filled = round(share * _WIDTH)
-        drawn = "━" * filled + " " * (_WIDTH - filled)
+        figures = f"{human_size(done)} of {human_size(total)}" if size else f"{done:.0f} of {total:.0f} days"
+        words = f"{label}\0 {share:4.0%} {figures}{', ' if more else ''}{safe_text(more)}"
+        columns = shutil.get_terminal_size().columns - 1  # behind the last one the terminal would begin a new line
+        width = max(_NARROWEST, min(_WIDTH, columns - len(words)))
+        filled = round(share * width)
+        drawn = "━" * filled + " " * (width - filled)
         if self._colour:
             drawn = f"\x1b[36m{drawn}\x1b[0m"
-        figures = f"{human_size(done)} of {human_size(total)}" if size else f"{done:.0f} of {total:.0f} days"
-        line = _printable(f"{label} {drawn} {share:4.0%} {figures}", sys.stderr.encoding, keep="\x1b")
+        before, behind = _printable(words[: columns - width], sys.stderr.encoding, keep="\0").split("\0", 1)
+        line = f"{before} {_printable(drawn, sys.stderr.encoding, keep=chr(27))}{behind}"
         sys.stderr.write(f"\r\x1b[K{line}")
         sys.stderr.flush()
         self._bar_there = True

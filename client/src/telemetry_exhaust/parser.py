@@ -26,6 +26,7 @@ def build_parser() -> argparse.ArgumentParser:
     _get(commands)
     _sync(commands)
     _requests(commands)
+    _webhooks(commands)
     _verify(commands)
     _read(commands)
     _helpers(commands)
@@ -57,6 +58,14 @@ def _owner(parser: argparse.ArgumentParser, *, dataset: bool = True) -> None:
         parser.add_argument("--dataset", metavar="ID", help="the dataset (default: eks-consumption-raw)")
 
 
+def _range(parser: argparse.ArgumentParser, first: str) -> None:
+    days = "2026-11-01, yesterday, or 7d for seven days ago"
+    parser.add_argument("--from", dest="first", metavar="DAY", default=first, help=f"{days} (default: {first})")
+    parser.add_argument(
+        "--to", dest="last", metavar="DAY", default="yesterday", help="the last day, included (default: yesterday)"
+    )
+
+
 def _login(commands: _Commands) -> None:
     parser = commands.add(
         "login",
@@ -83,13 +92,13 @@ def _get(commands: _Commands) -> None:
         " become several files.",
     )
     _owner(parser)
-    parser.add_argument("--from", dest="first", metavar="DAY", default="yesterday", help="2026-11-01, yesterday, or 7d")
-    parser.add_argument("--to", dest="last", metavar="DAY", default="yesterday", help="the last day, included")
+    _range(parser, "yesterday")
     parser.add_argument("--tag", action="append", metavar="TAG", help="only events with it, or with another given")
     parser.add_argument(
         "-o", "--output", metavar="DIR", type=Path, default=Path(), help="the folder (default: this one)"
     )
     parser.add_argument("--within", metavar="SECONDS", type=float, help="wait no longer for a request")
+    parser.add_argument("--estimate", action="store_true", help="only tell how long it would take, and its size")
 
 
 def _sync(commands: _Commands) -> None:
@@ -136,14 +145,47 @@ def _read(commands: _Commands) -> None:
 def _requests(commands: _Commands) -> None:
     parser = commands.add("requests", "list requests, newest first")
     _owner(parser, dataset=False)
+    parser.add_argument("--all", action="store_true", help="all that the key may see (default when nobody is named)")
     parser.add_argument("--limit", metavar="N", type=int, default=50, help="so many at most (default: 50)")
     parser = commands.add("show", "show how a request stands")
     parser.add_argument("request", metavar="REQUEST", help="its id")
     parser = commands.add("watch", "wait until a request ends; the exit code tells how")
     parser.add_argument("request", metavar="REQUEST", help="its id")
     parser.add_argument("--within", metavar="SECONDS", type=float, help="wait no longer")
-    parser = commands.add("cancel", "cancel requests")
-    parser.add_argument("requests", metavar="REQUEST", nargs="+", help="their ids")
+    for name, summary in (
+        ("cancel", "cancel requests in progress"),
+        ("retry", "have failed requests tried again; only the days that failed are built"),
+        ("delete", "remove requests that have ended, and their downloads"),
+    ):
+        parser = commands.add(name, summary)
+        parser.add_argument("requests", metavar="REQUEST", nargs="+", help="their ids")
+    parser = commands.add("days", "tell of each day whether it is there, and how many events it has")
+    _owner(parser)
+    _range(parser, "31d")
+
+
+def _webhooks(commands: _Commands) -> None:
+    parent = commands.add("webhooks", "have an address told when a request ends, and check what it is told")
+    operations = parent.add_subparsers(dest="operation", metavar="OPERATION", title="operations (default: list)")
+    operations.add_parser("list", help="list webhooks")
+    parser = operations.add_parser("add", help="register an https address; the secret is told once")
+    parser.add_argument("url", metavar="ADDRESS")
+    parser.add_argument("--event", action="append", metavar="EVENT", help="only this event, or another given")
+    for name, summary in (
+        ("remove", "remove a webhook"),
+        ("test", "deliver an event that means nothing"),
+        ("deliveries", "list what a webhook was told, newest first"),
+        ("replay", "deliver again"),
+    ):
+        parser = operations.add_parser(name, help=summary)
+        parser.add_argument("webhook", metavar="WEBHOOK", help="its id")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--since", metavar="TIME", help="all since then, such as 2026-11-01T00:00:00Z")
+    which.add_argument("--delivery", metavar="ID", help="this one")
+    parser = operations.add_parser("verify", help="check a signature; the secret is in EXHAUST_WEBHOOK_SECRET")
+    for name in ("id", "timestamp", "signature"):
+        parser.add_argument(f"--{name}", metavar="HEADER", required=True, help=f"the header webhook-{name}")
+    parser.add_argument("body", metavar="FILE", type=Path, nargs="?", default=Path("-"), help="the body; - for stdin")
 
 
 def _helpers(commands: _Commands) -> None:

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from telemetry_exhaust.api import Status
     from telemetry_exhaust.fetching import Watcher
+    from telemetry_exhaust.status import Status
 
 FIRST_RUN_DAYS: Final = 31  # that the first run of a folder goes back
 _AHEAD: Final = 4  # requests that are built while a download runs

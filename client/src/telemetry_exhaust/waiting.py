@@ -12,11 +12,14 @@ from telemetry_exhaust.errors import RequestFailedError, StillRunningError, Time
 from telemetry_exhaust.intent import idempotency_key
 
 if TYPE_CHECKING:
-    from telemetry_exhaust.api import Api, Status, Wanted
+    from telemetry_exhaust.api import Api, Wanted
     from telemetry_exhaust.profile import Profile
+    from telemetry_exhaust.status import Status
 
 CANCELLED: Final = "CANCELLED"
 _SHORTEST_TURN: Final = 1.0  # seconds; a gateway that answers a wait at once is not asked without end
+_FIRST_LOOK: Final = 2.0  # seconds between two looks while somebody watches the bar, who soon loses interest
+_LOOKS: Final = 10  # as many looks while the waiting takes ten times as long
 
 Progress = Callable[["Status"], None]
 
@@ -36,23 +39,27 @@ def submit(api: Api, profile: Profile, wanted: Wanted) -> Status:
     return api.status(api.submit(wanted, f"exhaust-{uuid.uuid4()}"))
 
 
-def wait(api: Api, status: Status, progress: Progress, *, within: float | None = None) -> Status:
+def wait(api: Api, status: Status, progress: Progress, *, within: float | None = None, watched: bool = False) -> Status:
     """Wait for the end of a request, and return how it ended.
 
     Args:
         progress: is told each state on the way.
         within: seconds to wait at most; without it there is no end.
+        watched: somebody looks at the progress, which then is asked for more often.
 
     Raises:
         StillRunningError: it has not ended within this time.
     """
-    end = None if within is None else time.monotonic() + within
+    started = time.monotonic()
+    end = None if within is None else started + within
     progress(status)
     while not status.ended:
         left = WAIT_SECONDS if end is None else end - time.monotonic()
         if left <= 0:
             raise StillRunningError(f"request {status.request} is still running; the same command goes on with it")
         turn = time.monotonic()
+        if watched:
+            left = min(left, max(_FIRST_LOOK, (turn - started) / _LOOKS))
         status = api.status(status.request, wait=max(1, math.ceil(left)))
         progress(status)
         if not status.ended:
@@ -71,6 +78,11 @@ def check_complete(status: Status) -> None:
         raise TimedOutError(f"request {status.request} was cancelled; run the same command to ask anew", code=CANCELLED)
     if status.state != "complete":
         why = f"{status.error_code}: {status.error_message}" if status.error_code else "for a reason that is not told"
-        raise RequestFailedError(f"request {status.request} failed: {why}", code=status.error_code)
+        raise RequestFailedError(
+            f"request {status.request} failed: {why}",
+            code=status.error_code,
+            help_page=status.error_help,
+            retryable=status.error_retryable,
+        )
     if status.url is None:
         raise RequestFailedError(f"the download of request {status.request} is gone; run the same command to ask anew")

@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Callable, Final
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -24,9 +24,26 @@ if TYPE_CHECKING:
 
 KEY: Final = "0b5a2c9e-7d0f-4f4b-9d38-6a1f6a4a1c11"
 OWNER: Final = "org.test"
+ME: Final[dict[str, Any]] = {
+    "client": "maple",
+    "key": {"id": 7, "createdat": "2026-01-01T00:00:00+00:00", "expiresat": None, "proven": True},
+    "grants": [{"kind": "partner", "id": OWNER, "resourceid": "r", "dataset": None, "expiresat": None}],
+    "limits": {"daysarequest": 31},
+    "datasets": [{"id": "eks-consumption-raw"}],
+    "newestday": "2026-11-29",
+}
+ESTIMATE: Final[dict[str, Any]] = {"seconds": {"least": 2, "most": 9}, "bytes": {"least": 1000, "most": 5000}}
+WEBHOOK: Final[dict[str, Any]] = {
+    "id": "0e1d2c3b-0000-4000-8000-000000000001",
+    "url": "https://hooks.example.org/telemetry",
+    "events": ["request.complete"],
+    "enabled": True,
+}
 _SUBMIT: Final = re.compile(r"/v2/datasets/([^/]+)/([^/]+)/([0-9-]+)/([0-9-]+)")
 _STATUS: Final = re.compile(r"/v2/datasets/requests/status/([^/]+)")
 _LIST: Final = re.compile(r"/v2/datasets/requests/([^/]+)")
+_ESTIMATE: Final = re.compile(_SUBMIT.pattern + "/estimate")
+_ONE: Final = re.compile(r"/v2/datasets/requests/([^/]+)(/retry|/download|)")
 _RANGE: Final = re.compile(r"bytes=(\d+)-(\d*)")
 
 
@@ -40,7 +57,7 @@ class Request:
     last: date
     data: bytes
     ready_at: float
-    error: dict[str, str] | None = None
+    error: dict[str, Any] | None = None
     expired: bool = False
 
 
@@ -53,6 +70,8 @@ class Behaviour:
         link_uses: answers that a link is good for.
         cut: is asked how many of the bytes of an answer arrive.
         refusals: (status, headers) of the next calls of the API.
+        old: it has none of the operations that came later.
+        told: fields of the status of a request in progress.
     """
 
     events: int = 20
@@ -64,6 +83,8 @@ class Behaviour:
     sha256: bool = True
     data: Callable[[bytes], bytes] = lambda data: data
     ignores_if_range: bool = False
+    old: bool = False
+    told: dict[str, Any] = field(default_factory=dict)
 
 
 class _Server(ThreadingHTTPServer):
@@ -74,7 +95,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class FakeGateway:
-    """The fake; `submits`, `served` and `links` tell what was asked of it."""
+    """The fake; `submits`, `served`, `links` and `refused_links` tell what was asked of it."""
 
     def __init__(self) -> None:
         self.behaviour = Behaviour()
@@ -83,6 +104,7 @@ class FakeGateway:
         self.links: dict[str, int] = {}
         self.submits = 0
         self.served = 0
+        self.refused_links = 0
         self.lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"fake": self}))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
@@ -132,17 +154,21 @@ class FakeGateway:
         if request.error:
             return {"status": "failed", "progress": progress, "error": request.error}
         if time.monotonic() < request.ready_at:
-            return {"status": "inprogress", "progress": progress}
+            return {"status": "inprogress", "progress": progress, **self.behaviour.told}
         progress["daysdone"] = total
         told: dict[str, Any] = {"status": "complete", "progress": progress, "size": len(self.stored(request))}
         if self.behaviour.sha256:
             told["sha256"] = hashlib.sha256(request.data).hexdigest()
         if request.expired:
             return {**told, "expired": True}
+        return {**told, "downloadurl": self.link(request)}
+
+    def link(self, request: Request) -> str:
+        """Sign a link to a download."""
         link = uuid.uuid4().hex
         with self.lock:
             self.links[link] = self.behaviour.link_uses
-        return {**told, "downloadurl": f"{self.url}/store/{request.id}?X-Amz-Signature={link}"}
+        return f"{self.url}/store/{request.id}?X-Amz-Signature={link}"
 
     def stored(self, request: Request) -> bytes:
         """Return the bytes as the store has them."""
@@ -152,6 +178,7 @@ class FakeGateway:
         """Use a link once."""
         with self.lock:
             self.links[link] = self.links.get(link, 0) - 1
+            self.refused_links += self.links[link] < 0
             return self.links[link] >= 0
 
 
@@ -164,6 +191,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         address = urlsplit(self.path)
+        if address.path.startswith(("/v2/", "/health/")):
+            return self._operation("GET")
         link = parse_qs(address.query).get("X-Amz-Signature", [""])[0]
         request = self.fake.requests.get(address.path.rpartition("/")[2])
         if request is None or not self.fake.may_use(link):
@@ -178,24 +207,82 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _operation(self, method: str) -> None:
         address = urlsplit(self.path)
-        fields = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["request"]
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        fields = json.loads(body)["request"] if body else {}
         if self.fake.behaviour.refusals:
             status, headers = self.fake.behaviour.refusals.pop(0)
             return self._fail(status, "RATE_LIMITED", "too many calls; wait", headers)
-        if fields.pop("licenseKey") != KEY:
+        keyed = "licenseKey" not in fields
+        if fields.pop("licenseKey", self.headers.get("X-API-Key")) != KEY:
             return self._fail(401, "LOGIN_FAILED", "the license key is invalid", {})
+        query = parse_qs(address.query)
         if found := _STATUS.fullmatch(address.path):
-            return self._status(method, found[1], parse_qs(address.query))
+            return self._status(method, found[1], query)
+        if keyed and not self.fake.behaviour.old:
+            return self._keyed(method, address.path, query)
         if found := _LIST.fullmatch(address.path):
-            return self._list(unquote(found[1]))
+            return self._list(unquote(found[1])) if method == "POST" else self._no_operation()
         found = _SUBMIT.fullmatch(address.path)
-        if found is None:
-            return self._fail(404, "NOT_FOUND", "there is no such operation", {})
+        if found is None or keyed:
+            return self._no_operation()
+        self._submit(found, fields, query.get("tags[]", []))
+
+    def _no_operation(self) -> None:
+        self._fail(404, "NOT_FOUND", "there is no such operation", {})
+
+    def _submit(self, found: re.Match[str], fields: dict[str, Any], tags: list[str]) -> None:
         if fields["partnerid"] != OWNER or hashlib.sha1(OWNER.encode()).hexdigest()[:32] != found[2]:
             return self._fail(403, "AUTHORIZATION_FAILED", "there is no access", {})
-        tags = parse_qs(address.query).get("tags[]", [])
         request = self.fake.submit(found, fields, tags, self.headers.get("Idempotency-Key", ""))
         self._answer({"requestid": request}, status=202)
+
+    def _keyed(self, method: str, path: str, query: dict[str, list[str]]) -> None:
+        """Answer an operation whose license key is in a header."""
+        if path == "/v2/me":
+            return self._answer(ME)
+        if path == "/v2/days":
+            first, last = (date.fromisoformat(query[name][0]) for name in ("from", "to"))
+            days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
+            return self._answer({"days": [{"date": str(day), "state": "unknown", "built": False} for day in days]})
+        if path == "/v2/datasets/requests":
+            return self._list(OWNER)
+        if found := _ESTIMATE.fullmatch(path):
+            total = (date.fromisoformat(found[4]) - date.fromisoformat(found[3])).days + 1
+            return self._answer({**ESTIMATE, "days": {"total": total, "built": 0, "tobuild": total}})
+        if path.startswith("/v2/webhooks"):
+            return self._webhooks(method, path)
+        found = _ONE.fullmatch(path)
+        request = self.fake.requests.get(found[1]) if found else None
+        if found is None or request is None:
+            return self._fail(404, "INVALID_REQUESTID", "there is no such request", {})
+        self._request(request, found[2])
+
+    def _request(self, request: Request, operation: str) -> None:
+        told = self.fake.status(request)
+        if operation == "/download":
+            return self._send(307, b"", {"Location": self.fake.link(request), "Cache-Control": "no-store"})
+        if operation == "/retry":
+            if told["status"] != "failed":
+                return self._fail(409, "INVALID_DATA_ERROR", "the request has not failed", {})
+            request.error = None
+            return self._answer({"requestid": request.id, "attempt": 2}, status=202)
+        if told["status"] == "inprogress":
+            return self._fail(409, "INVALID_DATA_ERROR", "the request is in progress; cancel it first", {})
+        del self.fake.requests[request.id]
+        self._answer({"requestid": request.id, "deleted": True})
+
+    def _webhooks(self, method: str, path: str) -> None:
+        """Play one webhook, which is there all the time."""
+        operation = path.rpartition("/")[2]
+        answer: dict[str, Any]
+        if path == "/v2/webhooks":
+            answer = {"webhook": WEBHOOK, "secret": "whsec_c2VjcmV0"} if method == "POST" else {"webhooks": [WEBHOOK]}
+        elif operation == "deliveries":
+            answer = {"deliveries": [{"id": "d1", "event": "request.complete", "state": "delivered", "attempt": 1}]}
+        else:
+            answers: dict[str, dict[str, Any]] = {"replay": {"replayed": 3}, "test": {"delivery": "d2"}}
+            answer = answers.get(operation, {"deleted": True})
+        self._answer(answer, status=201 if method == "POST" else 200)
 
     def _status(self, method: str, request_id: str, query: dict[str, list[str]]) -> None:
         request = self.fake.requests.get(request_id)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 from telemetry_exhaust.client import Client, file_name
 from telemetry_exhaust.errors import DAYS_MISSING, OK, RequestFailedError
+from telemetry_exhaust.output import human_size
 from telemetry_exhaust.watching import bar_watcher
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     parts = client.wanted(
         arguments.first, arguments.last, owner=owner, dataset=arguments.dataset, tags=arguments.tag or ()
     )
+    if arguments.estimate:
+        output.rows(_estimate(client, wanted, output) for wanted in parts)
+        return OK
     failures: list[RequestFailedError] = []
     output.rows(_rows(client, parts, arguments, output, failures))
     if failures and len(failures) == len(parts):
@@ -64,3 +68,25 @@ def _row(wanted: Wanted, fetched: Fetched) -> dict[str, Any]:
         "request": fetched.request,
         "state": "new" if fetched.new else "there already",
     }
+
+
+def _estimate(client: Client, wanted: Wanted, output: Output) -> dict[str, Any]:
+    told = client.api.estimate(wanted)
+    ends = {"from": str(wanted.first), "to": str(wanted.last)}
+    if output.as_json:
+        return {**ends, **told}
+    days = told.get("days") or {}
+    return {
+        **ends,
+        "days": days.get("total"),
+        "to build": days.get("tobuild"),
+        "seconds": _between(told.get("seconds"), str),
+        "size": _between(told.get("bytes"), human_size),
+    }
+
+
+def _between(told: Any, shown: Callable[[float], str]) -> str | None:
+    if not isinstance(told, dict) or not all(isinstance(told.get(end), (int, float)) for end in ("least", "most")):
+        return None
+    least, most = shown(told["least"]), shown(told["most"])
+    return least if least == most else f"{least} to {most}"

@@ -1,4 +1,4 @@
-"""Lists the requests of a partner or channel, newest first."""
+"""Lists requests, newest first."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     """Print one row a request; the documents of the API with --json."""
     client = Client.from_profile(arguments.profile)
     found = itertools.islice(
-        client.requests(partner=arguments.partner, channel=arguments.channel), max(0, arguments.limit)
+        client.requests(partner=arguments.partner, channel=arguments.channel, everybody=arguments.all),
+        max(0, arguments.limit),
     )
     output.rows(found if output.as_json else map(_row, found))
     return OK

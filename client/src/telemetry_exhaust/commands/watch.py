@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 from telemetry_exhaust.client import Client
 from telemetry_exhaust.errors import OK
 from telemetry_exhaust.waiting import check_complete, wait
+from telemetry_exhaust.watching import status_bar
 
 if TYPE_CHECKING:
     import argparse
 
-    from telemetry_exhaust.api import Status
     from telemetry_exhaust.output import Output
+    from telemetry_exhaust.status import Status
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
@@ -26,9 +27,10 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             seen[:] = [row]
             if output.as_json:
                 output.rows([row])
-        output.bar(arguments.request[:8], status.days_done, status.days_total)
+        status_bar(output, arguments.request[:8], status)
 
-    status = wait(client.api, client.status(arguments.request), progress, within=arguments.within)
+    first = client.status(arguments.request)
+    status = wait(client.api, first, progress, within=arguments.within, watched=output.terminal)
     if not output.as_json:
         output.rows([_row(status)])
     check_complete(status)
@@ -41,5 +43,9 @@ def _row(status: Status) -> dict[str, Any]:
         "state": status.state,
         "daysdone": status.days_done,
         "daystotal": status.days_total,
+        "phase": status.phase or None,
+        "position": status.position,
+        "because": status.because or None,
+        "eta": f"{status.earliest}/{status.latest}" if status.earliest else None,
         "error": status.error_code or None,
     }
