@@ -22,6 +22,7 @@ from exhaust.postgres.license_keys import KeyStore
 from exhaust.postgres.token_subjects import TokenSubjects
 from exhaust.tokens.verifier import open_token_verifier
 from exhaust.webhooks.secrets import SecretSeal
+from services.gateway.api_document import load_document
 from services.gateway.auth.access import Access
 from services.gateway.handlers.webhooks import WebhookHandler
 from services.gateway.rate_limits import RateLimits
@@ -140,6 +141,7 @@ async def test_a_webhook_from_its_registration_to_its_end(callers: list[Caller],
     assert URL not in str(entries)  # it may hold a secret of its owner
 
 
+# Every operation on one webhook that there is; see test_every_operation_is_tried.
 EVERY_CALL: tuple[tuple[str, str, object], ...] = (
     *(("GET", "", None), ("PATCH", "", {"enabled": False}), ("DELETE", "", None), ("POST", "/rotate", {})),
     *(("GET", "/deliveries", None), ("POST", "/replay", {"since": "2026-01-01"}), ("POST", "/test", {})),
@@ -157,6 +159,16 @@ async def test_a_foreign_webhook_is_answered_like_an_unknown_one(
     assert (answers[0].status, answers[0].told[1]) == (404, "NOT_FOUND")
     assert (await maple("GET")).body["result"]["webhooks"][0]["enabled"]
     assert (await oak("GET")).body["result"]["webhooks"] == []
+
+
+def test_every_operation_is_tried() -> None:
+    described = {
+        (method.upper(), path.removeprefix("/v2/webhooks/{webhookid}"))
+        for path, item in load_document()["paths"].items()
+        for method in item
+        if path.startswith("/v2/webhooks/{webhookid}")
+    }
+    assert {call[:2] for call in EVERY_CALL} == described
 
 
 async def test_a_delivery_of_another_webhook_is_unknown(callers: list[Caller]) -> None:
