@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import resource
-import signal
 import stat
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -128,51 +124,12 @@ def test_calls_go_through_the_proxy_of_the_environment(settings: FakeGateway, mo
     assert run("whoami").exit_code == 0
 
 
-def test_a_full_disk_leaves_nothing_under_a_final_name_and_the_next_run_goes_on(
-    settings: FakeGateway, tmp_path: Path
-) -> None:
-    settings.behaviour.events = 3000
-    arguments = [sys.executable, "-m", "telemetry_exhaust", "get", "--partner", OWNER, *DAYS, "-o", str(tmp_path)]
-
-    def small_files() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
-
-    ended = subprocess.run(arguments, capture_output=True, preexec_fn=small_files, check=False)
-    assert (ended.returncode, len(ended.stderr.splitlines())) == (1, 1), ended.stderr
-    assert list(tmp_path.glob("*.zip")) == []
-    assert subprocess.run(arguments, capture_output=True, check=False).returncode == 0
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write into every folder")
-def test_a_folder_that_is_read_only_is_told(settings: FakeGateway, tmp_path: Path) -> None:
-    assert settings.submits == 0
-    tmp_path.chmod(0o500)
-    ran = run("get", "--partner", OWNER, *DAYS, "-o", str(tmp_path))
-    assert (ran.exit_code, "Permission denied" in ran.stderr) == (1, True)
-
-
 def test_a_folder_that_is_a_file_is_told(settings: FakeGateway, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for command in (["get", "-o", str(tmp_path / "file"), *DAYS], ["sync", str(tmp_path / "file")]):
         ran = run(*command, "--partner", OWNER)
         assert (ran.exit_code, len(ran.stderr.splitlines())) == (1, 1), ran
     assert settings.requests == {}
-
-
-def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(settings: FakeGateway, tmp_path: Path) -> None:
-    settings.behaviour.seconds = 2
-    arguments = [sys.executable, "-m", "telemetry_exhaust", "get", "--partner", OWNER, *DAYS, "-o", str(tmp_path)]
-    # Whoever runs these tests in the background may ignore SIGINT, and would hand that down.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    process = subprocess.Popen(arguments, stderr=subprocess.PIPE)
-    signal.signal(signal.SIGINT, before)
-    while not settings.requests:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate()
-    assert (process.returncode, len(errors.splitlines())) == (130, 1)
-    assert subprocess.run(arguments, capture_output=True, check=False).returncode == 0
-    assert len(settings.requests) == 1
 
 
 def test_output_of_a_pipe_that_closes_early_is_no_error(settings: FakeGateway, tmp_path: Path) -> None:

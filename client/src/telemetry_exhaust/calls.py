@@ -15,7 +15,7 @@ from telemetry_exhaust.errors import (
     UnknownOperationError,
     UsageError,
 )
-from telemetry_exhaust.http import host
+from telemetry_exhaust.http import clock_offset, host
 from telemetry_exhaust.safe_text import safe_text
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ _EXCEPTIONS: Final = {
     422: UsageError,
 }
 _NO_OPERATION: Final = frozenset({"NOT_FOUND", "METHOD_NOT_ALLOWED"})
+_BAD_DATE: Final = "INVALID_DATE"
+_CLOCK_SECONDS: Final = 1800  # that a clock may be off without changing the day, but around midnight
 _HELP: Final = {
     "LOGIN_FAILED": "the gateway does not take this license key; run `exhaust login` with a valid one",
     "AUTHORIZATION_FAILED": "this key has no grant for that; ask the operators, or check the id and the dataset",
@@ -127,7 +129,7 @@ class Calls:
             ) from error
         if answer.status in _OK and isinstance(result, dict):
             return result
-        raise _error(answer.status, told, self.profile.gateway)
+        raise _error(answer.status, told, self.profile.gateway, clock_offset(answer.headers))
 
 
 def help_address(gateway: str, told: object) -> str:
@@ -153,10 +155,13 @@ def text_of(result: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _error(status: int, params: Mapping[str, Any], gateway: str) -> ExhaustError:
+def _error(status: int, params: Mapping[str, Any], gateway: str, clock_ahead: float) -> ExhaustError:
     code, said = safe_text(params.get("err", "")), safe_text(params.get("errmsg", ""))
     if code in _NO_OPERATION:
         return UnknownOperationError(f"{host(gateway)} cannot do this: {said}; check its address", code=code)
     sentence = f"{_HELP[code]} ({said})" if code in _HELP else said or f"the gateway answers {status}"
+    if code == _BAD_DATE and abs(clock_ahead) > _CLOCK_SECONDS:
+        hours = f"{abs(clock_ahead) / 3600:.0f} h {'ahead of' if clock_ahead > 0 else 'behind'}"
+        sentence += f"; the clock of this machine is {hours} the gateway's: set it"
     page = help_address(gateway, params.get("help"))
     return _EXCEPTIONS.get(status, ExhaustError)(sentence, code=code, help_page=page, retryable=retryable(params))

@@ -94,7 +94,7 @@ class Http:
             wait += self._random.uniform(_NO_TIME, pause)  # so that many who were refused do not come back together
             if time.monotonic() + wait > end or (answer is None and not repeat):
                 if answer is None:
-                    raise ExhaustError(f"{host(url)} cannot be reached: {why}; see `exhaust doctor`")
+                    raise ExhaustError(f"{host(url)} cannot be reached: {why}; {advice(why)}")
                 raise TimedOutError(f"{host(url)} asks to wait {wait:.0f} s ({why}{_said(answer)}); try again then")
             time.sleep(wait)
             pause = min(2 * pause, _LONGEST_PAUSE)
@@ -134,10 +134,18 @@ def asked_pause(headers: Mapping[str, str], otherwise: float) -> float:
         except ValueError:
             pass
         try:
-            return max(_NO_TIME, parsedate_to_datetime(asked).timestamp() - time.time())
+            return max(_NO_TIME, parsedate_to_datetime(asked).timestamp() - time.time() + clock_offset(headers))
         except (TypeError, ValueError):
             continue
     return otherwise
+
+
+def clock_offset(headers: Mapping[str, str]) -> float:
+    """Return how many seconds this clock is ahead of that of the server that answered; 0 when it does not tell."""
+    try:
+        return time.time() - parsedate_to_datetime(headers["Date"]).timestamp()
+    except (KeyError, TypeError, ValueError):
+        return 0.0
 
 
 def host(url: str) -> str:
@@ -152,6 +160,13 @@ def reason(error: Exception) -> str:
         cause = inner
     text = str(cause).rpartition(": ")[2] if "object at 0x" in str(cause) else str(cause)
     return " ".join((text or type(cause).__name__).split())[:200]
+
+
+def advice(why: str) -> str:
+    """Return what to do when a call fails for a reason."""
+    if "CERTIFICATE_VERIFY_FAILED" in why:
+        return "check the clock of this machine, or name the right CA with EXHAUST_CA_BUNDLE"
+    return "see `exhaust doctor`"
 
 
 def _said(answer: BaseHTTPResponse) -> str:

@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Callable, Final
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -21,6 +21,7 @@ from client_support.downloads import download
 
 if TYPE_CHECKING:
     from types import TracebackType
+    from urllib.parse import SplitResult
 
 KEY: Final = "0b5a2c9e-7d0f-4f4b-9d38-6a1f6a4a1c11"
 OWNER: Final = "org.test"
@@ -71,6 +72,8 @@ class Behaviour:
         cut: is asked how many of the bytes of an answer arrive.
         refusals: (status, headers) of the next calls of the API.
         old: it has none of the operations that came later.
+        clock: seconds that its clock is ahead.
+        page: the status and body that a proxy in between answers to everything.
         told: fields of the status of a request in progress.
     """
 
@@ -84,6 +87,8 @@ class Behaviour:
     data: Callable[[bytes], bytes] = lambda data: data
     ignores_if_range: bool = False
     old: bool = False
+    clock: float = 0.0
+    page: tuple[int, bytes] | None = None
     told: dict[str, Any] = field(default_factory=dict)
 
 
@@ -186,6 +191,9 @@ class _Handler(BaseHTTPRequestHandler):
     fake: FakeGateway
     protocol_version = "HTTP/1.1"
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string((timestamp or time.time()) + self.fake.behaviour.clock)
+
     def log_message(self, format: str, *args: object) -> None:
         pass
 
@@ -212,9 +220,14 @@ class _Handler(BaseHTTPRequestHandler):
         if self.fake.behaviour.refusals:
             status, headers = self.fake.behaviour.refusals.pop(0)
             return self._fail(status, "RATE_LIMITED", "too many calls; wait", headers)
+        if self.fake.behaviour.page:
+            return self._send(*self.fake.behaviour.page, {"Content-Type": "text/html"})
         keyed = "licenseKey" not in fields
         if fields.pop("licenseKey", self.headers.get("X-API-Key")) != KEY:
             return self._fail(401, "LOGIN_FAILED", "the license key is invalid", {})
+        self._route(method, address, fields, keyed=keyed)
+
+    def _route(self, method: str, address: SplitResult, fields: dict[str, Any], *, keyed: bool) -> None:
         query = parse_qs(address.query)
         if found := _STATUS.fullmatch(address.path):
             return self._status(method, found[1], query)
@@ -233,6 +246,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _submit(self, found: re.Match[str], fields: dict[str, Any], tags: list[str]) -> None:
         if fields["partnerid"] != OWNER or hashlib.sha1(OWNER.encode()).hexdigest()[:32] != found[2]:
             return self._fail(403, "AUTHORIZATION_FAILED", "there is no access", {})
+        today = datetime.fromtimestamp(time.time() + self.fake.behaviour.clock, timezone.utc).date()
+        if date.fromisoformat(found[4]) >= today:
+            return self._fail(400, "INVALID_DATE", f"toDate must be before {today}", {})
         request = self.fake.submit(found, fields, tags, self.headers.get("Idempotency-Key", ""))
         self._answer({"requestid": request}, status=202)
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Callable
 
 from telemetry_exhaust.client import Client
 from telemetry_exhaust.connections import proxy_for
 from telemetry_exhaust.errors import FAILED, OK, ExhaustError
-from telemetry_exhaust.http import Http, host
+from telemetry_exhaust.http import Http, clock_offset, host
 from telemetry_exhaust.ranged_reads import RangedReader
 
 if TYPE_CHECKING:
@@ -74,10 +72,9 @@ def _gateway(client: Client) -> str:
 
 def _clock(client: Client) -> str:
     answer = client.http.call("GET", f"{client.profile.gateway}/health/live", headers={})
-    try:
-        off = time.time() - parsedate_to_datetime(answer.headers["Date"]).timestamp()
-    except (KeyError, TypeError, ValueError):
+    if "Date" not in answer.headers:
         return "the gateway does not tell the time"
+    off = clock_offset(answer.headers)
     if abs(off) > _CLOCK_OFF:
         raise ExhaustError(f"this clock is {off:+.0f} s off the gateway's; set it, or links and TLS fail")
     return f"{off:+.0f} s off the gateway's"
