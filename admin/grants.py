@@ -20,7 +20,7 @@ from admin.options import (
 )
 from admin.tables import print_table, printable, proven_word, tell
 from exhaust.postgres.database import Database
-from exhaust.postgres.grants import Grant, GrantStore, ListedGrant
+from exhaust.postgres.grants import Grant, GrantStore, ListedGrant, OwnerKind
 from exhaust.postgres.license_keys import find_user
 
 grants_app = typer.Typer(help="What a client may read.", no_args_is_help=True)
@@ -45,7 +45,8 @@ def grant(  # noqa: PLR0913 -- each option of a command is an argument
     Its plain id is kept, and makes downloads faster for all who ask by the hash alone; so prefer it to --resource.
     """
     named = resolve_resource(resource, partner, channel)
-    granted = Grant(client, key_name, named, resolve_dataset(dataset), as_utc(expires), partner or channel)
+    kind = OwnerKind.PARTNER if partner else OwnerKind.CHANNEL if channel else None
+    granted = Grant(client, key_name, named, resolve_dataset(dataset), as_utc(expires), partner or channel, kind)
     run_on_database(lambda database: GrantStore(database).add(granted, actor=audit_actor(), unproven=unproven))
     end = f" until {granted.expires_at.isoformat()}" if granted.expires_at else ""
     tell(f"{_holder(granted)} may read resource {granted.resource}{_scope(granted)}{end}.")

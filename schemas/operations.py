@@ -50,6 +50,9 @@ STATUSES: Final = Operation("ekstep.data_exhaust_dataset_request_statuses_servic
 LIST: Final = Operation(
     "ekstep.data_exhaust_dataset_requests_service", "2.0", "list", "v2", query=frozenset({"limit", "next"})
 )
+LIST_ALL: Final = Operation(
+    "ekstep.data_exhaust_dataset_requests_service", "2.0", "listall", "v2", query=frozenset({"limit", "next"})
+)
 CANCEL: Final = Operation("ekstep.data_exhaust_dataset_request_cancel_service", "2.0", "cancel", "v2")
 DOWNLOAD: Final = Operation(
     "ekstep.data_exhaust_dataset_request_download_service", "2.0", "download", "v2", query=frozenset({"part"})
@@ -60,6 +63,7 @@ UPDATE_STATUS: Final = Operation("ekstep.data_exhaust_dataset_request_update_ser
 STATUS_PATH: Final = "/v2/datasets/requests/status/{requestid}"
 STATUSES_PATH: Final = "/v2/statuses"
 LIST_PATH: Final = "/v2/datasets/requests/{partnerid}"
+LIST_ALL_PATH: Final = "/v2/datasets/requests"
 UPDATE_PATH: Final = "/v2/datasets/requests/update/{requestid}"
 DOWNLOAD_PATH: Final = "/v2/datasets/requests/{requestid}/download"
 FINISHED_PART: Final = "finished"  # of a download: the days that are finished

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from exhaust.errors import ErrorCode, ExhaustError
@@ -85,6 +85,17 @@ def requested_days(from_text: str | None, to_text: str | None, *, today: date) -
             ErrorCode.DATE_RANGE_TOO_LARGE, f"{len(days)} days were requested; ask for at most {MAX_DAYS} at once"
         )
     return days
+
+
+def newest_closed_day(now: datetime, zone: ZoneInfo, closes_after: timedelta) -> date:
+    """Return the newest day that is over for at least some time, in which late telemetry arrives.
+
+    Args:
+        now: the present time, with an offset.
+        zone: the day zone.
+        closes_after: that time.
+    """
+    return (now.astimezone(UTC) - closes_after).astimezone(zone).date() - timedelta(days=1)
 
 
 def today_in(zone: ZoneInfo) -> date:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from exhaust.errors import ErrorCode, ExhaustError
@@ -39,10 +40,11 @@ SELECT {USER_MAY_READ.format(user="q.user_id", resource="q.partner", dataset="NU
 {_OF_QUERIES}
 """
 _GRANT: Final = """
-INSERT INTO data_exhaust_users_resources AS g (user_id, resource_id, dataset_id, expires_at, owner)
-    VALUES ($1, $2, $3, $4, $5)
+INSERT INTO data_exhaust_users_resources AS g (user_id, resource_id, dataset_id, expires_at, owner, owner_kind)
+    VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (user_id, resource, dataset_id)
-    DO UPDATE SET expires_at = EXCLUDED.expires_at, owner = coalesce(EXCLUDED.owner, g.owner)
+    DO UPDATE SET expires_at = EXCLUDED.expires_at, owner = coalesce(EXCLUDED.owner, g.owner),
+        owner_kind = coalesce(EXCLUDED.owner_kind, g.owner_kind)
 """
 _UNGRANT: Final = """
 DELETE FROM data_exhaust_users_resources
@@ -62,6 +64,20 @@ WHERE {GRANT_IN_FORCE.format(resource="$1", dataset="$2")}
   AND EXISTS (SELECT FROM valid_license_keys k WHERE k.user_id = u.id)
 ORDER BY u.client_name, u.license_key_name, g.dataset_id NULLS FIRST
 """
+_FIND_HELD: Final = """
+SELECT g.resource, g.dataset_id, readable_time(g.expires_at) AS expires_at, g.owner, g.owner_kind
+FROM data_exhaust_users_resources g
+WHERE g.user_id = $1 AND (g.expires_at IS NULL OR g.expires_at > now())
+ORDER BY g.resource, g.dataset_id NULLS FIRST LIMIT $2
+"""
+MOST_HELD: Final = 1000  # grants of one user that are told
+
+
+class OwnerKind(StrEnum):
+    """The two kinds of owners of a resource."""
+
+    PARTNER = "partner"
+    CHANNEL = "channel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +89,7 @@ class Grant:
         dataset: the one dataset that it is for, by the dataset's own id; None for all.
         expires_at: when it ends; None for never.
         owner: the plain id of the partner or channel whose resource it is; None when nobody said it.
+        owner_kind: which of the two the owner is; None when nobody said it.
 
     Raises:
         ExhaustError: INVALID_DATA_ERROR: the resource is not that owner's.
@@ -84,6 +101,7 @@ class Grant:
     dataset: str | None = None
     expires_at: datetime | None = None
     owner: str | None = None
+    owner_kind: OwnerKind | None = None
 
     def __post_init__(self) -> None:
         if self.owner is not None and resource_id(self.owner) != self.resource:
@@ -106,6 +124,25 @@ class ListedGrant:
     grant: Grant
     proven: bool
     registered_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HeldGrant:
+    """A grant as its holder knows it.
+
+    Attributes:
+        resource: in canonical form.
+        dataset: the one dataset that it is for; None for all.
+        expires_at: when it ends; None for never.
+        owner: the plain id of the partner or channel whose resource it is, if somebody said it.
+        owner_kind: which of the two the owner is, if somebody said it.
+    """
+
+    resource: str
+    dataset: str | None
+    expires_at: datetime | None
+    owner: str | None
+    owner_kind: OwnerKind | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +216,8 @@ class GrantStore:
             user_id = await find_holder(connection, grant.client_name, grant.license_key_name)
             if not unproven:
                 await require_proven(connection, user_id)
-            await connection.execute(_GRANT, user_id, grant.resource, grant.dataset, grant.expires_at, grant.owner)
+            granted = (grant.resource, grant.dataset, grant.expires_at, grant.owner, grant.owner_kind)
+            await connection.execute(_GRANT, user_id, *granted)
             await record_action(
                 connection,
                 actor=actor,
@@ -227,12 +265,26 @@ class GrantStore:
         rows = await self._database.fetch(_FIND_BY_RESOURCE, resource, dataset)
         return [_listed(row) for row in rows]
 
+    async def find_held(self, user_id: int) -> list[HeldGrant]:
+        """Return the grants of a user that are in force, MOST_HELD of them at most."""
+        return [_held(row) for row in await self._database.fetch(_FIND_HELD, user_id, MOST_HELD)]
+
 
 def _listed(row: Row) -> ListedGrant:
     client, key_name, resource, dataset, expires_at, owner, proven, registered_at = row.values()
-    # A row that somebody wrote by hand may name anybody.
-    named = owner if owner is not None and resource_id(owner) == resource else None
+    named = _true_owner(owner, resource)
     return ListedGrant(Grant(client, key_name, resource, dataset, expires_at, named), proven, registered_at)
+
+
+def _held(row: Row) -> HeldGrant:
+    resource, dataset, expires_at, owner, kind = row.values()
+    named = _true_owner(owner, resource)
+    return HeldGrant(resource, dataset, expires_at, named, OwnerKind(kind) if kind and named else None)
+
+
+def _true_owner(owner: str | None, resource: str) -> str | None:
+    """Return the owner, unless the resource is another's: a row that somebody wrote by hand may name anybody."""
+    return owner if owner is not None and resource_id(owner) == resource else None
 
 
 def _detail(grant: Grant) -> dict[str, object]:

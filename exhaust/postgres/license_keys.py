@@ -39,12 +39,18 @@ UPDATE license_keys SET license_key_hash = $2, pepper_version = $3 WHERE id = $1
 """
 _FIND_USER: Final = "SELECT id FROM data_exhaust_users WHERE client_name = $1 AND license_key_name = $2"
 _FIND_HOLDER: Final = "SELECT user_id FROM valid_license_keys WHERE client_name = $1 AND license_key_name = $2 LIMIT 1"
-_FIND_BY_CLIENT: Final = """
+_KEYS: Final = """
 SELECT k.id, u.client_name, u.license_key_name, k.pepper_version, k.created_at, k.expires_at,
        coalesce(k.revoked_at, u.revoked_at) AS revoked_at, u.created_at AS registered_at, u.registered_by,
        u.proven_at IS NOT NULL AS proven
 FROM license_keys k JOIN data_exhaust_users u ON u.id = k.user_id
+"""
+_FIND_BY_CLIENT: Final = f"""{_KEYS}
 WHERE u.client_name = $1 ORDER BY u.license_key_name, k.id
+"""
+_FIND_KEY: Final = f"""{_KEYS}
+WHERE k.license_key_hash = ANY($1::bytea[])
+  AND EXISTS (SELECT FROM valid_license_keys v WHERE v.id = k.id)
 """
 _LOCK_KEYS: Final = "SELECT id FROM license_keys WHERE user_id = $1 ORDER BY id FOR UPDATE"
 _END_OLD_KEYS: Final = """
@@ -210,6 +216,11 @@ class KeyStore:
         if row["pepper_version"] < newest:
             await self._database.fetch_one(_RESTORE, row["id"], hashes[newest], newest)
         return ShownKey(Client(row["user_id"], row["client_name"], row["license_key_name"]), row["id"])
+
+    async def describe(self, license_key: str) -> LicenseKey | None:
+        """Return the description of a valid key; None for an unknown, expired or revoked one."""
+        row = await self._database.fetch_one(_FIND_KEY, [self._hash(license_key, version) for version in self._peppers])
+        return LicenseKey(*row.values()) if row else None
 
     async def find_client(self, client_name: str, license_key_name: str) -> Client:
         """Return the user of these names.

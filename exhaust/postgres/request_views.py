@@ -13,7 +13,7 @@ from exhaust.postgres.grants import USER_MAY_READ
 from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from exhaust.postgres.database import Database, Row
 
@@ -37,6 +37,26 @@ WHERE r.partner_resource = $1
 ORDER BY r.created_at DESC, r.request_id DESC
 LIMIT $5
 """
+# By the index of each partner that the user acts for, since of all partners' requests few may be the user's.
+_EVERY_PAGE: Final = """{columns}
+WHERE r.request_id IN (
+    WITH partners AS MATERIALIZED (
+        SELECT DISTINCT g.resource FROM data_exhaust_users_resources g
+        WHERE g.user_id = $1 AND (g.expires_at IS NULL OR g.expires_at > now())
+    )
+    SELECT r.request_id FROM partners p, LATERAL (
+        SELECT r.request_id, r.created_at FROM requests r
+        WHERE r.partner_resource = p.resource AND (r.created_at, r.request_id) < ($2, $3)
+          AND {may_read}
+        ORDER BY r.created_at DESC, r.request_id DESC LIMIT $4
+    ) r
+    ORDER BY r.created_at DESC, r.request_id DESC LIMIT $4
+)
+ORDER BY r.created_at DESC, r.request_id DESC
+"""
+_PAGE_OF_ALL: Final = _EVERY_PAGE.format(
+    columns=_COLUMNS, may_read=USER_MAY_READ.format(user="$1", resource="r.resource", dataset="r.dataset_id")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +120,18 @@ async def find_page(
         limit: requests at most.
     """
     rows = await database.fetch(_PAGE, resource_id(partner_id), user_id, after.created_at, after.request_id, limit + 1)
+    return _page(rows, limit)
+
+
+async def find_page_of_all(
+    database: Database, *, user_id: int, after: PageCursor, limit: int
+) -> tuple[list[RequestView], PageCursor | None]:
+    """Return a page as `find_page` does, of the requests of every partner for whom the user may act."""
+    rows = await database.fetch(_PAGE_OF_ALL, user_id, after.created_at, after.request_id, limit + 1)
+    return _page(rows, limit)
+
+
+def _page(rows: Sequence[Row], limit: int) -> tuple[list[RequestView], PageCursor | None]:
     views = [_view(row) for row in rows[:limit]]
     more = len(rows) > limit
     return views, PageCursor(views[-1].created_at, views[-1].request_id) if more else None

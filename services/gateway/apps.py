@@ -16,6 +16,8 @@ from schemas.operations import (
     DOWNLOAD,
     DOWNLOAD_PATH,
     LIST,
+    LIST_ALL,
+    LIST_ALL_PATH,
     LIST_PATH,
     STATUS,
     STATUS_PATH,
@@ -27,6 +29,7 @@ from services.gateway.api_document import listener_part, load_document
 from services.gateway.handlers.docs import docs_routes
 from services.gateway.handlers.download import DOWNLOAD_V1, DOWNLOAD_V3, DownloadBody
 from services.gateway.handlers.help import help_routes
+from services.gateway.handlers.me import ME, ME_PATH
 from services.gateway.handlers.register import REGISTER, RegisterBody
 from services.gateway.handlers.submit import SUBMIT, SubmitBody
 from services.gateway.rate_limits import REGISTER_PATH
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from services.gateway.cors import Cors
     from services.gateway.handlers.admin.routes import AdminHandlers
     from services.gateway.handlers.download import DownloadHandler
+    from services.gateway.handlers.me import MeHandler
     from services.gateway.handlers.register import RegisterHandler
     from services.gateway.handlers.request_downloads import RequestDownloadHandler
     from services.gateway.handlers.status import StatusHandler
@@ -60,6 +64,7 @@ class Operations:
     download: DownloadHandler
     status: StatusHandler
     request_downloads: RequestDownloadHandler
+    me: MeHandler
     admin: AdminHandlers
     webhooks: WebhookHandler | None = None
 
@@ -90,6 +95,7 @@ def public_app(
             web.delete(STATUS_PATH, endpoint(CANCEL, KeyBody, operations.status.cancel, metrics, needs_body=False)),
             web.get(DOWNLOAD_PATH, get_request),  # and HEAD
             web.post(LIST_PATH, endpoint(LIST, KeyBody, operations.status.list_requests, metrics)),
+            *_reads(operations, metrics),
             *(web.post(f"/v2/datasets{path}", submit) for path in RESOURCE_PATHS),
             *(web.post(f"/v1/datasets{path}", download_v1) for path in RESOURCE_PATHS),
             *(web.get(f"/v1/datasets{path}", get_v1) for path in RESOURCE_PATHS),  # and HEAD
@@ -99,6 +105,17 @@ def public_app(
         app.router.add_post(f"/data/v3/datasets{path}", download_v3)
         app.router.add_get(f"/data/v3/datasets{path}", download_v3)  # and HEAD
     return app
+
+
+def _reads(operations: Operations, metrics: HttpMetrics) -> list[web.RouteDef]:
+    """Return the operations by GET, and HEAD, whose license key is in X-API-Key."""
+    list_by_get = endpoint(LIST, EmptyBody, operations.status.list_by_get, metrics, needs_body=False)
+    list_all = endpoint(LIST_ALL, EmptyBody, operations.status.list_all, metrics, needs_body=False)
+    return [
+        web.get(LIST_PATH, list_by_get),
+        web.get(LIST_ALL_PATH, list_all),
+        web.get(ME_PATH, endpoint(ME, EmptyBody, operations.me.me, metrics, needs_body=False)),
+    ]
 
 
 def internal_app(health: Health, operations: Operations, token: SecretStr, metrics: HttpMetrics) -> web.Application:

@@ -125,6 +125,7 @@ class GatewaySettings(
         release_timeout: after which another gateway publishes a request that this one has claimed.
         day_zone: the time zone in which "today" is.
         portal: whether the public listener has the portal's pages.
+        day_closes_after: how long after its end telemetry of a day still arrives.
     """
 
     internal_port: Port
@@ -150,6 +151,7 @@ class GatewaySettings(
     )
     day_zone: ZoneInfo = ZoneInfo("UTC")
     portal: Literal["on", "off"] = "on"
+    day_closes_after: Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=7))] = timedelta(hours=4)
 
     @model_validator(mode="after")
     def _two_listeners(self) -> Self:

@@ -16,6 +16,8 @@ from schemas.operations import (
     DOWNLOAD_PATH,
     LINK,
     LIST,
+    LIST_ALL,
+    LIST_ALL_PATH,
     LIST_PATH,
     STATUS,
     STATUS_PATH,
@@ -62,6 +64,7 @@ def internal_app(health: Health, token: SecretStr, operations: Operations) -> we
             web.post(DOWNLOAD_PATH, endpoint(LINK, EmptyBody, operations.downloads.link, metrics)),
             web.post(UPDATE_PATH, endpoint(UPDATE_STATUS, UpdateBody, operations.updates.update, metrics)),
             web.post(LIST_PATH, endpoint(LIST, EmptyBody, statuses.page, metrics)),
+            web.post(LIST_ALL_PATH, endpoint(LIST_ALL, EmptyBody, statuses.page_of_all, metrics)),
         ]
     )
     return app

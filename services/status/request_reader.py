@@ -11,7 +11,7 @@ from exhaust.domain.requests import partner_resource, unknown_request
 from exhaust.domain.state_machine import State
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.postgres.grants import AccessQuery
-from exhaust.postgres.request_views import find_page, find_requests
+from exhaust.postgres.request_views import find_page, find_page_of_all, find_requests
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -64,17 +64,20 @@ class RequestReader:
             await self._changes.wait(read.request_id, min(timedelta(seconds=left), POLL_INTERVAL))
 
     async def read_page(
-        self, partner_id: str, *, user_id: int, after: PageCursor, limit: int
+        self, partner_id: str | None, *, user_id: int, after: PageCursor, limit: int
     ) -> tuple[list[RequestView], PageCursor | None]:
         """Return a page of a partner's requests that a user may read, newest first, and where it ended if more follow.
 
         Args:
-            partner_id: as submitted.
+            partner_id: as submitted; None for every partner for whom the user may act.
             user_id: the reader.
             after: where the page before ended; FIRST_PAGE for the first.
             limit: requests at most.
         """
-        views, more = await find_page(self._database, partner_id, user_id=user_id, after=after, limit=limit)
+        if partner_id is None:
+            views, more = await find_page_of_all(self._database, user_id=user_id, after=after, limit=limit)
+        else:
+            views, more = await find_page(self._database, partner_id, user_id=user_id, after=after, limit=limit)
         return [_with_all_days(view) for view in views], more
 
     async def find(self, request_ids: Collection[UUID]) -> dict[UUID, RequestView]:

@@ -66,9 +66,17 @@ class StatusCalls:
 
     async def page(self, call: Call[EmptyBody]) -> Answer:
         """Answer with a page of a partner's requests that the user may read, newest first: `?limit=50&next=…`."""
+        partner_id = require_text(call.path("partnerid"), ErrorCode.MISSING_PARTNERID, "partnerid")
+        return await self._page(call, partner_id)
+
+    async def page_of_all(self, call: Call[EmptyBody]) -> Answer:
+        """Answer with a page of the requests of every partner for whom the user may act, as `page` does."""
+        return await self._page(call, None)
+
+    async def _page(self, call: Call[EmptyBody], partner_id: str | None) -> Answer:
         user_id = caller_of(call)
         views, more = await self._reader.read_page(
-            require_text(call.path("partnerid"), ErrorCode.MISSING_PARTNERID, "partnerid"),
+            partner_id,
             user_id=user_id,
             after=_page_cursor(call.http.query.get("next")),
             limit=_number(call, "limit", default=DEFAULT_LIMIT, least=1, most=MAX_LIMIT),

@@ -146,6 +146,10 @@ def requests(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
     return post(tenant, f"/v2/datasets/requests/{target.owner}", key(tenant))
 
 
+def requests_by_get(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
+    return get(tenant, f"/v2/datasets/requests/{target.owner}", X_API_Key=tenant.partner.license_key)
+
+
 def status(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
     return post(tenant, f"/v2/datasets/requests/status/{target.request_id}", key(tenant))
 
@@ -219,6 +223,7 @@ MATRIX: dict[Operation, tuple[str, str]] = {
     submit: ("202", "403 AUTHORIZATION_FAILED"),
     submit_as_oneself: ("202", "403 AUTHORIZATION_FAILED"),
     requests: (DONE, "403 AUTHORIZATION_FAILED"),
+    requests_by_get: (DONE, "403 AUTHORIZATION_FAILED"),
     status: (DONE, "404 INVALID_REQUESTID"),
     status_get: (DONE, "404 INVALID_REQUESTID"),
     cancel: ("409 INVALID_DATA_ERROR", "404 INVALID_REQUESTID"),
@@ -286,6 +291,17 @@ async def test_a_client_gets_what_is_its_own_and_nothing_else(
 
 async def test_a_list_shows_what_is_ones_own(tenants: list[Tenant]) -> None:
     for tenant in tenants:
-        listed = json.loads((await requests(tenant, target_of(tenant))).body)["result"]["requests"]
+        key_header = {"X_API_Key": tenant.partner.license_key}
+        own, by_get, every = [
+            json.loads(outcome.body)["result"]["requests"]
+            for outcome in (
+                await requests(tenant, target_of(tenant)),
+                await requests_by_get(tenant, target_of(tenant)),
+                await get(tenant, "/v2/datasets/requests", **key_header),
+            )
+        ]
+        ids = [[entry["requestid"] for entry in listed] for listed in (own, by_get, every)]
+        assert ids[0] == ids[1] == ids[2]
+        listed = own
         assert tenant.request_id in {entry["requestid"] for entry in listed}
         assert {entry["resourceid"] for entry in listed} == {resource_of(tenant.owner)}

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from services.gateway.apps import Operations
 from services.gateway.handlers.admin.routes import AdminHandlers
 from services.gateway.handlers.download import DownloadHandler
+from services.gateway.handlers.me import MeHandler
 from services.gateway.handlers.register import RegisterHandler
 from services.gateway.handlers.request_downloads import RequestDownloadHandler
 from services.gateway.handlers.status import StatusHandler
@@ -41,6 +42,7 @@ def gateway_operations(
         DownloadHandler(downloads, objects, access, shares, bucket="exhaust", zone=UTC),
         StatusHandler(client, access, shares),
         RequestDownloadHandler(client, access, shares),
+        MeHandler(access, limited, ShareSettings(), UTC, timedelta(hours=4)),
         AdminHandlers.build(access, database),
     )
 

@@ -18,6 +18,7 @@ from services.gateway.handlers.admin.grants import GrantHandler
 from services.gateway.handlers.admin.keys import KeyHandler
 from services.gateway.handlers.admin.routes import AdminHandlers
 from services.gateway.handlers.download import DownloadHandler
+from services.gateway.handlers.me import MeHandler
 from services.gateway.handlers.register import RegisterHandler
 from services.gateway.handlers.request_downloads import RequestDownloadHandler
 from services.gateway.handlers.status import StatusHandler
@@ -52,6 +53,7 @@ def listener_app(listener: str) -> web.Application:
         _hollow(DownloadHandler),
         _hollow(StatusHandler),
         _hollow(RequestDownloadHandler),
+        _hollow(MeHandler),
         AdminHandlers(_hollow(ClientHandler), _hollow(KeyHandler), _hollow(GrantHandler), _hollow(AuditHandler)),
         _hollow(WebhookHandler),
     )

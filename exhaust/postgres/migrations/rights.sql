@@ -30,7 +30,7 @@ BEGIN
             $rights$
             GRANT SELECT, INSERT ON data_exhaust_users TO %1$I;
             -- Grants, keys: the internal listener administers both. A revoked key stays revoked, by a trigger.
-            GRANT SELECT, INSERT, UPDATE (expires_at, owner), DELETE ON data_exhaust_users_resources TO %1$I;
+            GRANT SELECT, INSERT, UPDATE (expires_at, owner, owner_kind), DELETE ON data_exhaust_users_resources TO %1$I;
             GRANT SELECT, INSERT, UPDATE (license_key_hash, pepper_version, expires_at, revoked_at)
                 ON license_keys TO %1$I;
             GRANT SELECT ON valid_license_keys, token_subjects TO %1$I;

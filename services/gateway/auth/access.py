@@ -53,13 +53,17 @@ class Access:
         client = call.http.get(SIGNED_IN) or await self.authenticate(call.body)
         return self._throttle(call, client, cost=cost)
 
-    async def authenticate_api_key_and_throttle(self, call: Call[Body]) -> Client:
+    async def authenticate_api_key_and_throttle(self, call: Call[Body], *, cost: int = 1) -> Client:
         """Return the holder of the license key in X-API-Key, and count the call against the holder's rate limit.
+
+        Args:
+            call: the call.
+            cost: the calls that it counts as.
 
         Raises:
             ExhaustError: LOGIN_FAILED for a missing or wrong key, RATE_LIMITED for one call too many.
         """
-        return self._throttle(call, await self.authenticate_api_key(call))
+        return self._throttle(call, await self.authenticate_api_key(call), cost=cost)
 
     async def authenticate_token_and_throttle(self, call: Call[Body]) -> Client:
         """Return the client to which a bearer token is bound, and count the call against the client's rate limit.

@@ -13,7 +13,7 @@ from exhaust.errors import ErrorCode
 from exhaust.http.disconnects import until_disconnected
 from exhaust.http.endpoint import Answer
 from exhaust.http.envelope import require_text
-from schemas.operations import LIST_PATH, STATUS_PATH, UPDATE_PATH, update_request
+from schemas.operations import LIST_ALL_PATH, LIST_PATH, STATUS_PATH, UPDATE_PATH, update_request
 from services.gateway.forwarding import Forwarded, response_of
 
 if TYPE_CHECKING:
@@ -79,7 +79,21 @@ class StatusHandler:
 
     async def list_requests(self, call: Call[KeyBody]) -> web.Response:
         """Answer POST /v2/datasets/requests/{partnerid}."""
-        client = await self._access.authenticate_and_throttle(call, cost=list_cost(call.http.query.get("limit")))
+        client = await self._access.authenticate_and_throttle(call, cost=_cost_of(call))
+        return await self._list_of_partner(call, client)
+
+    async def list_by_get(self, call: Call[EmptyBody]) -> web.Response:
+        """Answer GET of the same; the license key is in X-API-Key."""
+        client = await self._access.authenticate_api_key_and_throttle(call, cost=_cost_of(call))
+        return await self._list_of_partner(call, client)
+
+    async def list_all(self, call: Call[EmptyBody]) -> web.Response:
+        """Answer GET /v2/datasets/requests: the requests of every partner for whom the license key may act."""
+        client = await self._access.authenticate_api_key_and_throttle(call, cost=_cost_of(call))
+        with self._shares.lists.hold(client.user_id):
+            return await self._forward(self._client.pools.reads, call, client.user_id, LIST_ALL_PATH)
+
+    async def _list_of_partner(self, call: Call[Body], client: Client) -> web.Response:
         partner_id = require_text(call.path("partnerid"), ErrorCode.MISSING_PARTNERID, "partnerid")
         await self._access.authorize_partner(client, partner_id)
         path = LIST_PATH.format(partnerid=quote(partner_id, safe=""))
@@ -103,6 +117,10 @@ class StatusHandler:
     ) -> web.Response:
         forwarded = Forwarded(call, user_id, path)
         return response_of(await forwarded.send(self._client, pool, request=request, method=method))
+
+
+def _cost_of(call: Call[Body]) -> int:
+    return list_cost(call.http.query.get("limit"))
 
 
 def list_cost(limit: str | None) -> int:

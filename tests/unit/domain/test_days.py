@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exhaust.domain.days import FIRST_DAY, MAX_DAYS, DayRange, parse_day, requested_days, today_in
+from exhaust.domain.days import FIRST_DAY, MAX_DAYS, DayRange, newest_closed_day, parse_day, requested_days, today_in
 from exhaust.errors import ErrorCode, ExhaustError
 
 TODAY = date(2026, 11, 22)
@@ -120,3 +120,19 @@ def test_today_is_that_of_the_zone() -> None:
 
     for zone in ("Etc/GMT+12", "Pacific/Kiritimati"):
         assert of(zone) <= today_in(ZoneInfo(zone)) <= of(zone)
+
+
+@pytest.mark.parametrize(
+    ("now", "zone", "closed"),
+    [
+        (datetime(2026, 11, 22, 3, 59, 59, tzinfo=UTC), "UTC", date(2026, 11, 20)),
+        (datetime(2026, 11, 22, 4, 0, tzinfo=UTC), "UTC", date(2026, 11, 21)),
+        (datetime(2026, 11, 21, 22, 30, tzinfo=UTC), "Asia/Kolkata", date(2026, 11, 21)),
+        (datetime(2026, 11, 21, 22, 29, tzinfo=UTC), "Asia/Kolkata", date(2026, 11, 20)),
+        # Of the hours since midnight, one was skipped: 04:30 on the clock is three and a half hours later.
+        (datetime(2026, 3, 29, 2, 30, tzinfo=UTC), "Europe/Berlin", date(2026, 3, 27)),
+        (datetime(2026, 3, 29, 3, 0, tzinfo=UTC), "Europe/Berlin", date(2026, 3, 28)),
+    ],
+)
+def test_a_day_is_closed_some_time_after_its_end(now: datetime, zone: str, closed: date) -> None:
+    assert newest_closed_day(now, ZoneInfo(zone), timedelta(hours=4)) == closed
