@@ -96,26 +96,49 @@ def check_digests(path: Path) -> None:
 
 
 @contextmanager
+def open_zip(path: Path) -> Iterator[tuple[IO[bytes], zipfile.ZipFile]]:
+    """Open a zip: the file, and the zip in it.
+
+    Raises:
+        DownloadError: it cannot be read, or is no whole zip; also when that shows within.
+    """
+    with damage_told(path):
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise DownloadError(f"{safe_text(path)} is no file; name the zip that was downloaded")
+        with path.open("rb") as file, zipfile.ZipFile(FilePart(file, 0, status.st_size)) as opened:
+            yield file, opened
+
+
+@contextmanager
+def damage_told(path: Path) -> Iterator[None]:
+    """Tell what is wrong with a file while it is read.
+
+    Raises:
+        DownloadError: it cannot be read, or is damaged.
+    """
+    shown = safe_text(path)
+    try:
+        yield
+    except _BROKEN as error:
+        why = safe_text(_reason(error))
+        kind = "zip" if path.suffix == ".zip" else "file"
+        raise DownloadError(f"{shown} is no whole {kind} ({why}); resume the download, or download it again") from error
+    except OSError as error:
+        raise DownloadError(f"{shown} cannot be read: {safe_text(error.strerror or error)}") from error
+    except MemoryError as error:
+        raise DownloadError(f"{shown} needs more memory than there is, which no download of ours does") from error
+
+
+@contextmanager
 def open_download(path: Path) -> Iterator[tuple[IO[bytes], zipfile.ZipFile, Manifest]]:
     """Open a download: the file, its zip, and the manifest in it.
 
     Raises:
         DownloadError: it cannot be read, is no zip, or has no manifest; also when that shows within.
     """
-    shown = safe_text(path)
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise DownloadError(f"{shown} is no file; name the zip that was downloaded")
-        with path.open("rb") as file, zipfile.ZipFile(FilePart(file, 0, status.st_size)) as download:
-            yield file, download, _manifest(download, shown)
-    except _BROKEN as error:
-        why = safe_text(_reason(error))
-        raise DownloadError(f"{shown} is no whole zip ({why}); resume the download, or download it again") from error
-    except OSError as error:
-        raise DownloadError(f"{shown} cannot be read: {safe_text(error.strerror or error)}") from error
-    except MemoryError as error:
-        raise DownloadError(f"{shown} needs more memory than there is, which no download of ours does") from error
+    with open_zip(path) as (file, download):
+        yield file, download, _manifest(download, safe_text(path))
 
 
 def _manifest(download: zipfile.ZipFile, shown: str) -> Manifest:

@@ -76,7 +76,7 @@ class Export:
             DownloadError: a file is no download, or damaged.
         """
         for path in self.paths:
-            for _, pieces in day_members(path):
+            for _, _, pieces in day_members(path):
                 yield from lines_of(pieces)
 
     def events(self, *, eids: Collection[str] = (), tags: Collection[str] = ()) -> Iterator[dict[str, Any]]:

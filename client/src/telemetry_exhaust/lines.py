@@ -15,6 +15,7 @@ MAX_LINE_BYTES: Final = 1024 * 1024  # its newline included; a longer line is no
 MAX_NESTING: Final = 800  # as the platform reads lines
 _CHUNK: Final = 256 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
+_BLANKS: Final = " \t\n\r"  # of JSON
 _MOST_INT_DIGITS: Final = 19
 _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _NOT_BRACKETS: Final = bytes({*range(256)}.difference(b"[]{}"))
@@ -57,17 +58,27 @@ def line_batches(member: IO[bytes]) -> Iterator[tuple[list[bytes], int]]:
 
 def lines_of(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Return the lines in the bytes of a member, without their ends, and without those that are blank or too long."""
-    partial = b""
-    for piece in pieces:
-        lines = (partial + piece).split(b"\n")
-        partial = lines.pop()
+    for _, lines in numbered_lines(pieces):
         for line in lines:
             if line and len(line) < MAX_LINE_BYTES and not line.isspace():
                 yield line
+
+
+def numbered_lines(pieces: Iterable[bytes]) -> Iterator[tuple[int, list[bytes]]]:
+    """Return all lines in the bytes of a member, in batches, each with the number of its first line, from 1.
+
+    They come without their ends. Of a line that is too long only so much is kept that it still is.
+    """
+    partial, number = b"", 1
+    for piece in pieces:
+        lines = (partial + piece).split(b"\n")
+        partial = lines.pop()
+        yield number, lines
+        number += len(lines)
         if len(partial) > MAX_LINE_BYTES:
             partial = partial[: MAX_LINE_BYTES + 1]
-    if partial and len(partial) <= MAX_LINE_BYTES and not partial.isspace():
-        yield partial
+    if partial and len(partial) <= MAX_LINE_BYTES:
+        yield number, [partial]
 
 
 def event_of(line: bytes) -> dict[str, Any] | None:
@@ -84,9 +95,12 @@ def event_of(line: bytes) -> dict[str, Any] | None:
 def _decode(line: bytes) -> Any:
     text = (line.removeprefix(_BOM)).decode()
     try:
-        return _FAST_DECODER.decode(text)
+        value, end = _FAST_DECODER.raw_decode(text)
+        if end == len(text) or not text[end:].strip(_BLANKS):
+            return value
     except ValueError:  # a number of very many digits, which is JSON all the same, or no JSON
-        return _DECODER.decode(text)
+        pass
+    return _DECODER.decode(text)
 
 
 def _kept(lines: list[bytes]) -> list[bytes]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import sys
 from typing import IO, TYPE_CHECKING, Any
 
 from telemetry_exhaust import frames
@@ -16,7 +14,7 @@ from telemetry_exhaust.event_values import matches, value_at
 from telemetry_exhaust.export import Export
 from telemetry_exhaust.lines import event_of
 from telemetry_exhaust.member_bytes import day_members
-from telemetry_exhaust.whole_files import move_whole
+from telemetry_exhaust.whole_output import whole_output
 
 if TYPE_CHECKING:
     import argparse
@@ -29,22 +27,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     """Write the events; a file gets its name when all is in it."""
     del output
     export = Export.open(*arguments.paths)
-    if arguments.output is None:
-        if arguments.format == "parquet" and sys.stdout.isatty():
-            raise UsageError("Parquet is nothing for a terminal; name a file with -o FILE, or send it into one")
-        sys.stdout.flush()
-        with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as target:
-            _write(export, arguments, target)
-        return OK
-    beside = arguments.output.with_name(f".{arguments.output.name}.{os.getpid()}.new")
-    try:
-        with beside.open("wb") as target:
-            _write(export, arguments, target)
-            target.flush()
-            os.fsync(target.fileno())
-        move_whole(beside, arguments.output)
-    finally:
-        beside.unlink(missing_ok=True)
+    with whole_output(arguments.output, arguments.format) as target:
+        _write(export, arguments, target)
     return OK
 
 
@@ -65,7 +49,7 @@ def _write(export: Export, arguments: argparse.Namespace, target: IO[bytes]) -> 
 
 def _copy(export: Export, target: IO[bytes]) -> None:
     for path in export.paths:
-        for _, pieces in day_members(path):
+        for _, _, pieces in day_members(path):
             last = b"\n"
             for piece in pieces:
                 target.write(piece)
