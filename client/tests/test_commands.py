@@ -33,6 +33,7 @@ COMMANDS = [
     "webhooks",
     "verify",
     "read",
+    "sessions",
     "doctor",
     "completion",
 ]

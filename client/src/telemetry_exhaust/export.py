@@ -14,6 +14,7 @@ from telemetry_exhaust.folders import downloads
 from telemetry_exhaust.lines import event_of, lines_of
 from telemetry_exhaust.manifest import FailedDay
 from telemetry_exhaust.member_bytes import day_members
+from telemetry_exhaust.sessions.reading import documents
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -93,6 +94,14 @@ class Export:
             event = event_of(line)
             if event is not None and matches(event, eids, tags):
                 yield event
+
+    def sessions(self) -> Iterator[dict[str, Any]]:
+        """Return the sessions of apps, portals, editors and services as trees, like `exhaust sessions --format jsonl`.
+
+        Raises:
+            DownloadError: a file is no download, or damaged.
+        """
+        return documents(self.paths)
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[Batch]:
         """Return the events as columns, some thousands at a time; see to_polars for the columns."""

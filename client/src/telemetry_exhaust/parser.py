@@ -29,6 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
     _webhooks(commands)
     _verify(commands)
     _read(commands)
+    _sessions(commands)
     _helpers(commands)
     return parser
 
@@ -140,6 +141,32 @@ def _read(commands: _Commands) -> None:
     parser.add_argument("--columns", metavar="NAMES", help="only these fields, such as eid,ets,context.channel")
     parser.add_argument("--format", choices=("jsonl", "csv", "parquet"), default="jsonl", help="(default: jsonl)")
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="write into a file, not to stdout")
+
+
+def _sessions(commands: _Commands) -> None:
+    parser = commands.add(
+        "sessions",
+        "read downloads as sessions of apps, portals, editors and services",
+        profile=False,
+        more="It tells each place where they are not as the documents draw them, then a summary;"
+        " or it writes the trees. What does not fit in little memory is put into a temporary file, in the folder that"
+        " TMPDIR names.",
+    )
+    parser.add_argument(
+        "paths",
+        metavar="FILE|DIR",
+        type=Path,
+        nargs="+",
+        help="a download, the zip of a day, lines, or a folder",
+    )
+    parser.add_argument(
+        "--format", choices=("summary", "jsonl", "csv", "parquet", "tree"), default="summary", help="(default: summary)"
+    )
+    parser.add_argument("--session", metavar="ID", help="only trees that have this session, device or program")
+    parser.add_argument(
+        "--plot", metavar="FILE.svg", type=Path, help="draw how long parts lasted; with --session, that one along time"
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="write the trees into a file, not to stdout")
 
 
 def _requests(commands: _Commands) -> None:

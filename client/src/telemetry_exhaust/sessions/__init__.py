@@ -1,0 +1,1 @@
+"""Sessions in downloads: trees of the parts that the standard workflows draw."""
