@@ -12,6 +12,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -210,6 +211,18 @@ class CatalogueSettings(SettingsGroup):
     """The file of the datasets; without one, the catalogue that ships."""
 
     catalogue: Path | None = None
+
+
+class DaySettings(SettingsGroup):
+    """The days of telemetry.
+
+    Attributes:
+        day_zone: the time zone in which "today" is.
+        day_closes_after: how long after its end telemetry of a day still arrives.
+    """
+
+    day_zone: ZoneInfo = ZoneInfo("UTC")
+    day_closes_after: Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=7))] = timedelta(hours=4)
 
 
 class ReleaseSettings(SettingsGroup):

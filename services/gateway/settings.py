@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
-from zoneinfo import ZoneInfo
 
 from pydantic import AliasChoices, ByteSize, Field, HttpUrl, model_validator
 
@@ -14,6 +13,7 @@ from exhaust.http.endpoint import HANDLER_TIMEOUT
 from exhaust.settings import (
     BearerToken,
     CatalogueSettings,
+    DaySettings,
     DrainSettings,
     KafkaSettings,
     LicenseKeySettings,
@@ -106,6 +106,7 @@ class GatewaySettings(
     LicenseKeySettings,
     ServiceTokenSettings,
     CatalogueSettings,
+    DaySettings,
     ReleaseSettings,
     LimitSettings,
     ShareSettings,
@@ -123,9 +124,7 @@ class GatewaySettings(
         cors_origins: the origins whose pages may call the public listener.
         relay_interval: between two looks at the outbox, unless a submit wakes the relay.
         release_timeout: after which another gateway publishes a request that this one has claimed.
-        day_zone: the time zone in which "today" is.
         portal: whether the public listener has the portal's pages.
-        day_closes_after: how long after its end telemetry of a day still arrives.
     """
 
     internal_port: Port
@@ -149,9 +148,7 @@ class GatewaySettings(
     release_timeout: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(minutes=10))] = timedelta(
         seconds=20
     )
-    day_zone: ZoneInfo = ZoneInfo("UTC")
     portal: Literal["on", "off"] = "on"
-    day_closes_after: Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=7))] = timedelta(hours=4)
 
     @model_validator(mode="after")
     def _two_listeners(self) -> Self:

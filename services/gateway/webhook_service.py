@@ -60,16 +60,12 @@ class WebhookService:
         """Return the webhooks of a holder."""
         return WebhookOwner(self._database, user_id)
 
-    async def create(self, user_id: int, *, url: str | None, events: Sequence[str] | None) -> Registered:
+    async def create(self, user_id: int, *, url: str, events: Sequence[str]) -> Registered:
         """Register a webhook.
 
         Raises:
             ExhaustError: INVALID_DATA_ERROR for a URL or an event that is not allowed, or one webhook too many.
         """
-        if url is None:
-            raise _missing("url")
-        if events is None:
-            raise _missing("events")
         checked, wanted = await self._check_url(user_id, url), _check_events(events)
         webhook_id, secret = uuid4(), new_secret()
         webhook = await self.of(user_id).create(
@@ -128,7 +124,3 @@ def _check_events(events: Sequence[str]) -> list[str]:
             ErrorCode.INVALID_DATA_ERROR, f"request/events must hold one or more of {', '.join(EVENTS)}, and no other"
         )
     return wanted
-
-
-def _missing(name: str) -> ExhaustError:
-    return ExhaustError(ErrorCode.INVALID_DATA_ERROR, f"request/{name} is mandatory")

@@ -149,7 +149,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
             _reaper(settings, states, database, health, gates).run(health),
             markers.run(health),
             Pruner(database, retention_of(settings), health.registry).run(health, settings.prune_interval),
-            *await webhook_loops(stack, settings, database, health),
+            *await webhook_loops(stack, settings, database, catalogue, health),
             drain_delay=settings.drain_delay,
         )
 

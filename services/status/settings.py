@@ -10,6 +10,7 @@ from pydantic import Field
 from exhaust.settings import (
     CatalogueSettings,
     ConsumerSettings,
+    DaySettings,
     DrainSettings,
     PostgresSettings,
     ProcessSettings,
@@ -28,6 +29,7 @@ class StatusSettings(
     S3Settings,
     ServiceTokenSettings,
     CatalogueSettings,
+    DaySettings,
     RetentionSettings,
     WebhookSettings,
 ):

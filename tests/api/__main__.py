@@ -48,6 +48,7 @@ async def prepare(stack: Stack, issuer: LocalIssuer) -> Known:
         await partner.grant(PARTNER)
         reply = await partner.submit(f"{DATASET}/{resource_of(PARTNER)}/{first}/{last}", partner_id=PARTNER)
         result = await partner.finished(reply.result["requestid"])
+        webhook = await new_webhook(partner)
         victim = await Partner.register(http, stack)
     async with open_database(SecretStr(stack.postgres), pool_size=1) as owner:
         bearer = TokenSubject(issuer.issuer, partner.name)
@@ -61,12 +62,22 @@ async def prepare(stack: Stack, issuer: LocalIssuer) -> Known:
         channel=PARTNER,
         resource_id=resource_of(PARTNER),
         request_id=reply.result["requestid"],
+        webhook_id=webhook,
         archive_key=urlsplit(result["downloadurl"]).path.removeprefix(f"/{stack.s3.exhaust_bucket}/"),
         dataset=DATASET,
         first_day=first,
         last_day=last,
         token=mint_token(issuer, partner.name, timedelta(hours=1)),
     )
+
+
+async def new_webhook(partner: Partner) -> str:
+    """The id of a webhook to which nobody listens."""
+    request = {"url": "http://127.0.0.1:1024/", "events": ["request.complete"]}
+    headers = {"X-API-Key": partner.license_key}
+    url = f"{partner.stack.gateway}/v2/webhooks"
+    async with partner.http.post(url, json={"request": request}, headers=headers) as answer:
+        return str((await answer.json())["result"]["webhook"]["id"])
 
 
 def check(listener: str, base: str, known: Known, *arguments: str) -> bool:

@@ -15,6 +15,7 @@ from tests.api.known import Known
 
 KNOWN = Known.read()
 EXAMPLE_REQUEST = "a3bb189e-8bf9-4c88-9912-ace4e6543002"
+EXAMPLE_WEBHOOK = "0f8fad5b-d9cb-469f-a165-70867728950e"
 EXISTING_PATH = {
     "datasetId": KNOWN.dataset,
     "resourceId": KNOWN.resource_id,
@@ -34,6 +35,7 @@ EXISTING_FIELDS = {
     "since": "2026-01-01T00:00:00Z",
     "until": "2099-01-01T00:00:00Z",
     "action": "grant",
+    "url": "http://127.0.0.1:1024/",  # nobody listens there
 }
 MOST_TAGS = 20
 
@@ -53,6 +55,7 @@ class Credentials:
         case.headers[data[0]] = data[1]
 
 
+@schemathesis.auth(refresh_interval=None).apply_to(path_regex="^/v2/webhooks")
 @schemathesis.auth(refresh_interval=None).apply_to(method=["GET", "HEAD"], path_regex="^/v1/datasets/")
 class HeaderKey:
     """The license key, where there is no body for it."""
@@ -88,6 +91,8 @@ def _fill_path(case: Case[Any]) -> None:
         if name in case.path_parameters:
             case.path_parameters[name] = value
     reports = case.operation.path.endswith("/update/{requestid}")
+    if case.path_parameters.get("webhookid") == EXAMPLE_WEBHOOK:
+        case.path_parameters["webhookid"] = KNOWN.webhook_id
     if reports or case.path_parameters.get("requestid") == EXAMPLE_REQUEST:
         case.path_parameters["requestid"] = KNOWN.request_id
 

@@ -27,6 +27,7 @@ class Known:
     channel: str
     resource_id: str
     request_id: str
+    webhook_id: str
     archive_key: str
     dataset: str
     first_day: str

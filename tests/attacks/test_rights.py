@@ -37,6 +37,8 @@ BORN: Final = {
     "outbox": ("request_id", "attempt", "created_at"),
     "idempotency_keys": ("user_id", "key", "fingerprint", "created_at"),
     "key_usage": ("user_id", "day"),
+    "webhooks": ("webhook_id", "user_id", "created_at"),
+    "webhook_deliveries": ("delivery_id", "webhook_id", "event", "request_id", "data", "created_at"),
 }
 MAY_CHANGE: Final = """
 SELECT attname FROM pg_attribute WHERE attrelid = $1::text::regclass AND attname = ANY($2)
@@ -67,6 +69,9 @@ NOT_FOR_STATUS: Final = {
     "grant-removed": "DELETE FROM data_exhaust_users_resources",
     "subjects-read": "SELECT * FROM token_subjects",
     "idempotency-keys-read": "SELECT * FROM idempotency_keys",
+    "webhook-led-elsewhere": "UPDATE webhooks SET url = 'https://x.example.org/'",
+    "webhook-event-made-up": "INSERT INTO webhook_deliveries (webhook_id, event, data) SELECT webhook_id, 'x', '{}'"
+    " FROM live_webhooks",
 }
 NOT_FOR_GATEWAY: Final = {
     "request-completed": "UPDATE requests SET state = 'complete', outcome = '{}'",
@@ -74,6 +79,7 @@ NOT_FOR_GATEWAY: Final = {
     " SELECT request_id, 1, from_date, 1, 1 FROM requests LIMIT 1",
     "usage-lessened": "UPDATE key_usage SET days_built = 0",
     "usage-forgotten": "DELETE FROM key_usage",
+    "webhook-delivery-recorded": "UPDATE webhook_deliveries SET http_status = 200, attempt = 1",
     "inbox-written": "INSERT INTO inbox (source, event_id) VALUES ('x', 'y')",
 }
 NOT_FOR_CONSOLE: Final = (

@@ -65,6 +65,7 @@ BEGIN
                 prune_webhook_deliveries(interval, integer) TO %1$I;
             -- It delivers, and a trigger writes what is to be delivered.
             GRANT SELECT ON live_webhooks TO %1$I;
+            GRANT SELECT, INSERT, UPDATE (day, closed_at) ON closed_days TO %1$I;
             GRANT SELECT (webhook_id, off_since, failing_since, slow),
                 UPDATE (off_since, off_reason, failing_since, slow) ON webhooks TO %1$I;
             GRANT SELECT, UPDATE (state, next_at, claimed_until, attempt, failures, tried_at, http_status, reason)

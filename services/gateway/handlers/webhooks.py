@@ -29,19 +29,23 @@ if TYPE_CHECKING:
 
 PATH: Final = "/v2/webhooks"
 ONE: Final = f"{PATH}/{{webhookid}}"
+_Url = Annotated[str, Field(max_length=MAX_URL_LENGTH)]
+_Events = Annotated[list[Annotated[str, Field(max_length=64)]], Field(min_length=1, max_length=16)]
 _UUID: Final = re.compile(REQUEST_ID, re.ASCII)
 
 
 class NewWebhookBody(Body):
     """The body of a registration."""
 
-    url: Annotated[str | None, Field(max_length=MAX_URL_LENGTH)] = None
-    events: Annotated[list[Annotated[str, Field(max_length=64)]] | None, Field(max_length=16)] = None
+    url: _Url
+    events: _Events
 
 
-class ChangeWebhookBody(NewWebhookBody):
+class ChangeWebhookBody(Body):
     """The body of a change: what is absent stays as it is."""
 
+    url: _Url | None = None
+    events: _Events | None = None
     enabled: bool | None = None
 
 

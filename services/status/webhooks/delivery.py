@@ -1,4 +1,4 @@
-"""The loops that deliver to webhooks, where the settings switch them on."""
+"""The loops that deliver to webhooks, and close the days of which these are told, where the settings switch them on."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from exhaust.postgres.notifications import listen
 from exhaust.postgres.webhook_deliveries import CHANNEL
 from exhaust.webhooks.resolver import open_lookup
 from exhaust.webhooks.secrets import SecretSeal
+from services.status.webhooks.day_closer import DayCloser
 from services.status.webhooks.deliverer import Deliverer, Lane
 from services.status.webhooks.sender import open_sender
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from contextlib import AsyncExitStack
 
+    from exhaust.domain.catalogue import Catalogue
     from exhaust.postgres.database import Database
     from exhaust.process.health import Health
     from services.status.settings import StatusSettings
@@ -28,7 +30,7 @@ NAME_THREADS: Final = 16  # of each lane
 
 
 async def webhook_loops(
-    stack: AsyncExitStack, settings: StatusSettings, database: Database, health: Health
+    stack: AsyncExitStack, settings: StatusSettings, database: Database, catalogue: Catalogue, health: Health
 ) -> list[Coroutine[None, None, None]]:
     """Build the loops; without keys for secrets there are none.
 
@@ -36,6 +38,7 @@ async def webhook_loops(
         stack: closes what they need.
         settings: of the process.
         database: with the status service's role.
+        catalogue: of the datasets whose days are closed.
         health: of the process.
     """
     if not settings.webhook_keys:
@@ -46,7 +49,9 @@ async def webhook_loops(
         sender = await stack.enter_async_context(open_sender(lookup, settings.webhook_networks))
         lanes.append(Lane(slow, places, share, sender))
     deliverer = Deliverer(database, SecretSeal(settings.webhook_keys), tuple(lanes), health.registry)
+    datasets = sorted({dataset.id for dataset in catalogue.by_name.values()})
     return [
         deliverer.run(health, settings.webhook_interval),
+        DayCloser(database, datasets, settings).run(health),
         listen(settings.postgres_dsn, CHANNEL, deliverer.wake, health.stop),
     ]
