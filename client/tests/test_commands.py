@@ -45,6 +45,39 @@ def test_every_command_has_help_with_exit_codes(command: str) -> None:
     assert (ran.exit_code, "Exit codes: 0" in ran.stdout) == (0, True)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["wathc"], "exhaust: there is no wathc; perhaps watch is meant; see `exhaust --help`"),
+        (["qqq"], "exhaust: there is no qqq; see `exhaust --help`"),
+        (
+            ["read", "x", "--format", "cvs"],
+            "exhaust read: there is no cvs; perhaps csv is meant; see `exhaust read --help`",
+        ),
+        (["show"], "exhaust show: the following arguments are required: REQUEST; see `exhaust show --help`"),
+    ],
+)
+def test_a_slip_of_the_pen_is_told_in_one_sentence(arguments: list[str], said: str) -> None:
+    ran = run(*arguments)
+    assert (ran.exit_code, ran.stderr.splitlines()) == (2, [said])
+
+
+def test_the_command_alone_shows_its_help() -> None:
+    ended = subprocess.run([sys.executable, "-m", "telemetry_exhaust"], capture_output=True, check=False)
+    assert (ended.returncode, b"exhaust get --from 7d -o data" in ended.stderr) == (2, True)
+
+
+def test_login_takes_over_whose_data_is_meant_when_there_is_one_grant(
+    settings: FakeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EXHAUST_LICENSE_KEY")
+    for old, owner in ((True, None), (False, OWNER)):
+        settings.behaviour.old = old
+        ran = run("login", "--gateway", settings.url, stdin=f"{KEY}\n")
+        assert (ran.exit_code, "--partner ID" in ran.stderr) == (0, old)
+        assert json.loads(run("whoami", "--json").stdout)["owner"] == owner
+
+
 def test_login_keeps_the_key_in_a_file_of_ones_own(
     settings: FakeGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

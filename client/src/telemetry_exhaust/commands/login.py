@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from telemetry_exhaust.api import Api
-from telemetry_exhaust.errors import OK, UsageError
+from telemetry_exhaust.errors import OK, UnknownOperationError, UsageError
 from telemetry_exhaust.http import Http
 from telemetry_exhaust.keyring_secrets import keep_in_keyring
 from telemetry_exhaust.profile import DEFAULT, KEY, Profile, checked_gateway, save_profile
@@ -28,7 +28,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     gateway = checked_gateway(gateway)
     key = _asked_key()
     ca_bundle = arguments.ca_bundle or os.environ.get("EXHAUST_CA_BUNDLE") or None
-    Api(Profile(name, gateway, key, "", ""), Http(ca_bundle=ca_bundle)).check_key()
+    api = Api(Profile(name, gateway, key, "", ""), Http(ca_bundle=ca_bundle))
+    api.check_key()
     settings = {
         "gateway": gateway,
         "username": arguments.username or "",
@@ -42,9 +43,26 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         raise UsageError(
             "there is no keyring that works; install telemetry-exhaust-client[keyring], or leave --keyring out"
         )
+    owner = settings["partner"] or settings["channel"] or _only_grant(api, settings)
     path = save_profile(name, settings if in_keyring else {**settings, KEY: key})
     output.note(f"the gateway takes the key; profile {name} is in {path}")
+    output.note(f"next: `exhaust get --from 7d -o data`{'' if owner else ' with --partner ID'}")
     return OK
+
+
+def _only_grant(api: Api, settings: dict[str, str]) -> str:
+    """Take over whose data is meant when the key may read one partner or channel alone, and return its id."""
+    try:
+        grants = api.me().get("grants") or []
+    except UnknownOperationError:  # an older gateway
+        return ""
+    named = {(grant.get("kind"), grant.get("id")) for grant in grants if grant.get("id")}
+    if len(named) != 1 or any(not grant.get("id") for grant in grants):
+        return ""
+    [(kind, owner)] = named
+    if kind in {"partner", "channel"} and not (settings["partner"] or settings["channel"]):
+        settings[kind] = owner
+    return str(owner)
 
 
 def _asked_key() -> str:
