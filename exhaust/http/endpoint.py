@@ -58,20 +58,22 @@ class Call(Generic[BodyT_co]):
 
     Attributes:
         body: the `request` part of its body, checked.
+        parts: of its path, where a page of this process makes the call; None takes those of the HTTP request.
     """
 
     http: web.Request
     body: BodyT_co
     msgid: str
     traceparent: str
+    parts: Mapping[str, str] | None = None
 
     def path(self, name: str) -> str:
         """Return a part of the path."""
-        return self.http.match_info[name]
+        return (self.http.match_info if self.parts is None else self.parts)[name]
 
     def optional_path(self, name: str) -> str | None:
         """Return a part of the path, or None when the caller left it out."""
-        return self.http.match_info.get(name)
+        return (self.http.match_info if self.parts is None else self.parts).get(name)
 
 
 Handler = Callable[[Call[BodyT]], Awaitable[Answer | StreamedAnswer | web.Response]]
@@ -144,6 +146,24 @@ class Endpoint(Generic[BodyT]):
         response = await self._answer(request, traceparent)
         self._metrics.count(response.status, time.monotonic() - started)
         return response
+
+    async def answer_page(
+        self, http: web.Request, request: Mapping[str, object], parts: Mapping[str, str]
+    ) -> Answer | StreamedAnswer | web.Response:
+        """Answer a call that a page of this process makes, as one by HTTP, but raise errors.
+
+        Args:
+            http: a request with the headers and the query of the call.
+            request: the `request` part of the body.
+            parts: of the path.
+
+        Raises:
+            ExhaustError: as the operation answers it.
+        """
+        check_query(http.query, self.operation)
+        body = parse_request({"request": dict(request)}, self._envelope)
+        async with asyncio.timeout(HANDLER_TIMEOUT.total_seconds()):
+            return await self._handle(Call(http, body, "", traceparent_from(None), parts))
 
     async def _answer(self, request: web.Request, traceparent: str) -> web.StreamResponse:
         msgid = ""

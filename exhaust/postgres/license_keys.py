@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from exhaust.postgres.database import Connection, Database
 
 OVERLAP: Final = timedelta(hours=24)
+MOST_VALID_KEYS: Final = 5  # of one user, by its own making
 
 _NEW_KEY: Final = "INSERT INTO license_keys (user_id, license_key_hash, pepper_version) VALUES ($1, $2, $3)"
 AUTHENTICATE: Final = """
@@ -60,6 +61,7 @@ _REVOKE: Final = """
 UPDATE license_keys SET revoked_at = now()
 WHERE user_id = $1 AND revoked_at IS NULL AND ($2::bigint IS NULL OR id = $2)
 """
+_COUNT_VALID: Final = "SELECT count(*) AS valid FROM valid_license_keys WHERE user_id = $1"
 _COUNT_BY_PEPPER: Final = """
 SELECT pepper_version, count(*) AS keys FROM valid_license_keys GROUP BY pepper_version ORDER BY pepper_version
 """
@@ -263,6 +265,26 @@ class KeyStore:
                 subject=f"user/{user_id}",
                 detail={"overlap_seconds": int(overlap.total_seconds())},
             )
+        return license_key
+
+    async def add(self, client: Client, *, actor: str) -> str:
+        """Make one more key of a user and return it, stored nowhere. The others stay valid until they are revoked.
+
+        Raises:
+            ExhaustError: INVALID_DATA_ERROR with status 409 when the user has MOST_VALID_KEYS already.
+        """
+        async with self._database.transaction() as connection:
+            await connection.fetch(_LOCK_KEYS, client.user_id)  # of two at once, the second counts the first's key
+            row = await connection.fetch_one(_COUNT_VALID, client.user_id)
+            if row is None or row["valid"] >= MOST_VALID_KEYS:
+                raise ExhaustError(
+                    ErrorCode.INVALID_DATA_ERROR,
+                    f"there are {MOST_VALID_KEYS} valid keys of this name, which is the most; revoke one first",
+                    status=409,
+                )
+            license_key = await self._new_key(connection, client.user_id)
+            subject = f"user/{client.user_id}"
+            await record_action(connection, actor=actor, action=Action.ROTATE, subject=subject, detail={"added": True})
         return license_key
 
     async def revoke(self, client_name: str, license_key_name: str, *, actor: str, number: int | None = None) -> int:

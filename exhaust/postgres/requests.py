@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
+from exhaust.domain.days import DayRange
 from exhaust.domain.requests import partner_resource
 from exhaust.domain.state_machine import State
 from exhaust.postgres.key_usage import KeyUsage
@@ -13,7 +14,7 @@ from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import timedelta
+    from datetime import datetime, timedelta
     from uuid import UUID
 
     from exhaust.domain.requests import DatasetRequest, Submitter
@@ -73,6 +74,24 @@ UPDATE requests SET partner_resource = CASE WHEN resource = partner_id THEN reso
 WHERE partner_id = $1 AND partner_resource = ''
 """
 _FIND_STATE: Final = "SELECT state, outcome FROM requests WHERE request_id = $1"
+
+_FIND_ASKED: Final = """
+SELECT partner_id, dataset_id, resource, readable_date(from_date) AS from_date, readable_date(to_date) AS to_date, tags,
+       readable_time(created_at) AS created_at
+FROM requests WHERE request_id = $1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedFor:
+    """What a request asks for, for whom, and since when."""
+
+    partner_id: str
+    dataset: str
+    resource: str
+    days: DayRange
+    tags: tuple[str, ...]
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +236,21 @@ async def find_request_state(database: Database, request_id: UUID) -> RequestSta
     """Return the state of a request, or None when there is no such request."""
     row = await database.fetch_one(_FIND_STATE, request_id)
     return RequestState(State(row["state"]), row["outcome"]) if row else None
+
+
+async def find_asked(database: Database, request_id: UUID) -> AskedFor | None:
+    """Return what a request asks for; the caller has checked who may know it."""
+    row = await database.fetch_one(_FIND_ASKED, request_id)
+    if row is None:
+        return None
+    return AskedFor(
+        partner_id=row["partner_id"],
+        dataset=row["dataset_id"],
+        resource=row["resource"],
+        days=DayRange(row["from_date"], row["to_date"]),
+        tags=tuple(row["tags"]),
+        created_at=row["created_at"],
+    )
 
 
 async def fill_partner_resources(connection: Connection) -> None:

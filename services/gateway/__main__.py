@@ -33,7 +33,7 @@ from services.gateway.handlers.request_downloads import RequestDownloadHandler
 from services.gateway.handlers.status import StatusHandler
 from services.gateway.handlers.submit import SubmitHandler
 from services.gateway.handlers.webhooks import WebhookHandler
-from services.gateway.portal.app import install_portal
+from services.gateway.portal.app import PortalParts, install_portal
 from services.gateway.rate_limits import RateLimits
 from services.gateway.relay import Relay, RequestPublisher
 from services.gateway.request_service import RequestService
@@ -97,7 +97,8 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         internal = internal_app(health, operations, settings.service_token, metrics)
         public = public_app(health, operations, limits, Cors(settings.cors_origins), metrics)
         if settings.portal == "on":
-            install_portal(public, database, access, metrics, proxies=settings.trusted_proxies)
+            parts = PortalParts(database, access, objects, settings.s3_exhaust_bucket, settings.trusted_proxies)
+            install_portal(public, parts, metrics)
         await stack.enter_async_context(_open_listeners(internal, public, settings, health))
         await run_until_stopped(health, relay.run(health, settings.relay_interval), drain_delay=settings.drain_delay)
 

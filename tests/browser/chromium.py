@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import axe_playwright_python
-from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver import ActionChains, Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 
 if TYPE_CHECKING:
@@ -79,6 +79,15 @@ class Browser:
     def before_pages(self, script: str) -> None:
         """Run a script in each page before its own."""
         self._tell("Page.addScriptToEvaluateOnNewDocument", source=script)
+
+    def downloads_to(self, folder: Path) -> None:
+        """Keep downloads in a folder."""
+        self._tell("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+
+    def drag(self, source: str, target: str) -> None:
+        """Drag with the mouse from an element to another."""
+        begin, end = (self.driver.find_element("css selector", name) for name in (source, target))
+        ActionChains(self.driver).click_and_hold(begin).move_to_element(end).release().perform()
 
     def save(self, path: Path) -> None:
         """Write a picture of the whole page."""

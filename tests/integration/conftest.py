@@ -42,7 +42,7 @@ from exhaust.tokens.verifier import open_token_verifier
 from services.gateway.apps import internal_app, public_app
 from services.gateway.auth.access import Access
 from services.gateway.cors import Cors
-from services.gateway.portal.app import install_portal
+from services.gateway.portal.app import PortalParts, install_portal
 from services.gateway.rate_limits import RateLimits
 from services.gateway.settings import LimitSettings
 from services.gateway.status_client import StatusServiceClient, open_pools
@@ -331,7 +331,7 @@ async def open_gateway(
         async with AsyncExitStack() as stack:
             bases = []
             public = public_app(health, operations, limits, Cors(origins), metrics)
-            install_portal(public, database, access, metrics, proxies=0)
+            install_portal(public, PortalParts(database, access, objects, "exhaust", 0), metrics)
             for app in (
                 public,
                 internal_app(health, operations, SecretStr(SERVICE_TOKEN), metrics),

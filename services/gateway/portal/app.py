@@ -2,56 +2,100 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from exhaust.http.pages.headers import SECURITY_HEADERS
 from exhaust.http.request import MAX_BODY_BYTES
+from services.gateway.portal.archive_reading import ArchiveReader
+from services.gateway.portal.ask import Ask
 from services.gateway.portal.cookies import SessionCookie
 from services.gateway.portal.frame import PREFIX, SIGN_IN, Frame
 from services.gateway.portal.guard import PORTAL, Guard
+from services.gateway.portal.home import Home
+from services.gateway.portal.keys import Keys
+from services.gateway.portal.one import OneRequest
+from services.gateway.portal.operations import ApiOperations
 from services.gateway.portal.sessions import Sessions
 from services.gateway.portal.sign_in import SignIn
+from services.gateway.portal.webhooks import ACTIONS, Webhooks
 
 if TYPE_CHECKING:
     from exhaust.http.endpoint import HttpMetrics
     from exhaust.postgres.database import Database
+    from exhaust.s3.store import ObjectStore
     from services.gateway.auth.access import Access
 
 
-def install_portal(
-    public: web.Application, database: Database, access: Access, metrics: HttpMetrics, *, proxies: int
-) -> None:
+@dataclass(frozen=True, slots=True)
+class PortalParts:
+    """What the portal works with, beside the operations of the API.
+
+    Attributes:
+        database: where the sessions are.
+        access: the authentication and the limits of callers.
+        objects: where archives are read from.
+        bucket: of archives.
+        proxies: how many trusted proxies stand before the gateway.
+    """
+
+    database: Database
+    access: Access
+    objects: ObjectStore
+    bucket: str
+    proxies: int
+
+
+def install_portal(public: web.Application, parts: PortalParts, metrics: HttpMetrics) -> None:
     """Serve the portal on the public listener.
 
     Args:
-        public: its application.
-        database: where the sessions are.
-        access: the authentication and the limits of callers.
+        public: its application, with all operations.
+        parts: what the portal works with.
         metrics: counts the calls.
-        proxies: how many trusted proxies stand before the gateway.
     """
-    frame, cookie, sessions = Frame(), SessionCookie(proxies), Sessions(database, access.keys)
-    guard = Guard(sessions, cookie, access.rate_limits, frame, metrics.of(PORTAL))
-    sign_in = SignIn(sessions, cookie, frame)
-
-    async def home(request: web.Request) -> web.Response:
-        return frame.page(request, "home.html")
-
+    frame, cookie = Frame(), SessionCookie(parts.proxies)
+    sessions = Sessions(parts.database, parts.access.keys)
+    guard = Guard(sessions, cookie, parts.access.rate_limits, frame, metrics.of(PORTAL))
     app = web.Application(middlewares=[guard.guard], client_max_size=MAX_BODY_BYTES)
     app.on_response_prepare.append(_add_headers)
+    sign_in = SignIn(sessions, cookie, frame)
     app.add_routes(
         [
-            web.get("", home),
-            web.get("/", home),
             web.get(SIGN_IN, sign_in.form),
             web.post(SIGN_IN, sign_in.sign_in),
             web.post("/sign-out", sign_in.sign_out),
             web.get("/static/{name}", frame.static.serve),
+            *_page_routes(ApiOperations(public), parts, frame, cookie),
         ]
     )
     public.add_subapp(PREFIX, app)
+
+
+def _page_routes(
+    operations: ApiOperations, parts: PortalParts, frame: Frame, cookie: SessionCookie
+) -> list[web.RouteDef]:
+    home, ask, keys = Home(operations, frame), Ask(operations, frame, cookie), Keys(parts.access.keys, frame)
+    one = OneRequest(operations, frame, parts.database, ArchiveReader(parts.objects, parts.bucket))
+    hooks = Webhooks(operations, frame)
+    return [
+        web.get("", home.show),
+        web.get("/", home.show),
+        web.get("/ask", ask.estimate),
+        web.post("/requests", ask.submit),
+        web.get("/requests/{requestid}", one.show),
+        web.get("/requests/{requestid}/events", one.events),
+        web.get("/requests/{requestid}/download", one.download),
+        web.post("/requests/{requestid}/{action:cancel|retry|delete}", one.act),
+        web.get("/keys", keys.show),
+        web.post("/keys", keys.make),
+        web.post("/keys/{number}/revoke", keys.revoke),
+        web.get("/webhooks", hooks.show),
+        web.post("/webhooks", hooks.register),
+        web.post(f"/webhooks/{{webhookid}}/{{action:{'|'.join(ACTIONS)}}}", hooks.act),
+    ]
 
 
 async def _add_headers(_request: web.Request, response: web.StreamResponse) -> None:

@@ -47,6 +47,10 @@ class SessionCookie:
         name = self._name(request)
         response.del_cookie(name, path="/", secure=name == SECURE_NAME, httponly=True, samesite="Strict")
 
+    def scheme(self, request: web.Request) -> str:
+        """Return the scheme of the address at which a browser calls; behind a proxy, that is taken for https."""
+        return "http" if self._name(request) == PLAIN_NAME else "https"
+
     def _name(self, request: web.Request) -> str:
         """Return the name of the secure cookie, unless a browser on this machine calls by plain HTTP."""
         by_loopback = not self._proxies and not request.secure and _is_loopback(request.remote or "")

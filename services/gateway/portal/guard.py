@@ -21,6 +21,7 @@ from exhaust.logs import REFUSED, bind_trace, traceparent_from
 from schemas.operations import Operation
 from services.gateway.auth.access import SIGNED_IN
 from services.gateway.portal.frame import FRAGMENT_HEADER, PREFIX, SESSION, SIGN_IN, see_other, url
+from services.gateway.portal.operations import UNREAD
 from services.gateway.portal.sessions import check_csrf_token
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Guard:
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         try:
+            request[UNREAD] = request.clone()
             if request.method == "POST":
                 check_origin(request)
                 await _read_form(request)

@@ -11,7 +11,7 @@ from exhaust.postgres.audit import Action, AuditFilter, find_audit_entries
 from exhaust.postgres.license_keys import KeyStore
 from exhaust.postgres.portal_sessions import MOST_OF_A_USER
 from tests.integration.conftest import PEPPERS
-from tests.integration.portal.conftest import Visitor
+from tests.support.portal_visitor import Visitor
 
 if TYPE_CHECKING:
     from exhaust.postgres.database import Database
@@ -30,7 +30,7 @@ async def sessions(database: Database) -> int:
 
 
 async def test_a_license_key_opens_a_session(signed_in: Visitor, database: Database) -> None:
-    page = await signed_in.get()
+    page = await signed_in.get("/keys")
     assert page.status == 200
     assert "client / dashboard" in page.text
     [entry] = await find_audit_entries(database, AuditFilter(action=Action.SIGN_IN))
@@ -53,7 +53,7 @@ async def test_neither_id_nor_key_is_stored_or_shown(
 ) -> None:
     [cookie] = list(signed_in.session.cookie_jar)
     rows = await owner_database.fetch("SELECT p::text AS row FROM portal_sessions p")
-    page = await signed_in.get()
+    page = await signed_in.get("/keys")
     for secret in (cookie.value, cookie.value.encode().hex(), gateway.license_key):
         assert all(secret not in row["row"] for row in rows)
         assert secret not in page.text
@@ -85,13 +85,13 @@ async def test_signing_out_ends_the_session_everywhere(
     assert (seen.status, seen.location) == (303, "/portal/sign-in")
     assert await sessions(database) == 0
     async with aiohttp.ClientSession(cookies={cookie.key: cookie.value}) as kept:
-        assert (await Visitor(kept, gateway.base).get()).location == "/portal/sign-in?ended=1"
+        assert (await Visitor(kept, gateway.base).get("/keys")).location == "/portal/sign-in?ended=1"
 
 
 async def test_a_revoked_key_ends_its_sessions_at_the_next_call(signed_in: Visitor, database: Database) -> None:
-    assert (await signed_in.get()).status == 200
+    assert (await signed_in.get("/keys")).status == 200
     await KeyStore(database, PEPPERS).revoke("client", "dashboard", actor="operator/tests")
-    assert (await signed_in.get()).location == "/portal/sign-in?ended=1"
+    assert (await signed_in.get("/keys")).location == "/portal/sign-in?ended=1"
 
 
 async def test_a_session_ends_after_its_time_and_is_pruned(
@@ -99,7 +99,7 @@ async def test_a_session_ends_after_its_time_and_is_pruned(
 ) -> None:
     async with owner_database.transaction() as connection:
         await connection.execute("UPDATE portal_sessions SET ends_at = now()")
-    assert (await signed_in.get()).location == "/portal/sign-in?ended=1"
+    assert (await signed_in.get("/keys")).location == "/portal/sign-in?ended=1"
     assert await sessions(database) == 1
     assert (await visitor.sign_in(gateway.license_key)).status == 303
     assert await sessions(database) == 1
@@ -110,7 +110,7 @@ async def test_one_key_has_a_limited_number_of_sessions(gateway: Gateway, databa
         async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
             last = Visitor(session, gateway.base)
             await last.sign_in(gateway.license_key)
-            assert (await last.get()).status == 200
+            assert (await last.get("/keys")).status == 200
     assert await sessions(database) == MOST_OF_A_USER
 
 
@@ -146,13 +146,13 @@ async def test_a_form_needs_the_token_of_its_session(gateway: Gateway, signed_in
 
 
 async def test_every_page_allows_files_of_its_own_alone(visitor: Visitor, signed_in: Visitor) -> None:
-    for seen in (await visitor.get("/sign-in"), await signed_in.get(), await signed_in.get("/nothing")):
+    for seen in (await visitor.get("/sign-in"), await signed_in.get("/keys"), await signed_in.get("/nothing")):
         assert seen.headers["Content-Security-Policy"] == POLICY
         assert seen.headers["Cache-Control"] == "no-store"
         assert "style=" not in seen.text
         assert "onclick" not in seen.text
         assert "<script>" not in seen.text
-    found = (await signed_in.get()).text.split('href="/portal/static/')[1].split('"')[0]
+    found = (await signed_in.get("/keys")).text.split('href="/portal/static/')[1].split('"')[0]
     kept = await signed_in.get(f"/static/{found}")
     assert kept.headers["Cache-Control"] == "public, max-age=31536000, immutable"
 

@@ -1,4 +1,5 @@
-// Asks for the living part of a page again, as long as somebody can see it. Without this the page stays as it came.
+// Asks for the living part of a page again, as long as somebody can see it and it says not that it rests (data-rests).
+// Without this the page stays as it came.
 "use strict";
 
 (() => {
@@ -43,7 +44,7 @@
   };
 
   const ask = async () => {
-    if (asking || document.hidden || busy()) return;
+    if (asking || document.hidden || busy() || live.querySelector("[data-rests]")) return;
     asking = true;
     try {
       await htmx.ajax("GET", location.href, { target: live, swap: "innerHTML", headers: { Accept: "text/html" } });
@@ -66,7 +67,7 @@
     stale.hidden = true;
     restore(before);
     announce();
-    live.dispatchEvent(new CustomEvent("console:seen", { bubbles: true }));
+    live.dispatchEvent(new CustomEvent("live:seen", { bubbles: true }));
   });
   ["htmx:responseError", "htmx:sendError", "htmx:timeout"].forEach((name) => document.body.addEventListener(name, failed));
 

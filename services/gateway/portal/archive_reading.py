@@ -1,0 +1,159 @@
+"""What the page of a request shows of its archive: the manifest and the first events, by ranged reads within bounds."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+import zlib
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from exhaust.errors import ErrorCode, ExhaustError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from exhaust.s3.object_info import ObjectInfo
+    from exhaust.s3.store import ObjectStore
+
+MANIFEST: Final = "manifest.json"
+# Of an archive; the second is read when the manifest does not fit into the first.
+TAILS: Final = (256 * 1024, 8 * 1024**2)
+HEAD: Final = 512 * 1024  # of a day archive
+MOST_EVENTS: Final = 20
+MOST_INFLATED: Final = 2 * 1024**2
+LONGEST_LINE: Final = 4096  # characters that are shown
+_LOCAL_HEADER: Final = struct.Struct("<4s5H3I2H")
+_SIGNATURE: Final = b"PK\x03\x04"
+_DEFLATED: Final = 8
+
+
+class ArchiveReader:
+    """Reads the ends of archives."""
+
+    def __init__(self, objects: ObjectStore, bucket: str) -> None:
+        self._objects = objects
+        self._bucket = bucket
+
+    async def manifest(self, key: str) -> Mapping[str, Any] | None:
+        """Return the manifest of a download; None when it is too large to be shown.
+
+        Raises:
+            ObjectMissingError: the download has expired.
+        """
+        info = await self._objects.head(self._bucket, key)
+        found = await self._directory(info)
+        return None if found is None else orjson.loads(found.read(MANIFEST))
+
+    async def first_events(self, key: str) -> list[str]:
+        """Return the first lines of the first day of a download that has any, each cut to LONGEST_LINE.
+
+        Raises:
+            ExhaustError: INTERNAL_ERROR when the archive cannot be read, or its manifest is too large.
+            ObjectMissingError: the download has expired.
+        """
+        info = await self._objects.head(self._bucket, key)
+        archive = await self._directory(info)
+        if archive is None:
+            raise ExhaustError(ErrorCode.INTERNAL_ERROR, "the manifest is too large to be read here")
+        days = orjson.loads(archive.read(MANIFEST))["days"]
+        named = next((f"{day['day']}.zip" for day in days if day.get("events")), None)
+        if named is None:
+            return []
+        start = archive.getinfo(named).header_offset
+        return first_lines(await self._read(info, start, min(info.size, start + HEAD)))
+
+    async def _directory(self, info: ObjectInfo) -> zipfile.ZipFile | None:
+        for tail in TAILS:
+            start = max(0, info.size - tail)
+            content = _Tail(await self._read(info, start, info.size), start)
+            try:
+                archive = zipfile.ZipFile(content)
+                if archive.getinfo(MANIFEST).header_offset >= start:
+                    return archive
+            except _OutsideError:
+                continue
+        return None
+
+    async def _read(self, info: ObjectInfo, start: int, end: int) -> bytes:
+        async with aclosing(self._objects.stream(self._bucket, info, start=start, end=end)) as chunks:
+            return b"".join([chunk async for chunk in chunks])
+
+
+class _OutsideError(Exception):
+    """The directory lies before the bytes that were read."""
+
+
+class _Tail(io.RawIOBase):
+    """A file of whose bytes only the last are there."""
+
+    def __init__(self, content: bytes, start: int) -> None:
+        self._content = content
+        self._start = start
+        self._place = 0
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._start + len(self._content)}[whence]
+        self._place = max(0, base + offset)
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def read(self, size: int = -1) -> bytes:
+        if self._place < self._start:
+            raise _OutsideError
+        begin = self._place - self._start
+        found = self._content[begin:] if size < 0 else self._content[begin : begin + size]
+        self._place += len(found)
+        return found
+
+
+def first_lines(start: bytes) -> list[str]:
+    """Return the first lines of a day archive of which the first bytes are given, from its header in the download on.
+
+    Raises:
+        ExhaustError: INTERNAL_ERROR: these are no such bytes.
+    """
+    lines: list[str] = []
+    for content in _members(start[_length_of_header(start) :]):
+        for line in content.split(b"\n"):
+            if line.strip():
+                text = line.decode(errors="replace")
+                lines.append(text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]}…")
+            if len(lines) == MOST_EVENTS:
+                return lines
+    return lines
+
+
+def _members(archive: bytes) -> Iterator[bytes]:
+    """Inflate the members of a zip one after the other, without the line that is cut at the end."""
+    left = MOST_INFLATED
+    while len(archive) >= _LOCAL_HEADER.size and archive.startswith(_SIGNATURE) and left > 0:
+        if _LOCAL_HEADER.unpack_from(archive)[3] != _DEFLATED:
+            raise _unreadable()
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            content = inflater.decompress(archive[_length_of_header(archive) :], left)
+        except zlib.error as error:
+            raise _unreadable() from error
+        left -= len(content)
+        yield content if inflater.eof else content[: content.rfind(b"\n") + 1]
+        archive = inflater.unused_data if inflater.eof else b""
+
+
+def _length_of_header(archive: bytes) -> int:
+    if len(archive) < _LOCAL_HEADER.size or not archive.startswith(_SIGNATURE):
+        raise _unreadable()
+    *_, name, extra = _LOCAL_HEADER.unpack_from(archive)
+    return int(_LOCAL_HEADER.size + name + extra)
+
+
+def _unreadable() -> ExhaustError:
+    return ExhaustError(ErrorCode.INTERNAL_ERROR, "the events cannot be shown here; download the archive")
