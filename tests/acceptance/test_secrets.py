@@ -25,6 +25,7 @@ from tests.acceptance.conftest import FIRST, FOLDER, PLAN
 from tests.acceptance.test_v3 import SUBJECT, bind
 from tests.conftest import ROOT
 from tests.support.partner import Partner, post, resource_of
+from tests.support.s3_proxy import closed_port
 from tests.support.secret_search import in_files, in_tables
 
 OWNER = PLAN.partner_ids[2]
@@ -44,7 +45,25 @@ def secrets_of(stack: Stack, partner: Partner, token: str) -> dict[str, str]:
         "runtime password": urlsplit(environment["EXHAUST_POSTGRES_DSN"]).password or "",
         "operators' password": urlsplit(operator).password or "",
         "peppers": environment["EXHAUST_LICENSE_KEY_PEPPERS"].split('"')[3],
+        "webhook key": environment["EXHAUST_WEBHOOK_KEYS"].split('"')[3],
     }
+
+
+async def webhook_secret(partner: Partner) -> str:
+    """The secret of a webhook that was tried, and answers nothing; without its prefix."""
+    headers, base = {"X-API-Key": partner.license_key}, f"{partner.stack.gateway}/v2/webhooks"
+    request = {"url": f"http://127.0.0.1:{closed_port()}/", "events": ["request.complete"]}
+    async with partner.http.post(base, json={"request": request}, headers=headers) as answer:
+        made = (await answer.json())["result"]
+    one = f"{base}/{made['webhook']['id']}"
+    async with partner.http.post(f"{one}/test", headers=headers) as answer:
+        assert answer.status == 202
+    async with asyncio.timeout(30):
+        while True:
+            async with partner.http.get(f"{one}/deliveries", headers=headers) as answer:
+                (delivery,) = (await answer.json())["result"]["deliveries"]
+            if delivery.get("reason") == "no connection":
+                return str(made["secret"]).removeprefix("whsec_")
 
 
 async def test_secrets_stay_where_they_belong(
@@ -80,12 +99,12 @@ async def test_secrets_stay_where_they_belong(
         await partner.submit(path, partner_id=OWNER, username=["odd"]),
     ]
     (tmp_path / "errors").write_text("\n".join(str(error.body) for error in errors))
-    secrets = secrets_of(stack, partner, token) | {"wrong key": wrong}
+    secrets = secrets_of(stack, partner, token) | {"wrong key": wrong, "webhook secret": await webhook_secret(partner)}
     assert all(len(secret) >= 16 for secret in secrets.values())
     assert in_files([LOGS, TOPICS, tmp_path], secrets) == []
     assert await in_tables(owner_database, secrets) == []
     # The files of the database as well: what was written and rolled back or deleted again.
-    ours = {name: secrets[name] for name in ("license key", "wrong key", "token")}
+    ours = {name: secrets[name] for name in ("license key", "wrong key", "token", "webhook secret")}
     assert in_files([FOLDER / "data" / "postgres"], ours) == []
 
 

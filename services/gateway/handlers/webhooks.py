@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 PATH: Final = "/v2/webhooks"
 ONE: Final = f"{PATH}/{{webhookid}}"
+# The calls that these count as: nobody may use us to call somebody else without end.
+TEST_COST: Final = 10
+REPLAY_COST: Final = 100
 _Url = Annotated[str, Field(max_length=MAX_URL_LENGTH)]
 _Events = Annotated[list[Annotated[str, Field(max_length=64)]], Field(min_length=1, max_length=16)]
 _UUID: Final = re.compile(REQUEST_ID, re.ASCII)
@@ -131,7 +134,7 @@ class WebhookHandler:
 
     async def replay(self, call: Call[ReplayBody]) -> Answer:
         """Deliver again, under the old ids."""
-        owner = self._service.of(await self._user(call))
+        owner = self._service.of(await self._user(call, cost=REPLAY_COST))
         since = optional_time(call.body.since, "since")
         if (since is None) == (not call.body.delivery):
             raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "request must hold either since or delivery")
@@ -141,12 +144,12 @@ class WebhookHandler:
 
     async def test(self, call: Call[EmptyBody]) -> Answer:
         """Deliver an event that means nothing."""
-        owner = self._service.of(await self._user(call))
+        owner = self._service.of(await self._user(call, cost=TEST_COST))
         delivery = await put_test(self._database, owner.user_id, _webhook_id(call))
         return Answer({"delivery": str(delivery)}, status=202)
 
-    async def _user(self, call: Call[BodyT]) -> int:
-        return (await self._access.authenticate_api_key_and_throttle(call)).user_id
+    async def _user(self, call: Call[BodyT], *, cost: int = 1) -> int:
+        return (await self._access.authenticate_api_key_and_throttle(call, cost=cost)).user_id
 
 
 def _webhook_id(call: Call[Body]) -> UUID:
