@@ -57,6 +57,8 @@ CANCEL: Final = Operation("ekstep.data_exhaust_dataset_request_cancel_service", 
 DOWNLOAD: Final = Operation(
     "ekstep.data_exhaust_dataset_request_download_service", "2.0", "download", "v2", query=frozenset({"part"})
 )
+RETRY: Final = Operation("ekstep.data_exhaust_dataset_request_retry_service", "2.0", "retry", "v2")
+DELETE_REQUEST: Final = Operation("ekstep.data_exhaust_dataset_request_delete_service", "2.0", "delete", "v2")
 LINK: Final = Operation(DOWNLOAD.id, "2.0", "link", "v2", query=frozenset({"part", "method"}))
 UPDATE_STATUS: Final = Operation("ekstep.data_exhaust_dataset_request_update_service", "2.0", "update", "v2")
 
@@ -65,6 +67,8 @@ STATUSES_PATH: Final = "/v2/statuses"
 LIST_PATH: Final = "/v2/datasets/requests/{partnerid}"
 LIST_ALL_PATH: Final = "/v2/datasets/requests"
 UPDATE_PATH: Final = "/v2/datasets/requests/update/{requestid}"
+RETRY_PATH: Final = "/v2/datasets/requests/{requestid}/retry"
+DELETE_PATH: Final = LIST_PATH  # here the last part is the id of a request; OpenAPI has one name for both
 DOWNLOAD_PATH: Final = "/v2/datasets/requests/{requestid}/download"
 FINISHED_PART: Final = "finished"  # of a download: the days that are finished
 
@@ -106,6 +110,14 @@ class UpdateBody(Body):
     download_url: str | None = Field(None, validation_alias="downloadurl", max_length=4096)
 
 
+class RetryBody(Body):
+    """The limits within which a gateway retries; the same as of its submits."""
+
+    openrequests: Annotated[WholeNumber, Field(ge=1)]
+    daysbuilt: Annotated[WholeNumber, Field(ge=1)]
+    bytesbuilt: Annotated[WholeNumber, Field(ge=1)]
+
+
 @final
 class ReadAnswer(TypedDict):
     """The answer to one read: the status of the request."""
@@ -135,6 +147,11 @@ def statuses_request(reads: Sequence[StatusRead]) -> dict[str, object]:
 def update_request(body: UpdateBody) -> dict[str, object]:
     """Build the `request` part that UpdateBody parses."""
     return {"status": body.status, "downloadurl": body.download_url}
+
+
+def retry_request(open_requests: int, days_built: int, bytes_built: int) -> dict[str, object]:
+    """Build the `request` part that RetryBody parses."""
+    return {"openrequests": open_requests, "daysbuilt": days_built, "bytesbuilt": bytes_built}
 
 
 def parse_user_id(header: str) -> int | None:

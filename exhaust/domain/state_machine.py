@@ -171,6 +171,29 @@ def after_retry(present: StateVersion) -> StateVersion:
     return _next_attempt(present)
 
 
+def after_partners_retry(present: StateVersion) -> StateVersion:
+    """Return where a failed request stands when its partner retries it; one that is in progress again stays there.
+
+    Raises:
+        ExhaustError: INVALID_DATA_ERROR with status 409, as of a retry; also when it was cancelled.
+    """
+    if present.state is State.CANCELLED:
+        raise _conflict("the request was cancelled, and only a failed one is tried again; submit it anew")
+    if not present.state.is_terminal and present.attempt > 1:
+        return present
+    return after_retry(present)
+
+
+def check_deletable(present: StateVersion) -> None:
+    """Check that a request may be deleted.
+
+    Raises:
+        ExhaustError: INVALID_DATA_ERROR with status 409 when it is in progress.
+    """
+    if not present.state.is_terminal:
+        raise _conflict("the request is in progress; cancel it first, then delete it")
+
+
 def _next_attempt(present: StateVersion) -> StateVersion:
     return StateVersion(present.attempt + 1, State.SUBMITTED)
 

@@ -70,6 +70,7 @@ class Action(StrEnum):
     UPDATE_STATUS = "update"
     CANCEL = "cancel"
     RETRY = "retry"
+    DELETE = "delete"
     DOWNLOAD = "download"
     DOWNLOAD_LINK = "download-link"
     ERASE = "erase"

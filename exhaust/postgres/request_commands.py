@@ -1,27 +1,33 @@
-"""The commands of people on a request: cancel and retry, each in one transaction with its row of the audit."""
+"""The commands of people on a request: cancel, retry and delete, each in one transaction with its row of the audit."""
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from exhaust.domain.requests import unknown_request
-from exhaust.domain.state_machine import State, after_cancel, after_retry
+from exhaust.domain.state_machine import State, after_cancel, after_partners_retry, after_retry, check_deletable
 from exhaust.errors import CANCELLED_SENTENCE, ErrorCode, ExhaustError
 from exhaust.postgres import outbox
 from exhaust.postgres.audit import Action, record_action
 from exhaust.postgres.cancel_markers import put_marker
 from exhaust.postgres.database import UniqueConflictError
+from exhaust.postgres.deleted_requests import mark_deleted
 from exhaust.postgres.parked_requests import release_parked_request
 from exhaust.postgres.request_progress import lock_request, move_request
+from exhaust.postgres.submit_limits import check_limits
 from exhaust.process.failpoints import failpoint
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from datetime import datetime
     from uuid import UUID
 
-    from exhaust.postgres.database import Database
-    from exhaust.postgres.request_progress import EndedRequest
+    from exhaust.domain.state_machine import StateVersion
+    from exhaust.postgres.database import Connection, Database
+    from exhaust.postgres.request_progress import EndedRequest, StandingRequest
+    from exhaust.postgres.requests import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,19 @@ class Cancellation:
     attempt: int
     cancelled_at: datetime
     ended: EndedRequest | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """The outcome of a partner's retry.
+
+    Attributes:
+        attempt: the present one.
+        started: False when it was in progress before.
+    """
+
+    attempt: int
+    started: bool
 
 
 async def cancel_request(
@@ -62,9 +81,7 @@ async def cancel_request(
             complete or has failed.
     """
     async with database.transaction(dry_run=dry_run) as connection:
-        request = await lock_request(connection, request_id)
-        if request is None:
-            raise unknown_request()
+        request = await _lock(connection, request_id)
         version = after_cancel(request.version, even_failed=even_failed)
         if version == request.version and request.ended_at is not None:
             return Cancellation(request_id, version.attempt, request.ended_at)
@@ -112,26 +129,100 @@ async def retry_request(
         ExhaustError: INVALID_REQUESTID for an unknown request; INVALID_DATA_ERROR with status 409 for one that is
             complete or in progress, had too many attempts, or has an identical one in progress.
     """
+    async with _retrying(database, dry_run=dry_run) as connection:
+        version = after_retry((await _lock(connection, request_id)).version)
+        await _start(connection, request_id, version, actor=actor, traceparent=traceparent, reason=reason)
+    return version.attempt
+
+
+async def retry_failed_request(
+    database: Database, request_id: UUID, *, actor: str, traceparent: str, limits: Limits
+) -> Retry:
+    """Start the next attempt at a request for its partner, within the limits of a submit.
+
+    Of one that is in progress again, this changes nothing.
+
+    Args:
+        database: the status service's.
+        request_id: the request.
+        actor: as the audit names it.
+        traceparent: W3C trace context of the call, or empty.
+        limits: of the partner and the submitter.
+
+    Raises:
+        ExhaustError: as from `retry_request`, also for a cancelled one; RATE_LIMITED when a limit is reached.
+    """
+    async with _retrying(database) as connection:
+        present = (await _lock(connection, request_id)).version
+        version = after_partners_retry(present)
+        if version == present:
+            return Retry(version.attempt, started=False)
+        await check_limits(connection, request_id, limits)
+        await _start(connection, request_id, version, actor=actor, traceparent=traceparent)
+    return Retry(version.attempt, started=True)
+
+
+async def delete_request(database: Database, request_id: UUID, *, actor: str) -> None:
+    """Delete a request that has ended: from now on nobody is told of it. Its objects and its row follow.
+
+    Of a failed one other days may still be worked on: that ends too.
+
+    Args:
+        database: the status service's.
+        request_id: the request.
+        actor: as the audit names it.
+
+    Raises:
+        ExhaustError: INVALID_REQUESTID for an unknown request or one that is deleted; INVALID_DATA_ERROR with status
+            409 for one in progress.
+    """
+    async with database.transaction() as connection:
+        request = await _lock(connection, request_id)
+        check_deletable(request.version)
+        if request.state is State.FAILED:
+            await put_marker(connection, request_id, request.attempt)
+        await mark_deleted(connection, request_id)
+        await record_action(
+            connection,
+            actor=actor,
+            action=Action.DELETE,
+            subject=f"request/{request_id}",
+            detail={"attempt": request.attempt, "status": request.state.wire},
+        )
+        failpoint("delete.before_commit")
+    failpoint("delete.after_commit")
+
+
+async def _lock(connection: Connection, request_id: UUID) -> StandingRequest:
+    request = await lock_request(connection, request_id)
+    if request is None or request.deleted:
+        raise unknown_request()
+    return request
+
+
+@asynccontextmanager
+async def _retrying(database: Database, *, dry_run: bool = False) -> AsyncIterator[Connection]:
     try:
         async with database.transaction(dry_run=dry_run) as connection:
-            request = await lock_request(connection, request_id)
-            if request is None:
-                raise unknown_request()
-            version = after_retry(request.version)
-            await move_request(connection, request_id, version, None)
-            await release_parked_request(connection, request_id)
-            await outbox.put(connection, request_id, version.attempt, traceparent)
-            await record_action(
-                connection,
-                actor=actor,
-                action=Action.RETRY,
-                subject=f"request/{request_id}",
-                detail={"attempt": version.attempt} | ({"reason": reason} if reason else {}),
-            )
+            yield connection
     except UniqueConflictError as error:
         raise ExhaustError(
             ErrorCode.INVALID_DATA_ERROR,
             "an identical request of the same user is in progress already; wait for that one",
             status=409,
         ) from error
-    return version.attempt
+
+
+async def _start(
+    connection: Connection, request_id: UUID, version: StateVersion, *, actor: str, traceparent: str, reason: str = ""
+) -> None:
+    await move_request(connection, request_id, version, None)
+    await release_parked_request(connection, request_id)
+    await outbox.put(connection, request_id, version.attempt, traceparent)
+    await record_action(
+        connection,
+        actor=actor,
+        action=Action.RETRY,
+        subject=f"request/{request_id}",
+        detail={"attempt": version.attempt} | ({"reason": reason} if reason else {}),
+    )

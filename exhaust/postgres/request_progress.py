@@ -23,7 +23,7 @@ AFTER_CANCEL: Final = 0
 
 _FIND: Final = """
 SELECT request_id, attempt, state, outcome, dataset_id, resource, tags, readable_time(ended_at) AS ended_at,
-       readable_date(from_date) AS from_date, readable_date(to_date) AS to_date
+       readable_date(from_date) AS from_date, readable_date(to_date) AS to_date, deleted_at IS NOT NULL AS deleted
 FROM requests WHERE request_id = $1
 """
 _LOCK: Final = f"{_FIND} FOR UPDATE"
@@ -59,6 +59,7 @@ class StandingRequest:
         attempt: the latest that was started.
         outcome: the archive of a complete request, the error of a failed or cancelled one, else None.
         ended_at: when it reached a terminal state; None before.
+        deleted: its partner has deleted it.
     """
 
     asked: DatasetRequest
@@ -66,6 +67,7 @@ class StandingRequest:
     state: State
     outcome: Mapping[str, Any] | None
     ended_at: datetime | None
+    deleted: bool = False
 
     @property
     def version(self) -> StateVersion:
@@ -188,4 +190,4 @@ def _standing(row: Row) -> StandingRequest:
         DayRange(row["from_date"], row["to_date"]),
         tuple(row["tags"]),
     )
-    return StandingRequest(asked, row["attempt"], State(row["state"]), row["outcome"], row["ended_at"])
+    return StandingRequest(asked, row["attempt"], State(row["state"]), row["outcome"], row["ended_at"], row["deleted"])

@@ -28,10 +28,10 @@ FROM requests r, LATERAL (
     FROM request_days d WHERE d.request_id = r.request_id AND d.attempt = r.attempt
 ) d
 """
-BY_ID: Final = f"{_COLUMNS} WHERE r.request_id = ANY($1::uuid[])"
+BY_ID: Final = f"{_COLUMNS} WHERE r.request_id = ANY($1::uuid[]) AND r.deleted_at IS NULL"
 # Only what the caller may read; the pair (created_at, request_id) makes the order total, so that no page repeats a row.
 _PAGE: Final = f"""{_COLUMNS}
-WHERE r.partner_resource = $1
+WHERE r.partner_resource = $1 AND r.deleted_at IS NULL
   AND (r.created_at, r.request_id) < ($3, $4)
   AND {USER_MAY_READ.format(user="$2", resource="r.resource", dataset="r.dataset_id")}
 ORDER BY r.created_at DESC, r.request_id DESC
@@ -46,7 +46,7 @@ WHERE r.request_id IN (
     )
     SELECT r.request_id FROM partners p, LATERAL (
         SELECT r.request_id, r.created_at FROM requests r
-        WHERE r.partner_resource = p.resource AND (r.created_at, r.request_id) < ($2, $3)
+        WHERE r.partner_resource = p.resource AND r.deleted_at IS NULL AND (r.created_at, r.request_id) < ($2, $3)
           AND {may_read}
         ORDER BY r.created_at DESC, r.request_id DESC LIMIT $4
     ) r

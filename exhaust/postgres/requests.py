@@ -65,7 +65,7 @@ ORDER BY created_at DESC LIMIT 1
 _FIND_RECENT_OUTCOME: Final = """
 SELECT outcome FROM requests
 WHERE dataset_id = $1 AND resource = $2 AND from_date = $3 AND to_date = $4 AND tags = '{}'
-  AND state = 'complete' AND ended_at > now() - $5::interval AND outcome ? 'digest'
+  AND state = 'complete' AND ended_at > now() - $5::interval AND outcome ? 'digest' AND deleted_at IS NULL
 ORDER BY ended_at DESC LIMIT 1
 """
 _PARTNERS_WITHOUT_RESOURCE: Final = "SELECT DISTINCT partner_id FROM requests WHERE partner_resource = ''"

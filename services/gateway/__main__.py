@@ -29,6 +29,7 @@ from services.gateway.handlers.admin.routes import AdminHandlers
 from services.gateway.handlers.download import DownloadHandler
 from services.gateway.handlers.me import MeHandler
 from services.gateway.handlers.register import RegisterHandler
+from services.gateway.handlers.request_actions import RequestActionHandler
 from services.gateway.handlers.request_downloads import RequestDownloadHandler
 from services.gateway.handlers.status import StatusHandler
 from services.gateway.handlers.submit import SubmitHandler
@@ -88,6 +89,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
             StatusHandler(client, access, shares),
             RequestDownloadHandler(client, access, shares),
             MeHandler(access, settings, settings, settings.day_zone, settings.day_closes_after),
+            RequestActionHandler(client, access, submit_limits(settings), relay.wake),
             AdminHandlers.build(access, database),
             _webhooks(stack, settings, access, database),
         )

@@ -13,12 +13,16 @@ from exhaust.http.health import health_routes, metrics_route
 from schemas.bodies import EmptyBody, KeyBody
 from schemas.operations import (
     CANCEL,
+    DELETE_PATH,
+    DELETE_REQUEST,
     DOWNLOAD,
     DOWNLOAD_PATH,
     LIST,
     LIST_ALL,
     LIST_ALL_PATH,
     LIST_PATH,
+    RETRY,
+    RETRY_PATH,
     STATUS,
     STATUS_PATH,
     UPDATE_PATH,
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
     from services.gateway.handlers.download import DownloadHandler
     from services.gateway.handlers.me import MeHandler
     from services.gateway.handlers.register import RegisterHandler
+    from services.gateway.handlers.request_actions import RequestActionHandler
     from services.gateway.handlers.request_downloads import RequestDownloadHandler
     from services.gateway.handlers.status import StatusHandler
     from services.gateway.handlers.submit import SubmitHandler
@@ -65,6 +70,7 @@ class Operations:
     status: StatusHandler
     request_downloads: RequestDownloadHandler
     me: MeHandler
+    request_actions: RequestActionHandler
     admin: AdminHandlers
     webhooks: WebhookHandler | None = None
 
@@ -78,6 +84,7 @@ def public_app(
     get_v1 = endpoint(DOWNLOAD_V1, DownloadBody, operations.download.v1_by_get, metrics, needs_body=False)
     download_v3 = endpoint(DOWNLOAD_V3, EmptyBody, operations.download.v3, metrics, needs_body=False)
     get_request = endpoint(DOWNLOAD, EmptyBody, operations.request_downloads.download, metrics, needs_body=False)
+    actions = operations.request_actions
     app = edge_app()
     limits.install(app)
     cors.install(app)
@@ -94,6 +101,8 @@ def public_app(
             ),
             web.delete(STATUS_PATH, endpoint(CANCEL, KeyBody, operations.status.cancel, metrics, needs_body=False)),
             web.get(DOWNLOAD_PATH, get_request),  # and HEAD
+            web.post(RETRY_PATH, endpoint(RETRY, KeyBody, actions.retry, metrics, needs_body=False)),
+            web.delete(DELETE_PATH, endpoint(DELETE_REQUEST, KeyBody, actions.delete, metrics, needs_body=False)),
             web.post(LIST_PATH, endpoint(LIST, KeyBody, operations.status.list_requests, metrics)),
             *_reads(operations, metrics),
             *(web.post(f"/v2/datasets{path}", submit) for path in RESOURCE_PATHS),

@@ -8,9 +8,9 @@ import structlog
 
 from exhaust.postgres.idempotency_keys import IdempotencyKey
 from exhaust.postgres.requests import Acceptance, accept_request, find_identical_request
+from exhaust.postgres.submit_limits import limit_error
 from exhaust.process.failpoints import failpoint
 from services.gateway.idempotency import create_once, fingerprint_of
-from services.gateway.submit_limits import limit_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable

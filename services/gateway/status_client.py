@@ -31,7 +31,11 @@ if TYPE_CHECKING:
     from schemas.operations import ReadAnswer, ReadFailure, StatusesResult, StatusRead
     from services.gateway.status_batches import Result
 
-RETURNED_HEADERS: Final = ("Content-Type", "Retry-After")  # the rest is of the connection, or added to every answer
+RETURNED_HEADERS: Final = (
+    "Content-Type",
+    "Location",
+    "Retry-After",
+)  # the rest is of the connection, or added to every answer
 CONNECT_TIMEOUT: Final = timedelta(seconds=5)  # also for a free connection of the pool
 CALL_TIMEOUT: Final = timedelta(seconds=20)
 MAX_READS_AT_ONCE: Final = 32

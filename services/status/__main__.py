@@ -26,6 +26,7 @@ from exhaust.process.run import run_process, run_until_stopped
 from exhaust.process.slots import Slots
 from exhaust.s3.store import open_object_store
 from schemas.events import GROUP_STATUS, TOPIC_COMPLETIONS
+from services.status.action_calls import ActionCalls
 from services.status.answers import AnswerBuilder
 from services.status.apps import Operations, internal_app
 from services.status.archive_check import ArchiveCheck
@@ -34,6 +35,7 @@ from services.status.cancel_calls import CancelCalls
 from services.status.cancel_markers import CancelMarkers
 from services.status.change_notifier import ChangeNotifier
 from services.status.completions import CompletionConsumer
+from services.status.deletions import Deletions
 from services.status.download_calls import DownloadCalls
 from services.status.external_updates import ExternalUpdates
 from services.status.link_audit import LinkAudit
@@ -49,7 +51,7 @@ from services.status.update_calls import UpdateCalls
 from services.status.webhooks.delivery import webhook_loops
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from exhaust.domain.catalogue import Catalogue
     from exhaust.kafka.producer import Producer
@@ -72,6 +74,12 @@ def _shown(
     return answers, PartialDownloads(archives, time.monotonic), LinkAudit(database, time.monotonic)
 
 
+def _wake(deletions: Deletions, markers: CancelMarkers) -> None:
+    """Have the store cleared of a deleted request, and whoever works on it told."""
+    markers.wake()
+    deletions.wake()
+
+
 def _consumer_loop(
     settings: StatusSettings, consumer: CompletionConsumer, producer: Producer, health: Health
 ) -> ConsumerLoop:
@@ -88,6 +96,14 @@ def _consumer_loop(
     )
     publish_consumer_metrics(health.registry, loop)
     return loop
+
+
+def _pings(
+    database: Database, producer: Producer, objects: ObjectStore, bucket: str
+) -> dict[Dependency, Callable[[], Awaitable[None]]]:
+    """Return how to ask whether each server answers."""
+    s3_answers = partial(objects.ping, bucket)
+    return {Dependency.POSTGRES: database.ping, Dependency.S3: s3_answers, Dependency.KAFKA: producer.ping}
 
 
 def _reaper(
@@ -126,13 +142,11 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         cancels = CancelCalls(database, reader, changes, markers.wake, ends.note)
         updates = UpdateCalls(ExternalUpdates(states, archives, changes))
         shown = reader, *_shown(settings, objects, catalogue, database, archives)
-        operations = Operations(StatusCalls(*shown), DownloadCalls(*shown), cancels, updates)
-        s3_answers = partial(objects.ping, settings.s3_exhaust_bucket)
+        deletions = Deletions(database, objects, settings.s3_exhaust_bucket)
+        actions = ActionCalls(database, reader, changes, catalogue, lambda: _wake(deletions, markers))
+        operations = Operations(StatusCalls(*shown), DownloadCalls(*shown), cancels, updates, actions)
         gates = await stack.enter_async_context(
-            open_gates(
-                health.registry,
-                {Dependency.POSTGRES: database.ping, Dependency.S3: s3_answers, Dependency.KAFKA: producer.ping},
-            )
+            open_gates(health.registry, _pings(database, producer, objects, settings.s3_exhaust_bucket))
         )
         retries = Retries(Slots(CONCURRENCY), PATIENCE, gates)
         consumer = CompletionConsumer(states, changes, health.registry, retries)
@@ -148,6 +162,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
             consumer_loop.run(health.stop, health.heartbeat("completions"), settings.drain_timeout),
             _reaper(settings, states, database, health, gates).run(health),
             markers.run(health),
+            deletions.run(health),
             Pruner(database, retention_of(settings), health.registry).run(health, settings.prune_interval),
             *await webhook_loops(stack, settings, database, catalogue, health),
             drain_delay=settings.drain_delay,

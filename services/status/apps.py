@@ -13,18 +13,23 @@ from exhaust.http.health import health_routes, metrics_route
 from schemas.bodies import EmptyBody
 from schemas.operations import (
     CANCEL,
+    DELETE_PATH,
+    DELETE_REQUEST,
     DOWNLOAD_PATH,
     LINK,
     LIST,
     LIST_ALL,
     LIST_ALL_PATH,
     LIST_PATH,
+    RETRY,
+    RETRY_PATH,
     STATUS,
     STATUS_PATH,
     STATUSES,
     STATUSES_PATH,
     UPDATE_PATH,
     UPDATE_STATUS,
+    RetryBody,
     StatusesBody,
     UpdateBody,
 )
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from exhaust.process.health import Health
+    from services.status.action_calls import ActionCalls
     from services.status.cancel_calls import CancelCalls
     from services.status.download_calls import DownloadCalls
     from services.status.status_calls import StatusCalls
@@ -47,6 +53,7 @@ class Operations:
     downloads: DownloadCalls
     cancels: CancelCalls
     updates: UpdateCalls
+    actions: ActionCalls
 
 
 def internal_app(health: Health, token: SecretStr, operations: Operations) -> web.Application:
@@ -54,6 +61,7 @@ def internal_app(health: Health, token: SecretStr, operations: Operations) -> we
     app = edge_app(service_token_check(token))
     metrics = HttpMetrics(health.registry)
     statuses = operations.statuses
+    delete = endpoint(DELETE_REQUEST, EmptyBody, operations.actions.delete, metrics, needs_body=False)
     app.add_routes(
         [
             *health_routes(health),
@@ -63,6 +71,8 @@ def internal_app(health: Health, token: SecretStr, operations: Operations) -> we
             web.post(STATUSES_PATH, endpoint(STATUSES, StatusesBody, statuses.statuses, metrics)),
             web.post(DOWNLOAD_PATH, endpoint(LINK, EmptyBody, operations.downloads.link, metrics)),
             web.post(UPDATE_PATH, endpoint(UPDATE_STATUS, UpdateBody, operations.updates.update, metrics)),
+            web.post(RETRY_PATH, endpoint(RETRY, RetryBody, operations.actions.retry, metrics)),
+            web.delete(DELETE_PATH, delete),
             web.post(LIST_PATH, endpoint(LIST, EmptyBody, statuses.page, metrics)),
             web.post(LIST_ALL_PATH, endpoint(LIST_ALL, EmptyBody, statuses.page_of_all, metrics)),
         ]

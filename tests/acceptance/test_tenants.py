@@ -176,6 +176,23 @@ async def download_of_a_request(tenant: Tenant, target: Target) -> Outcome:
     return await call(tenant.partner.http, "GET", link)
 
 
+def retry(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
+    """One's own request is complete, so that there is nothing to try again; of a foreign one nobody may learn that."""
+    url = f"{tenant.partner.stack.gateway}/v2/datasets/requests/{target.request_id}/retry"
+    return call(tenant.partner.http, "POST", url, headers={"X-API-Key": tenant.partner.license_key})
+
+
+async def delete(tenant: Tenant, target: Target) -> Outcome:
+    """A request of one's own, made for this; a foreign one as it is."""
+    request_id = target.request_id
+    if target.owner == tenant.owner:
+        submitted = await submit(tenant, target)
+        request_id = json.loads(submitted.body)["result"]["requestid"]
+        await tenant.partner.finished(request_id)
+    url = f"{tenant.partner.stack.gateway}/v2/datasets/requests/{request_id}"
+    return await call(tenant.partner.http, "DELETE", url, headers={"X-API-Key": tenant.partner.license_key})
+
+
 def signed_link(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
     """One's own signature under the address of another archive."""
     link = tenant.link.replace(URL(tenant.link).raw_path, target.archive)
@@ -227,6 +244,8 @@ MATRIX: dict[Operation, tuple[str, str]] = {
     status: (DONE, "404 INVALID_REQUESTID"),
     status_get: (DONE, "404 INVALID_REQUESTID"),
     cancel: ("409 INVALID_DATA_ERROR", "404 INVALID_REQUESTID"),
+    retry: ("409 INVALID_DATA_ERROR", "404 INVALID_REQUESTID"),
+    delete: (DONE, "404 INVALID_REQUESTID"),
     download_of_a_request: (ZIP, "404 INVALID_REQUESTID"),
     signed_link: (ZIP, "403 SignatureDoesNotMatch"),
     update: (DONE, "400 INVALID_DATA_ERROR"),

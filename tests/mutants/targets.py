@@ -25,7 +25,6 @@ TARGETS: Final = (
     "exhaust/http/reading_speed.py",
     "services/gateway/rate_limits.py",
     "services/gateway/shares.py",
-    "services/gateway/submit_limits.py",
     "services/gateway/token_buckets.py",
 )
 NOT_PURE: Final = (ROOT / "services/aggregator/scan/worker_process.py",)  # tests on real servers decide it

@@ -11,6 +11,7 @@ from services.gateway.handlers.admin.routes import AdminHandlers
 from services.gateway.handlers.download import DownloadHandler
 from services.gateway.handlers.me import MeHandler
 from services.gateway.handlers.register import RegisterHandler
+from services.gateway.handlers.request_actions import RequestActionHandler
 from services.gateway.handlers.request_downloads import RequestDownloadHandler
 from services.gateway.handlers.status import StatusHandler
 from services.gateway.handlers.submit import SubmitHandler
@@ -43,6 +44,7 @@ def gateway_operations(
         StatusHandler(client, access, shares),
         RequestDownloadHandler(client, access, shares),
         MeHandler(access, limited, ShareSettings(), UTC, timedelta(hours=4)),
+        RequestActionHandler(client, access, submit_limits(limited), lambda: None),
         AdminHandlers.build(access, database),
     )
 

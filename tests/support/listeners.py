@@ -20,6 +20,7 @@ from services.gateway.handlers.admin.routes import AdminHandlers
 from services.gateway.handlers.download import DownloadHandler
 from services.gateway.handlers.me import MeHandler
 from services.gateway.handlers.register import RegisterHandler
+from services.gateway.handlers.request_actions import RequestActionHandler
 from services.gateway.handlers.request_downloads import RequestDownloadHandler
 from services.gateway.handlers.status import StatusHandler
 from services.gateway.handlers.submit import SubmitHandler
@@ -27,6 +28,7 @@ from services.gateway.handlers.webhooks import WebhookHandler
 from services.gateway.rate_limits import RateLimits
 from services.gateway.settings import LimitSettings
 from services.status import apps as status_apps
+from services.status.action_calls import ActionCalls
 from services.status.cancel_calls import CancelCalls
 from services.status.download_calls import DownloadCalls
 from services.status.status_calls import StatusCalls
@@ -45,7 +47,8 @@ def listener_app(listener: str) -> web.Application:
     """Build what one of LISTENERS serves."""
     if listener == "status":
         calls = _hollow(StatusCalls), _hollow(DownloadCalls), _hollow(CancelCalls), _hollow(UpdateCalls)
-        operations_of_status = status_apps.Operations(*calls)
+        actions = _hollow(ActionCalls)
+        operations_of_status = status_apps.Operations(*calls, actions)
         return status_apps.internal_app(Health(), SecretStr("a service token"), operations_of_status)
     operations = Operations(
         _hollow(RegisterHandler),
@@ -54,6 +57,7 @@ def listener_app(listener: str) -> web.Application:
         _hollow(StatusHandler),
         _hollow(RequestDownloadHandler),
         _hollow(MeHandler),
+        _hollow(RequestActionHandler),
         AdminHandlers(_hollow(ClientHandler), _hollow(KeyHandler), _hollow(GrantHandler), _hollow(AuditHandler)),
         _hollow(WebhookHandler),
     )

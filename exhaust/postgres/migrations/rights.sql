@@ -52,7 +52,8 @@ BEGIN
         EXECUTE format(
             $rights$
             GRANT SELECT ON data_exhaust_users_resources TO %1$I;
-            GRANT SELECT, UPDATE (attempt, state, moved_at, ended_at, outcome, parked_at, parked_reason) ON requests
+            GRANT SELECT, UPDATE (attempt, state, moved_at, ended_at, outcome, parked_at, parked_reason,
+                sweep_at) ON requests
                 TO %1$I;
             GRANT SELECT, INSERT, UPDATE (claimed_until), DELETE ON outbox TO %1$I;
             GRANT SELECT, INSERT, DELETE ON cancel_markers TO %1$I;
@@ -62,7 +63,8 @@ BEGIN
             GRANT SELECT, INSERT, UPDATE (recorded_at) ON audited_downloads TO %1$I;
             GRANT EXECUTE ON FUNCTION prune_requests(interval, integer), prune_parked_requests(interval, integer),
                 prune_inbox(interval, integer), prune_idempotency_keys(interval, integer),
-                prune_webhook_deliveries(interval, integer) TO %1$I;
+                prune_webhook_deliveries(interval, integer), mark_request_deleted(uuid),
+                remove_deleted_request(uuid, interval) TO %1$I;
             -- It delivers, and a trigger writes what is to be delivered.
             GRANT SELECT ON live_webhooks TO %1$I;
             GRANT SELECT, INSERT, UPDATE (day, closed_at) ON closed_days TO %1$I;
@@ -96,7 +98,8 @@ BEGIN
             -- What the actions of operators do, each with its row of the audit, which this role cannot read. Of a
             -- request's state a trigger lets it start an attempt or cancel one.
             GRANT SELECT (request_id, partner_id, partner_resource, dataset_id, resource, from_date, to_date, tags,
-                created_at, state, attempt, moved_at, ended_at, outcome, parked_at, parked_reason) ON requests TO %1$I;
+                created_at, state, attempt, moved_at, ended_at, outcome, parked_at, parked_reason,
+                deleted_at) ON requests TO %1$I;
             GRANT UPDATE (attempt, state, moved_at, ended_at, outcome, parked_at, parked_reason) ON requests TO %1$I;
             GRANT SELECT, INSERT, UPDATE (claimed_until), DELETE ON outbox TO %1$I;
             GRANT SELECT (request_id, attempt) ON request_days TO %1$I;

@@ -45,7 +45,7 @@ KINDS: Final = {
     "update": "status",
     "reaper": "status",
 }
-KILLED_ELSEWHERE: Final = {"redrive", "webhook"}  # by tests of their own
+KILLED_ELSEWHERE: Final = {"delete", "redrive", "webhook"}  # by tests of their own
 
 
 def failpoints() -> list[str]:

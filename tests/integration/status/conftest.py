@@ -24,6 +24,7 @@ from exhaust.s3.store import ObjectStore
 from exhaust.settings import S3RawBucketSettings
 from schemas.events import Completed
 from schemas.operations import USER_HEADER
+from services.status.action_calls import ActionCalls
 from services.status.answers import AnswerBuilder
 from services.status.apps import Operations, internal_app
 from services.status.archive_check import ArchiveCheck
@@ -134,7 +135,8 @@ async def status(
     )
     markers = CancelMarkers(database, objects, bucket)
     cancels = CancelCalls(database, reader, changes, markers.wake, lambda _: None)
-    operations = Operations(StatusCalls(*shown), DownloadCalls(*shown), cancels, updates)
+    actions = ActionCalls(database, reader, changes, load_catalogue(None), lambda: None)
+    operations = Operations(StatusCalls(*shown), DownloadCalls(*shown), cancels, updates, actions)
     app = internal_app(Health(checks={"postgres": database.ping}), settings.service_token, operations)
     async with aiohttp.ClientSession() as session, open_listener(app, settings.host, settings.port):
         yield Status(session, f"http://{settings.host}:{settings.port}")

@@ -7,8 +7,9 @@ import pytest
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.postgres.key_usage import KeyUsage
 from exhaust.postgres.requests import Exceeded, Limits
+from exhaust.postgres.submit_limits import limit_error
 from services.gateway.settings import LimitSettings
-from services.gateway.submit_limits import limit_error, submit_limits
+from services.gateway.submit_limits import submit_limits
 
 LIMITS = Limits(open_requests=3, days_built=10_000, bytes_built=5_000_000)
 DAY = date(2026, 12, 31)
