@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import time
+from datetime import date, datetime, timezone
 from typing import TYPE_CHECKING
 
 import pytest
@@ -71,6 +72,24 @@ def test_downloads_are_signed_when_they_begin_or_by_the_status_of_an_older_gatew
     assert settings.refused_links > 0
 
 
+@pytest.mark.parametrize("old", [False, True])
+def test_the_days_that_did_not_fail_are_had_until_all_are_there(
+    settings: FakeGateway, tmp_path: Path, *, old: bool
+) -> None:
+    settings.behaviour.old = old
+    settings.behaviour.partial = True
+    settings.behaviour.failing = frozenset([date(2026, 11, 2)])
+    get = ("get", "--partner", OWNER, *RANGE, "-o", str(tmp_path))
+    refused = run(*get)
+    assert (refused.exit_code, "`exhaust get --partial`" in refused.stderr) == (5, True)
+    ran = run(*get, "--partial")
+    assert (ran.exit_code, "lacks the days that failed" in ran.stderr) == (6, True), ran
+    assert [path.name for path in tmp_path.iterdir()] == ["eks-consumption-raw_2026-11-01_2026-11-03.partial.zip"]
+    settings.behaviour.failing = frozenset()
+    assert run(*get, "--partial").exit_code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["eks-consumption-raw_2026-11-01_2026-11-03.zip"]
+
+
 @pytest.mark.parametrize("command", [("retry", "r"), ("delete", "r"), ("days", "--partner", OWNER), ("webhooks",)])
 def test_an_older_gateway_is_told_in_one_sentence(settings: FakeGateway, command: tuple[str, ...]) -> None:
     settings.behaviour.old = True
@@ -108,6 +127,14 @@ def test_a_signed_delivery_is_checked(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert "never an argument" in run(*arguments, str(tmp_path / "body")).stderr
     monkeypatch.setenv("EXHAUST_WEBHOOK_SECRET", SECRET)
     assert json.loads(run(*arguments, str(tmp_path / "body")).stdout)["type"] == "request.complete"
+
+
+def test_the_reference_of_the_specification_signs_what_is_checked() -> None:
+    reference = pytest.importorskip("standardwebhooks.webhooks")
+    now = datetime.now(timezone.utc)
+    signature = reference.Webhook(SECRET).sign("m1", now, '{"a": "é"}')
+    headers = {"webhook-id": "m1", "webhook-timestamp": str(int(now.timestamp())), "webhook-signature": signature}
+    assert verify(SECRET, headers, '{"a": "é"}'.encode()) == {"a": "é"}
 
 
 def test_a_request_in_progress_tells_its_phase_place_and_end(settings: FakeGateway, tmp_path: Path) -> None:

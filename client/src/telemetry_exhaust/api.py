@@ -91,12 +91,16 @@ class Api:
         """Return what the API tells of a request, as it tells it."""
         return self.calls.post(_status(request))
 
-    def download_link(self, request: str) -> str | None:
-        """Return a link to the download of a complete request; None when the gateway tells it in the status alone."""
+    def download_link(self, request: str, *, partial: bool = False) -> str | None:
+        """Return a link to the download of a request; None when the gateway tells it in the status alone.
+
+        Args:
+            partial: that of a failed request, which holds the days that did not fail.
+        """
         if not self._has_downloads:
             return None
         try:
-            return self.calls.location(f"{_one(request)}/download")
+            return self.calls.location(f"{_one(request)}/download", [("part", "finished")] if partial else ())
         except UnknownOperationError:
             self._has_downloads = False
             return None

@@ -38,11 +38,17 @@ class Watcher:
 
 @dataclass(frozen=True)
 class Fetched:
-    """A file that is there; `new` when it was downloaded just now."""
+    """A file that is there.
+
+    Attributes:
+        new: it was downloaded just now.
+        partial: the request has failed, and this holds the days that did not fail.
+    """
 
     path: Path
     request: str
     new: bool
+    partial: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,8 +59,13 @@ class Fetcher:
     http: Http
     profile: Profile
 
-    def fetch(self, wanted: Wanted, target: Path, watcher: Watcher, *, within: float | None = None) -> Fetched:
+    def fetch(
+        self, wanted: Wanted, target: Path, watcher: Watcher, *, within: float | None = None, partial: bool = False
+    ) -> Fetched:
         """Get what is wanted into a file; one that is there already and right stays as it is.
+
+        Args:
+            partial: of a request that failed, get the days that did not fail, into a file named .partial.zip.
 
         Raises:
             StillRunningError: the request has not ended within so many seconds.
@@ -63,24 +74,38 @@ class Fetcher:
             OSError: the file cannot be written.
         """
         check_place(wanted, target)
-        return self.download(self.start(wanted), target, watcher, within=within)
+        return self.download(self.start(wanted), target, watcher, within=within, partial=partial)
 
     def start(self, wanted: Wanted) -> Status:
         """Submit what is wanted, or take up the request of before; see waiting.submit."""
         return submit(self.api, self.profile, wanted)
 
-    def download(self, status: Status, target: Path, watcher: Watcher, *, within: float | None = None) -> Fetched:
+    def download(
+        self, status: Status, target: Path, watcher: Watcher, *, within: float | None = None, partial: bool = False
+    ) -> Fetched:
         """Wait for a request, and get its download; see fetch."""
         status = wait(self.api, status, watcher.status, within=within, watched=watcher.watched)
+        if partial and status.partial_url:
+            return self._download_partial(status, partial_file(target), watcher)
         check_complete(status)
-        if is_there(target, status):
-            forget_state(target)
-            return Fetched(target, status.request, new=False)
+        new = not is_there(target, status)
+        if new:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            first = self.api.download_link(status.request) or status.url or ""
+            reader = RangedReader(self.http, first, lambda: self._link(status.request))
+            Download(target, reader, watcher.bytes).run(status.sha256, check_digests)
+        forget_state(target)
+        partial_file(target).unlink(missing_ok=True)  # or its days would be in the folder twice
+        return Fetched(target, status.request, new=new)
+
+    def _download_partial(self, status: Status, target: Path, watcher: Watcher) -> Fetched:
+        def link() -> str:
+            found = self.api.download_link(status.request, partial=True)
+            return found or self.api.status(status.request).partial_url or ""
+
         target.parent.mkdir(parents=True, exist_ok=True)
-        first = self.api.download_link(status.request) or status.url or ""
-        reader = RangedReader(self.http, first, lambda: self._link(status.request))
-        Download(target, reader, watcher.bytes).run(status.sha256, check_digests)
-        return Fetched(target, status.request, new=True)
+        Download(target, RangedReader(self.http, link(), link), watcher.bytes).run(None, check_digests)
+        return Fetched(target, status.request, new=True, partial=True)
 
     def _link(self, request: str) -> str:
         if link := self.api.download_link(request):
@@ -88,6 +113,11 @@ class Fetcher:
         status = self.api.status(request)
         check_complete(status)
         return status.url or ""
+
+
+def partial_file(target: Path) -> Path:
+    """Return where the days go that did not fail, when others did."""
+    return target.with_name(f"{target.stem}.partial.zip")
 
 
 def is_there(target: Path, status: Status) -> bool:

@@ -167,6 +167,7 @@ def _get(commands: _Commands) -> None:
         "-o", "--output", metavar="DIR", type=Path, default=Path(), help="the folder (default: this one)"
     )
     parser.add_argument("--within", metavar="SECONDS", type=float, help="stop waiting then, with exit code 8")
+    parser.add_argument("--partial", action="store_true", help="when days fail, get the others, with exit code 6")
     parser.add_argument("--estimate", action="store_true", help="only tell how long it would take, and its size")
 
 

@@ -78,8 +78,9 @@ def check_complete(status: Status) -> None:
         raise TimedOutError(f"request {status.request} was cancelled; run the same command to ask anew", code=CANCELLED)
     if status.state != "complete":
         why = f"{status.error_code}: {status.error_message}" if status.error_code else "for a reason that is not told"
+        rest = "; `exhaust get --partial` gets the days that did not fail" if status.partial_url else ""
         raise RequestFailedError(
-            f"request {status.request} failed: {why}",
+            f"request {status.request} failed: {why}{rest}",
             code=status.error_code,
             help_page=status.error_help,
             retryable=status.error_retryable,

@@ -58,6 +58,9 @@ def walk(gateway: Gateway, folder: Path) -> Path:
     assert sum(day["events"] for day in verified) == gateway.events > 0
     assert len(exhaust(gateway, "read", got["file"])) == gateway.events
     exhaust(gateway, "get", "--partner", "org.somebody.else", *days, "-o", str(folder / "none"), code=4)
+    assert who["account"]["client"]
+    assert got["request"] in {row["requestid"] for row in exhaust(gateway, "requests", "--all")}
+    exhaust(gateway, "webhooks")
     [listed] = [row for row in exhaust(gateway, "requests", *owner) if row["requestid"] == got["request"]]
     assert listed["tracker"]["status"] == "complete"
     [shown] = exhaust(gateway, "show", got["request"])

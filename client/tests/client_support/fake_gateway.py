@@ -71,6 +71,7 @@ class Behaviour:
         link_uses: answers that a link is good for.
         cut: is asked how many of the bytes of an answer arrive.
         refusals: (status, headers) of the next calls of the API.
+        partial: a failed request has a download of its other days.
         old: it has none of the operations that came later.
         clock: seconds that its clock is ahead.
         page: the status and body that a proxy in between answers to everything.
@@ -87,6 +88,7 @@ class Behaviour:
     data: Callable[[bytes], bytes] = lambda data: data
     ignores_if_range: bool = False
     old: bool = False
+    partial: bool = False
     clock: float = 0.0
     page: tuple[int, bytes] | None = None
     told: dict[str, Any] = field(default_factory=dict)
@@ -157,7 +159,8 @@ class FakeGateway:
         total = (request.last - request.first).days + 1
         progress = {"daysdone": 0, "daystotal": total, "events": 0, "bytes": 0}
         if request.error:
-            return {"status": "failed", "progress": progress, "error": request.error}
+            left = {"partialurl": self.link(request)} if self.behaviour.partial else {}
+            return {"status": "failed", "progress": progress, "error": request.error, **left}
         if time.monotonic() < request.ready_at:
             return {"status": "inprogress", "progress": progress, **self.behaviour.told}
         progress["daysdone"] = total

@@ -29,13 +29,14 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         output.rows(_estimate(client, wanted, output) for wanted in parts)
         return OK
     failures: list[RequestFailedError] = []
-    output.rows(_rows(client, parts, arguments, output, failures))
+    partial: list[Wanted] = []
+    output.rows(_rows(client, parts, arguments, output, failures, partial))
     if failures and len(failures) == len(parts):
         raise failures[0]
     if failures:
         output.say(f"{len(failures)} of {len(parts)} files are missing; run the same command again for them")
         return DAYS_MISSING
-    return OK
+    return DAYS_MISSING if partial else OK
 
 
 def _rows(
@@ -44,18 +45,22 @@ def _rows(
     arguments: argparse.Namespace,
     output: Output,
     failures: list[RequestFailedError],
+    partial: list[Wanted],
 ) -> Iterator[dict[str, Any]]:
     arguments.output.mkdir(parents=True, exist_ok=True)
     for wanted in parts:
         target = arguments.output / file_name(wanted)
         watcher = bar_watcher(output, f"{wanted.first} to {wanted.last}")
         try:
-            fetched = client.fetcher.fetch(wanted, target, watcher, within=arguments.within)
+            fetched = client.fetcher.fetch(wanted, target, watcher, within=arguments.within, partial=arguments.partial)
         except RequestFailedError as error:
             failures.append(error)
             if len(parts) > 1:
                 output.say(f"{wanted.first} to {wanted.last}: {error}")
             continue
+        if fetched.partial:
+            partial.append(wanted)
+            output.say(f"{fetched.path} lacks the days that failed; `exhaust show {fetched.request}` says why")
         yield _row(wanted, fetched)
 
 
@@ -66,7 +71,7 @@ def _row(wanted: Wanted, fetched: Fetched) -> dict[str, Any]:
         "to": str(wanted.last),
         "bytes": fetched.path.stat().st_size,
         "request": fetched.request,
-        "state": "new" if fetched.new else "there already",
+        "state": "partial" if fetched.partial else ("new" if fetched.new else "there already"),
     }
 
 
