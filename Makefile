@@ -68,7 +68,7 @@ test-client-everywhere: ## the same on every interpreter from 3.9 on that is her
 kills-client: $(INSTALLED) ## kill `exhaust get` and `exhaust sync` 100 times each, at random bytes; SEED=7 draws others
 	PYTHONPATH=client/tests $(RUN) kills 100 $(SEED)
 
-test-browser: $(BROWSER_INSTALLED) chromium ## every page of the console in Chromium; screenshots in .local/screenshots
+test-browser: $(BROWSER_INSTALLED) chromium ## every page of the console and of the portal in Chromium; screenshots in .local/screenshots
 	$(RUN) pytest -s tests/browser
 
 picture: $(BROWSER_INSTALLED) chromium ## docs/images/console-now.png anew, from a system whose aggregator is frozen

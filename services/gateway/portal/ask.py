@@ -46,7 +46,8 @@ class Ask:
         choice = choice_of(request.query)
         refused, estimate = "", None
         try:
-            estimate = (await self._operations.call(request, hdrs.METH_POST, f"{choice.path}/estimate")).result
+            path = f"{choice.path}/estimate"
+            estimate = (await self._operations.call(request, hdrs.METH_POST, path, body=_body(request, choice))).result
         except ExhaustError as error:
             if error.code in _CHOSEN_WRONG:
                 refused = error.message
@@ -58,10 +59,11 @@ class Ask:
         """Answer POST /portal/requests: submit the choice, and show the request."""
         form = request[FORM]
         choice = choice_of(form)
-        body = {"partnerid": choice.partner, "username": request[SESSION].client.license_key_name}
         headers = {HEADER: form[_INTENT]} if form.get(_INTENT) else {}
         try:
-            reply = await self._operations.call(request, hdrs.METH_POST, choice.path, body=body, headers=headers)
+            reply = await self._operations.call(
+                request, hdrs.METH_POST, choice.path, body=_body(request, choice), headers=headers
+            )
         except ExhaustError as error:
             return self._page(request, choice, None, error.message, status=error.status)
         return see_other("/requests", reply.result["requestid"])
@@ -81,3 +83,8 @@ class Ask:
             intent=str(uuid4()),
             copies=copies_of(choice, base, session.client.license_key_name),
         )
+
+
+def _body(request: web.Request, choice: Choice) -> dict[str, object]:
+    """Return the body of a submit; the user name is that of the license key."""
+    return {"partnerid": choice.partner, "username": request[SESSION].client.license_key_name}

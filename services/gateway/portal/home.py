@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
+
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http.query import check_query
 from schemas.operations import Operation
@@ -25,7 +27,11 @@ if TYPE_CHECKING:
 ME: Final = "/v2/me"
 DAYS: Final = "/v2/days"
 MOST_GRANTS: Final = 20  # on one page
+LOOKS_AT_ONCE: Final = 2  # a holder has a share of so many at least, unless the operators say otherwise
+STRIPS_WITHIN: Final = timedelta(seconds=2)
 _QUERY: Final = Operation("/", "", query=frozenset({"dataset", "grants", "next"}))
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,40 +94,57 @@ class Home:
     async def _shown(
         self, request: web.Request, grants: Sequence[Mapping[str, Any]], dataset: str, newest: date
     ) -> list[GrantShown]:
-        return await asyncio.gather(
-            *(self._grant(request, grant, place, dataset, newest) for place, grant in enumerate(grants))
-        )
+        """Return grants with their strips, as far as these are there in time: the rest of the page does without."""
+        gate = asyncio.Semaphore(LOOKS_AT_ONCE)
+        looks = [
+            asyncio.create_task(self._days(request, str(grant["resourceid"]), dataset, newest, gate))
+            for grant in grants
+        ]
+        if looks:
+            _, late = await asyncio.wait(looks, timeout=STRIPS_WITHIN.total_seconds())
+            for look in late:
+                look.cancel()
+            await asyncio.wait(looks)
+        told = [None if look.cancelled() else look.result() for look in looks]
+        return [
+            _grant_shown(grant, place, dataset, newest, days)
+            for place, (grant, days) in enumerate(zip(grants, told, strict=True))
+        ]
 
-    async def _grant(
-        self, request: web.Request, grant: Mapping[str, Any], place: int, dataset: str, newest: date
-    ) -> GrantShown:
+    async def _days(
+        self, request: web.Request, resource: str, dataset: str, newest: date, gate: asyncio.Semaphore
+    ) -> Sequence[Mapping[str, Any]] | None:
         first, last = range_of(newest)
-        resource = str(grant["resourceid"])
-        days: Sequence[Mapping[str, Any]] = ()
-        seen = True
         try:
-            days = (
-                await self._operations.get(request, DAYS, dataset=dataset, resource=resource, from_=first, to=last)
-            )["days"]
+            async with gate:
+                found = await self._operations.get(
+                    request, DAYS, dataset=dataset, resource=resource, from_=first, to=last
+                )
         except ExhaustError as error:
-            if error.code in {ErrorCode.RATE_LIMITED, ErrorCode.LOGIN_FAILED}:
-                raise
-            seen = False  # the rest of the page does without
-        plain = grant.get("id")
-        return GrantShown(
-            id=f"grant-{place}",
-            kind=str(grant["kind"]),
-            name=str(plain or resource),
-            resource=resource,
-            dataset=dataset,
-            partner=str(plain or ""),
-            ends=grant.get("expiresat"),
-            strip=strip_of(first, last, days),
-            seen=seen,
-        )
+            log.info("portal.days_not_seen", code=error.code)
+            return None
+        days: Sequence[Mapping[str, Any]] = found["days"]
+        return days
 
     async def _requests(self, request: web.Request) -> Listed:
         return await listed_requests(self._operations, request, after=request.query.get("next", ""))
+
+
+def _grant_shown(
+    grant: Mapping[str, Any], place: int, dataset: str, newest: date, days: Sequence[Mapping[str, Any]] | None
+) -> GrantShown:
+    plain, resource = grant.get("id"), str(grant["resourceid"])
+    return GrantShown(
+        id=f"grant-{place}",
+        kind=str(grant["kind"]),
+        name=str(plain or resource),
+        resource=resource,
+        dataset=dataset,
+        partner=str(plain or ""),
+        ends=grant.get("expiresat"),
+        strip=strip_of(*range_of(newest), days or ()),
+        seen=days is not None,
+    )
 
 
 def _place(text: str) -> int:
