@@ -34,7 +34,7 @@ comma := ,
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SILENT:
-.PHONY: help venv demo test test-unit test-client test-client-everywhere test-browser chromium picture kills-client test-api check-metrics metrics-page mutants bench bench-gateway bench-shares bench-fairness chaos chaos-long failures check check-alerts up load down logs lock clean rehearse
+.PHONY: help venv demo test test-unit test-client test-client-everywhere test-browser chromium picture kills-client test-api check-metrics metrics-page mutants bench bench-gateway bench-shares bench-fairness bench-sessions chaos chaos-long failures check check-alerts up load down logs lock clean rehearse
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -109,6 +109,9 @@ rehearse: $(INSTALLED) ## make the fault of each runbook, see its alert, do what
 
 bench-fairness: $(INSTALLED) ## one partner's one-day request alone, and beside 300 requests of another partner
 	$(RUN) bench.fairness
+
+bench-sessions: $(INSTALLED) ## `exhaust sessions` on a download of 10 million events: speed and memory; OPTIONS="--events 1000000" makes a smaller one
+	$(RUN) bench.sessions $(OPTIONS)
 
 check: $(INSTALLED) ## lint, format, types, import arrows, size bars
 	$(RUN) ruff check --quiet .

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Unit = Literal["x", "%", "MiB", "ms"]
+Unit = Literal["x", "%", "MiB", "ms", "events/s"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def at_most(name: str, measured: float, limit: float, unit: Unit) -> Bar:
     return Bar(name, measured, limit, at_least=False, unit=unit)
 
 
-_DIGITS: dict[Unit, int] = {"x": 2, "%": 0, "MiB": 0, "ms": 0}
+_DIGITS: dict[Unit, int] = {"x": 2, "%": 0, "MiB": 0, "ms": 0, "events/s": 0}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,38 +3,8 @@
 from collections import Counter
 from pathlib import Path
 
-from telemetry_exhaust.sessions.parts import LOOSE
-from telemetry_exhaust.sessions.reading import Reading
-from telemetry_exhaust.sessions.trees import NO_END, NO_START
-
-from tests.support.independent_sessions import Counts, count_sessions, sample_files
-
-
-def read(path: Path) -> Counts:
-    counts: Counts = Counter()
-    reading = Reading([path], run_events=5_000)
-    told = list(reading.read())
-    unfinished = 0
-    for tree, deviations in reading.trees(keep=False):
-        told += deviations
-        for part in tree.walk():
-            counts["screens",] += part.screens
-            if part.state == LOOSE:
-                counts["loose",] += part.own_events
-            else:
-                counts[part.type, part.state] += 1
-                unfinished += part.state == "unfinished"
-    kinds = Counter(deviation.kind for deviation in told)
-    assert kinds[NO_END] == unfinished
-    for kind in ("unreadable", "untimed", "repeated"):
-        counts[kind,] += kinds[kind]
-    for deviation in told:
-        if deviation.kind == NO_START:
-            counts[
-                "orphaned", deviation.says.removeprefix("END of ").split(" of ")[0].removesuffix(" without a START")
-            ] += 1
-    counts["events",], counts["derived",] = reading.events, reading.derived
-    return +counts
+from tests.support.independent_sessions import Counts, count_file, sample_files
+from tests.support.read_sessions import read_sessions
 
 
 def test_real_sessions_are_counted_alike_by_two_readings(samples: Path) -> None:
@@ -42,8 +12,8 @@ def test_real_sessions_are_counted_alike_by_two_readings(samples: Path) -> None:
     assert len(files) >= 20
     every: Counts = Counter()
     for path in files:
-        ours, theirs = read(path), +count_sessions(path)
-        assert ours == theirs, path.name
+        ours, theirs = read_sessions(path, run_events=5_000), count_file(path)
+        assert ours == +theirs, path.name
         every += ours
     print(f"\n{len(files)} files: {dict(every)}")
     assert every["app", "finished"] > 100

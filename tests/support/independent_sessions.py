@@ -36,11 +36,16 @@ ONLY_IN = {
 }
 
 
-def count_sessions(path: Path) -> Counts:
-    """Count the parts of a file by type and state, its ENDs without a START, its screens, loose and odd events."""
+def count_file(path: Path) -> Counts:
+    """Count what is in a gzipped file; see count_lines."""
+    return count_lines(gzip.decompress(path.read_bytes()))
+
+
+def count_lines(data: bytes) -> Counts:
+    """Count the parts in lines by type and state, ENDs without a START, screens, loose and odd events."""
     counts: Counts = Counter()
     groups: dict[str, list[Fact]] = {}
-    for number, line in enumerate(gzip.decompress(path.read_bytes()).split(b"\n"), start=1):
+    for number, line in enumerate(data.split(b"\n"), start=1):
         if not line.strip():
             continue
         try:

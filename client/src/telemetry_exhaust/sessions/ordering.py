@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from telemetry_exhaust.sessions.seen import Seen
 
-RUN_EVENTS: Final = 100_000  # in memory at once
+RUN_EVENTS: Final = 50_000  # in memory at once
 _CHUNK_EVENTS: Final = 128  # of each run, in memory when the runs are merged
 
 

@@ -16,17 +16,14 @@ if TYPE_CHECKING:
     from telemetry_exhaust.sessions.parts import Part
 
 _WIDTH: Final = 960
-_LEFT: Final = 260
+_LEFT: Final = 300
 _ROW: Final = 22
 _TOP: Final = 50
 _MOST_BARS: Final = 300
 _MOST_PANELS: Final = 6
 # Where a bucket of the histogram begins, in seconds, and what is shorter than that.
 _EDGES: Final = (10, 30, 60, 180, 600, 1800, 3600, 10_800, 86_400)
-_NAMES: Final = (
-    *(f"< {edge}" for edge in ["10 s", "30 s", "1 min", "3 min", "10 min", "30 min", "1 h", "3 h", "1 day"]),
-    "longer",
-)
+_NAMES: Final = ("< 10 s", "< 30 s", "< 1 min", "< 3 min", "< 10 min", "< 30 min", "< 1 h", "< 3 h", "< 1 day")
 _BLUE: Final = "#2166ac"
 _GREY: Final = "#9aa5b1"
 
@@ -34,7 +31,7 @@ _GREY: Final = "#9aa5b1"
 def histogram(seconds: Mapping[str, Sequence[float]]) -> str:
     """Return a histogram of durations for each type of part."""
     panels = sorted(seconds.items(), key=lambda item: -len(item[1]))[:_MOST_PANELS]
-    names = (*(f"< {name}" for name in _NAMES), "longer")
+    names = (*_NAMES, "longer")
     drawn, top = [], _TOP
     for kind, lasted in panels:
         drawn.append(_text(16, top, f"{kind}: {len(lasted)}", bold=True))
@@ -46,7 +43,8 @@ def histogram(seconds: Mapping[str, Sequence[float]]) -> str:
             y = top + number * _ROW
             drawn.append(_text(_LEFT - 12, y + 12, name, end=True))
             width = (_WIDTH - _LEFT - 120) * count / most
-            drawn.append(_bar(_LEFT, y, width, _BLUE, f"{kind} {name}: {count}"))
+            if count:
+                drawn.append(_bar(_LEFT, y, width, _BLUE, f"{kind} {name}: {count}"))
             drawn.append(_text(_LEFT + width + 8, y + 12, str(count)))
         top += (len(names) + 2) * _ROW
     return _svg("How long parts lasted", drawn, top)
