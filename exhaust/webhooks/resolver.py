@@ -13,7 +13,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from exhaust.webhooks.addresses import may_be_called
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from exhaust.webhooks.addresses import Network
 
@@ -35,26 +35,47 @@ class Lookup(Protocol):
         """
 
 
-@contextmanager
-def open_lookup(threads: int) -> Iterator[Lookup]:
-    """Look names up as this machine does, for the time of the block.
+def system_addresses(host: str) -> list[str]:
+    """Return the addresses of a host as this machine finds them, which blocks.
 
-    A server of names that never answers holds a thread for half a minute; so these have threads of their own, and
-    nothing else waits for them.
+    Raises:
+        OSError: there are none.
+    """
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(info[4][0]) for info in found))
+
+
+@contextmanager
+def open_lookup(threads: int, find: Callable[[str], list[str]] = system_addresses) -> Iterator[Lookup]:
+    """Look names up in threads of their own, for the time of the block.
+
+    A server of names that never answers holds a thread for half a minute. So nothing else waits for these threads, and
+    a host has one of them, however many look for it.
+
+    Args:
+        threads: at most.
+        find: looks a host up.
     """
     executor = ThreadPoolExecutor(threads, thread_name_prefix="webhook-names")
-
-    def addresses(host: str) -> list[str]:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-        return list(dict.fromkeys(str(info[4][0]) for info in found))
+    running: dict[str, asyncio.Future[list[str]]] = {}
 
     async def lookup(host: str) -> list[str]:
-        return await asyncio.get_running_loop().run_in_executor(executor, addresses, host)
+        found = running.get(host)
+        if found is None:
+            found = running[host] = asyncio.get_running_loop().run_in_executor(executor, find, host)
+            found.add_done_callback(lambda done: _forget(running, host, done))
+        return await asyncio.shield(found)  # who gives up cancels nobody else's answer
 
     try:
         yield lookup
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _forget(running: dict[str, asyncio.Future[list[str]]], host: str, done: asyncio.Future[list[str]]) -> None:
+    del running[host]
+    if not done.cancelled():
+        done.exception()  # nobody may be left who asks for it
 
 
 class CheckedResolver(AbstractResolver):

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from services.status.settings import StatusSettings
 
 # By a healthy webhook as many at once as keep its receiver busy; by one that fails, one that finds out if it is back.
-FAST_PLACES: Final = 128
+FAST_PLACES: Final = 256
 FAST_SHARE: Final = 4
 SLOW_PLACES: Final = 64
 SLOW_SHARE: Final = 1
-NAME_THREADS: Final = 16  # of each lane
+NAME_THREADS: Final = 32  # of each lane; they start as they are needed
 
 
 async def webhook_loops(
