@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from exhaust.domain.state_machine import State
+from exhaust.domain.text import ordinal
 from exhaust.lag.sentences import shown
 from exhaust.operations.listings import audit_row
 from exhaust.postgres.audit import Action
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 RELEASED_WITHIN: Final = timedelta(seconds=30)  # of its turn, when a gateway works
 # Archives and failures have these; whatever else stands in the row is not shown.
 _TOLD_OF_OUTCOME: Final = ("code", "message", "day", "object", "key", "size", "sha256", "events", "bytes")
-_ORDINALS: Final = {1: "st", 2: "nd", 3: "rd"}
-_TEENS: Final = range(11, 14)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +148,7 @@ def _waits(story: RequestStory, since: datetime, max_in_flight: int) -> Sentence
     turn, at_work = story.turn or 1, len(story.at_work)
     if at_work + turn > max_in_flight and story.at_work:
         return Sentence(
-            f"waits in the outbox: {story.partner_id} has {at_work} at work and this is its {_ordinal(turn)};"
+            f"waits in the outbox: {story.partner_id} has {at_work} at work and this is its {ordinal(turn)};"
             f" next when {_short(story.at_work[0].request_id)} ends"
         )
     if story.seen_at - since < RELEASED_WITHIN:
@@ -200,6 +199,13 @@ def _timeline(story: RequestStory) -> tuple[Happening, ...]:
     ]
     if not any(act.action == Action.SUBMIT for act in story.acts):
         found.append(Happening(story.created_at, "submit", 1))
+    steps = (
+        (story.released_at, "released"),
+        (story.planned_at, "split into days"),
+        (story.first_day_at, "the first day is finished"),
+        (story.last_day_at, "all days are finished"),
+    )
+    found += [Happening(at, what, story.attempt) for at, what in steps if at is not None]
     if story.waiting_since is not None:
         found.append(Happening(story.waiting_since, "waits in the outbox", story.attempt))
     elif not story.state.is_terminal:
@@ -267,11 +273,6 @@ def _ago(story: RequestStory, since: datetime) -> str:
 
 def _ended(story: RequestStory) -> str:
     return _ago(story, story.ended_at or story.moved_at)
-
-
-def _ordinal(number: int) -> str:
-    ending = "th" if number % 100 in _TEENS else _ORDINALS.get(number % 10, "th")
-    return f"{number}{ending}"
 
 
 def _short(request_id: object) -> str:

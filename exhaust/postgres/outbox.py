@@ -84,7 +84,7 @@ WITH released AS (
     WHERE (o.request_id, o.attempt) = (e.request_id, e.attempt)
     RETURNING o.request_id
 )
-UPDATE requests SET moved_at = now() WHERE request_id IN (SELECT request_id FROM released)
+UPDATE requests SET moved_at = now(), released_at = now() WHERE request_id IN (SELECT request_id FROM released)
 """
 _GIVE_BACK: Final = """
 UPDATE outbox o SET claimed_until = NULL FROM unnest($1::uuid[], $2::integer[]) AS e (request_id, attempt)

@@ -38,7 +38,13 @@ _MOVE: Final = """
 UPDATE requests SET attempt = $2, state = $3::request_state, outcome = $4, moved_at = now(), ended_at = CASE
     WHEN $3::request_state NOT IN ('complete', 'failed', 'cancelled') THEN NULL
     WHEN attempt = $2 AND state = $3::request_state THEN ended_at
-    ELSE now() END
+    ELSE now() END,
+    -- A new attempt begins at the outbox again.
+    released_at = CASE WHEN attempt = $2 THEN released_at END,
+    planned_at = CASE WHEN attempt = $2 AND $3::request_state <> 'submitted' THEN coalesce(planned_at, now()) END,
+    first_day_at = CASE WHEN attempt = $2 AND d.done > 0 THEN coalesce(first_day_at, now()) END,
+    last_day_at = CASE WHEN attempt = $2 AND d.done >= days_total THEN coalesce(last_day_at, now()) END
+FROM (SELECT count(*) AS done FROM request_days f WHERE f.request_id = $1 AND f.attempt = $2) d
 WHERE request_id = $1
 RETURNING dataset_id, readable_time(ended_at) AS ended_at, now() - readable_time(created_at) AS age
 """

@@ -25,6 +25,8 @@ SELECT r.request_id, r.partner_id, coalesce(nullif(r.partner_resource, ''), r.pa
        readable_date(r.from_date) AS from_date, readable_date(r.to_date) AS to_date,
        readable_time(r.created_at) AS created_at, readable_time(r.moved_at) AS moved_at,
        readable_time(r.ended_at) AS ended_at, readable_time(r.parked_at) AS parked_at,
+       readable_time(r.released_at) AS released_at, readable_time(r.planned_at) AS planned_at,
+       readable_time(r.first_day_at) AS first_day_at, readable_time(r.last_day_at) AS last_day_at,
        o.created_at AS waiting_since,
        CASE WHEN o.claimed_until > now() THEN o.claimed_until END AS claimed_until
 FROM requests r LEFT JOIN outbox o ON (o.request_id, o.attempt) = (r.request_id, r.attempt)
@@ -111,6 +113,10 @@ class RequestStory:
         moved_at: its last sign of progress.
         ended_at: when it ended; None before.
         parked_at: since when nobody can handle it; None when somebody can.
+        released_at: when Kafka had its present attempt; None when that is not known, as of this and the next three.
+        planned_at: when it was first reported as split into days.
+        first_day_at: when the first of its days was reported as finished.
+        last_day_at: when the last one was.
         waiting_since: since when it waits in the outbox; None when it does not.
         claimed_until: until when a gateway has it in hand to publish it; None when none has.
         turn: its place among those of its partner that wait; None when it does not wait, or is paused.
@@ -137,6 +143,10 @@ class RequestStory:
     ended_at: datetime | None
     parked_at: datetime | None
     parked_reason: str | None
+    released_at: datetime | None
+    planned_at: datetime | None
+    first_day_at: datetime | None
+    last_day_at: datetime | None
     waiting_since: datetime | None
     claimed_until: datetime | None
     turn: int | None
@@ -182,6 +192,10 @@ async def _story(connection: Connection, row: Row) -> RequestStory:
         ended_at=row["ended_at"],
         parked_at=row["parked_at"],
         parked_reason=row["parked_reason"],
+        released_at=row["released_at"],
+        planned_at=row["planned_at"],
+        first_day_at=row["first_day_at"],
+        last_day_at=row["last_day_at"],
         waiting_since=row["waiting_since"],
         claimed_until=row["claimed_until"],
         turn=turn["turn"] if turn else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -21,8 +21,11 @@ _COLUMNS: Final = """
 SELECT r.request_id, r.user_id, r.partner_id, r.username, r.dataset_id, r.resource, r.tags, r.state, r.attempt,
        r.outcome, readable_date(r.from_date) AS from_date, readable_date(r.to_date) AS to_date,
        readable_time(r.created_at) AS created_at, readable_time(r.ended_at) AS ended_at,
-       d.days_done, d.day_events, d.day_bytes
-FROM requests r, LATERAL (
+       d.days_done, d.day_events, d.day_bytes, r.told_position,
+       readable_time(r.moved_at) AS moved_at, readable_time(r.released_at) AS released_at,
+       r.parked_at IS NOT NULL AS parked, coalesce(nullif(r.partner_resource, ''), r.partner_id) AS partner,
+       o.created_at AS waiting_since, coalesce(o.claimed_until > now(), false) AS claimed, now() AS seen_at
+FROM requests r LEFT JOIN outbox o ON (o.request_id, o.attempt) = (r.request_id, r.attempt), LATERAL (
     SELECT count(*) AS days_done,
            coalesce(sum(events), 0)::bigint AS day_events, coalesce(sum(bytes), 0)::bigint AS day_bytes
     FROM request_days d WHERE d.request_id = r.request_id AND d.attempt = r.attempt
@@ -70,6 +73,14 @@ class RequestView:
         bytes: of these days.
         outcome: the archive (key, size, and what else is known) when complete, the error (code, message, …) when
             failed, else None.
+        partner: the resource id of its partner; of version 0.1.0, the plain id.
+        waiting_since: since when it waits in the outbox; None when it does not.
+        claimed: a gateway has it in hand to publish it.
+        parked: nobody can handle it before an operator has mended it.
+        moved_at: its last sign of progress.
+        released_at: from the outbox, in its present attempt or one before; None when that is not known.
+        told_position: the least position in its partner's line that callers were told; None when they were told none.
+        seen_at: when all this was looked at, by the clock of the database.
     """
 
     request_id: UUID
@@ -88,6 +99,15 @@ class RequestView:
     events: int
     bytes: int
     outcome: Mapping[str, Any] | None
+    partner: str
+    waiting_since: datetime | None
+    claimed: bool
+    parked: bool
+    # Two looks at a request that has not changed are equal.
+    moved_at: datetime = field(compare=False)
+    released_at: datetime | None
+    told_position: int | None
+    seen_at: datetime = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,4 +175,12 @@ def _view(row: Row) -> RequestView:
         events=row["day_events"],
         bytes=row["day_bytes"],
         outcome=row["outcome"] if isinstance(row["outcome"], dict) else None,
+        partner=row["partner"],
+        waiting_since=row["waiting_since"],
+        claimed=row["claimed"],
+        parked=row["parked"],
+        moved_at=row["moved_at"],
+        released_at=row["released_at"],
+        told_position=row["told_position"],
+        seen_at=row["seen_at"],
     )

@@ -39,6 +39,7 @@ from services.status.deletions import Deletions
 from services.status.download_calls import DownloadCalls
 from services.status.external_updates import ExternalUpdates
 from services.status.link_audit import LinkAudit
+from services.status.outlooks import Outlooks
 from services.status.partial_downloads import PartialDownloads
 from services.status.pruner import Pruner
 from services.status.reaper import Reaper
@@ -78,6 +79,17 @@ def _wake(deletions: Deletions, markers: CancelMarkers) -> None:
     """Have the store cleared of a deleted request, and whoever works on it told."""
     markers.wake()
     deletions.wake()
+
+
+def _outlooks(settings: StatusSettings, catalogue: Catalogue, database: Database) -> Outlooks:
+    """Return what says where requests in progress stand."""
+    return Outlooks(
+        database,
+        catalogue,
+        time.monotonic,
+        max_in_flight=settings.max_in_flight_per_partner,
+        no_progress_after=settings.no_progress_after,
+    )
 
 
 def _consumer_loop(
@@ -142,9 +154,10 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         cancels = CancelCalls(database, reader, changes, markers.wake, ends.note)
         updates = UpdateCalls(ExternalUpdates(states, archives, changes))
         shown = reader, *_shown(settings, objects, catalogue, database, archives)
+        statuses = StatusCalls(*shown, _outlooks(settings, catalogue, database))
         deletions = Deletions(database, objects, settings.s3_exhaust_bucket)
         actions = ActionCalls(database, reader, changes, catalogue, lambda: _wake(deletions, markers))
-        operations = Operations(StatusCalls(*shown), DownloadCalls(*shown), cancels, updates, actions)
+        operations = Operations(statuses, DownloadCalls(*shown), cancels, updates, actions)
         gates = await stack.enter_async_context(
             open_gates(health.registry, _pings(database, producer, objects, settings.s3_exhaust_bucket))
         )

@@ -9,13 +9,16 @@ from exhaust.domain.failures import RequestFailure
 from exhaust.domain.object_keys import outer_archive_name, partial_archive_name
 from exhaust.domain.state_machine import State
 from exhaust.errors import CANCELLED_SENTENCE, ErrorCode, error_document
+from exhaust.lag.sentences import shown
 
 if TYPE_CHECKING:
     from exhaust.domain.catalogue import Catalogue
     from exhaust.postgres.request_views import RequestView
     from exhaust.s3.store import ObjectStore
     from services.status.archive_check import PartialDownload
+    from services.status.outlooks import Outlook
 
+_REMOVED: Final = "the download was removed, as all are after some days; submit the request again to get a new one"
 DEFAULT_RETENTION: Final = timedelta(days=7)  # of a dataset that left the catalogue
 
 
@@ -27,13 +30,19 @@ class AnswerBuilder:
         self._catalogue = catalogue
         self._bucket = bucket
         self._link_lifetime = link_lifetime
+        self._link_words = (
+            f"the link is good for {shown(link_lifetime)}; each read of this status signs a new one, until expiresat"
+        )
 
-    async def build_status(self, view: RequestView, partial: PartialDownload | None = None) -> dict[str, object]:
+    async def build_status(
+        self, view: RequestView, partial: PartialDownload | None = None, outlook: Outlook | None = None
+    ) -> dict[str, object]:
         """Build the result of the status operation.
 
         Args:
             view: the request.
             partial: the download of those of its days that are finished, if the request has failed and there is one.
+            outlook: where it stands and why, if it is in progress.
         """
         result: dict[str, object] = {
             "status": view.state.wire,
@@ -50,13 +59,13 @@ class AnswerBuilder:
             result["error"] = RequestFailure.of(view.outcome).to_json()
             return result if partial is None else result | await self._partial(view, partial)
         if view.state is not State.COMPLETE:
-            return result
+            return result if outlook is None else result | outlook.to_json()
         outcome = view.outcome or {}
         result |= {name: outcome[name] for name in ("size", "sha256", "events", "bytes") if name in outcome}
         result["expiresat"] = self._expires_at(view).isoformat(timespec="seconds")
         if not self.has_link(view):
-            return result | {"expired": True}
-        return result | {"downloadurl": await self.archive_link(view)}
+            return result | {"expired": True, "because": _REMOVED}
+        return result | {"downloadurl": await self.archive_link(view), "because": self._link_words}
 
     def has_link(self, view: RequestView) -> bool:
         """Return True when the JSON of a request holds a download link: complete, not expired, and with an archive."""
@@ -67,7 +76,7 @@ class AnswerBuilder:
         """Return True when a request may have a partial download: it has failed, and its objects are still kept."""
         return view.state is State.FAILED and self._expires_at(view) > datetime.now(UTC)
 
-    async def build_entry(self, view: RequestView) -> dict[str, object]:
+    async def build_entry(self, view: RequestView, outlook: Outlook | None = None) -> dict[str, object]:
         """Build one entry of the list operation."""
         return {
             "partnerid": view.partner_id,
@@ -79,7 +88,7 @@ class AnswerBuilder:
             "todate": view.days.last.isoformat(),
             "tags": list(view.tags),
             "createdat": int(view.created_at.timestamp() * 1000),
-            "tracker": await self.build_status(view),
+            "tracker": await self.build_status(view, outlook=outlook),
         }
 
     def _expires_at(self, view: RequestView) -> datetime:

@@ -14,6 +14,7 @@ from exhaust.settings import (
     DrainSettings,
     PostgresSettings,
     ProcessSettings,
+    ReleaseSettings,
     RetentionSettings,
     S3Settings,
     ServiceTokenSettings,
@@ -32,6 +33,7 @@ class StatusSettings(
     DaySettings,
     RetentionSettings,
     WebhookSettings,
+    ReleaseSettings,
 ):
     """The settings of the status service.
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from services.status.answers import AnswerBuilder
     from services.status.archive_check import PartialDownload
     from services.status.link_audit import LinkAudit
+    from services.status.outlooks import Outlook, Outlooks
     from services.status.partial_downloads import PartialDownloads
     from services.status.request_reader import RequestReader
 
@@ -38,12 +39,18 @@ class StatusCalls:
     """Answers status and list calls."""
 
     def __init__(
-        self, reader: RequestReader, answers: AnswerBuilder, partials: PartialDownloads, links: LinkAudit
+        self,
+        reader: RequestReader,
+        answers: AnswerBuilder,
+        partials: PartialDownloads,
+        links: LinkAudit,
+        outlooks: Outlooks,
     ) -> None:
         self._reader = reader
         self._answers = answers
         self._partials = partials
         self._links = links
+        self._outlooks = outlooks
 
     async def status(self, call: Call[EmptyBody]) -> Answer:
         """Answer with one request; with `?wait=30` when it has ended, or after so many seconds."""
@@ -52,7 +59,10 @@ class StatusCalls:
         view = await until_disconnected(call.http, self._reader.read_when_ended(read, wait))
         partials = await self._find_partials([view])
         await self._record_links([(read.user_id, view)], partials)
-        return Answer(await self._answers.build_status(view, partials.get(view.request_id)))
+        outlooks = await self._outlooks.find([view])
+        return Answer(
+            await self._answers.build_status(view, partials.get(view.request_id), outlooks.get(view.request_id))
+        )
 
     async def statuses(self, call: Call[StatusesBody]) -> Answer:
         """Answer with several requests, each for its own reader: a result or an error each, in the order asked."""
@@ -60,9 +70,11 @@ class StatusCalls:
         views = await self._reader.read(reads)
         pairs = zip(reads, views, strict=True)
         shown = [(read.user_id, view) for read, view in pairs if not isinstance(view, ExhaustError)]
-        partials = await self._find_partials([view for _, view in shown])
+        found = [view for _, view in shown]
+        partials = await self._find_partials(found)
         await self._record_links(shown, partials)
-        return Answer({"answers": [await self._answer(view, partials) for view in views]})
+        outlooks = await self._outlooks.find(found)
+        return Answer({"answers": [await self._answer(view, partials, outlooks) for view in views]})
 
     async def page(self, call: Call[EmptyBody]) -> Answer:
         """Answer with a page of a partner's requests that the user may read, newest first: `?limit=50&next=…`."""
@@ -82,9 +94,10 @@ class StatusCalls:
             limit=_number(call, "limit", default=DEFAULT_LIMIT, least=1, most=MAX_LIMIT),
         )
         await self._record_links([(user_id, view) for view in views], {})
+        outlooks = await self._outlooks.find(views)
         entries = []
         for view in views:
-            entries.append(await self._answers.build_entry(view))
+            entries.append(await self._answers.build_entry(view, outlooks.get(view.request_id)))
             await asyncio.sleep(0)  # signing takes a millisecond of the processor; others are answered in between
         result: dict[str, object] = {"requests": entries}
         if more is not None:
@@ -92,11 +105,15 @@ class StatusCalls:
         return Answer(result)
 
     async def _answer(
-        self, view: RequestView | ExhaustError, partials: Mapping[UUID, PartialDownload]
+        self,
+        view: RequestView | ExhaustError,
+        partials: Mapping[UUID, PartialDownload],
+        outlooks: Mapping[UUID, Outlook],
     ) -> ReadAnswer | ReadFailure:
         if isinstance(view, ExhaustError):
             return {"err": view.code, "errmsg": view.message}
-        return {"result": await self._answers.build_status(view, partials.get(view.request_id))}
+        request_id = view.request_id
+        return {"result": await self._answers.build_status(view, partials.get(request_id), outlooks.get(request_id))}
 
     async def _find_partials(self, views: Sequence[RequestView]) -> Mapping[UUID, PartialDownload]:
         candidates = [view for view in views if self._answers.may_have_partial(view)]

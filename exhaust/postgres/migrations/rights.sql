@@ -35,7 +35,7 @@ BEGIN
                 ON license_keys TO %1$I;
             GRANT SELECT ON valid_license_keys, token_subjects TO %1$I;
             GRANT SELECT, INSERT, UPDATE (request_id), DELETE ON idempotency_keys TO %1$I;
-            GRANT SELECT, INSERT, UPDATE (moved_at, parked_at, parked_reason) ON requests TO %1$I;
+            GRANT SELECT, INSERT, UPDATE (moved_at, parked_at, parked_reason, released_at) ON requests TO %1$I;
             GRANT SELECT, INSERT, UPDATE (claimed_until), DELETE ON outbox TO %1$I;
             GRANT SELECT ON key_usage, audit, pauses TO %1$I;
             GRANT SELECT, INSERT, UPDATE (ends_at), DELETE ON portal_sessions TO %1$I;
@@ -52,9 +52,9 @@ BEGIN
         EXECUTE format(
             $rights$
             GRANT SELECT ON data_exhaust_users_resources TO %1$I;
-            GRANT SELECT, UPDATE (attempt, state, moved_at, ended_at, outcome, parked_at, parked_reason,
-                sweep_at) ON requests
-                TO %1$I;
+            GRANT SELECT, UPDATE (attempt, state, moved_at, ended_at, outcome, parked_at, parked_reason, sweep_at,
+                released_at, planned_at, first_day_at, last_day_at, told_position) ON requests TO %1$I;
+            GRANT SELECT (kind, name) ON pauses TO %1$I; -- not why: partners are told of a pause, not in whose words
             GRANT SELECT, INSERT, UPDATE (claimed_until), DELETE ON outbox TO %1$I;
             GRANT SELECT, INSERT, DELETE ON cancel_markers TO %1$I;
             GRANT SELECT, INSERT, UPDATE (events, bytes) ON request_days TO %1$I;
@@ -83,7 +83,7 @@ BEGIN
             -- It reads what operators look at, and writes what it saw. No username of a request, no license key.
             GRANT SELECT (request_id, user_id, partner_id, partner_resource, dataset_id, resource, from_date, to_date,
                 tags, days_total, synchronous, created_at, state, attempt, moved_at, ended_at, outcome, parked_at,
-                parked_reason) ON requests TO %1$I;
+                parked_reason, released_at, planned_at, first_day_at, last_day_at) ON requests TO %1$I;
             GRANT SELECT ON outbox, request_days, cancel_markers, pauses, audit TO %1$I;
             GRANT SELECT, INSERT, DELETE ON stage_samples TO %1$I;
             GRANT SELECT, INSERT, UPDATE, DELETE ON worker_beats, dead_letters TO %1$I
@@ -98,9 +98,10 @@ BEGIN
             -- What the actions of operators do, each with its row of the audit, which this role cannot read. Of a
             -- request's state a trigger lets it start an attempt or cancel one.
             GRANT SELECT (request_id, partner_id, partner_resource, dataset_id, resource, from_date, to_date, tags,
-                created_at, state, attempt, moved_at, ended_at, outcome, parked_at, parked_reason,
-                deleted_at) ON requests TO %1$I;
-            GRANT UPDATE (attempt, state, moved_at, ended_at, outcome, parked_at, parked_reason) ON requests TO %1$I;
+                created_at, state, attempt, moved_at, ended_at, outcome, parked_at, parked_reason, deleted_at,
+                days_total, released_at, planned_at, first_day_at, last_day_at) ON requests TO %1$I;
+            GRANT UPDATE (attempt, state, moved_at, ended_at, outcome, parked_at, parked_reason, released_at,
+                planned_at, first_day_at, last_day_at) ON requests TO %1$I;
             GRANT SELECT, INSERT, UPDATE (claimed_until), DELETE ON outbox TO %1$I;
             GRANT SELECT (request_id, attempt) ON request_days TO %1$I;
             GRANT SELECT, INSERT ON cancel_markers TO %1$I;

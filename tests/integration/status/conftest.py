@@ -34,6 +34,7 @@ from services.status.change_notifier import ChangeNotifier
 from services.status.download_calls import DownloadCalls
 from services.status.external_updates import ExternalUpdates
 from services.status.link_audit import LinkAudit
+from services.status.outlooks import Outlooks
 from services.status.partial_downloads import PartialDownloads
 from services.status.request_reader import RequestReader
 from services.status.request_states import RequestStates
@@ -133,10 +134,17 @@ async def status(
         PartialDownloads(ArchiveCheck(objects, bucket), time.monotonic),
         LinkAudit(database, time.monotonic),
     )
+    outlooks = Outlooks(
+        database,
+        load_catalogue(None),
+        time.monotonic,
+        max_in_flight=settings.max_in_flight_per_partner,
+        no_progress_after=settings.no_progress_after,
+    )
     markers = CancelMarkers(database, objects, bucket)
     cancels = CancelCalls(database, reader, changes, markers.wake, lambda _: None)
     actions = ActionCalls(database, reader, changes, load_catalogue(None), lambda: None)
-    operations = Operations(StatusCalls(*shown), DownloadCalls(*shown), cancels, updates, actions)
+    operations = Operations(StatusCalls(*shown, outlooks), DownloadCalls(*shown), cancels, updates, actions)
     app = internal_app(Health(checks={"postgres": database.ping}), settings.service_token, operations)
     async with aiohttp.ClientSession() as session, open_listener(app, settings.host, settings.port):
         yield Status(session, f"http://{settings.host}:{settings.port}")

@@ -17,11 +17,19 @@ async def test_progress_is_shown_and_no_link_before_the_end(
     status: Status, states: RequestStates, request_id: UUID, caller: int
 ) -> None:
     nothing = {"daysdone": 0, "daystotal": DAYS, "events": 0, "bytes": 0}
-    assert await status.result(request_id, caller) == {"status": "inprogress", "progress": nothing}
+    assert await status.result(request_id, caller) == {
+        "status": "inprogress",
+        "progress": nothing,
+        "phase": "building",
+        "because": "its days are being built",
+    }
     day = FinishedDay(day=LONG_AGO, state="ok", events=7, bytes=700, unreadable=1, reused=False)
     await states.apply(claim(Progress(requestid=request_id, attempt=1, daystotal=DAYS, day=day)))
     progress = {"daysdone": 1, "daystotal": DAYS, "events": 7, "bytes": 700}
-    assert await status.result(request_id, caller) == {"status": "inprogress", "progress": progress}
+    found = await status.result(request_id, caller)
+    assert (found["status"], found["progress"]) == ("inprogress", progress)
+    assert (found["phase"], found["because"]) == ("building", "1 of its 3 days is finished")
+    assert set(found) == {"status", "progress", "phase", "because", "eta"}
 
 
 @pytest.mark.parametrize(

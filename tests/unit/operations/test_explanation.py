@@ -43,6 +43,10 @@ STORY = RequestStory(
     ended_at=None,
     parked_at=None,
     parked_reason=None,
+    released_at=None,
+    planned_at=None,
+    first_day_at=None,
+    last_day_at=None,
     waiting_since=None,
     claimed_until=None,
     turn=None,
@@ -240,11 +244,26 @@ def test_the_timeline_goes_from_submit_to_download() -> None:
         act(2, Action.RETRY, ago(minutes=8), attempt=2, reason="object replaced"),
         act(3, Action.DOWNLOAD_LINK, ago(minutes=1)),
     )
-    told = replace(STORY, state=State.COMPLETE, attempt=2, ended_at=ago(minutes=3), acts=acts, letters=(letter,))
+    told = replace(
+        STORY,
+        state=State.COMPLETE,
+        attempt=2,
+        released_at=ago(seconds=350),
+        planned_at=ago(seconds=340),
+        first_day_at=ago(seconds=300),
+        last_day_at=ago(seconds=200),
+        ended_at=ago(minutes=3),
+        acts=acts,
+        letters=(letter,),
+    )
     assert [(found.what, found.attempt) for found in explain(told, max_in_flight=LIMIT).timeline] == [
         ("submit by operator/o/asha", None),
         ("retry by operator/o/asha: object replaced", 2),
         ("dead letter 3/7: UNKNOWN_REQUEST, waiting", None),
+        ("released", 2),
+        ("split into days", 2),
+        ("the first day is finished", 2),
+        ("all days are finished", 2),
         ("complete", 2),
         ("download-link by operator/o/asha", None),
     ]

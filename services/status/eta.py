@@ -1,0 +1,91 @@
+"""When a request will be complete, as a range: from its own pace, from that of others, and from what stands before it.
+
+Pure. The past is no promise: the range is wide on purpose, and how often the truth lies in it is measured (bench/eta).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from exhaust.postgres.partner_lines import Pace, PartnerLine, Waiting
+    from exhaust.postgres.request_views import RequestView
+
+# Days ahead may be so much harder or easier than those behind; several are built at once, so that the last ones of a
+# request often come together.
+MARGIN: Final = 3.0
+SOONEST_SHARE: Final = 1 / 8
+# A join is short: copies within the store.
+JOIN_WITHIN: Final = timedelta(seconds=2)
+LEAST_WIDTH: Final = timedelta(seconds=1)
+NOTHING: Final = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """The time until a request is complete: between the two."""
+
+    least: timedelta
+    most: timedelta
+
+    def to_json(self, now: datetime) -> dict[str, str]:
+        """Return the range as times."""
+        earliest, latest = now + self.least, now + max(self.most, self.least + LEAST_WIDTH)
+        return {
+            "earliest": earliest.isoformat(timespec="milliseconds"),
+            "latest": latest.isoformat(timespec="milliseconds"),
+        }
+
+
+def while_waiting(waiting: Waiting, line: PartnerLine, pace: Pace | None, days: int) -> Remaining | None:
+    """Forecast for a request that waits for others of its partner; None while no pace is known.
+
+    Args:
+        waiting: its place.
+        line: what of its partner is at work.
+        pace: of complete requests.
+        days: that the request has.
+    """
+    own = once_released(pace, days)
+    if pace is None or own is None:
+        return None
+    at_once = max(len(line.at_work), 1)
+    first_to_end = min(line.at_work, default=0)
+    least = pace.least_a_day * (first_to_end + waiting.days_before) / at_once
+    most = pace.most_a_day * (sum(line.at_work) + waiting.days_before) + pace.most * (waiting.turn / at_once)
+    return Remaining(least / MARGIN + own.least, most * MARGIN + own.most)
+
+
+def once_released(pace: Pace | None, days: int) -> Remaining | None:
+    """Return how long a request of so many days takes from its release on; None while no pace is known."""
+    if pace is None:
+        return None
+    least, most = min(pace.least_a_day * days, pace.least), max(pace.most_a_day * days, pace.most)
+    return Remaining(least / MARGIN, most * MARGIN)
+
+
+def while_building(view: RequestView, pace: Pace | None) -> Remaining | None:
+    """Forecast for a released request of which days are missing; None while nothing tells its pace."""
+    elapsed = view.seen_at - (view.released_at or view.created_at)
+    left = len(view.days) - view.days_done
+    if view.days_done:
+        own = elapsed * (left / view.days_done)
+        quiet = view.seen_at - view.moved_at
+        return Remaining(own * SOONEST_SHARE, own * MARGIN + quiet + JOIN_WITHIN)
+    expected = once_released(pace, len(view.days))
+    if expected is None:
+        return None
+    # Of one that takes longer than expected, the time that it has taken says most.
+    return Remaining(
+        max(expected.least - elapsed, NOTHING), max(expected.most - elapsed, elapsed * MARGIN) + JOIN_WITHIN
+    )
+
+
+def while_joining(view: RequestView) -> Remaining:
+    """Forecast for a request whose days are all finished."""
+    quiet = view.seen_at - view.moved_at
+    return Remaining(NOTHING, JOIN_WITHIN + quiet * MARGIN)
