@@ -187,7 +187,7 @@ COMPLETIONS: Final = Metric(
 REQUESTS_ENDED: Final = Metric(
     "exhaust_requests_ended_total",
     Kind.COUNTER,
-    "Attempts at requests that ended; the code tells why one failed. What operators cancel is not counted.",
+    "Attempts at requests that ended; the code tells why one failed. Whoever cancels, each cancel counts once.",
     _STATUS,
     {"dataset": (), "outcome": ("complete", "failed", "cancelled"), "code": _ENDING_CODES},
 )

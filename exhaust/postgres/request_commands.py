@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from exhaust.domain.requests import unknown_request
@@ -26,22 +26,17 @@ if TYPE_CHECKING:
 
     from exhaust.domain.state_machine import StateVersion
     from exhaust.postgres.database import Connection, Database
-    from exhaust.postgres.request_progress import EndedRequest, StandingRequest
+    from exhaust.postgres.request_progress import StandingRequest
     from exhaust.postgres.requests import Limits
 
 
 @dataclass(frozen=True, slots=True)
 class Cancellation:
-    """A cancelled attempt at a request.
-
-    Attributes:
-        ended: the end of the request; None when it was cancelled before.
-    """
+    """A cancelled attempt at a request."""
 
     request_id: UUID
     attempt: int
     cancelled_at: datetime
-    ended: EndedRequest | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +95,7 @@ async def cancel_request(
     failpoint("cancel.after_commit")
     if moved.ended_at is None:
         raise LookupError(f"{State.CANCELLED} is an end, and has a time")
-    return Cancellation(request_id, version.attempt, moved.ended_at, moved.end_after(request.version))
+    return Cancellation(request_id, version.attempt, moved.ended_at)
 
 
 async def retry_request(

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from exhaust.http.endpoint import Call
     from exhaust.postgres.database import Database
     from exhaust.postgres.request_commands import Cancellation
-    from exhaust.postgres.request_progress import EndedRequest
     from schemas.bodies import EmptyBody
     from services.status.change_notifier import ChangeNotifier
     from services.status.request_reader import RequestReader
@@ -33,7 +32,6 @@ class CancelCalls:
         reader: RequestReader,
         changes: ChangeNotifier,
         on_cancelled: Callable[[], None],
-        on_ended: Callable[[EndedRequest | None], None],
     ) -> None:
         """Prepare.
 
@@ -42,13 +40,11 @@ class CancelCalls:
             reader: decides who may see a request; whoever may, may cancel it.
             changes: wakes those who wait for the end of a request.
             on_cancelled: called after a cancellation was committed, so that aggregators are told of it at once.
-            on_ended: called likewise, with the end of the request.
         """
         self._database = database
         self._reader = reader
         self._changes = changes
         self._on_cancelled = on_cancelled
-        self._on_ended = on_ended
 
     async def cancel(self, call: Call[EmptyBody]) -> Answer:
         """Cancel a request and answer with a receipt; of one that is cancelled, with the same receipt."""
@@ -58,7 +54,6 @@ class CancelCalls:
             raise view
         cancellation = await cancel_request(self._database, read.request_id, actor=f"user/{read.user_id}")
         self._on_cancelled()
-        self._on_ended(cancellation.ended)
         self._changes.notify(read.request_id)
         return Answer(_receipt(cancellation))
 

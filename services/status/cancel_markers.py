@@ -14,8 +14,11 @@ from exhaust.process.failpoints import failpoint
 from exhaust.process.periodic import run_periodically
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from exhaust.postgres.cancel_markers import CancelledAttempt
     from exhaust.postgres.database import Database
+    from exhaust.postgres.request_progress import EndedRequest
     from exhaust.process.health import Health
     from exhaust.s3.store import ObjectStore
 
@@ -27,9 +30,24 @@ log = structlog.get_logger(__name__)
 
 
 class CancelMarkers:
-    """Writes the markers of cancelled attempts. Several replicas may write the same one."""
+    """Writes the markers of cancelled attempts. Several replicas may write one; only one removes its row."""
 
-    def __init__(self, database: Database, objects: ObjectStore, bucket: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        objects: ObjectStore,
+        bucket: str,
+        on_ended: Callable[[EndedRequest | None], None] = lambda _: None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            database: with the status service's role.
+            objects: the store.
+            bucket: of exhaust data.
+            on_ended: called with the end of each cancelled request, whoever cancelled it, once its marker is written.
+        """
+        self._on_ended = on_ended
         self._database = database
         self._objects = objects
         self._bucket = bucket
@@ -59,7 +77,9 @@ class CancelMarkers:
         failpoint("cancel.after_markers")
         if written:
             async with self._database.transaction() as connection:
-                await remove_markers(connection, written)
+                ends = await remove_markers(connection, written)
+            for ended in ends:
+                self._on_ended(ended)
         if len(written) == len(waiting) == BATCH:
             self._wake.set()  # more may wait
         if failures and not self._store_is_away:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from exhaust.domain.state_machine import State
 from exhaust.metrics.registry import MetricRegistry
 from exhaust.postgres.request_commands import cancel_request, retry_request
 from services.status.archive_check import ArchiveCheck
+from services.status.cancel_markers import CancelMarkers
 from services.status.request_ends import RequestEnds
 from services.status.request_states import RequestStates
 from tests.integration.states.conftest import CATALOGUE, DAYS, Downloads, apply_events, failed, started
@@ -99,15 +101,20 @@ async def test_what_the_reaper_gives_up_and_a_job_elsewhere_reports_are_ends(
 
 
 async def test_a_cancel_ends_a_request_and_each_attempt_has_an_end_of_its_own(
-    ends: Ends, database: Database, request_factory: RequestFactory
+    ends: Ends, database: Database, owner_database: Database, downloads: Downloads, request_factory: RequestFactory
 ) -> None:
     request_id = await request_factory.request(days=DAYS)
+    replicas = [CancelMarkers(database, downloads.objects, downloads.bucket, ends.note) for _ in range(2)]
     for _ in range(2):
-        ends.note((await cancel_request(database, request_id, actor="user/7")).ended)
+        await cancel_request(database, request_id, actor="user/7")
+        await asyncio.gather(*(replica.write() for replica in replicas))
     assert ends.outcomes(request_id) == [("cancelled", "CANCELLED")]
     await retry_request(database, request_id, actor="user/7")
-    ends.note((await cancel_request(database, request_id, actor="user/7")).ended)
+    await cancel_request(owner_database, request_id, actor="operator/asha", reason="by mistake")
+    await replicas[0].write()
     assert ends.counted("cancelled", "CANCELLED") == 2
+    [first, second] = ends.told
+    assert timedelta() <= first.after <= second.after < timedelta(minutes=1)
 
 
 async def test_every_outcome_is_there_from_the_start_and_ids_of_no_dataset_become_no_label(ends: Ends) -> None:

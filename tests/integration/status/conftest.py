@@ -142,7 +142,7 @@ async def status(
         no_progress_after=settings.no_progress_after,
     )
     markers = CancelMarkers(database, objects, bucket)
-    cancels = CancelCalls(database, reader, changes, markers.wake, lambda _: None)
+    cancels = CancelCalls(database, reader, changes, markers.wake)
     actions = ActionCalls(database, reader, changes, load_catalogue(None), lambda: None)
     operations = Operations(StatusCalls(*shown, outlooks), DownloadCalls(*shown), cancels, updates, actions)
     app = internal_app(Health(checks={"postgres": database.ping}), settings.service_token, operations)
