@@ -62,8 +62,10 @@ def print_workers(document: Document) -> None:
 def _print_findings(document: Document) -> None:
     letters, causes = document["deadletters"], document["causes"]
     if letters and letters["waiting"]:
-        waiting, today, oldest = letters["waiting"], letters["today"], _age(letters["oldestseconds"])
-        typer.echo(f"\nDead letters: {waiting:,} wait, the oldest for {oldest}; {today:,} came since midnight UTC.")
+        waiting, today, undelivered = letters["waiting"], letters["today"], letters["undelivered"]
+        wait = f"{undelivered:,} of them may be redriven, the oldest waits for {_age(letters['oldestseconds'])}"
+        wait = wait if undelivered else "none of them can be redriven, or has to be"
+        typer.echo(f"\nDead letters: {waiting:,} wait; {today:,} came since midnight UTC; {wait}.")
         typer.echo("Do: see why: exhaustctl dead list")
     if causes:
         typer.echo("\nWhy requests failed, most requests first:")

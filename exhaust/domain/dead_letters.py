@@ -65,6 +65,24 @@ class LetterState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class LetterCounts:
+    """How many dead letters there are.
+
+    Attributes:
+        waiting: those that nobody has redriven.
+        today: those that came since midnight, UTC.
+        undelivered: of those that wait, those of other services that may be redriven. Before Kafka deletes them,
+            somebody has to say what becomes of them.
+        oldest: since when the oldest undelivered one waits; None without any.
+    """
+
+    waiting: int = 0
+    today: int = 0
+    undelivered: int = 0
+    oldest: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Letter:
     """A dead letter, without its bytes.
 

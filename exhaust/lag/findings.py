@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from exhaust.errors import ExhaustError
 from exhaust.postgres.database import TABLES_DIFFER
-from exhaust.postgres.failures import count_letters, count_recent_causes
+from exhaust.postgres.dead_letters import count_letters
+from exhaust.postgres.failures import count_recent_causes
 from exhaust.postgres.pauses import find_pauses
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from exhaust.domain.dead_letters import LetterCounts
     from exhaust.postgres.database import Database
-    from exhaust.postgres.failures import LetterCounts, RecentCause
+    from exhaust.postgres.failures import RecentCause
     from exhaust.postgres.pauses import Pause
 
 FOUND_WITHIN: Final = timedelta(seconds=1.2)
@@ -66,7 +68,8 @@ async def find(database: Database | None) -> Findings:
 
 def _letters(letters: LetterCounts, now: datetime) -> dict[str, Any]:
     oldest = None if letters.oldest is None else max(round((now - letters.oldest).total_seconds(), 3), 0.0)
-    return {"waiting": letters.waiting, "today": letters.today, "oldestseconds": oldest}
+    counts = {"waiting": letters.waiting, "today": letters.today, "undelivered": letters.undelivered}
+    return counts | {"oldestseconds": oldest}
 
 
 def _cause(cause: RecentCause) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from exhaust.domain.dead_letters import (
     TARGET_TOPICS,
     Letter,
     LetterCause,
+    LetterCounts,
     LetterPlace,
     LetterState,
 )
@@ -48,11 +49,18 @@ WITH gone AS (
 )
 SELECT count(*) AS gone FROM gone
 """
-# What may be redriven (exhaust.domain.dead_letters.redrive_refusal), and is not our own, which a retry sends anew.
-_OLDEST: Final = """
-SELECT readable_time(min(written_at)) AS oldest FROM dead_letters
-WHERE state = 'waiting' AND topic = ANY($1) AND truncated = '' AND code <> ALL($2) AND replays < $3
-  AND NOT starts_with(source, $4)
+# Undelivered is what may be redriven (exhaust.domain.dead_letters.redrive_refusal), and is not our own, which a retry
+# sends anew.
+_COUNTS: Final = """
+SELECT count(*) FILTER (WHERE state = 'waiting') AS waiting,
+       count(*) FILTER (WHERE written_at >= date_trunc('day', now(), 'UTC')) AS today,
+       count(*) FILTER (WHERE undelivered) AS undelivered,
+       readable_time(min(written_at) FILTER (WHERE undelivered)) AS oldest
+FROM (
+    SELECT state, written_at, state = 'waiting' AND topic = ANY($1) AND truncated = '' AND code <> ALL($2)
+        AND replays < $3 AND NOT starts_with(source, $4) AS undelivered
+    FROM dead_letters
+) d
 """
 _CONDITIONS: Final = """
     ($1::text IS NULL OR code = $1) AND ($2::text IS NULL OR source = $2) AND ($3::text IS NULL OR object = $3)
@@ -166,10 +174,10 @@ async def prune_letters(database: Database, bounds: Mapping[int, tuple[int, int]
     return row["gone"] if row else 0
 
 
-async def oldest_waiting_letter(database: Database) -> datetime | None:
-    """Return when the oldest letter of another service came that can be redriven and was not; None without any."""
-    row = await database.fetch_one(_OLDEST, list(TARGET_TOPICS), list(NOT_THE_RECORD), MAX_REPLAYS, OUR_SOURCES)
-    return row["oldest"] if row else None
+async def count_letters(reading: Database | Connection) -> LetterCounts:
+    """Return how many dead letters there are."""
+    row = await reading.fetch_one(_COUNTS, list(TARGET_TOPICS), list(NOT_THE_RECORD), MAX_REPLAYS, OUR_SOURCES)
+    return LetterCounts(**dict(row)) if row else LetterCounts()
 
 
 async def count_letter_causes(database: Database, wanted: LetterFilter, *, limit: int) -> list[LetterCause]:

@@ -1,4 +1,4 @@
-"""The age of the oldest dead letter that waits: Kafka deletes it one day, and its record with it."""
+"""The age of the oldest undelivered dead letter: Kafka deletes it one day, and its record with it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from exhaust.metrics.catalogue import DEAD_LETTERS_OLDEST
 from exhaust.postgres.database import TABLES_DIFFER
-from exhaust.postgres.dead_letters import oldest_waiting_letter
+from exhaust.postgres.dead_letters import count_letters
 from exhaust.process.periodic import run_periodically
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class DeadLetterAge:
         """
         self._has_looked = False
         try:
-            self._oldest = await oldest_waiting_letter(self._database)
+            self._oldest = (await count_letters(self._database)).oldest
         except TABLES_DIFFER:
             return False
         self._has_looked = True

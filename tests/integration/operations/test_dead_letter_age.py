@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from exhaust.operations.dead_letter_index import index_dead_letters
-from exhaust.postgres.dead_letters import known_ends, oldest_waiting_letter, prune_letters
+from exhaust.postgres.dead_letters import count_letters, known_ends, prune_letters
 from exhaust.process.health import Health
 from services.console.dead_letter_age import DeadLetterAge
 
@@ -43,4 +43,6 @@ async def test_what_nobody_could_redrive_has_no_age(owner_database: Database, le
         )
     found = await owner_database.fetch("SELECT source FROM dead_letters WHERE state = 'waiting'")
     assert {row["source"] for row in found} >= {letters.source, "/telemetry-exhaust/aggregator"}
-    assert await oldest_waiting_letter(owner_database) is None
+    counts = await count_letters(owner_database)
+    assert (counts.undelivered, counts.oldest) == (0, None)
+    assert counts.waiting == len(found)
