@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Final
 from exhaust.domain.catalogue import Layout
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from exhaust.domain.catalogue import Dataset
     from exhaust.domain.days import DayRange
+    from exhaust.s3.object_info import ObjectInfo
     from exhaust.s3.store import ObjectStore
 
 MAX_LISTED: Final = 200_000  # objects of a dataset whose folders cannot be listed by day
@@ -36,21 +39,34 @@ async def list_received_days(
     """
     received = {day: ReceivedDay() for day in days}
     if dataset.layout is Layout.SHARED:
-        for day in days:
-            async for found in objects.list(bucket, f"{dataset.prefix}{day.isoformat()}-"):
-                if "/" not in found.key.removeprefix(dataset.prefix):
-                    _count(received[day], found.size)
+        async for found in _between(objects, bucket, dataset.prefix, days):
+            _count_named(received, found.key.removeprefix(dataset.prefix), found.size)
         return received
     listed = 0
     async for found in objects.list(bucket, dataset.prefix):
         listed += 1
         if listed > MAX_LISTED:
             return None
-        name = _NAME.fullmatch(found.key.removeprefix(dataset.prefix).partition("/")[2])
-        named = _day(name["day"]) if name else None
-        if named in received:
-            _count(received[named], found.size)
+        _count_named(received, found.key.removeprefix(dataset.prefix).partition("/")[2], found.size)
     return received
+
+
+async def _between(objects: ObjectStore, bucket: str, prefix: str, days: DayRange) -> AsyncIterator[ObjectInfo]:
+    """List the objects whose names begin with one of the days, and those between, in one listing."""
+    end = f"{prefix}{days.last.isoformat()}."  # "." follows "-", which stands behind the day
+    async for found in objects.list(bucket, prefix, after=f"{prefix}{days.first.isoformat()}"):
+        if found.key >= end:
+            return
+        yield found
+
+
+def _count_named(received: dict[date, ReceivedDay], file: str, size: int) -> None:
+    """Count an object by its name, of a name that has one of the days."""
+    name = _NAME.fullmatch(file)
+    named = _day(name["day"]) if name else None
+    if named in received:
+        received[named].objects += 1
+        received[named].bytes += size
 
 
 def _day(text: str) -> date | None:
@@ -58,8 +74,3 @@ def _day(text: str) -> date | None:
         return date.fromisoformat(text)
     except ValueError:
         return None
-
-
-def _count(day: ReceivedDay, size: int) -> None:
-    day.objects += 1
-    day.bytes += size

@@ -47,9 +47,15 @@ class ObjectStore:
         self._streamer = streamer
         self._part_slots = asyncio.Semaphore(MAX_CONCURRENT_PARTS)
 
-    async def list(self, bucket: str, prefix: str) -> AsyncIterator[ObjectInfo]:
-        """List the objects whose keys start with a prefix, in key order, across all pages."""
-        async for page in self._pages(bucket, prefix, delimiter=""):
+    async def list(self, bucket: str, prefix: str, *, after: str = "") -> AsyncIterator[ObjectInfo]:
+        """List the objects whose keys start with a prefix, in key order, across all pages.
+
+        Args:
+            bucket: of the objects.
+            prefix: of their keys.
+            after: a key, which need not be there; begin behind it.
+        """
+        async for page in self._pages(bucket, prefix, delimiter="", after=after):
             for entry in page.get("Contents", ()):
                 yield ObjectInfo(entry["Key"], entry["ETag"].strip('"'), entry["Size"])
 
@@ -59,9 +65,12 @@ class ObjectStore:
             for entry in page.get("CommonPrefixes", ()):
                 yield entry["Prefix"][len(prefix) : -1]
 
-    def _pages(self, bucket: str, prefix: str, *, delimiter: str) -> AsyncIterator[ListObjectsV2OutputTypeDef]:
+    def _pages(
+        self, bucket: str, prefix: str, *, delimiter: str, after: str = ""
+    ) -> AsyncIterator[ListObjectsV2OutputTypeDef]:
         paginator = self._reader.get_paginator("list_objects_v2")
-        return _each_page(paginator.paginate(Bucket=bucket, Prefix=prefix, Delimiter=delimiter), bucket, prefix)
+        pages = paginator.paginate(Bucket=bucket, Prefix=prefix, Delimiter=delimiter, StartAfter=after)
+        return _each_page(pages, bucket, prefix)
 
     async def get(self, bucket: str, key: str) -> bytes:
         """Return the bytes of a small object.

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 MOST_DAYS: Final = 31
 SHOWN_DAYS: Final = 7
+LISTINGS: Final = 8  # at once, of all who look; each takes a connection to the store
 Received = dict[tuple[str, date], ReceivedDay]
 
 
@@ -57,6 +58,7 @@ class RawObjects:
     def __init__(self, store: ObjectStore, bucket: str) -> None:
         self._store = store
         self._bucket = bucket
+        self._slots = asyncio.Semaphore(LISTINGS)
 
     async def received(self, dataset: Dataset, days: DayRange) -> Received:
         """Return what was received of a dataset.
@@ -64,7 +66,8 @@ class RawObjects:
         Raises:
             ExhaustError: SERVICE_UNAVAILABLE, also when there are too many objects to look at.
         """
-        found = await list_received_days(self._store, self._bucket, dataset, days)
+        async with self._slots:
+            found = await list_received_days(self._store, self._bucket, dataset, days)
         if found is None:
             raise ExhaustError(ErrorCode.SERVICE_UNAVAILABLE, "there are too many")
         return {(dataset.id, day): one for day, one in found.items()}

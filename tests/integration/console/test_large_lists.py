@@ -74,6 +74,7 @@ PATHS = (
     "/dead-letters/records",
     "/dead-letters/records?code=UNKNOWN_REQUEST&source=/source/3&topic=dataset.completions&exact=true",
     "/days?fromdate=2026-10-26&todate=2026-11-01",
+    "/days?fromdate=2026-10-02&todate=2026-11-01",
     "/audit",
     "/audit?actor=service/asha",
 )

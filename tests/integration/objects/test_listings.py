@@ -35,6 +35,14 @@ async def test_a_listing_returns_more_than_a_thousand_objects_in_key_order(full_
     assert await full_prefix.names("flat/0102") == flat[1020:1030]
 
 
+async def test_a_listing_begins_behind_a_key_that_need_not_be_there(scratch: ScratchPrefix) -> None:
+    await scratch.put("a", "b-1", "b-2", "c")
+    for after, names in (("b", ["b-1", "b-2", "c"]), ("b-1", ["b-2", "c"]), ("c", [])):
+        listing = scratch.objects.list(scratch.bucket, scratch.prefix, after=scratch.prefix + after)
+        found = [each.key async for each in listing]
+        assert found == [scratch.prefix + name for name in names]
+
+
 async def test_more_than_a_thousand_folders_are_listed_in_key_order(full_prefix: ScratchPrefix) -> None:
     found = [
         folder async for folder in full_prefix.objects.list_folders(full_prefix.bucket, f"{full_prefix.prefix}deep/")

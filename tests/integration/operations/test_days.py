@@ -27,6 +27,10 @@ async def _raw(objects: ObjectStore, s3_settings: S3RawBucketSettings, monkeypat
         f"raw/{LONG_AGO}-1.json.gz",
         f"raw/{LONG_AGO}-2.json.gz",
         f"raw/deeper/{LONG_AGO}-3.json.gz",
+        f"raw/{LONG_AGO - timedelta(days=1)}-1.json.gz",
+        f"raw/{LONG_AGO + timedelta(days=2)}-z/deeper.json.gz",
+        f"raw/{LONG_AGO + timedelta(days=2)}.json.gz",
+        f"raw/{LONG_AGO + timedelta(days=60)}-1.json.gz",
         f"channel/in.ekstep/{LONG_AGO + timedelta(days=1)}-1.json.gz",
         "channel/in.ekstep/2026-99-99-1.json.gz",
     ):
@@ -63,6 +67,20 @@ async def test_days_are_told_by_what_came_and_what_became_of_it(operator: Operat
         (DATASET, "2026-01-03"): nothing | {"open": 1},
     }
     assert {row["dataset"] for row in (await operator.asks(*ASKED, "--dataset", "D002"))["days"]} == {DATASET}
+
+
+async def test_a_day_of_an_earlier_attempt_is_finished_and_open(operator: Operator) -> None:
+    request_id = await operator.requests.request(days=3)
+    async with operator.owner.transaction() as connection:
+        await connection.execute("UPDATE requests SET attempt = 2 WHERE request_id = $1", request_id)
+        await connection.execute(
+            "INSERT INTO request_days VALUES ($1, 1, $2, 1, 1), ($1, 1, $2 + 1, 1, 1), ($1, 2, $2, 1, 1)",
+            request_id,
+            LONG_AGO,
+        )
+    told = await operator.asks(*ASKED, "--dataset", "D002")
+    found = [(row["resources"], row["finished"], row["open"]) for row in told["days"]]
+    assert found == [(1, 1, 0), (1, 1, 1), (0, 0, 1)]
 
 
 async def test_with_one_server_away_the_other_is_shown(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
