@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Who joins after so long an absence makes a new beginning. One that fails and comes again at once makes none.
 LONG_ABSENCE: Final = timedelta(seconds=60)
+# Who has told nothing for longer before the group was empty says nothing about when its members went.
+LAST_WORD_WITHIN: Final = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class GroupMemory:
         written: a counter of the records on the topic, which never falls.
         positions: by partition, the first offset that waited.
         committed_at: when a committed offset was last seen to grow, or when the group was first seen.
-        absent_since: since when it has no members; None while it has some.
+        absent_since: since when nobody is known to have read; None while it has members.
         rewind: the last time that an offset fell.
         members: ids of its members; None when they are not known.
         joined_at: when the first of them joined since something waits, or since a commit, or after a long absence; None
@@ -52,13 +54,17 @@ class GroupMemory:
         return Readers(group.group, len(group.members), self.absent_since, self.committed_at, self.joined_at)
 
 
-def remember(group: GroupLag, before: GroupMemory | None, at: datetime) -> GroupMemory:
+def remember(
+    group: GroupLag, before: GroupMemory | None, at: datetime, heard_at: datetime | None = None
+) -> GroupMemory:
     """Return the memory after another look at a group.
 
     Args:
         group: as it was found.
         before: the memory after the look before; None of a first look.
         at: the time of the look.
+        heard_at: when one of its members was last heard of elsewhere; None of a group whose members tell nothing. Kafka
+            keeps a member that is gone for a whole session timeout, in which nobody has read.
     """
     positions = {partition.partition: partition.position for partition in group.partitions}
     members = frozenset(member.id for member in group.members)
@@ -75,7 +81,7 @@ def remember(group: GroupLag, before: GroupMemory | None, at: datetime) -> Group
         written=max(before.written, group.written),
         positions=positions,
         committed_at=at if grown else before.committed_at,
-        absent_since=None if group.members else before.absent_since or at,
+        absent_since=None if group.members else before.absent_since or _gone_since(before, at, heard_at),
         rewind=_rewind(group, before, at) or before.rewind,
         members=members,
         joined_at=None if grown or not group.messages else _joined(members, before, at),
@@ -84,6 +90,13 @@ def remember(group: GroupLag, before: GroupMemory | None, at: datetime) -> Group
 
 def _committed(group: GroupLag) -> int:
     return sum(partition.committed or 0 for partition in group.partitions)
+
+
+def _gone_since(before: GroupMemory, at: datetime, heard_at: datetime | None) -> datetime:
+    """Return since when nobody is known to have read, of a group that was just found without members."""
+    if heard_at is None or at - heard_at > LAST_WORD_WITHIN:
+        return at
+    return min(max(heard_at, before.committed_at or heard_at), at)
 
 
 def _joined(members: frozenset[str], before: GroupMemory, at: datetime) -> datetime | None:

@@ -44,6 +44,7 @@ TOPIC_OF: Final = {
     Stage.BUILD: TOPIC_DAYS,
     Stage.REPORT: TOPIC_COMPLETIONS,
 }
+OF_WORKERS: Final = frozenset({Stage.PLAN, Stage.BUILD})  # whose members send beats
 NO_KAFKA: Final = Unseen("no Kafka is configured here", left_out=True)
 NO_DATABASE: Final = Unseen("no database is configured here", left_out=True)
 KAFKA_AWAY: Final = "Kafka does not answer"
@@ -118,6 +119,7 @@ class Sampler:
         self._memories: dict[Stage, GroupMemory] = {}
         self._samples: dict[Stage, list[StageSample]] = {stage: [] for stage in Stage}
         self._workers: tuple[Worker, ...] = ()
+        self._heard_at: datetime | None = None  # by this clock: those of workers may differ
         self._read: dict[Stage, bool] = {}
 
     async def sample(self) -> Look:
@@ -125,10 +127,12 @@ class Sampler:
         kafka, work = await asyncio.gather(self._look_at_kafka(), self._look_at_database())
         at = self._clock()
         groups = _groups(kafka)
+        told = () if isinstance(kafka, Unseen) else kafka.told
+        self._heard_at = at if told else self._heard_at
         for stage, group in groups.items():
             if isinstance(group, GroupLag):
-                self._memories[stage] = remember(group, self._memories.get(stage), at)
-        told = () if isinstance(kafka, Unseen) else kafka.told
+                heard_at = self._heard_at if stage in OF_WORKERS else None
+                self._memories[stage] = remember(group, self._memories.get(stage), at, heard_at)
         self._workers = hear(self._workers, told, at)
         seen = Seen(at, groups, self._memories, work, last_progress(self._workers))
         stages = combine(seen, {stage: samples[-1] for stage, samples in self._samples.items() if samples})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
 from contextlib import AsyncExitStack
@@ -34,7 +35,7 @@ from services.aggregator.upload_reaper import reap_uploads
 from services.aggregator.work_in_hand import WorkInHand
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
     from datetime import timedelta
 
     from exhaust.process.dependencies import DependencyGate
@@ -116,14 +117,26 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         publish_consumer_metrics(health.registry, plans, days)
         health.checks |= {"kafka": producer.ping, "s3": s3_answers, plans.topic: plans.check, days.topic: days.check}
         await stack.enter_async_context(open_health_listener(health, settings.host, settings.port))
+        left = asyncio.Event()
         await run_until_stopped(
             health,
-            plans.run(health.stop, health.heartbeat("plan"), settings.drain_timeout),
-            days.run(health.stop, health.heartbeat("build"), settings.drain_timeout),
+            _consume(
+                left,
+                plans.run(health.stop, health.heartbeat("plan"), settings.drain_timeout),
+                days.run(health.stop, health.heartbeat("build"), settings.drain_timeout),
+            ),
             cancelled.run(health),
-            Beats(producer, work, plans, days).run(health),
+            Beats(producer, work, plans, days).run(health, left),
             reap_uploads(health, objects, settings.s3_exhaust_bucket, settings.abandoned_after),
         )
+
+
+async def _consume(left: asyncio.Event, *loops: Coroutine[None, None, None]) -> None:
+    """Run the consumers, and set `left` once they are no members any more."""
+    try:
+        await asyncio.gather(*loops)
+    finally:
+        left.set()
 
 
 def main() -> None:

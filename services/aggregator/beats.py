@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from exhaust.errors import ExhaustError
-from exhaust.process.periodic import run_periodically
+from exhaust.process.periodic import run_periodically, wait_for_event
 from schemas.events import SOURCE_AGGREGATOR, TOPIC_BEATS, TYPE_BEAT, CloudEvent, WorkerBeat
 
 if TYPE_CHECKING:
+    import asyncio
+
     from exhaust.kafka.consumer import ConsumerLoop
     from exhaust.kafka.producer import Producer
     from exhaust.process.health import Health
     from services.aggregator.work_in_hand import WorkInHand
 
 INTERVAL: Final = timedelta(seconds=10)
+PARTING_INTERVAL: Final = timedelta(seconds=1)  # while consumers end their work
 
 log = structlog.get_logger(__name__)
 
@@ -36,9 +39,17 @@ class Beats:
         self._version = version("telemetry-exhaust")
         self._lost = 0
 
-    async def run(self, health: Health) -> None:
-        """Publish until the process stops."""
+    async def run(self, health: Health, left: asyncio.Event) -> None:
+        """Publish until the process stops and its consumers have left, so that the last beat tells when that was.
+
+        Args:
+            health: of the process.
+            left: set when no consumer is a member any more.
+        """
         await run_periodically(health, "beats", self.publish, interval=INTERVAL)
+        heartbeat = health.heartbeat("beats")
+        while await self.publish() and not left.is_set():
+            await wait_for_event(left, heartbeat=heartbeat, limit=PARTING_INTERVAL)
 
     async def publish(self) -> bool:
         """Publish once. A beat that fails is dropped, since the next one says more; return False then."""

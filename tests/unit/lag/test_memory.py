@@ -67,6 +67,20 @@ def test_a_group_is_absent_since_the_first_look_that_found_no_member() -> None:
     assert after(group(3), group(3, read=False), group(3)).absent_since is None
 
 
+@pytest.mark.parametrize(
+    ("heard", "since"),
+    [(None, 60), (55, 55), (60, 60), (70, 60), (0, 5), (-1, 60)],  # the last: its beats had stopped long before
+)
+def test_who_was_heard_of_before_the_group_was_empty_has_read_until_then(heard: int | None, since: int) -> None:
+    gone = START + timedelta(seconds=60)
+    before = after(group(3), group(4))  # committed at 5 s
+    heard_at = None if heard is None else START + timedelta(seconds=heard)
+    memory = remember(group(4, read=False), before, gone, heard_at)
+    assert memory.absent_since == START + timedelta(seconds=since)
+    later = remember(group(4, read=False), memory, gone + timedelta(seconds=5), gone + timedelta(seconds=5))
+    assert later.absent_since == memory.absent_since  # a worker that is put out of the group may go on to tell
+
+
 def test_a_first_look_counts_absence_since_the_oldest_record_that_waits() -> None:
     long_ago = START - timedelta(hours=2)
     assert after(group(3, read=False, oldest=long_ago)).absent_since == long_ago
