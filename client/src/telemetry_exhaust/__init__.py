@@ -18,16 +18,19 @@ if TYPE_CHECKING:
         RequestFailedError,
         StillRunningError,
         TimedOutError,
+        UnknownOperationError,
         UsageError,
     )
     from telemetry_exhaust.export import Export, ExportDay
     from telemetry_exhaust.resource_ids import resource_id
+    from telemetry_exhaust.status import Status
 
 __version__: Final = "0.1.0"
 _HOMES: Final = {
     "Client": "client",
     "Export": "export",
     "ExportDay": "export",
+    "Status": "status",
     "resource_id": "resource_ids",
 }
 __all__ = [
@@ -39,8 +42,10 @@ __all__ = [
     "Export",
     "ExportDay",
     "RequestFailedError",
+    "Status",
     "StillRunningError",
     "TimedOutError",
+    "UnknownOperationError",
     "UsageError",
     "__version__",
     "resource_id",

@@ -69,6 +69,10 @@ def walk(gateway: Gateway, folder: Path) -> Path:
     exhaust(gateway, "cancel", got["request"], code=5)
     exhaust(gateway, "show", "0b5a2c9e-7d0f-4f4b-9d38-6a1f6a4a1c11", code=2)
     assert {row["verdict"] for row in exhaust(gateway, "doctor", *owner)} == {"ok"}
+    exhaust(gateway, "retry", got["request"], code=5)
+    exhaust(gateway, "delete", got["request"])
+    assert got["request"] not in {row["requestid"] for row in exhaust(gateway, "requests", *owner)}
+    exhaust(gateway, "delete", got["request"], code=2)
     return Path(got["file"])
 
 
