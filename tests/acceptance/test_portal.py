@@ -16,12 +16,14 @@ import pytest
 
 from exhaust.postgres.audit import Action, AuditFilter, find_audit_entries
 from exhaust.postgres.grants import Grant, GrantStore
-from tests.acceptance.conftest import PLAN
+from tests.acceptance.conftest import FOLDER, PLAN
+from tests.support.gateway_process import another_gateway
 from tests.support.partner import KEY_NAME, Partner, resource_of
 from tests.support.portal_visitor import Visitor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from deploy.local.stack import Stack
     from exhaust.postgres.database import Database
@@ -97,6 +99,17 @@ async def test_pressing_submit_twice_makes_one_request(
     assert await asked(visitor, partner, intent=intent) == await asked(visitor, partner, intent=intent)
 
 
+async def test_a_request_that_has_ended_is_deleted(
+    visitor: Visitor, partner: Partner, raw_days: dict[str, dict[str, bytes]]
+) -> None:
+    assert raw_days
+    request = await asked(visitor, partner)
+    seen = await visitor.send(f"/requests/{request}/delete")
+    assert (seen.status, seen.location) == (303, "/portal")
+    assert (await visitor.get(f"/requests/{request}")).status == 404
+    assert request not in (await visitor.get("")).text
+
+
 async def test_wrong_days_are_told_where_they_are_chosen(visitor: Visitor) -> None:
     for days in (
         {"first": "2026-02-30"},
@@ -136,3 +149,10 @@ async def test_requests_of_others_are_like_unknown_ones(
         assert seen.status == 404
     assert foreign not in (await visitor.get("")).text
     assert (await other.status(foreign)).result["status"] == "complete"
+
+
+async def test_it_can_be_switched_off(http: aiohttp.ClientSession, stack: Stack, tmp_path: Path) -> None:
+    async with another_gateway(stack, FOLDER, tmp_path / "log", http, EXHAUST_PORTAL="off") as without:
+        for path in ("/portal", "/portal/sign-in"):
+            async with http.get(f"{without.gateway}{path}") as answer:
+                assert (answer.status, answer.content_type) == (404, "application/json")

@@ -96,7 +96,7 @@ def path_of(template: str, **parts: object) -> str:
 
 def _reply_of(response: web.Response) -> Reply:
     """Return what the status service has answered through the gateway."""
-    if "Location" in response.headers:
+    if HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:
         return Reply({}, response.headers["Location"])
     answer = orjson.loads(response.body if isinstance(response.body, bytes) else b"{}")
     if response.status >= HTTPStatus.BAD_REQUEST:
