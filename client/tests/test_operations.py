@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
+import io
 import json
 import time
 from datetime import date, datetime, timezone
@@ -16,6 +18,7 @@ from client_support.fake_gateway import OWNER, WEBHOOK
 
 from telemetry_exhaust.dates import until
 from telemetry_exhaust.errors import AccessError, UsageError
+from telemetry_exhaust.output import Output
 from telemetry_exhaust.status import read_status
 from telemetry_exhaust.webhooks import verify
 
@@ -156,9 +159,24 @@ def test_a_request_in_progress_tells_its_phase_place_and_end(settings: FakeGatew
 
 def test_an_outlook_is_told_in_few_words() -> None:
     told = {"status": "inprogress", "position": 2, "because": "you have 4 at work", "eta": {"earliest": "soon"}}
-    assert read_status("r", told).outlook() == "number 2 in the queue; you have 4 at work"
+    assert read_status("r", told).outlook() == "you have 4 at work"
+    del told["because"]
+    assert read_status("r", told).outlook() == "number 2 in the queue"
+    assert read_status("r", {"status": "inprogress", "because": "1 of 3 days is finished"}).outlook() == ""
     assert read_status("r", {"status": "inprogress", "eta": None, "progress": None}).outlook() == ""
     assert until("2000-01-01T00:00:00Z", "2000-01-01T00:00:00+00:00") == "0 s left"
+
+
+@pytest.mark.parametrize("columns", [10, 40, 80, 200])
+def test_a_bar_stays_in_one_line_of_the_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("NO_COLOR", "1")
+    output = Output(as_json=False, quiet=False)
+    output.terminal = True
+    with contextlib.redirect_stderr(io.StringIO()) as drawn:
+        output.bar("2026-11-20 to 2026-11-29 waiting", 3, 10, more="4 of your requests are at work, the most at a time")
+    line = drawn.getvalue().rpartition("\x1b[K")[2]
+    assert (len(line) < columns, line.startswith("2026")) == (True, True)
 
 
 def test_an_error_tells_its_page_and_whether_to_try_again(settings: FakeGateway, tmp_path: Path) -> None:

@@ -63,15 +63,16 @@ class Output:
             return
         share = min(1.0, done / total) if total else 0.0
         figures = f"{human_size(done)} of {human_size(total)}" if size else f"{done:.0f} of {total:.0f} days"
-        words = f"{label}\0 {share:4.0%} {figures}{', ' if more else ''}{safe_text(more)}"
+        behind = f" {share:4.0%} {figures}{', ' if more else ''}{safe_text(more)}"
         columns = shutil.get_terminal_size().columns - 1  # behind the last one the terminal would begin a new line
-        width = max(_NARROWEST, min(_WIDTH, columns - len(words)))
+        width = max(_NARROWEST, min(_WIDTH, columns - len(label) - 1 - len(behind)))
         filled = round(share * width)
+        before = f"{label} "[: max(0, columns - width)]
+        behind = behind[: max(0, columns - width - len(before))]
         drawn = "━" * filled + " " * (width - filled)
         if self._colour:
             drawn = f"\x1b[36m{drawn}\x1b[0m"
-        before, behind = _printable(words[: columns - width], sys.stderr.encoding, keep="\0").split("\0", 1)
-        line = f"{before} {_printable(drawn, sys.stderr.encoding, keep=chr(27))}{behind}"
+        line = _printable(before + drawn + behind, sys.stderr.encoding, keep="\x1b")
         sys.stderr.write(f"\r\x1b[K{line}")
         sys.stderr.flush()
         self._bar_there = True

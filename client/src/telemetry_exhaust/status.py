@@ -50,9 +50,10 @@ class Status:
         return self.state != "inprogress"
 
     def outlook(self) -> str:
-        """Return in a few words what it waits for, and when it may end; "" when nobody knows."""
-        place = f"number {self.position} in the queue" if self.position else ""
-        return "; ".join(word for word in (place, self.because, until(self.earliest, self.latest)) if word)
+        """Return in a few words why it waits, and when it may end; "" when nobody knows."""
+        # Only of one that waits: beside the days of one that is built, `because` would say them again.
+        waits = self.because or f"number {self.position} in the queue" if self.position else ""
+        return "; ".join(word for word in (until(self.earliest, self.latest), waits) if word)
 
 
 def read_status(request: str, result: dict[str, Any], gateway: str = "") -> Status:
