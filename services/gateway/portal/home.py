@@ -88,7 +88,7 @@ class Home:
             chosen=chosen,
             newest=newest.isoformat(),
             week=max(newest - timedelta(days=6), range_of(newest)[0]).isoformat(),
-            states=STATES,
+            states={name: state for name, state in STATES.items() if any(name in one.strip.counts for one in grants)},
         )
 
     async def _shown(
