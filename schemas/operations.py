@@ -59,6 +59,8 @@ DOWNLOAD: Final = Operation(
 )
 RETRY: Final = Operation("ekstep.data_exhaust_dataset_request_retry_service", "2.0", "retry", "v2")
 DELETE_REQUEST: Final = Operation("ekstep.data_exhaust_dataset_request_delete_service", "2.0", "delete", "v2")
+EVENTS: Final = Operation("ekstep.data_exhaust_dataset_request_events_service", "2.0", "events", "v2")
+WATCH: Final = Operation(EVENTS.id, "2.0", "watch", "v2")
 LINK: Final = Operation(DOWNLOAD.id, "2.0", "link", "v2", query=frozenset({"part", "method"}))
 UPDATE_STATUS: Final = Operation("ekstep.data_exhaust_dataset_request_update_service", "2.0", "update", "v2")
 
@@ -69,6 +71,7 @@ LIST_ALL_PATH: Final = "/v2/datasets/requests"
 UPDATE_PATH: Final = "/v2/datasets/requests/update/{requestid}"
 RETRY_PATH: Final = "/v2/datasets/requests/{requestid}/retry"
 DELETE_PATH: Final = LIST_PATH  # here the last part is the id of a request; OpenAPI has one name for both
+EVENTS_PATH: Final = "/v2/datasets/requests/{requestid}/events"
 DOWNLOAD_PATH: Final = "/v2/datasets/requests/{requestid}/download"
 FINISHED_PART: Final = "finished"  # of a download: the days that are finished
 
@@ -110,6 +113,13 @@ class UpdateBody(Body):
     download_url: str | None = Field(None, validation_alias="downloadurl", max_length=4096)
 
 
+class WatchBody(Body):
+    """The body of a call that waits for a change of a request: the version that was seen, and seconds to wait."""
+
+    seen: Annotated[str, Field(max_length=64)]
+    wait: Annotated[WholeNumber, Field(ge=0, lt=31)]
+
+
 class RetryBody(Body):
     """The limits within which a gateway retries; the same as of its submits."""
 
@@ -147,6 +157,11 @@ def statuses_request(reads: Sequence[StatusRead]) -> dict[str, object]:
 def update_request(body: UpdateBody) -> dict[str, object]:
     """Build the `request` part that UpdateBody parses."""
     return {"status": body.status, "downloadurl": body.download_url}
+
+
+def watch_request(seen: str, wait: timedelta) -> dict[str, object]:
+    """Build the `request` part that WatchBody parses."""
+    return {"seen": seen, "wait": int(wait.total_seconds())}
 
 
 def retry_request(open_requests: int, days_built: int, bytes_built: int) -> dict[str, object]:

@@ -50,8 +50,8 @@ _READ_DOWNLOADS = (f"Read:{EXHAUST_BUCKET}", f"List:{EXHAUST_BUCKET}")
 _ACTIONS = {
     "gateway": _READ_DOWNLOADS,
     "aggregator": (*_READ_DOWNLOADS, f"Write:{EXHAUST_BUCKET}", f"Read:{RAW_BUCKET}", f"List:{RAW_BUCKET}"),
-    # It writes the markers of cancelled attempts; the store's wildcards know no narrower place.
-    "status": (*_READ_DOWNLOADS, f"Write:{EXHAUST_BUCKET}/requests/*/cancelled"),
+    # It writes the markers of cancelled attempts, and removes what deleted requests have. To remove is to write here.
+    "status": (*_READ_DOWNLOADS, f"Write:{EXHAUST_BUCKET}/requests/*"),
     "console": (f"List:{RAW_BUCKET}",),  # it counts what was received, and reads none of it
 }
 

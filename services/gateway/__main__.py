@@ -31,6 +31,7 @@ from services.gateway.handlers.me import MeHandler
 from services.gateway.handlers.register import RegisterHandler
 from services.gateway.handlers.request_actions import RequestActionHandler
 from services.gateway.handlers.request_downloads import RequestDownloadHandler
+from services.gateway.handlers.request_events import RequestEventsHandler
 from services.gateway.handlers.status import StatusHandler
 from services.gateway.handlers.submit import SubmitHandler
 from services.gateway.handlers.webhooks import WebhookHandler
@@ -90,6 +91,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
             RequestDownloadHandler(client, access, shares),
             MeHandler(access, settings, settings, settings.day_zone, settings.day_closes_after),
             RequestActionHandler(client, access, submit_limits(settings), relay.wake),
+            RequestEventsHandler(client, access, shares, health.draining),
             AdminHandlers.build(access, database),
             _webhooks(stack, settings, access, database),
         )

@@ -17,6 +17,8 @@ from schemas.operations import (
     DELETE_REQUEST,
     DOWNLOAD,
     DOWNLOAD_PATH,
+    EVENTS,
+    EVENTS_PATH,
     LIST,
     LIST_ALL,
     LIST_ALL_PATH,
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from services.gateway.handlers.register import RegisterHandler
     from services.gateway.handlers.request_actions import RequestActionHandler
     from services.gateway.handlers.request_downloads import RequestDownloadHandler
+    from services.gateway.handlers.request_events import RequestEventsHandler
     from services.gateway.handlers.status import StatusHandler
     from services.gateway.handlers.submit import SubmitHandler
     from services.gateway.handlers.webhooks import WebhookHandler
@@ -71,6 +74,7 @@ class Operations:
     request_downloads: RequestDownloadHandler
     me: MeHandler
     request_actions: RequestActionHandler
+    request_events: RequestEventsHandler
     admin: AdminHandlers
     webhooks: WebhookHandler | None = None
 
@@ -85,6 +89,7 @@ def public_app(
     download_v3 = endpoint(DOWNLOAD_V3, EmptyBody, operations.download.v3, metrics, needs_body=False)
     get_request = endpoint(DOWNLOAD, EmptyBody, operations.request_downloads.download, metrics, needs_body=False)
     actions = operations.request_actions
+    events = endpoint(EVENTS, EmptyBody, operations.request_events.events, metrics, needs_body=False)
     app = edge_app()
     limits.install(app)
     cors.install(app)
@@ -101,6 +106,7 @@ def public_app(
             ),
             web.delete(STATUS_PATH, endpoint(CANCEL, KeyBody, operations.status.cancel, metrics, needs_body=False)),
             web.get(DOWNLOAD_PATH, get_request),  # and HEAD
+            web.get(EVENTS_PATH, events, allow_head=False),
             web.post(RETRY_PATH, endpoint(RETRY, KeyBody, actions.retry, metrics, needs_body=False)),
             web.delete(DELETE_PATH, endpoint(DELETE_REQUEST, KeyBody, actions.delete, metrics, needs_body=False)),
             web.post(LIST_PATH, endpoint(LIST, KeyBody, operations.status.list_requests, metrics)),

@@ -18,6 +18,7 @@ MAX_WAITS: Final = 400  # at once, of a gateway; also the connections for them t
 MAX_LISTS: Final = 16
 MAX_DOWNLOADS: Final = 1024
 MAX_LINKS: Final = 128
+MAX_EVENT_STREAMS: Final = 200  # also the connections for them to the status service
 MAX_STREAMS: Final = 128  # also the connections to S3 for them; each takes two to three MiB of memory
 
 
@@ -77,6 +78,7 @@ class Shares:
         downloads: synchronous downloads, from their first look for an archive to their last byte.
         streams: the part of synchronous downloads in which bytes are sent.
         links: calls that are sent on to a signed link.
+        events: streams of a request's progress.
     """
 
     waits: Share
@@ -84,6 +86,7 @@ class Shares:
     downloads: Share
     streams: Share
     links: Share
+    events: Share
 
     @classmethod
     def of(cls, settings: ShareSettings) -> Shares:
@@ -95,4 +98,5 @@ class Shares:
             downloads=Share("downloads", per_holder=per_key, total=MAX_DOWNLOADS),
             streams=Share("downloads", per_holder=per_key, total=MAX_STREAMS),
             links=Share("downloads", per_holder=per_key, total=MAX_LINKS),
+            events=Share("event streams", per_holder=settings.max_waits_per_key, total=MAX_EVENT_STREAMS),
         )

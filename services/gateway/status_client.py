@@ -19,7 +19,7 @@ from yarl import URL
 
 from exhaust.errors import ErrorCode, ExhaustError, unavailable
 from schemas.operations import MAX_WAIT, STATUSES_PATH, USER_HEADER, statuses_request
-from services.gateway.shares import MAX_WAITS
+from services.gateway.shares import MAX_EVENT_STREAMS, MAX_WAITS
 from services.gateway.status_batches import StatusBatcher
 
 if TYPE_CHECKING:
@@ -62,28 +62,31 @@ class Pools:
         waits: statuses that are answered when a request has ended.
         updates: reports of external jobs, and cancels.
         links: links to downloads, whose signatures take time of the processor.
+        events: statuses that are answered when a request has changed.
     """
 
     reads: aiohttp.ClientSession
     waits: aiohttp.ClientSession
     updates: aiohttp.ClientSession
     links: aiohttp.ClientSession
+    events: aiohttp.ClientSession
 
 
 @asynccontextmanager
 async def open_pools() -> AsyncIterator[Pools]:
     """Open the pools, which connect when they are first used; a call that is cancelled closes its connection."""
     async with AsyncExitStack() as stack:
-        reads, waits, updates, links = [
+        reads, waits, updates, links, events = [
             await stack.enter_async_context(_session(connections, within))
             for connections, within in (
                 (MAX_READS_AT_ONCE, CALL_TIMEOUT),
                 (MAX_WAITS, MAX_WAIT + CALL_TIMEOUT / 2),
                 (MAX_UPDATES_AT_ONCE, CALL_TIMEOUT * 2),
                 (MAX_LINKS_AT_ONCE, CALL_TIMEOUT),
+                (MAX_EVENT_STREAMS, CALL_TIMEOUT),
             )
         ]
-        yield Pools(reads, waits, updates, links)
+        yield Pools(reads, waits, updates, links, events)
 
 
 def _session(connections: int, within: timedelta) -> aiohttp.ClientSession:

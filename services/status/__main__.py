@@ -49,6 +49,7 @@ from services.status.request_states import RequestStates
 from services.status.settings import StatusSettings
 from services.status.status_calls import StatusCalls
 from services.status.update_calls import UpdateCalls
+from services.status.watch_calls import WatchCalls
 from services.status.webhooks.delivery import webhook_loops
 
 if TYPE_CHECKING:
@@ -157,7 +158,8 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         statuses = StatusCalls(*shown, _outlooks(settings, catalogue, database))
         deletions = Deletions(database, objects, settings.s3_exhaust_bucket)
         actions = ActionCalls(database, reader, changes, catalogue, lambda: _wake(deletions, markers))
-        operations = Operations(statuses, DownloadCalls(*shown), cancels, updates, actions)
+        watches = WatchCalls(reader, statuses)
+        operations = Operations(statuses, DownloadCalls(*shown), cancels, updates, actions, watches)
         gates = await stack.enter_async_context(
             open_gates(health.registry, _pings(database, producer, objects, settings.s3_exhaust_bucket))
         )

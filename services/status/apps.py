@@ -16,6 +16,7 @@ from schemas.operations import (
     DELETE_PATH,
     DELETE_REQUEST,
     DOWNLOAD_PATH,
+    EVENTS_PATH,
     LINK,
     LIST,
     LIST_ALL,
@@ -29,9 +30,11 @@ from schemas.operations import (
     STATUSES_PATH,
     UPDATE_PATH,
     UPDATE_STATUS,
+    WATCH,
     RetryBody,
     StatusesBody,
     UpdateBody,
+    WatchBody,
 )
 
 if TYPE_CHECKING:
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from services.status.download_calls import DownloadCalls
     from services.status.status_calls import StatusCalls
     from services.status.update_calls import UpdateCalls
+    from services.status.watch_calls import WatchCalls
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class Operations:
     cancels: CancelCalls
     updates: UpdateCalls
     actions: ActionCalls
+    watches: WatchCalls
 
 
 def internal_app(health: Health, token: SecretStr, operations: Operations) -> web.Application:
@@ -71,6 +76,7 @@ def internal_app(health: Health, token: SecretStr, operations: Operations) -> we
             web.post(STATUSES_PATH, endpoint(STATUSES, StatusesBody, statuses.statuses, metrics)),
             web.post(DOWNLOAD_PATH, endpoint(LINK, EmptyBody, operations.downloads.link, metrics)),
             web.post(UPDATE_PATH, endpoint(UPDATE_STATUS, UpdateBody, operations.updates.update, metrics)),
+            web.post(EVENTS_PATH, endpoint(WATCH, WatchBody, operations.watches.watch, metrics)),
             web.post(RETRY_PATH, endpoint(RETRY, RetryBody, operations.actions.retry, metrics)),
             web.delete(DELETE_PATH, delete),
             web.post(LIST_PATH, endpoint(LIST, EmptyBody, statuses.page, metrics)),

@@ -14,7 +14,7 @@ from exhaust.postgres.grants import AccessQuery
 from exhaust.postgres.request_views import find_page, find_page_of_all, find_requests
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from uuid import UUID
 
     from exhaust.postgres.database import Database
@@ -53,13 +53,23 @@ class RequestReader:
         Raises:
             ExhaustError: the reader may not see it.
         """
+        return await self.read_until(read, lambda view: view.state.is_terminal, max_wait)
+
+    async def read_until(
+        self, read: StatusRead, is_awaited: Callable[[RequestView], bool], max_wait: timedelta
+    ) -> RequestView:
+        """Return a request once it is as awaited, or as it is after that time.
+
+        Raises:
+            ExhaustError: the reader may not see it.
+        """
         deadline = time.monotonic() + max_wait.total_seconds()
         while True:
             (view,) = await self.read([read])
             if isinstance(view, ExhaustError):
                 raise view
             left = deadline - time.monotonic()
-            if view.state.is_terminal or left <= 0:
+            if is_awaited(view) or left <= 0:
                 return view
             await self._changes.wait(read.request_id, min(timedelta(seconds=left), POLL_INTERVAL))
 

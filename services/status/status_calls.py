@@ -57,12 +57,14 @@ class StatusCalls:
         read = StatusRead(caller_of(call), parse_request_id(call.path("requestid")))
         wait = timedelta(seconds=_number(call, "wait", default=0, least=0, most=int(MAX_WAIT.total_seconds())))
         view = await until_disconnected(call.http, self._reader.read_when_ended(read, wait))
+        return Answer(await self.build(read.user_id, view))
+
+    async def build(self, user_id: int, view: RequestView) -> dict[str, object]:
+        """Return the status of a request for a user who may see it, and record the links in it."""
         partials = await self._find_partials([view])
-        await self._record_links([(read.user_id, view)], partials)
+        await self._record_links([(user_id, view)], partials)
         outlooks = await self._outlooks.find([view])
-        return Answer(
-            await self._answers.build_status(view, partials.get(view.request_id), outlooks.get(view.request_id))
-        )
+        return await self._answers.build_status(view, partials.get(view.request_id), outlooks.get(view.request_id))
 
     async def statuses(self, call: Call[StatusesBody]) -> Answer:
         """Answer with several requests, each for its own reader: a result or an error each, in the order asked."""

@@ -193,6 +193,10 @@ async def delete(tenant: Tenant, target: Target) -> Outcome:
     return await call(tenant.partner.http, "DELETE", url, headers={"X-API-Key": tenant.partner.license_key})
 
 
+def events_of_a_request(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
+    return get(tenant, f"/v2/datasets/requests/{target.request_id}/events", X_API_Key=tenant.partner.license_key)
+
+
 def signed_link(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
     """One's own signature under the address of another archive."""
     link = tenant.link.replace(URL(tenant.link).raw_path, target.archive)
@@ -244,6 +248,7 @@ MATRIX: dict[Operation, tuple[str, str]] = {
     status: (DONE, "404 INVALID_REQUESTID"),
     status_get: (DONE, "404 INVALID_REQUESTID"),
     cancel: ("409 INVALID_DATA_ERROR", "404 INVALID_REQUESTID"),
+    events_of_a_request: (DONE, "404 INVALID_REQUESTID"),
     retry: ("409 INVALID_DATA_ERROR", "404 INVALID_REQUESTID"),
     delete: (DONE, "404 INVALID_REQUESTID"),
     download_of_a_request: (ZIP, "404 INVALID_REQUESTID"),

@@ -1,5 +1,6 @@
 """Real servers without the services: the tests are the only ones at work on them. And a gateway for those who ask."""
 
+import asyncio
 import json
 import os
 import time
@@ -304,6 +305,7 @@ async def open_gateway(
     *,
     origins: Collection[str] = (),
     status: str | None = None,
+    draining: asyncio.Event | None = None,
 ) -> AsyncIterator[Gateway]:
     """A gateway without relay, whose status service listens at an address or is away."""
     health = Health(checks={"postgres": database.ping, "kafka": producer.ping})
@@ -326,7 +328,7 @@ async def open_gateway(
             tokens,
             limits,
         )
-        operations = gateway_operations(database, objects, access, client, limited)
+        operations = gateway_operations(database, objects, access, client, limited, draining)
         metrics = HttpMetrics(health.registry)
         async with AsyncExitStack() as stack:
             bases = []

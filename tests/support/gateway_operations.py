@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -13,6 +14,7 @@ from services.gateway.handlers.me import MeHandler
 from services.gateway.handlers.register import RegisterHandler
 from services.gateway.handlers.request_actions import RequestActionHandler
 from services.gateway.handlers.request_downloads import RequestDownloadHandler
+from services.gateway.handlers.request_events import RequestEventsHandler
 from services.gateway.handlers.status import StatusHandler
 from services.gateway.handlers.submit import SubmitHandler
 from services.gateway.request_service import RequestService
@@ -31,7 +33,12 @@ UTC = ZoneInfo("UTC")
 
 
 def gateway_operations(
-    database: Database, objects: ObjectStore, access: Access, client: StatusServiceClient, limited: LimitSettings
+    database: Database,
+    objects: ObjectStore,
+    access: Access,
+    client: StatusServiceClient,
+    limited: LimitSettings,
+    draining: asyncio.Event | None = None,
 ) -> Operations:
     """The handlers of a gateway whose relay is not there."""
     requests = RequestService(database, submit_limits(limited), lambda: None)
@@ -45,6 +52,7 @@ def gateway_operations(
         RequestDownloadHandler(client, access, shares),
         MeHandler(access, limited, ShareSettings(), UTC, timedelta(hours=4)),
         RequestActionHandler(client, access, submit_limits(limited), lambda: None),
+        RequestEventsHandler(client, access, shares, draining or asyncio.Event()),
         AdminHandlers.build(access, database),
     )
 

@@ -22,6 +22,7 @@ from services.gateway.handlers.me import MeHandler
 from services.gateway.handlers.register import RegisterHandler
 from services.gateway.handlers.request_actions import RequestActionHandler
 from services.gateway.handlers.request_downloads import RequestDownloadHandler
+from services.gateway.handlers.request_events import RequestEventsHandler
 from services.gateway.handlers.status import StatusHandler
 from services.gateway.handlers.submit import SubmitHandler
 from services.gateway.handlers.webhooks import WebhookHandler
@@ -33,6 +34,7 @@ from services.status.cancel_calls import CancelCalls
 from services.status.download_calls import DownloadCalls
 from services.status.status_calls import StatusCalls
 from services.status.update_calls import UpdateCalls
+from services.status.watch_calls import WatchCalls
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -47,8 +49,8 @@ def listener_app(listener: str) -> web.Application:
     """Build what one of LISTENERS serves."""
     if listener == "status":
         calls = _hollow(StatusCalls), _hollow(DownloadCalls), _hollow(CancelCalls), _hollow(UpdateCalls)
-        actions = _hollow(ActionCalls)
-        operations_of_status = status_apps.Operations(*calls, actions)
+        others = _hollow(ActionCalls), _hollow(WatchCalls)
+        operations_of_status = status_apps.Operations(*calls, *others)
         return status_apps.internal_app(Health(), SecretStr("a service token"), operations_of_status)
     operations = Operations(
         _hollow(RegisterHandler),
@@ -58,6 +60,7 @@ def listener_app(listener: str) -> web.Application:
         _hollow(RequestDownloadHandler),
         _hollow(MeHandler),
         _hollow(RequestActionHandler),
+        _hollow(RequestEventsHandler),
         AdminHandlers(_hollow(ClientHandler), _hollow(KeyHandler), _hollow(GrantHandler), _hollow(AuditHandler)),
         _hollow(WebhookHandler),
     )

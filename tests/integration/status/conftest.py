@@ -41,6 +41,7 @@ from services.status.request_states import RequestStates
 from services.status.settings import StatusSettings
 from services.status.status_calls import StatusCalls
 from services.status.update_calls import UpdateCalls
+from services.status.watch_calls import WatchCalls
 from tests.integration.conftest import (
     LONG_AGO,
     MSGID,
@@ -144,7 +145,9 @@ async def status(
     markers = CancelMarkers(database, objects, bucket)
     cancels = CancelCalls(database, reader, changes, markers.wake)
     actions = ActionCalls(database, reader, changes, load_catalogue(None), lambda: None)
-    operations = Operations(StatusCalls(*shown, outlooks), DownloadCalls(*shown), cancels, updates, actions)
+    statuses = StatusCalls(*shown, outlooks)
+    watches = WatchCalls(reader, statuses)
+    operations = Operations(statuses, DownloadCalls(*shown), cancels, updates, actions, watches)
     app = internal_app(Health(checks={"postgres": database.ping}), settings.service_token, operations)
     async with aiohttp.ClientSession() as session, open_listener(app, settings.host, settings.port):
         yield Status(session, f"http://{settings.host}:{settings.port}")
