@@ -164,4 +164,6 @@ async def test_what_is_no_form_is_refused(signed_in: Visitor) -> None:
         assert answer.status == 415
     huge = await signed_in.post("/sign-in", {"licensekey": "x" * 70_000})
     assert huge.status == 413
-    assert (await signed_in.get("/sign-in?key=abc")).status == 400
+    wrong = await signed_in.get("/sign-in?key=abc")
+    assert wrong.status == 400
+    assert 'href="/help#INVALID_DATA_ERROR"' in wrong.text
