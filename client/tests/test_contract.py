@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from client_support.contract import Gateway, keep_whole, walk
+from client_support.contract import Gateway, keep_whole, look_before, walk
 from client_support.fake_gateway import OWNER
 
 if TYPE_CHECKING:
@@ -19,3 +19,4 @@ def test_the_fake_carries_the_whole_way_of_a_partner(fake: FakeGateway, tmp_path
     gateway = Gateway(fake.environment(), OWNER, last - timedelta(days=2), last, 3 * fake.behaviour.events)
     walk(gateway, tmp_path / "get")
     keep_whole(gateway, tmp_path / "sync")
+    look_before(gateway)

@@ -158,7 +158,10 @@ def text_of(result: Mapping[str, Any], name: str) -> str:
 def _error(status: int, params: Mapping[str, Any], gateway: str, clock_ahead: float) -> ExhaustError:
     code, said = safe_text(params.get("err", "")), safe_text(params.get("errmsg", ""))
     if code in _NO_OPERATION:
-        return UnknownOperationError(f"{host(gateway)} cannot do this: {said}; check its address", code=code)
+        return UnknownOperationError(
+            f"{host(gateway)} cannot do this; it may be older than this command, or its address may be wrong ({said})",
+            code=code,
+        )
     sentence = f"{_HELP[code]} ({said})" if code in _HELP else said or f"the gateway answers {status}"
     if code == _BAD_DATE and abs(clock_ahead) > _CLOCK_SECONDS:
         hours = f"{abs(clock_ahead) / 3600:.0f} h {'ahead of' if clock_ahead > 0 else 'behind'}"

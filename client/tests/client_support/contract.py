@@ -76,6 +76,16 @@ def walk(gateway: Gateway, folder: Path) -> Path:
     return Path(got["file"])
 
 
+def look_before(gateway: Gateway) -> None:
+    """Ask what there is of days that were built before, and what it would cost to ask for them again."""
+    owner = ("--partner", gateway.owner)
+    days = ("--from", str(gateway.first), "--to", str(gateway.last))
+    known = exhaust(gateway, "days", *owner, *days)
+    assert sum(day["events"] for day in known if day["built"]) == gateway.events
+    [estimated] = exhaust(gateway, "get", *owner, *days, "--estimate")
+    assert (estimated["days"]["tobuild"], estimated["days"]["total"]) == (0, len(known))
+
+
 def keep_whole(gateway: Gateway, folder: Path) -> list[str]:
     """Keep a folder whole from the first day on, and find nothing to do the second time. Return the days' files."""
     arguments = ("sync", str(folder), "--partner", gateway.owner)

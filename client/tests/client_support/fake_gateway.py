@@ -94,6 +94,10 @@ class Behaviour:
     told: dict[str, Any] = field(default_factory=dict)
 
 
+def _days(first: date, last: date) -> list[date]:
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
@@ -178,6 +182,12 @@ class FakeGateway:
             self.links[link] = self.behaviour.link_uses
         return f"{self.url}/store/{request.id}?X-Amz-Signature={link}"
 
+    def known(self, day: date) -> dict[str, Any]:
+        """Tell what is known of a day: it is built when a request held it."""
+        if any(request.first <= day <= request.last for request in self.requests.values()):
+            return {"date": str(day), "state": "ready", "events": self.behaviour.events, "bytes": 1, "built": True}
+        return {"date": str(day), "state": "unknown", "events": None, "bytes": None, "built": False}
+
     def stored(self, request: Request) -> bytes:
         """Return the bytes as the store has them."""
         return self.behaviour.data(request.data)
@@ -261,13 +271,14 @@ class _Handler(BaseHTTPRequestHandler):
             return self._answer(ME)
         if path == "/v2/days":
             first, last = (date.fromisoformat(query[name][0]) for name in ("from", "to"))
-            days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
-            return self._answer({"days": [{"date": str(day), "state": "unknown", "built": False} for day in days]})
+            return self._answer({"days": [self.fake.known(day) for day in _days(first, last)]})
         if path == "/v2/datasets/requests":
             return self._list(OWNER)
         if found := _ESTIMATE.fullmatch(path):
-            total = (date.fromisoformat(found[4]) - date.fromisoformat(found[3])).days + 1
-            return self._answer({**ESTIMATE, "days": {"total": total, "built": 0, "tobuild": total}})
+            days = [self.fake.known(day) for day in _days(*map(date.fromisoformat, found.group(3, 4)))]
+            built = sum(day["built"] for day in days)
+            told = {"total": len(days), "built": built, "tobuild": len(days) - built}
+            return self._answer({**ESTIMATE, "days": told})
         if path.startswith("/v2/webhooks"):
             return self._webhooks(method, path)
         found = _ONE.fullmatch(path)
