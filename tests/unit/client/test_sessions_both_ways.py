@@ -77,11 +77,11 @@ def read_back(part: Part, mids: dict[int, str]) -> dict[str, Any]:
     )
     return {
         "type": part.type,
-        "start": mids[part.start[2]],
-        "before": mids[part.before[2]] if part.before else None,
-        "items": [read_back(item, mids) if isinstance(item, Part) else mids[item[2]] for item in part.items],
-        "end": mids[part.end[2]] if part.end else None,
-        "said": part.end[8] if part.end else None,
+        "start": mids[part.start.place],
+        "before": mids[part.before.place] if part.before else None,
+        "items": [read_back(item, mids) if isinstance(item, Part) else mids[item.place] for item in part.items],
+        "end": mids[part.end.place] if part.end else None,
+        "said": part.end.said if part.end else None,
         "state": part.state,
         "screens": part.screens,
         "about": part.about,

@@ -7,10 +7,12 @@ import marshal
 import tempfile
 from typing import IO, TYPE_CHECKING, Final
 
+from telemetry_exhaust.sessions.seen import Seen
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from telemetry_exhaust.sessions.seen import Seen
+    from telemetry_exhaust.sessions.seen import Record
 
 RUN_EVENTS: Final = 50_000  # in memory at once
 _CHUNK_EVENTS: Final = 128  # of each run, in memory when the runs are merged
@@ -21,11 +23,11 @@ class Ordering:
 
     def __init__(self, run_events: int = RUN_EVENTS) -> None:
         self._run_events = run_events
-        self._pending: list[Seen] = []
+        self._pending: list[Record] = []
         self._runs: list[list[tuple[int, int]]] = []  # of each run its chunks: place in the file, and size
         self._file: IO[bytes] | None = None
 
-    def extend(self, found: list[Seen]) -> None:
+    def extend(self, found: list[Record]) -> None:
         """Take some events.
 
         Raises:
@@ -38,9 +40,9 @@ class Ordering:
     def in_order(self) -> Iterator[Seen]:
         """Return all events by group, time and place, once."""
         self._pending.sort()
-        if self._file is None:
-            return iter(self._pending)
-        return heapq.merge(*(self._read_run(self._file, run) for run in self._runs), self._pending)
+        file = self._file
+        runs = [] if file is None else [self._read_run(file, run) for run in self._runs]
+        return map(Seen._make, heapq.merge(*runs, self._pending) if runs else self._pending)
 
     def close(self) -> None:
         """Remove the temporary file."""
@@ -59,7 +61,7 @@ class Ordering:
         self._pending.clear()
 
     @staticmethod
-    def _read_run(file: IO[bytes], run: list[tuple[int, int]]) -> Iterator[Seen]:
+    def _read_run(file: IO[bytes], run: list[tuple[int, int]]) -> Iterator[Record]:
         for place, size in run:
             file.seek(place)
             yield from marshal.loads(file.read(size))

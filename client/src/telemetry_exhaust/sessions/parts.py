@@ -70,7 +70,7 @@ class Part:
         self.parent = parent
         self.depth: int = parent.depth + 1 if parent else 0
         self.state = UNFINISHED
-        self.last_ms = start[1] if start else 0
+        self.last_ms = start.time if start else 0
         self.counts: dict[str, int] = {}
         self.screens = 0
         self.children: list[Part] = []
@@ -81,12 +81,12 @@ class Part:
     @property
     def about(self) -> str:
         """The object, such as the content that is played."""
-        return self.start[6] if self.start and self.state != LOOSE else ""
+        return self.start.about if self.start and self.state != LOOSE else ""
 
     @property
     def session(self) -> str:
         """The session that its START names, or else that of the group."""
-        return (self.start[10] if self.start else "") or self.group.partition("\0")[0]
+        return (self.start.session if self.start else "") or self.group.partition("\0")[0]
 
     @property
     def events(self) -> int:
@@ -103,7 +103,7 @@ class Part:
     @property
     def ms(self) -> int:
         """How long it lasted; without an END, at least."""
-        return max(0, self.last_ms - self.start[1]) if self.start else 0
+        return max(0, self.last_ms - self.start.time) if self.start else 0
 
     def inside(self, kind: str) -> bool:
         """Return True when a part of a type is around it."""
@@ -126,7 +126,7 @@ def workflow_of(root: Part) -> str:
     if root.state == LOOSE:
         return ""
     if root.type != SESSION:
-        mobile = root.start is not None and root.start[3].startswith(MOBILE_1_2)
+        mobile = root.start is not None and root.start.eid.startswith(MOBILE_1_2)
         return WORKFLOWS.get(root.type) or (MOBILE_APP if mobile else "")
     if any(child.type == EDITOR for child in root.children):
         return CONTENT_EDITOR

@@ -52,7 +52,7 @@ def histogram(seconds: Mapping[str, Sequence[float]]) -> str:
 
 def timeline(tree: Part) -> str:
     """Return a tree along its time: a bar for each part, grey where it has no END."""
-    first = tree.start[1] if tree.start else 0
+    first = tree.start.time if tree.start else 0
     span = max(1, tree.last_ms - first)
     scale = (_WIDTH - _LEFT - 24) / span
     drawn = [_text(_LEFT, _TOP, "0 s"), _text(_WIDTH - 24, _TOP, f"{span / 1000:.1f} s", end=True)]
@@ -62,7 +62,7 @@ def timeline(tree: Part) -> str:
             drawn.append(_text(16, _TOP + (row + 1) * _ROW, "and more"))
             break
         y = _TOP + _ROW // 2 + row * _ROW
-        begins = (part.start[1] if part.start else first) - first
+        begins = (part.start.time if part.start else first) - first
         label = f"{'· ' * part.depth}{part.type} {part.about}"
         drawn.append(_text(16, y + 12, label[:40]))
         ended = part.state in {FINISHED, WITHOUT_END}

@@ -9,7 +9,7 @@ from telemetry_exhaust.lines import MAX_LINE_BYTES, event_of
 from telemetry_exhaust.sessions.ordering import RUN_EVENTS, Ordering
 from telemetry_exhaust.sessions.rows import document_of
 from telemetry_exhaust.sessions.rules import DERIVED
-from telemetry_exhaust.sessions.seen import seen_of
+from telemetry_exhaust.sessions.seen import record_of
 from telemetry_exhaust.sessions.sources import Sources
 from telemetry_exhaust.sessions.trees import Deviation, trees_of
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from telemetry_exhaust.sessions.parts import Part
-    from telemetry_exhaust.sessions.seen import Seen
+    from telemetry_exhaust.sessions.seen import Record
 
 UNREADABLE: Final = "unreadable"
 UNTIMED: Final = "untimed"
@@ -47,7 +47,7 @@ class Reading:
         """
         odd: list[Deviation] = []
         for place, lines in self.sources.lines():
-            self._ordering.extend(self._seen(place, lines, odd))
+            self._ordering.extend(self._records(place, lines, odd))
             yield from odd
             odd.clear()
 
@@ -65,7 +65,7 @@ class Reading:
         finally:
             self._ordering.close()
 
-    def _seen(self, place: int, lines: list[bytes], odd: list[Deviation]) -> list[Seen]:
+    def _records(self, place: int, lines: list[bytes], odd: list[Deviation]) -> list[Record]:
         found = []
         for at, line in enumerate(lines, place):
             if not line or line.isspace():
@@ -79,11 +79,11 @@ class Reading:
                 self.derived += 1
                 continue
             self.events += 1
-            seen = seen_of(event, at)
-            if seen is None:
+            record = record_of(event, at)
+            if record is None:
                 odd.append(Deviation(UNTIMED, at, f"{str(eid)[:40]} does not say when it happened"))
             else:
-                found.append(seen)
+                found.append(record)
         return found
 
 

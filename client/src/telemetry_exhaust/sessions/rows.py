@@ -81,8 +81,8 @@ def moment(ms: int) -> str:
 def _nested(part: Part, where: Where) -> dict[str, Any]:
     told = {name: value for name, value in _facts(part, where).items() if value is not None}
     if part.before is not None:
-        file, line = where(part.before[2])
-        told["before"] = {"eid": part.before[3], "file": file, "line": line}
+        file, line = where(part.before.place)
+        told["before"] = {"eid": part.before.eid, "file": file, "line": line}
     told["counts"] = part.counts
     told["parts"] = [_nested(child, where) for child in part.children]
     return told
@@ -100,14 +100,14 @@ def _facts(part: Part, where: Where) -> dict[str, Any]:
         "screens": part.screens,
     }
     if part.start is not None:
-        told["started"] = moment(part.start[1])
-        told["file"], told["line"] = where(part.start[2])
-        told["version"] = part.start[11] or None if part.state != LOOSE else None
+        told["started"] = moment(part.start.time)
+        told["file"], told["line"] = where(part.start.place)
+        told["version"] = part.start.version or None if part.state != LOOSE else None
     if part.end is not None:
         told.update(_ending(part.end, where), seconds=part.ms / 1000 if finished else None)
     return told
 
 
 def _ending(end: Seen, where: Where) -> dict[str, Any]:
-    file, line = where(end[2])
-    return {"ended": moment(end[1]), "said": end[8], "endfile": file, "endline": line}
+    file, line = where(end.place)
+    return {"ended": moment(end.time), "said": end.said, "endfile": file, "endline": line}

@@ -1,11 +1,11 @@
-"""What the trees need to know of an event, as a tuple that sorts by session, time and place."""
+"""What the trees need to know of an event, wherever its version says it."""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
 from sys import intern
-from typing import Any, Final, Optional
+from typing import Any, Final, NamedTuple, Optional
 
 from telemetry_exhaust.event_values import value_at
 from telemetry_exhaust.sessions.rules import (
@@ -24,10 +24,8 @@ from telemetry_exhaust.sessions.rules import (
     Rule,
 )
 
-# Its parts, by place: the group that it belongs to; ms since 1970; where it was read; its eid; its role in the
-# workflow; the type of the part that it begins or ends; its object or request; its screen; seconds that an END tells;
-# a number that stands for its `mid`; its session; its version; its text in a drawing.
-Seen = tuple[str, int, int, str, int, str, str, str, Optional[float], int, str, str, str]
+# The fields of Seen as a bare tuple, which sorts and is written faster.
+Record = tuple[str, int, int, str, int, str, str, str, Optional[float], int, str, str, str]
 
 _LATEST_MS: Final = 253_402_300_800_000  # the year 10000
 _MOST_SECONDS: Final = 1e12
@@ -39,7 +37,38 @@ _ISO: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:Z|
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
-def seen_of(event: dict[str, Any], place: int) -> Seen | None:
+class Seen(NamedTuple):
+    """What the trees need to know of an event. It sorts by group, time and place.
+
+    Attributes:
+        group: what it belongs to: a session, a device, or a program.
+        time: when it happened, in ms since 1970.
+        place: where it was read.
+        role: what it does in a workflow, one of those in rules.
+        part: the type of the part that it begins or ends.
+        about: its object, or its request.
+        said: the seconds that an END tells.
+        mid: a number that stands for its `mid`; 0 when it has none.
+        session, version: of the START of a part.
+        shown: its text in a drawing, where that is more than its eid.
+    """
+
+    group: str
+    time: int
+    place: int
+    eid: str
+    role: int
+    part: str
+    about: str
+    screen: str
+    said: float | None
+    mid: int
+    session: str
+    version: str
+    shown: str
+
+
+def record_of(event: dict[str, Any], place: int) -> Record | None:
     """Return what the trees need of an event; None when it does not say when it happened."""
     time = event.get("ets")
     if time.__class__ is not int or not 0 < time < _LATEST_MS:
@@ -78,7 +107,7 @@ def group_name(key: str) -> str:
     return key.lstrip("\0")
 
 
-def _boundary(event: dict[str, Any], rule: Rule, head: tuple[str, int, int, str], stamp: int, sid: str) -> Seen:
+def _boundary(event: dict[str, Any], rule: Rule, head: tuple[str, int, int, str], stamp: int, sid: str) -> Record:
     """Return what is needed of the START or END of a part, or of the change of an object."""
     eid = head[3]
     part = rule.part

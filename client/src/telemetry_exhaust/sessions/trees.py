@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 MOST_ITEMS: Final = 100_000  # of one group that are kept for a drawing; the others are counted
 MOST_DEPTH: Final = 50  # of a tree
 MOST_PARTS: Final = 50_000  # of the open trees of a group
+MOST_OPEN: Final = 200  # parts of a group at once
 _MOST_MIDS: Final = 100_000  # of one millisecond
 _MOST_EIDS: Final = 500  # that a part counts apart
 _OTHERS: Final = "other"
@@ -66,10 +67,10 @@ def trees_of(ordered: Iterable[Seen], tell: Tell, *, keep: bool) -> Iterator[Par
     """
     group = _Group("", tell, keep=keep)
     for event in ordered:
-        if event[0] != group.key:
+        if event.group != group.key:
             yield from group.rest()
-            group = _Group(event[0], tell, keep=keep)
-        elif group.done and event[1] != group.now:  # at the same time its last event may come again
+            group = _Group(event.group, tell, keep=keep)
+        elif group.done and event.time != group.now:  # at the same time its last event may come again
             yield from group.done
             group.done.clear()
         group.take(event)
@@ -99,12 +100,12 @@ class _Group:
 
     def take(self, event: Seen) -> None:
         """Put an event in its place."""
-        time, mid, role = event[1], event[9], event[4]
+        time, mid, role = event.time, event.mid, event.role
         if time != self.now or len(self._mids) > _MOST_MIDS:
             self.now = time
             self._mids.clear()
         elif mid and mid in self._mids:
-            self._tell(Deviation(REPEATED, event[2], f"{event[3]} is there again, with the same mid"))
+            self._tell(Deviation(REPEATED, event.place, f"{event.eid} is there again, with the same mid"))
             return
         if mid:
             self._mids.add(mid)
@@ -125,19 +126,20 @@ class _Group:
         yield from self.done
         if self._loose is not None:
             events, first = self._loose.own_events, self._loose.start
-            self._tell(Deviation(NO_PART, first[2] if first else 0, f"{events} events in no part, here the first"))
+            self._tell(Deviation(NO_PART, first.place if first else 0, f"{events} events in no part, here the first"))
             yield self._loose
 
     def _start(self, event: Seen) -> None:
-        kind, about = event[5], event[6]
+        kind, about = event.part, event.about
         if kind == UNNAMED:
-            self._tell(Deviation(NO_TYPE, event[2], f"{event[3]} names no type"))
+            self._tell(Deviation(NO_TYPE, event.place, f"{event.eid} names no type"))
         for part in reversed(self._open):
             if part.type == kind and (kind in SINGLE or part.about == about):
                 self._close(part)
                 break
-        if self._parts >= MOST_PARTS:
-            self._tell(Deviation(CUT, event[2], f"a tree has {MOST_PARTS} parts; what follows is in another"))
+        if self._parts >= MOST_PARTS or len(self._open) >= MOST_OPEN:
+            size = f"{self._parts} parts, {len(self._open)} of them open"
+            self._tell(Deviation(CUT, event.place, f"a tree has {size}; what follows is in another"))
             self._close_all()
         wanted = AROUND.get(kind)
         parent = next((part for part in reversed(self._open) if _may_hold(part, wanted)), None)
@@ -154,19 +156,19 @@ class _Group:
         self._parts += 1
 
     def _end(self, event: Seen) -> None:
-        kind, about = event[5], event[6]
+        kind, about = event.part, event.about
         candidates = [part for part in reversed(self._open) if part.type == kind]
         if about and kind not in NAMELESS:
             candidates = [part for part in candidates if not part.about or part.about == about]
             candidates.sort(key=lambda part: part.about != about)
         if not candidates:
             shown = f" of {about}" if about and kind not in NAMELESS else ""
-            self._tell(Deviation(NO_START, event[2], f"END of {kind}{shown} without a START"))
+            self._tell(Deviation(NO_START, event.place, f"END of {kind}{shown} without a START"))
             self._fill(self._open[-1] if self._open else self._outside(event), event)
             return
         part = candidates[0]
         part.end = event
-        part.last_ms = event[1]
+        part.last_ms = event.time
         part.state = FINISHED
         self._close(part)
 
@@ -194,46 +196,46 @@ class _Group:
         if start is None:
             return
         drawn_in = DRAWN_IN.get(part.type)
-        at_the_top = part.type == SESSION and part.parent is None and not start[3].startswith(MOBILE_1_2)
+        at_the_top = part.type == SESSION and part.parent is None and not start.eid.startswith(MOBILE_1_2)
         if at_the_top and part.state == UNFINISHED:
             part.state, drawn_in = WITHOUT_END, None
         shown = f"{part.type} {part.about}".rstrip()
         if part.state == UNFINISHED:
-            self._tell(Deviation(NO_END, start[2], f"{shown} has no END"))
+            self._tell(Deviation(NO_END, start.place, f"{shown} has no END"))
         told = part.parent is not None and DRAWN_IN.get(part.parent.type) == drawn_in
         if drawn_in and not told and not part.inside(drawn_in):
-            self._tell(Deviation(MISPLACED, start[2], f"{shown} has no {drawn_in} around it"))
+            self._tell(Deviation(MISPLACED, start.place, f"{shown} has no {drawn_in} around it"))
 
     def _fill(self, part: Part, event: Seen) -> None:
         """Count an event that is within a part, or loose."""
-        eid, role, counts = event[3], event[4], part.counts
+        eid, role, counts = event.eid, event.role, part.counts
         if eid not in counts and len(counts) >= _MOST_EIDS:
             eid = _OTHERS
         counts[eid] = counts.get(eid, 0) + 1
-        part.last_ms = max(part.last_ms, event[1])
+        part.last_ms = max(part.last_ms, event.time)
         if role == SCREEN:
             part.screens += 1
         elif role != PLAIN and part.type == SERVICE:
             self._correlate(part, event)
         if part.items is not None:
             self._held += 1
-            if self._held <= MOST_ITEMS:
+            if self._held <= MOST_ITEMS and len(part.items) < MOST_ITEMS:
                 part.items.append(event)
             else:
                 part.left_out += 1
 
     def _correlate(self, part: Part, event: Seen) -> None:
         """Find the request of what a service logged."""
-        request, logs = event[6], part.logs
-        if event[4] == REQUEST and request:
+        request, logs = event.about, part.logs
+        if event.role == REQUEST and request:
             logs[request] = 0
             if len(logs) > _OPEN_REQUESTS:
                 del logs[next(iter(logs))]
-        elif event[4] == LOG and request:
+        elif event.role == LOG and request:
             if request in logs:
                 logs[request] += 1
             else:
-                self._tell(Deviation(NO_START, event[2], f"{event[3]} of request {request} without an ACCESS"))
+                self._tell(Deviation(NO_START, event.place, f"{event.eid} of request {request} without an ACCESS"))
 
     def _outside(self, event: Seen) -> Part:
         if self._loose is None:
