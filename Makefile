@@ -34,7 +34,7 @@ comma := ,
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SILENT:
-.PHONY: help venv demo test test-unit test-client test-client-everywhere test-browser chromium picture kills-client test-api check-metrics metrics-page mutants bench bench-gateway bench-shares bench-fairness bench-sessions chaos chaos-long failures check check-alerts up load down logs lock clean rehearse
+.PHONY: help venv demo test test-unit test-client test-client-everywhere test-browser chromium picture kills-client test-api check-metrics metrics-page mutants bench bench-gateway bench-shares bench-console bench-fairness bench-sessions chaos chaos-long failures check check-alerts up load down logs lock clean rehearse
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -94,6 +94,9 @@ bench-gateway: $(INSTALLED) ## the gateway beside a bare service with the same S
 
 bench-shares: $(INSTALLED) ## one key's calls alone, and beside 110 long polls and 120 slow readers of another
 	$(RUN) bench.shares
+
+bench-console: $(INSTALLED) ## calls and scans without the console and beside it, in turns; and its memory
+	$(RUN) bench.console
 
 chaos: $(INSTALLED) ## hurt a system of its own in every known way, and check that nothing is lost, stuck or done twice
 	$(RUN) tests.chaos $(OPTIONS)

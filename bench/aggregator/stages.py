@@ -98,14 +98,15 @@ def sampled(block: bytes, selected: Sequence[Selection], passes: int) -> dict[st
     signal.setitimer(signal.ITIMER_REAL, _EVERY_S, _EVERY_S)
     try:
         for _ in range(passes):
-            _scan(block, selected)
+            scan_block(block, selected)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     return {stage: 1000 * seconds / passes for stage, seconds in taken.items()}
 
 
-def _scan(block: bytes, selected: Sequence[Selection]) -> None:
+def scan_block(block: bytes, selected: Sequence[Selection]) -> None:
+    """Scan an object, as a scan worker does."""
     scan = SourceScan(ScanJob("block.json.gz", _LIMITS, selected))
     for start in range(0, len(block), _CHUNK):
         pickle.dumps(scan.feed(block[start : start + _CHUNK]))
@@ -126,7 +127,7 @@ def main() -> None:
     gc.set_threshold(100_000)  # as a scan worker does
     found = {}
     for name, selected in selections().items():
-        _scan(block, selected)  # once without counting
+        scan_block(block, selected)  # once without counting
         found[name] = sampled(block, selected, _PASSES)
     print(json.dumps(found))
 

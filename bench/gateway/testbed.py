@@ -66,7 +66,7 @@ class Service:
         async with self.owner.transaction() as connection:
             await connection.execute("SELECT pg_advisory_xact_lock($1)", RELEASE_LOCK)  # it is nobody else's turn
             await connection.execute("LOCK TABLE requests, outbox")
-            await connection.execute("TRUNCATE outbox, request_days, requests, audit")
+            await connection.execute("TRUNCATE outbox, request_days, requests, audit CASCADE")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""The benchmark of the console: what it costs the data path, and its memory."""
