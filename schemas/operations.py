@@ -53,6 +53,15 @@ LIST: Final = Operation(
 LIST_ALL: Final = Operation(
     "ekstep.data_exhaust_dataset_requests_service", "2.0", "listall", "v2", query=frozenset({"limit", "next"})
 )
+DAYS: Final = Operation(
+    "ekstep.data_exhaust_days_service", "2.0", "days", "v2", query=frozenset({"dataset", "resource", "from", "to"})
+)
+# Of the status service, which reads the body and no query.
+KNOWN_DAYS: Final = Operation("ekstep.data_exhaust_days_service", "2.0", "days", "v2")
+ESTIMATE: Final = Operation(
+    "ekstep.data_exhaust_dataset_estimate_service", "2.0", "estimate", "v2", query_lists=frozenset({"tags"})
+)
+ESTIMATED: Final = Operation("ekstep.data_exhaust_dataset_estimate_service", "2.0", "estimate", "v2")
 CANCEL: Final = Operation("ekstep.data_exhaust_dataset_request_cancel_service", "2.0", "cancel", "v2")
 DOWNLOAD: Final = Operation(
     "ekstep.data_exhaust_dataset_request_download_service", "2.0", "download", "v2", query=frozenset({"part"})
@@ -68,6 +77,8 @@ STATUS_PATH: Final = "/v2/datasets/requests/status/{requestid}"
 STATUSES_PATH: Final = "/v2/statuses"
 LIST_PATH: Final = "/v2/datasets/requests/{partnerid}"
 LIST_ALL_PATH: Final = "/v2/datasets/requests"
+DAYS_PATH: Final = "/v2/days"
+ESTIMATE_PATH: Final = "/v2/estimate"  # of the status service
 UPDATE_PATH: Final = "/v2/datasets/requests/update/{requestid}"
 RETRY_PATH: Final = "/v2/datasets/requests/{requestid}/retry"
 DELETE_PATH: Final = LIST_PATH  # here the last part is the id of a request; OpenAPI has one name for both
@@ -104,6 +115,17 @@ class StatusesBody(Body):
     def status_reads(self) -> list[StatusRead]:
         """Return the reads in the order in which they were sent."""
         return [StatusRead(read.userid, UUID(read.requestid)) for read in self.reads]
+
+
+class DaysBody(Body):
+    """The body of a question about days of a resource: which days, and the present day in the day zone."""
+
+    dataset_id: Annotated[str, Field(validation_alias="datasetid", max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
+    resource_id: Annotated[str, Field(validation_alias="resourceid", max_length=128, pattern=r"^[A-Za-z0-9._-]+$")]
+    from_date: Annotated[str, Field(validation_alias="fromdate", max_length=10)]
+    to_date: Annotated[str, Field(validation_alias="todate", max_length=10)]
+    today: Annotated[str, Field(max_length=10)]
+    tagged: bool = False
 
 
 class UpdateBody(Body):

@@ -44,6 +44,11 @@ def canonical_resource_id(text: str) -> str:
     return digits if len(digits) == _ID_DIGITS else digits.zfill(_SHA1_DIGITS)[:_ID_DIGITS]
 
 
+def is_resource_hash(text: str) -> bool:
+    """Return True for a text in a form of a resource id that is a hash: 32 to 40 hex digits."""
+    return _HEX_ID.fullmatch(text) is not None
+
+
 def _hash(owner: str) -> str:
     # JSON may hold half of a surrogate pair, which strict UTF-8 refuses.
     data = owner.encode("utf-8", "surrogatepass")

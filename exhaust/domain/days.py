@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 FIRST_DAY: Final = date(1970, 1, 1)  # the platform's names of raw objects count from here
+MAX_LOOKED_AT_DAYS: Final = 62  # of a question what is known of days
 MAX_DAYS: Final = 31  # "one month's (31 days) data", v1 and v2 Dataset API
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
@@ -83,6 +84,25 @@ def requested_days(from_text: str | None, to_text: str | None, *, today: date) -
     if len(days) > MAX_DAYS:
         raise ExhaustError(
             ErrorCode.DATE_RANGE_TOO_LARGE, f"{len(days)} days were requested; ask for at most {MAX_DAYS} at once"
+        )
+    return days
+
+
+def looked_at_days(from_text: str, to_text: str) -> DayRange:
+    """Parse a range of days of which a caller wants to know what is known; it may end after today.
+
+    Raises:
+        ExhaustError: INVALID_DATE or DATE_RANGE_TOO_LARGE.
+    """
+    first, last = parse_day(from_text, "from"), parse_day(to_text, "to")
+    if first < FIRST_DAY or last == date.max:
+        raise ExhaustError(ErrorCode.INVALID_DATE, f"from {first} must not be before {FIRST_DAY}, nor to the last date")
+    if first > last:
+        raise ExhaustError(ErrorCode.INVALID_DATE, f"from {first} must not be after to {last}")
+    days = DayRange(first, last)
+    if len(days) > MAX_LOOKED_AT_DAYS:
+        raise ExhaustError(
+            ErrorCode.DATE_RANGE_TOO_LARGE, f"{len(days)} days; ask for at most {MAX_LOOKED_AT_DAYS} at once"
         )
     return days
 

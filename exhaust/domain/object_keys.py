@@ -82,6 +82,15 @@ def day_summary_key(dataset: str, resource: str, day: date, fingerprint: str) ->
     return f"{DAY_SUMMARIES}{_place(dataset, resource, day, fingerprint)}.json"
 
 
+def day_summaries_prefix(dataset: str, resource: str) -> str:
+    """Return the prefix of the summaries of a resource's day archives; the day comes next.
+
+    Raises:
+        ValueError: a part could leave its place in the key.
+    """
+    return f"{DAY_SUMMARIES}{_part(dataset)}/{_part(resource)}/"
+
+
 def request_prefix(request_id: UUID) -> str:
     """Return the prefix of all keys of a request; it ends in a slash."""
     return f"{REQUESTS}{request_id}/"

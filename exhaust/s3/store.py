@@ -57,7 +57,7 @@ class ObjectStore:
         """
         async for page in self._pages(bucket, prefix, delimiter="", after=after):
             for entry in page.get("Contents", ()):
-                yield ObjectInfo(entry["Key"], entry["ETag"].strip('"'), entry["Size"])
+                yield ObjectInfo(entry["Key"], entry["ETag"].strip('"'), entry["Size"], entry["LastModified"])
 
     async def list_folders(self, bucket: str, prefix: str) -> AsyncIterator[str]:
         """List the names of the folders directly below a prefix, without slashes."""

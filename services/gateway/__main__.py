@@ -26,6 +26,7 @@ from services.gateway.apps import Operations, internal_app, public_app
 from services.gateway.auth.access import Access
 from services.gateway.cors import Cors
 from services.gateway.handlers.admin.routes import AdminHandlers
+from services.gateway.handlers.days import DaysHandler
 from services.gateway.handlers.download import DownloadHandler
 from services.gateway.handlers.me import MeHandler
 from services.gateway.handlers.register import RegisterHandler
@@ -92,6 +93,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
             MeHandler(access, settings, settings, settings.day_zone, settings.day_closes_after),
             RequestActionHandler(client, access, submit_limits(settings), relay.wake),
             RequestEventsHandler(client, access, shares, health.draining),
+            DaysHandler(client, access, shares, zone=settings.day_zone),
             AdminHandlers.build(access, database),
             _webhooks(stack, settings, access, database),
         )

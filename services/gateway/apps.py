@@ -13,10 +13,13 @@ from exhaust.http.health import health_routes, metrics_route
 from schemas.bodies import EmptyBody, KeyBody
 from schemas.operations import (
     CANCEL,
+    DAYS,
+    DAYS_PATH,
     DELETE_PATH,
     DELETE_REQUEST,
     DOWNLOAD,
     DOWNLOAD_PATH,
+    ESTIMATE,
     EVENTS,
     EVENTS_PATH,
     LIST,
@@ -32,6 +35,7 @@ from schemas.operations import (
     UpdateBody,
 )
 from services.gateway.api_document import listener_part, load_document
+from services.gateway.handlers.days import EstimateBody
 from services.gateway.handlers.docs import docs_routes
 from services.gateway.handlers.download import DOWNLOAD_V1, DOWNLOAD_V3, DownloadBody
 from services.gateway.handlers.help import help_routes
@@ -46,6 +50,7 @@ if TYPE_CHECKING:
     from exhaust.process.health import Health
     from services.gateway.cors import Cors
     from services.gateway.handlers.admin.routes import AdminHandlers
+    from services.gateway.handlers.days import DaysHandler
     from services.gateway.handlers.download import DownloadHandler
     from services.gateway.handlers.me import MeHandler
     from services.gateway.handlers.register import RegisterHandler
@@ -75,6 +80,7 @@ class Operations:
     me: MeHandler
     request_actions: RequestActionHandler
     request_events: RequestEventsHandler
+    days: DaysHandler
     admin: AdminHandlers
     webhooks: WebhookHandler | None = None
 
@@ -83,6 +89,7 @@ def public_app(
     health: Health, operations: Operations, limits: RateLimits, cors: Cors, metrics: HttpMetrics
 ) -> web.Application:
     """Build the application of the public listener: these operations are all that the outside can reach."""
+    estimate = endpoint(ESTIMATE, EstimateBody, operations.days.estimate, metrics)
     submit = endpoint(SUBMIT, SubmitBody, operations.submit.submit, metrics)
     download_v1 = endpoint(DOWNLOAD_V1, DownloadBody, operations.download.v1, metrics)
     get_v1 = endpoint(DOWNLOAD_V1, DownloadBody, operations.download.v1_by_get, metrics, needs_body=False)
@@ -111,6 +118,8 @@ def public_app(
             web.delete(DELETE_PATH, endpoint(DELETE_REQUEST, KeyBody, actions.delete, metrics, needs_body=False)),
             web.post(LIST_PATH, endpoint(LIST, KeyBody, operations.status.list_requests, metrics)),
             *_reads(operations, metrics),
+            # Before submit, to which it would be a date.
+            *(web.post(f"/v2/datasets{path}/estimate", estimate) for path in RESOURCE_PATHS),
             *(web.post(f"/v2/datasets{path}", submit) for path in RESOURCE_PATHS),
             *(web.post(f"/v1/datasets{path}", download_v1) for path in RESOURCE_PATHS),
             *(web.get(f"/v1/datasets{path}", get_v1) for path in RESOURCE_PATHS),  # and HEAD
@@ -129,6 +138,7 @@ def _reads(operations: Operations, metrics: HttpMetrics) -> list[web.RouteDef]:
     return [
         web.get(LIST_PATH, list_by_get),
         web.get(LIST_ALL_PATH, list_all),
+        web.get(DAYS_PATH, endpoint(DAYS, EmptyBody, operations.days.days, metrics, needs_body=False)),
         web.get(ME_PATH, endpoint(ME, EmptyBody, operations.me.me, metrics, needs_body=False)),
     ]
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MAX_WAITS: Final = 400  # at once, of a gateway; also the connections for them to the status service
 MAX_LISTS: Final = 16
+MAX_LOOKS: Final = 8
 MAX_DOWNLOADS: Final = 1024
 MAX_LINKS: Final = 128
 MAX_EVENT_STREAMS: Final = 200  # also the connections for them to the status service
@@ -77,6 +78,7 @@ class Shares:
         lists: list calls.
         downloads: synchronous downloads, from their first look for an archive to their last byte.
         streams: the part of synchronous downloads in which bytes are sent.
+        looks: questions about days.
         links: calls that are sent on to a signed link.
         events: streams of a request's progress.
     """
@@ -85,6 +87,7 @@ class Shares:
     lists: Share
     downloads: Share
     streams: Share
+    looks: Share
     links: Share
     events: Share
 
@@ -97,6 +100,7 @@ class Shares:
             lists=Share("lists", per_holder=settings.max_lists_per_key, total=MAX_LISTS),
             downloads=Share("downloads", per_holder=per_key, total=MAX_DOWNLOADS),
             streams=Share("downloads", per_holder=per_key, total=MAX_STREAMS),
+            looks=Share("questions about days", per_holder=settings.max_lists_per_key, total=MAX_LOOKS),
             links=Share("downloads", per_holder=per_key, total=MAX_LINKS),
             events=Share("event streams", per_holder=settings.max_waits_per_key, total=MAX_EVENT_STREAMS),
         )

@@ -35,6 +35,8 @@ from services.status.cancel_calls import CancelCalls
 from services.status.cancel_markers import CancelMarkers
 from services.status.change_notifier import ChangeNotifier
 from services.status.completions import CompletionConsumer
+from services.status.day_calls import DayCalls
+from services.status.day_records import DayRecords
 from services.status.deletions import Deletions
 from services.status.download_calls import DownloadCalls
 from services.status.external_updates import ExternalUpdates
@@ -159,7 +161,8 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         deletions = Deletions(database, objects, settings.s3_exhaust_bucket)
         actions = ActionCalls(database, reader, changes, catalogue, lambda: _wake(deletions, markers))
         watches = WatchCalls(reader, statuses)
-        operations = Operations(statuses, DownloadCalls(*shown), cancels, updates, actions, watches)
+        days = DayCalls(database, DayRecords(objects, settings.s3_exhaust_bucket))
+        operations = Operations(statuses, DownloadCalls(*shown), cancels, updates, actions, watches, days)
         gates = await stack.enter_async_context(
             open_gates(health.registry, _pings(database, producer, objects, settings.s3_exhaust_bucket))
         )

@@ -13,10 +13,14 @@ from exhaust.http.health import health_routes, metrics_route
 from schemas.bodies import EmptyBody
 from schemas.operations import (
     CANCEL,
+    DAYS_PATH,
     DELETE_PATH,
     DELETE_REQUEST,
     DOWNLOAD_PATH,
+    ESTIMATE_PATH,
+    ESTIMATED,
     EVENTS_PATH,
+    KNOWN_DAYS,
     LINK,
     LIST,
     LIST_ALL,
@@ -31,6 +35,7 @@ from schemas.operations import (
     UPDATE_PATH,
     UPDATE_STATUS,
     WATCH,
+    DaysBody,
     RetryBody,
     StatusesBody,
     UpdateBody,
@@ -43,6 +48,7 @@ if TYPE_CHECKING:
     from exhaust.process.health import Health
     from services.status.action_calls import ActionCalls
     from services.status.cancel_calls import CancelCalls
+    from services.status.day_calls import DayCalls
     from services.status.download_calls import DownloadCalls
     from services.status.status_calls import StatusCalls
     from services.status.update_calls import UpdateCalls
@@ -59,6 +65,7 @@ class Operations:
     updates: UpdateCalls
     actions: ActionCalls
     watches: WatchCalls
+    days: DayCalls
 
 
 def internal_app(health: Health, token: SecretStr, operations: Operations) -> web.Application:
@@ -80,6 +87,8 @@ def internal_app(health: Health, token: SecretStr, operations: Operations) -> we
             web.post(RETRY_PATH, endpoint(RETRY, RetryBody, operations.actions.retry, metrics)),
             web.delete(DELETE_PATH, delete),
             web.post(LIST_PATH, endpoint(LIST, EmptyBody, statuses.page, metrics)),
+            web.post(DAYS_PATH, endpoint(KNOWN_DAYS, DaysBody, operations.days.days, metrics)),
+            web.post(ESTIMATE_PATH, endpoint(ESTIMATED, DaysBody, operations.days.estimate, metrics)),
             web.post(LIST_ALL_PATH, endpoint(LIST_ALL, EmptyBody, statuses.page_of_all, metrics)),
         ]
     )

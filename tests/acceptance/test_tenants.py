@@ -150,6 +150,15 @@ def requests_by_get(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
     return get(tenant, f"/v2/datasets/requests/{target.owner}", X_API_Key=tenant.partner.license_key)
 
 
+def days(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
+    query = f"dataset={DATASET}&resource={resource_of(target.owner)}&from={FIRST}&to={FIRST}"
+    return get(tenant, f"/v2/days?{query}", X_API_Key=tenant.partner.license_key)
+
+
+def estimate(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
+    return post(tenant, f"/v2/datasets/{target.path}/estimate", key(tenant) | {"partnerid": target.owner})
+
+
 def status(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
     return post(tenant, f"/v2/datasets/requests/status/{target.request_id}", key(tenant))
 
@@ -245,6 +254,8 @@ MATRIX: dict[Operation, tuple[str, str]] = {
     submit_as_oneself: ("202", "403 AUTHORIZATION_FAILED"),
     requests: (DONE, "403 AUTHORIZATION_FAILED"),
     requests_by_get: (DONE, "403 AUTHORIZATION_FAILED"),
+    days: (DONE, "403 AUTHORIZATION_FAILED"),
+    estimate: (DONE, "403 AUTHORIZATION_FAILED"),
     status: (DONE, "404 INVALID_REQUESTID"),
     status_get: (DONE, "404 INVALID_REQUESTID"),
     cancel: ("409 INVALID_DATA_ERROR", "404 INVALID_REQUESTID"),
@@ -311,6 +322,16 @@ async def test_a_client_gets_what_is_its_own_and_nothing_else(
     unknown = await operation(caller, unknown_target(tenants[resource]))
     assert (unknown.status, unknown.content_type) == (outcome.status, outcome.content_type)
     assert unknown.told == outcome.told
+
+
+async def test_ones_own_day_is_built(tenants: list[Tenant]) -> None:
+    for tenant in tenants:
+        target = target_of(tenant)
+        (day,) = json.loads((await days(tenant, target)).body)["result"]["days"]
+        assert (day["state"], day["built"]) == ("ready", True)
+        told = json.loads((await estimate(tenant, target)).body)["result"]
+        assert told["days"] == {"total": 1, "built": 1, "tobuild": 0}
+        assert told["bytes"]["least"] <= len((await v1_get(tenant, target)).body) <= told["bytes"]["most"]
 
 
 async def test_a_list_shows_what_is_ones_own(tenants: list[Tenant]) -> None:

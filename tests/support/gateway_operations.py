@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from services.gateway.apps import Operations
 from services.gateway.handlers.admin.routes import AdminHandlers
+from services.gateway.handlers.days import DaysHandler
 from services.gateway.handlers.download import DownloadHandler
 from services.gateway.handlers.me import MeHandler
 from services.gateway.handlers.register import RegisterHandler
@@ -53,6 +54,7 @@ def gateway_operations(
         MeHandler(access, limited, ShareSettings(), UTC, timedelta(hours=4)),
         RequestActionHandler(client, access, submit_limits(limited), lambda: None),
         RequestEventsHandler(client, access, shares, draining or asyncio.Event()),
+        DaysHandler(client, access, shares, zone=UTC),
         AdminHandlers.build(access, database),
     )
 

@@ -17,6 +17,7 @@ from services.gateway.handlers.admin.clients import ClientHandler
 from services.gateway.handlers.admin.grants import GrantHandler
 from services.gateway.handlers.admin.keys import KeyHandler
 from services.gateway.handlers.admin.routes import AdminHandlers
+from services.gateway.handlers.days import DaysHandler
 from services.gateway.handlers.download import DownloadHandler
 from services.gateway.handlers.me import MeHandler
 from services.gateway.handlers.register import RegisterHandler
@@ -31,6 +32,7 @@ from services.gateway.settings import LimitSettings
 from services.status import apps as status_apps
 from services.status.action_calls import ActionCalls
 from services.status.cancel_calls import CancelCalls
+from services.status.day_calls import DayCalls
 from services.status.download_calls import DownloadCalls
 from services.status.status_calls import StatusCalls
 from services.status.update_calls import UpdateCalls
@@ -49,7 +51,7 @@ def listener_app(listener: str) -> web.Application:
     """Build what one of LISTENERS serves."""
     if listener == "status":
         calls = _hollow(StatusCalls), _hollow(DownloadCalls), _hollow(CancelCalls), _hollow(UpdateCalls)
-        others = _hollow(ActionCalls), _hollow(WatchCalls)
+        others = _hollow(ActionCalls), _hollow(WatchCalls), _hollow(DayCalls)
         operations_of_status = status_apps.Operations(*calls, *others)
         return status_apps.internal_app(Health(), SecretStr("a service token"), operations_of_status)
     operations = Operations(
@@ -61,6 +63,7 @@ def listener_app(listener: str) -> web.Application:
         _hollow(MeHandler),
         _hollow(RequestActionHandler),
         _hollow(RequestEventsHandler),
+        _hollow(DaysHandler),
         AdminHandlers(_hollow(ClientHandler), _hollow(KeyHandler), _hollow(GrantHandler), _hollow(AuditHandler)),
         _hollow(WebhookHandler),
     )

@@ -63,6 +63,7 @@ class DaySummary:
         versions: events by telemetry version.
         unreadable_lines: the first hundred of them.
         first_received: ISO 8601 in UTC with milliseconds; None when the names of the sources do not tell.
+        tags: the filter of the archive, empty for all events; None in summaries of earlier versions, which do not say.
         first_event: when the device says that the earliest event happened, in the same form; None when none says so.
     """
 
@@ -82,6 +83,7 @@ class DaySummary:
     last_received: Moment | None
     first_event: Moment | None
     last_event: Moment | None
+    tags: tuple[str, ...] | None = None
 
     def to_json(self) -> builtins.bytes:
         """Return the summary as JSON; equal summaries give equal bytes."""

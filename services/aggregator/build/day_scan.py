@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -158,7 +158,10 @@ class DayScanner:
             except BaseExceptionGroup as errors:
                 raise errors.exceptions[0] from errors
             numbers = await self._number_lines(archives)
-            summaries = [await archive.summary(numbers) for archive in archives]
+            summaries = [
+                replace(await archive.summary(numbers), tags=plan.selection.tags)
+                for archive, plan in zip(archives, plans, strict=True)
+            ]
         failpoint("day.before_summary")
         # Last, because a summary is what says that its archive is there.
         await asyncio.gather(*map(self._put_summary, plans, summaries))

@@ -45,6 +45,8 @@ async def test_tags_choose_among_the_resources_events(shared: RawDataset) -> Non
     lines = [event(1, tags=("a", "b")), event(2, tags=("c",)), event(3), event(4, channel="other", tags=("a",))]
     await shared.put(f"{NAME}.gz", packed(*lines))
     built = [await shared.build(tags=tags) for tags in [("a",), ("c", "b"), ("b", "c"), ("none",), ()]]
+    assert [set(day.summary.tags or ()) for day in built] == [{"a"}, {"b", "c"}, {"b", "c"}, {"none"}, set()]
+    assert built[-1].summary.tags == ()
     found = [(await shared.members(day.summary)).get(NAME) for day in built]
     assert found == [lines[0], lines[0] + lines[1], lines[0] + lines[1], None, b"".join(lines[:3])]
     assert [day.reused for day in built] == [False, False, True, False, False]

@@ -31,6 +31,8 @@ from services.status.archive_check import ArchiveCheck
 from services.status.cancel_calls import CancelCalls
 from services.status.cancel_markers import CancelMarkers
 from services.status.change_notifier import ChangeNotifier
+from services.status.day_calls import DayCalls
+from services.status.day_records import DayRecords
 from services.status.download_calls import DownloadCalls
 from services.status.external_updates import ExternalUpdates
 from services.status.link_audit import LinkAudit
@@ -146,8 +148,8 @@ async def status(
     cancels = CancelCalls(database, reader, changes, markers.wake)
     actions = ActionCalls(database, reader, changes, load_catalogue(None), lambda: None)
     statuses = StatusCalls(*shown, outlooks)
-    watches = WatchCalls(reader, statuses)
-    operations = Operations(statuses, DownloadCalls(*shown), cancels, updates, actions, watches)
+    watches, days = WatchCalls(reader, statuses), DayCalls(database, DayRecords(objects, bucket))
+    operations = Operations(statuses, DownloadCalls(*shown), cancels, updates, actions, watches, days)
     app = internal_app(Health(checks={"postgres": database.ping}), settings.service_token, operations)
     async with aiohttp.ClientSession() as session, open_listener(app, settings.host, settings.port):
         yield Status(session, f"http://{settings.host}:{settings.port}")

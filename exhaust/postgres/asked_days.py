@@ -1,0 +1,85 @@
+"""What the tables of requests know of the days of one resource, and how long requests took lately."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from exhaust.errors import ErrorCode
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+    from exhaust.domain.days import DayRange
+    from exhaust.postgres.database import Database
+
+# Of these a day is to blame, and not a server that was away.
+_UNREADABLE: Final = (ErrorCode.SOURCE_OBJECT_UNREADABLE.value, ErrorCode.LIMIT_EXCEEDED.value)
+# Failures are looked for among the requests of the resource's own partner, by its index, and only among recent ones.
+_LOOK: Final = """
+WITH open AS MATERIALIZED (
+    SELECT request_id, attempt, from_date, to_date FROM requests
+    WHERE state IN ('submitted', 'inprogress') AND dataset_id = $1 AND resource = $2 AND tags = '{}'
+      AND from_date <= $4 AND to_date >= $3
+), failed AS (
+    SELECT outcome->>'day' AS day, readable_time(max(ended_at)) AS at FROM requests
+    WHERE partner_resource = $2 AND created_at > now() - interval '14 days' AND state = 'failed' AND dataset_id = $1
+      AND resource = $2 AND outcome->>'code' = ANY ($5)
+      AND outcome->>'day' BETWEEN $3::date::text AND $4::date::text
+    GROUP BY 1
+)
+SELECT s.day::date AS day, f.at AS failed_at, EXISTS (
+    SELECT FROM open o WHERE s.day BETWEEN o.from_date AND o.to_date AND NOT EXISTS (
+        SELECT FROM request_days d WHERE (d.request_id, d.attempt, d.day) = (o.request_id, o.attempt, s.day::date)
+    )
+) AS building
+FROM generate_series($3::date::timestamp, $4::date::timestamp, interval '1 day') AS s (day)
+LEFT JOIN failed f ON f.day = s.day::date::text
+"""
+_RECENT: Final = """
+SELECT extract(epoch FROM ended_at - created_at)::float8 AS seconds, days_total AS days FROM requests
+WHERE state = 'complete' AND created_at > now() - interval '2 days' AND dataset_id = $1
+  AND ended_at BETWEEN created_at AND now()
+ORDER BY created_at DESC LIMIT $2
+"""
+MOST_RECENT: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class AskedDay:
+    """What became of a day of a resource, by its requests.
+
+    Attributes:
+        building: a request without tags waits for it.
+        failed_at: when a request last failed because the day cannot be read; None when none did lately.
+    """
+
+    building: bool
+    failed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """How long a request of some days took, from its submit to its end."""
+
+    seconds: float
+    days: int
+
+
+async def find_asked_days(database: Database, dataset: str, resource: str, days: DayRange) -> dict[date, AskedDay]:
+    """Return what is known of each day of a range.
+
+    Raises:
+        ExhaustError: SERVICE_UNAVAILABLE.
+    """
+    rows = await database.fetch(_LOOK, dataset, resource, days.first, days.last, _UNREADABLE)
+    return {row["day"]: AskedDay(row["building"], row["failed_at"]) for row in rows}
+
+
+async def find_durations(database: Database, dataset: str) -> list[Duration]:
+    """Return how long the latest requests of a dataset took, whoever made them.
+
+    Raises:
+        ExhaustError: SERVICE_UNAVAILABLE.
+    """
+    return [Duration(row["seconds"], row["days"]) for row in await database.fetch(_RECENT, dataset, MOST_RECENT)]
