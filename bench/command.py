@@ -23,13 +23,20 @@ INTERRUPTED: Final = 130
 LIMIT: Final = timedelta(minutes=3)
 
 
-def run_bench(program: str, description: str | None, measure: Callable[[], Awaitable[Sequence[Bar]]]) -> int:
+def run_bench(
+    program: str,
+    description: str | None,
+    measure: Callable[[], Awaitable[Sequence[Bar]]],
+    *,
+    within: timedelta = LIMIT,
+) -> int:
     """Measure, and print the bars.
 
     Args:
         program: name of the command in its help.
         description: of the command in its help.
         measure: starts the stack, measures and returns the bars.
+        within: the time that it may take.
 
     Returns:
         The exit code: 0 when every bar holds, 1 when one does not or it could not be measured, 130 after Ctrl-C.
@@ -37,7 +44,7 @@ def run_bench(program: str, description: str | None, measure: Callable[[], Await
     argparse.ArgumentParser(prog=program, description=description).parse_args()
 
     async def measure_in_time() -> Sequence[Bar]:
-        async with asyncio.timeout(LIMIT.total_seconds()):
+        async with asyncio.timeout(within.total_seconds()):
             return await measure()
 
     try:
@@ -46,7 +53,7 @@ def run_bench(program: str, description: str | None, measure: Callable[[], Await
         print(f"error: {error}", file=sys.stderr)
         return 1
     except TimeoutError:
-        print(f"error: it took longer than {LIMIT.total_seconds():.0f} s", file=sys.stderr)
+        print(f"error: it took longer than {within.total_seconds():.0f} s", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -75,6 +75,10 @@ class Partner:
             if status == "failed":
                 raise BenchError(f"request {request_id} failed")
 
+    async def status(self, request_id: str) -> dict[str, Any]:
+        """Return the status of a request now."""
+        return await self._call(f"v2/datasets/requests/status/{request_id}")
+
     async def _call(self, path: str, **request: str) -> dict[str, Any]:
         body = {"request": {"licenseKey": self.license_key} | request}
         async with self.http.post(f"{self.gateway}/{path}", json=body) as answer:
@@ -107,14 +111,14 @@ class Testbed:
 
 
 @asynccontextmanager
-async def open_testbed() -> AsyncIterator[Testbed]:
-    """Start the stack anew and fill it, and stop it at the end of the block."""
+async def open_testbed(*, days: int = DAYS, events_per_day: int = EVENTS_PER_DAY) -> AsyncIterator[Testbed]:
+    """Start the stack anew and fill it with so many days, and stop it at the end of the block."""
     stop_stack(FOLDER)
     shutil.rmtree(FOLDER, ignore_errors=True)
     os.environ.update(SETTINGS)
     stack = await asyncio.to_thread(start_stack, FOLDER, stop_at_exit=True)
     try:
-        plan = _plan()
+        plan = _plan(days, events_per_day)
         await _fill(stack, plan)
         async with (
             open_database(SecretStr(stack.postgres), pool_size=2) as database,
@@ -128,15 +132,15 @@ async def open_testbed() -> AsyncIterator[Testbed]:
         await asyncio.to_thread(stop_stack, FOLDER)
 
 
-def _plan() -> GeneratorPlan:
+def _plan(days: int, events_per_day: int) -> GeneratorPlan:
     today = datetime.now(UTC).date()
     return GeneratorPlan(
         seed=1,
-        days=tuple(today - timedelta(days=before) for before in range(DAYS, 0, -1)),
+        days=tuple(today - timedelta(days=before) for before in range(days, 0, -1)),
         channels=3,
         partners=2,
         tags=3,
-        events_per_day=EVENTS_PER_DAY,
+        events_per_day=events_per_day,
         objects_per_day=4,
     )
 

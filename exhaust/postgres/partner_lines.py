@@ -52,11 +52,10 @@ UPDATE requests r SET told_position = least(r.told_position, t.place) FROM told 
 RETURNING r.request_id, r.told_position
 """
 _PACE: Final = """
-SELECT count(*) AS requests, percentile_cont(ARRAY[0.1, 0.9]) WITHIN GROUP (ORDER BY took) AS took,
-       percentile_cont(ARRAY[0.1, 0.9]) WITHIN GROUP (ORDER BY took / days) AS took_a_day
+SELECT percentile_cont(ARRAY[0.1, 0.9]) WITHIN GROUP (ORDER BY took_a_day) AS took_a_day
 FROM (
-    SELECT extract(epoch FROM ended_at - released_at)::float8 AS took,
-           readable_date(to_date) - readable_date(from_date) + 1 AS days
+    SELECT extract(epoch FROM ended_at - released_at)::float8
+           / (readable_date(to_date) - readable_date(from_date) + 1) AS took_a_day
     FROM requests WHERE state = 'complete' AND released_at < ended_at AND ended_at > now() - $1::interval
     ORDER BY created_at DESC LIMIT $2
 ) latest
@@ -96,17 +95,10 @@ class PartnerLine:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The time that complete requests took since their release; one in ten took less, and one in ten more.
-
-    Attributes:
-        least_a_day: the same, divided by the days of each.
-        most_a_day: likewise.
-    """
+    """The time a day that complete requests took since their release; one in ten took less, and one in ten more."""
 
     least: timedelta
     most: timedelta
-    least_a_day: timedelta
-    most_a_day: timedelta
 
 
 async def find_partner_lines(database: Database, partners: Collection[str]) -> dict[str, PartnerLine]:
@@ -135,6 +127,6 @@ async def tell_positions(database: Database, positions: Mapping[UUID, int]) -> d
 async def find_pace(database: Database, *, within: timedelta) -> Pace | None:
     """Return the pace of the latest complete requests; None when none was completed in that time."""
     row = await database.fetch_one(_PACE, within, LATEST)
-    if row is None or not row["requests"]:
+    if row is None or row["took_a_day"] is None:
         return None
-    return Pace(*(timedelta(seconds=seconds) for seconds in (*row["took"], *row["took_a_day"])))
+    return Pace(*(timedelta(seconds=seconds) for seconds in row["took_a_day"]))

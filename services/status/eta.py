@@ -55,8 +55,8 @@ def while_waiting(waiting: Waiting, line: PartnerLine, pace: Pace | None, days: 
         return None
     at_once = max(len(line.at_work), 1)
     first_to_end = min(line.at_work, default=0)
-    least = pace.least_a_day * (first_to_end + waiting.days_before) / at_once
-    most = pace.most_a_day * (sum(line.at_work) + waiting.days_before) + pace.most * (waiting.turn / at_once)
+    least = pace.least * (first_to_end + waiting.days_before) / at_once
+    most = pace.most * (sum(line.at_work) + waiting.days_before) / at_once
     return Remaining(least / MARGIN + own.least, most * MARGIN + own.most)
 
 
@@ -64,8 +64,7 @@ def once_released(pace: Pace | None, days: int) -> Remaining | None:
     """Return how long a request of so many days takes from its release on; None while no pace is known."""
     if pace is None:
         return None
-    least, most = min(pace.least_a_day * days, pace.least), max(pace.most_a_day * days, pace.most)
-    return Remaining(least / MARGIN, most * MARGIN)
+    return Remaining(pace.least * days / MARGIN, pace.most * days * MARGIN + JOIN_WITHIN)
 
 
 def while_building(view: RequestView, pace: Pace | None) -> Remaining | None:

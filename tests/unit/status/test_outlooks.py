@@ -23,7 +23,7 @@ NOW = datetime(2026, 11, 10, 12, tzinfo=UTC)
 FIRST = date(2026, 11, 1)
 LIMIT = 4
 HOUR = timedelta(hours=1)
-PACE = Pace(timedelta(seconds=2), timedelta(seconds=40), timedelta(seconds=1), timedelta(seconds=4))
+PACE = Pace(timedelta(seconds=1), timedelta(seconds=4))
 
 
 def ago(**durations: float) -> datetime:

@@ -1,0 +1,1 @@
+"""How honest the forecasts of requests are."""
