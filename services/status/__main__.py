@@ -95,6 +95,10 @@ def _outlooks(settings: StatusSettings, catalogue: Catalogue, database: Database
     )
 
 
+def _days(settings: StatusSettings, database: Database, objects: ObjectStore) -> DayCalls:
+    return DayCalls(database, DayRecords(objects, settings.s3_exhaust_bucket))
+
+
 def _consumer_loop(
     settings: StatusSettings, consumer: CompletionConsumer, producer: Producer, health: Health
 ) -> ConsumerLoop:
@@ -160,8 +164,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         statuses = StatusCalls(*shown, _outlooks(settings, catalogue, database))
         deletions = Deletions(database, objects, settings.s3_exhaust_bucket)
         actions = ActionCalls(database, reader, changes, catalogue, lambda: _wake(deletions, markers))
-        watches = WatchCalls(reader, statuses)
-        days = DayCalls(database, DayRecords(objects, settings.s3_exhaust_bucket))
+        watches, days = WatchCalls(reader, statuses), _days(settings, database, objects)
         operations = Operations(statuses, DownloadCalls(*shown), cancels, updates, actions, watches, days)
         gates = await stack.enter_async_context(
             open_gates(health.registry, _pings(database, producer, objects, settings.s3_exhaust_bucket))
