@@ -225,6 +225,10 @@ def _sessions(commands: _Commands) -> None:
     parser = commands.add(
         "sessions",
         "read downloads as sessions of apps, portals, editors and services",
+        "telemetry",
+        "telemetry --plot lasted.svg",
+        "telemetry --format tree --session ID --plot session.svg",
+        "telemetry --format parquet -o parts.parquet",
         profile=False,
         more="It tells each place where they are not as the documents draw them, then a summary;"
         " or it writes the trees. What does not fit in little memory is put into a temporary file, in the folder that"
