@@ -100,9 +100,16 @@ def _days(settings: StatusSettings, database: Database, objects: ObjectStore) ->
 
 
 def _consumer_loop(
-    settings: StatusSettings, consumer: CompletionConsumer, producer: Producer, health: Health
+    settings: StatusSettings,
+    states: RequestStates,
+    changes: ChangeNotifier,
+    producer: Producer,
+    health: Health,
+    gates: Mapping[Dependency, DependencyGate],
 ) -> ConsumerLoop:
     """Return the consumer loop of completions."""
+    retries = Retries(Slots(CONCURRENCY), PATIENCE, gates)
+    consumer = CompletionConsumer(states, changes, health.registry, retries)
     loop = ConsumerLoop(
         settings,
         group=GROUP_STATUS,
@@ -169,9 +176,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         gates = await stack.enter_async_context(
             open_gates(health.registry, _pings(database, producer, objects, settings.s3_exhaust_bucket))
         )
-        retries = Retries(Slots(CONCURRENCY), PATIENCE, gates)
-        consumer = CompletionConsumer(states, changes, health.registry, retries)
-        consumer_loop = _consumer_loop(settings, consumer, producer, health)
+        consumer_loop = _consumer_loop(settings, states, changes, producer, health, gates)
         # Not Kafka: while it is away, the service still answers from the database.
         health.checks["postgres"] = database.ping
         app = internal_app(health, settings.service_token, operations)
