@@ -72,8 +72,7 @@ def requested_days(from_text: str | None, to_text: str | None, *, today: date) -
         ExhaustError: INVALID_DATE or DATE_RANGE_TOO_LARGE.
     """
     yesterday = today - timedelta(days=1)
-    first = yesterday if from_text is None else parse_day(from_text, "fromDate")
-    last = yesterday if to_text is None else parse_day(to_text, "toDate")
+    first, last = _both(from_text, to_text, default=yesterday)
     if last >= today:
         raise ExhaustError(ErrorCode.INVALID_DATE, f"toDate {last} must be before today, {today}")
     if first < FIRST_DAY:
@@ -86,6 +85,21 @@ def requested_days(from_text: str | None, to_text: str | None, *, today: date) -
             ErrorCode.DATE_RANGE_TOO_LARGE, f"{len(days)} days were requested; ask for at most {MAX_DAYS} at once"
         )
     return days
+
+
+def _both(from_text: str | None, to_text: str | None, *, default: date) -> tuple[date, date]:
+    """Return both ends of a range; the error names each that is wrong."""
+    ends, wrong = [], []
+    for name, text in (("fromDate", from_text), ("toDate", to_text)):
+        try:
+            ends.append(default if text is None else parse_day(text, name))
+        except ExhaustError as error:
+            wrong.append((f"{{{name}}}", error.message))
+    if wrong:
+        message = "; ".join(what for _, what in wrong)
+        raise ExhaustError(ErrorCode.INVALID_DATE, message, violations=wrong)
+    first, last = ends
+    return first, last
 
 
 def looked_at_days(from_text: str, to_text: str) -> DayRange:

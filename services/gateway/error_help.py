@@ -88,7 +88,7 @@ ERROR_HELP: Final[dict[ErrorCode, Help]] = {
         (
             "Nobody has granted it the resource, or the grant is for another dataset, has expired or was withdrawn.",
             "The resource is written as a plain id, where the first 32 hex digits of its SHA-1 are wanted.",
-            "The dataset or the resource is misspelt: an unknown one is answered like one without a grant.",
+            "The dataset or the resource is misspelt: an unknown resource is answered like one without a grant.",
         ),
         (
             "Check the ids. The resource of a partner or channel is: printf %s ID | sha1sum | cut -c 1-32",

@@ -11,6 +11,7 @@ from exhaust.errors import ErrorCode, ExhaustError, token_refused
 from exhaust.postgres.grants import AccessQuery
 from exhaust.postgres.license_keys import Client
 from exhaust.postgres.token_subjects import TokenSubject
+from services.gateway.auth.hints import no_access, not_for_partner
 from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class Access:
             ExhaustError: AUTHORIZATION_FAILED.
         """
         if not await self.grants.may_read(client.user_id, resource_id(partner_id), None):
-            raise _not_for_partner()
+            raise not_for_partner(partner_id)
 
     async def authorize(self, client: Client, dataset_name: str, resource: str) -> Dataset:
         """Return the dataset, and require that the caller may read the resource in it.
@@ -140,12 +141,12 @@ class Access:
             resource: in canonical form.
 
         Raises:
-            ExhaustError: AUTHORIZATION_FAILED, the same for an unknown dataset, an unknown resource and no grant.
+            ExhaustError: AUTHORIZATION_FAILED, the same for an unknown resource and no grant.
         """
         dataset = self.catalogue.find(dataset_name)
         if dataset is not None and await self.grants.may_read(client.user_id, resource, dataset.id):
             return dataset
-        raise _no_access()
+        raise no_access(self.catalogue, dataset_name, resource)
 
     async def authorize_for_partner(
         self, client: Client, *, partner_id: str, dataset_name: str, resource: str
@@ -161,23 +162,10 @@ class Access:
         query = AccessQuery(client.user_id, resource_id(partner_id), resource, dataset.id if dataset else None)
         (rights,) = await self.grants.access_rights([query])
         if not rights.acts_for_partner:
-            raise _not_for_partner()
+            raise not_for_partner(partner_id)
         if dataset is None or not rights.may_read:
-            raise _no_access()
+            raise no_access(self.catalogue, dataset_name, resource)
         return dataset
-
-
-def _not_for_partner() -> ExhaustError:
-    return ExhaustError(
-        ErrorCode.AUTHORIZATION_FAILED, "this license key may not act for this partnerid; ask for a grant on it"
-    )
-
-
-def _no_access() -> ExhaustError:
-    return ExhaustError(
-        ErrorCode.AUTHORIZATION_FAILED,
-        "this license key has no access to this dataset or resource; check both ids, or ask for a grant",
-    )
 
 
 def _bearer_token(headers: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -17,11 +18,14 @@ from exhaust.http.query import list_values
 from exhaust.process.failpoints import failpoint
 from schemas.bodies import KeyBody, ShortText
 from schemas.operations import STATUS_PATH, Operation
+from services.gateway.checks import Checks
 from services.gateway.idempotency import key_from
 
 if TYPE_CHECKING:
+    from datetime import date
     from zoneinfo import ZoneInfo
 
+    from exhaust.domain.days import DayRange
     from exhaust.http.endpoint import Call
     from services.gateway.auth.access import Access
     from services.gateway.request_service import RequestService
@@ -55,14 +59,9 @@ class SubmitHandler:
         """Create a request, and answer 202 with its id once request and outbox row are committed."""
         key = key_from(call.http.headers)
         client = await self._access.authenticate_and_throttle(call)
-        submitter = Submitter(
-            client.user_id,
-            require_text(call.body.partner_id, ErrorCode.MISSING_PARTNERID, "partnerid"),
-            require_text(call.body.username, ErrorCode.MISSING_USERNAME, "username"),
-        )
-        resource = parse_resource(call.path("resourceId"))
-        days = requested_days(call.optional_path("fromDate"), call.optional_path("toDate"), today=today_in(self._zone))
-        tags = parse_tags(list_values(call.http.query, "tags"))
+        asked = _asked(call, today_in(self._zone))
+        submitter = Submitter(client.user_id, asked.partner_id, asked.username)
+        resource, days, tags = asked.resource, asked.days, asked.tags
         dataset = await self._access.authorize_for_partner(
             client, partner_id=submitter.partner_id, dataset_name=call.path("datasetId"), resource=resource
         )
@@ -77,3 +76,33 @@ class SubmitHandler:
                 "Retry-After": str(RETRY_AFTER.seconds),
             },
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    partner_id: str
+    username: str
+    resource: str
+    days: DayRange
+    tags: tuple[str, ...]
+
+
+def _asked(call: Call[SubmitBody], today: date) -> _Asked:
+    """Return what a submit asks for.
+
+    Raises:
+        ExhaustError: it tells every violation.
+    """
+    body, checks = call.body, Checks()
+    partner_id = checks.add(
+        "/request/partnerid", lambda: require_text(body.partner_id, ErrorCode.MISSING_PARTNERID, "partnerid")
+    )
+    username = checks.add(
+        "/request/username", lambda: require_text(body.username, ErrorCode.MISSING_USERNAME, "username")
+    )
+    resource = checks.add("{resourceId}", lambda: parse_resource(call.path("resourceId")))
+    written = call.optional_path("fromDate"), call.optional_path("toDate")
+    days = checks.add("{fromDate}", lambda: requested_days(*written, today=today))
+    tags = checks.add("?tags", lambda: parse_tags(list_values(call.http.query, "tags")))
+    checks.require()
+    return _Asked(partner_id(), username(), resource(), days(), tags())

@@ -1,0 +1,38 @@
+"""What a refusal tells of the way to a good call, and that it is the same for foreign and unknown ids."""
+
+import pytest
+
+from exhaust.domain.catalogue import load_catalogue
+from exhaust.errors import ErrorCode
+from services.gateway.auth.hints import no_access, not_for_partner
+
+CATALOGUE = load_catalogue(None)
+EKSTEP = "4208ab995984d222b59299e5103d350a"  # the documents' test vector
+
+
+def test_a_plain_id_is_answered_with_its_hash() -> None:
+    refusal = no_access(CATALOGUE, "eks-consumption-raw", "org.ekstep")
+    assert refusal.code is ErrorCode.AUTHORIZATION_FAILED
+    assert refusal.message.endswith(f"did you mean {EKSTEP}, the resource id of org.ekstep?")
+
+
+def test_two_hashes_are_answered_alike() -> None:
+    answers = {no_access(CATALOGUE, "eks-consumption-raw", text).message for text in (EKSTEP, "0" * 32)}
+    assert len(answers) == 1
+    assert "did you mean" not in answers.pop()
+
+
+@pytest.mark.parametrize("name", ["eks-consumption-rw", "EKS-CONSUMPTION-RAW", "eks_consumption_raw"])
+def test_a_misspelt_dataset_is_answered_with_the_nearest(name: str) -> None:
+    assert "did you mean eks-consumption-raw" in no_access(CATALOGUE, name, EKSTEP).message
+
+
+@pytest.mark.parametrize("name", ["", "\0", "x" * 10_000, "nothing like it"])
+def test_any_other_dataset_is_not_repeated(name: str) -> None:
+    message = no_access(CATALOGUE, name, EKSTEP).message
+    assert message.endswith("there is no such dataset; GET /v2/me lists them")
+
+
+def test_a_hash_for_a_partner_is_answered_with_what_is_wanted() -> None:
+    assert "plain id" in not_for_partner(EKSTEP).message
+    assert "plain id" not in not_for_partner("org.ekstep").message
