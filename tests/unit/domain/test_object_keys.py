@@ -15,6 +15,7 @@ from exhaust.domain.object_keys import (
     audit_export_key,
     cancelled_key,
     day_archive_key,
+    day_summaries_prefix,
     day_summary_key,
     expiry_by_prefix,
     outer_archive_name,
@@ -50,6 +51,7 @@ def test_every_key_expires_with_its_prefix_or_is_kept_on_purpose() -> None:
     made = [
         day_archive_key(*parts),
         day_summary_key(*parts),
+        day_summaries_prefix(*parts[:2]),
         request_prefix(REQUEST),
         attempt_prefix(REQUEST, 1),
         audit_export_key(1, 2),
@@ -62,6 +64,7 @@ def test_every_key_expires_with_its_prefix_or_is_kept_on_purpose() -> None:
     assert makers - {"expiry_by_prefix"} == {
         "day_archive_key",
         "day_summary_key",
+        "day_summaries_prefix",
         "request_prefix",
         "attempt_prefix",
         "audit_export_key",
