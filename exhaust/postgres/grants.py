@@ -51,7 +51,7 @@ DELETE FROM data_exhaust_users_resources
 WHERE user_id = $1 AND resource = $2 AND ($3::text IS NULL OR dataset_id = $3)
 """
 _GRANTS: Final = """
-SELECT u.client_name, u.license_key_name, g.resource, g.dataset_id, g.expires_at, g.owner,
+SELECT u.client_name, u.license_key_name, g.resource, g.dataset_id, g.expires_at, g.owner, g.owner_kind,
        u.proven_at IS NOT NULL AS proven, u.created_at AS registered_at
 FROM data_exhaust_users_resources g JOIN data_exhaust_users u ON u.id = g.user_id
 """
@@ -92,7 +92,7 @@ class Grant:
         owner_kind: which of the two the owner is; None when nobody said it.
 
     Raises:
-        ExhaustError: INVALID_DATA_ERROR: the resource is not that owner's.
+        ExhaustError: INVALID_DATA_ERROR: the resource is not that owner's, or there is a kind and no owner.
     """
 
     client_name: str
@@ -104,6 +104,8 @@ class Grant:
     owner_kind: OwnerKind | None = None
 
     def __post_init__(self) -> None:
+        if self.owner is None and self.owner_kind is not None:
+            raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "the kind of an owner says nothing without its plain id")
         if self.owner is not None and resource_id(self.owner) != self.resource:
             raise ExhaustError(
                 ErrorCode.INVALID_DATA_ERROR,
@@ -271,15 +273,20 @@ class GrantStore:
 
 
 def _listed(row: Row) -> ListedGrant:
-    client, key_name, resource, dataset, expires_at, owner, proven, registered_at = row.values()
+    client, key_name, resource, dataset, expires_at, owner, kind, proven, registered_at = row.values()
     named = _true_owner(owner, resource)
-    return ListedGrant(Grant(client, key_name, resource, dataset, expires_at, named), proven, registered_at)
+    grant = Grant(client, key_name, resource, dataset, expires_at, named, _kind_of(named, kind))
+    return ListedGrant(grant, proven, registered_at)
 
 
 def _held(row: Row) -> HeldGrant:
     resource, dataset, expires_at, owner, kind = row.values()
     named = _true_owner(owner, resource)
-    return HeldGrant(resource, dataset, expires_at, named, OwnerKind(kind) if kind and named else None)
+    return HeldGrant(resource, dataset, expires_at, named, _kind_of(named, kind))
+
+
+def _kind_of(owner: str | None, kind: str | None) -> OwnerKind | None:
+    return OwnerKind(kind) if kind and owner else None
 
 
 def _true_owner(owner: str | None, resource: str) -> str | None:

@@ -31,28 +31,34 @@ def listener_part(document: Mapping[str, Any], listener: str) -> dict[str, Any]:
         document: the whole document.
         listener: public, internal or status.
     """
-    paths: dict[str, dict[str, Any]] = {}
-    for path, operations in document["paths"].items():
-        served = {
-            method: {name: part for name, part in operation.items() if not name.startswith("x-")}
-            for method, operation in operations.items()
-            if listener in operation["x-listeners"]
-        }
-        if served:
-            paths[path] = served
-    tags = {tag for operations in paths.values() for operation in operations.values() for tag in operation["tags"]}
+    operations = {part: _served(document[part], listener) for part in ("paths", "webhooks")}
+    items = [item for items in operations.values() for item in items.values()]
+    tags = {tag for item in items for operation in item.values() for tag in operation["tags"]}
     return {
         **document,
         "tags": [tag for tag in document["tags"] if tag["name"] in tags],
-        "paths": paths,
-        "components": _needed(document["components"], paths),
+        **operations,
+        "components": _needed(document["components"], operations),
     }
 
 
-def _needed(components: Mapping[str, Any], paths: Mapping[str, Any]) -> dict[str, Any]:
-    """Collect the components that the paths refer to, directly or through others, and their security schemes."""
+def _served(items: Mapping[str, Any], listener: str) -> dict[str, dict[str, Any]]:
+    """Extract the operations of one listener from the paths, or from the webhooks, of a document."""
+    served = {
+        path: {
+            method: {name: part for name, part in operation.items() if not name.startswith("x-")}
+            for method, operation in item.items()
+            if listener in operation["x-listeners"]
+        }
+        for path, item in items.items()
+    }
+    return {path: item for path, item in served.items() if item}
+
+
+def _needed(components: Mapping[str, Any], operations: Mapping[str, Any]) -> dict[str, Any]:
+    """Collect the components that operations refer to, directly or through others, and their security schemes."""
     needed: set[tuple[str, str]] = set()
-    found = set(_references(paths))
+    found = set(_references(operations))
     while found:
         needed |= found
         found = {more for kind, name in found for more in _references(components[kind][name])} - needed

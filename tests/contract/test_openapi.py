@@ -3,7 +3,9 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import jsonschema_rs
 import pytest
@@ -13,8 +15,10 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from exhaust.errors import HTTP_STATUS, ErrorCode
 from exhaust.postgres.audit import Action
+from schemas.webhooks import DAY_CLOSED, EVENTS, REQUEST_COMPLETE, REQUEST_FAILED, TEST
 from services.gateway.api_document import listener_part, load_document
 from services.gateway.handlers.docs import docs_routes
+from services.status.webhooks.message import message_body, signed_headers
 from tests.support.listeners import LISTENERS, endpoints, listener_app
 
 METHODS = ("get", "head", "post", "put", "patch", "delete")
@@ -37,7 +41,12 @@ LIMITS = {"ge": "minimum", "lt": "exclusiveMaximum"} | {
 }
 JSON_TYPES = {str: "string", type(None): "null"}
 # What is checked after the body was read, with words of its own: the form of a resource id, and lists of words.
-NARROWER = {"resourceId": 128, "action": len("webhook-create"), "status": len("inprogress")}
+NARROWER = {
+    "resourceId": 128,
+    "action": len("webhook-create"),
+    "status": len("inprogress"),
+    "ownerKind": len("channel"),
+}
 
 
 def resolved(part: Any) -> Any:
@@ -243,6 +252,43 @@ def test_the_public_part_holds_nothing_internal() -> None:
     assert "internal" not in {tag["name"] for tag in public["tags"]}
     schemathesis.openapi.from_dict(public).validate()
     jsonschema_rs.validator_for({"$ref": "#/components/schemas/SubmitAnswer", "components": public["components"]})
+
+
+REQUEST = {
+    "requestid": str(UUID(int=7)),
+    "datasetid": "eks-consumption-raw",
+    "resourceid": "4208ab995984d222b59299e5103d350a",
+    "fromdate": "2026-10-30",
+    "todate": "2026-11-01",
+}
+MESSAGES = {
+    "requestEnded": [
+        (REQUEST_COMPLETE, REQUEST | {"status": "complete"}),
+        (REQUEST_FAILED, REQUEST | {"status": "failed", "code": "CANCELLED"}),
+        (REQUEST_FAILED, REQUEST | {"status": "failed", "code": "SOURCE_OBJECT_UNREADABLE", "day": "2026-10-31"}),
+    ],
+    "dayClosed": [(DAY_CLOSED, {"datasetid": "eks-consumption-raw", "date": "2026-11-01"})],
+    "webhookTest": [(TEST, {"webhookid": str(UUID(int=8))})],
+}
+
+
+@pytest.mark.parametrize("name", DOCUMENT["webhooks"])
+def test_webhooks_are_told_what_is_described(name: str) -> None:
+    operation = DOCUMENT["webhooks"][name]["post"]
+    media_type = operation["requestBody"]["content"]["application/json"]
+    sent = [json.loads(message_body(event, datetime(2026, 11, 2, tzinfo=UTC), data)) for event, data in MESSAGES[name]]
+    checked = validator(media_type["schema"])
+    for message in (*sent, *examples(media_type)):
+        assert [error.message for error in checked.iter_errors(message)] == []
+    named = {header["name"] for header in operation["parameters"]}
+    assert named == {header for header in signed_headers("", datetime.now(UTC), b"", [b""]) if header.startswith("web")}
+
+
+def test_every_event_of_webhooks_is_described_to_partners_alone() -> None:
+    told = {event for messages in MESSAGES.values() for event, _ in messages}
+    assert told == {*EVENTS, TEST}
+    assert set(DOCUMENT["webhooks"]) == set(MESSAGES) == set(listener_part(DOCUMENT, "public")["webhooks"])
+    assert listener_part(DOCUMENT, "internal")["webhooks"] == {}
 
 
 def routes(listener: str) -> set[str]:

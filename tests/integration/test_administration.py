@@ -161,12 +161,14 @@ async def test_the_life_of_a_grant(internal: Internal) -> None:
     asked = NAMES | {
         "resourceId": FULL_SHA1,
         "ownerId": "org.ekstep.partner.p3",
+        "ownerKind": "partner",
         "datasetId": "D002",
         "expiresAt": "2999-01-01T05:30:00+05:30",
     }
     told = NAMES | {
         "resourceId": FULL_SHA1[:32],
         "ownerId": "org.ekstep.partner.p3",
+        "ownerKind": "partner",
         "datasetId": "eks-consumption-raw",
         "expiresAt": "2999-01-01T00:00:00+00:00",
     }
@@ -197,6 +199,11 @@ async def test_the_life_of_a_grant(internal: Internal) -> None:
         ("admin/keys/revoke", NAMES | {"keyNumber": 2**63}),
         ("admin/grants/add", NAMES),
         ("admin/grants/add", NAMES | {"resourceId": "a b"}),
+        (
+            "admin/grants/add",
+            NAMES | {"resourceId": FULL_SHA1, "ownerId": "org.ekstep.partner.p3", "ownerKind": "both"},
+        ),
+        ("admin/grants/add", NAMES | {"resourceId": FULL_SHA1, "ownerKind": "partner"}),
         ("admin/grants/add", NAMES | {"resourceId": "a", "datasetId": "no-such-dataset"}),
         ("admin/grants/add", NAMES | {"resourceId": "a", "expiresAt": "tomorrow"}),
         ("admin/grants/add", NAMES | {"resourceId": "a", "expiresAt": "0001-01-01T00:00:00+14:00"}),

@@ -32,7 +32,7 @@ from exhaust.postgres.webhook_claims import (
 from exhaust.process.failpoints import failpoint
 from exhaust.process.periodic import run_periodically, wait_for_first
 from services.status.webhooks.message import message_body, message_id, signed_headers
-from services.status.webhooks.retries import delay_after
+from services.status.webhooks.retries import delay_after, parse_retry_after
 from services.status.webhooks.sender import TIMEOUT, Reply
 
 if TYPE_CHECKING:
@@ -153,7 +153,8 @@ class Deliverer:
 
     async def _record_failure(self, delivery: ClaimedDelivery, reply: Reply) -> None:
         gone = reply.status == _GONE
-        retry_after = None if gone else delay_after(delivery.failures + 1, random.random)
+        asked = parse_retry_after(reply.retry_after, datetime.now(UTC))
+        retry_after = None if gone else delay_after(delivery.failures + 1, random.random, asked=asked)
         result = AttemptResult(reply.status, _reason(reply), retry_after)
         switched_off = await record_failure(self._database, delivery, result, gone=gone)
         outcome = "refused" if reply.refused else "failed"

@@ -40,11 +40,13 @@ class Reply:
         status: HTTP status; None without an answer.
         reason: why there was none, in our words; empty otherwise.
         refused: the address must not be called.
+        retry_after: its header Retry-After, as it came.
     """
 
     status: int | None
     reason: str = ""
     refused: bool = False
+    retry_after: str | None = None
 
 
 class WebhookSender:
@@ -72,7 +74,7 @@ class WebhookSender:
         session = self._sessions[url.scheme]
         async with session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
             await answer.content.read(MAX_READ)  # a receiver may be cut off in the middle of more
-            return Reply(answer.status)
+            return Reply(answer.status, retry_after=answer.headers.get("Retry-After"))
 
 
 def _failed(error: aiohttp.ClientError) -> Reply:

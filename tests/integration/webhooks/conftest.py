@@ -41,11 +41,13 @@ class Receiver:
 
     Attributes:
         statuses: of the next answers; then 204.
+        retry_after: header of all answers; none when it is empty.
         hold: while it is set to an event, answers wait for that.
     """
 
     base: str
     statuses: list[int] = field(default_factory=list)
+    retry_after: str = ""
     arrived: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     hold: asyncio.Event | None = None
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -59,6 +61,8 @@ class Receiver:
             await self.hold.wait()
         status = self.statuses.pop(0) if self.statuses else 204
         headers = {"Location": f"{self.base}/elsewhere"} if 300 <= status < 400 else {}
+        if self.retry_after:
+            headers["Retry-After"] = self.retry_after
         return web.Response(status=status, headers=headers)
 
     async def wait_for(self, number: int) -> list[tuple[dict[str, str], bytes]]:

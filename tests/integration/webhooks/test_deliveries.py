@@ -63,6 +63,17 @@ async def test_events_are_written_with_the_end_and_only_with_it(hooks: Hooks) ->
     assert [row["event"] for row in await hooks.deliveries()] == ["request.complete"]
 
 
+async def test_a_receiver_that_asks_for_time_gets_it(hooks: Hooks, receiver: Receiver) -> None:
+    user = await hooks.user()
+    await hooks.create(receiver.base, user_id=user)
+    await hooks.end_request(user)
+    receiver.statuses, receiver.retry_after = [429], "3600"
+    async with hooks.deliverer():
+        (delivery,) = await hooks.until(lambda found: found[0]["http_status"] == 429)
+    wait = delivery["next_at"] - delivery["tried_at"]
+    assert timedelta(hours=1) <= wait < timedelta(hours=1.3)
+
+
 async def test_a_failed_attempt_is_tried_again_under_the_same_id(hooks: Hooks, receiver: Receiver) -> None:
     user = await hooks.user()
     _, verifier = await hooks.create(receiver.base, user_id=user)

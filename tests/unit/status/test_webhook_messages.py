@@ -9,7 +9,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from exhaust.webhooks.secrets import new_secret, written_secret
 from services.status.webhooks.message import message_body, message_id, signed_headers
-from services.status.webhooks.retries import DELAYS, delay_after
+from services.status.webhooks.retries import DELAYS, LONGEST, delay_after, parse_retry_after
 
 AT = datetime(2026, 11, 2, 9, 0, 5, 123456, UTC)
 DATA = {
@@ -73,6 +73,38 @@ def test_a_message_is_tried_again_over_two_days() -> None:
     assert waits[-1] is None
     assert waits[:-1] == list(DELAYS)
     assert timedelta(days=2) < sum(DELAYS, timedelta(0)) < timedelta(days=3)
+
+
+@pytest.mark.parametrize(
+    ("failures", "asked", "waits"),
+    [
+        (1, timedelta(minutes=10), (timedelta(minutes=10), timedelta(minutes=12))),
+        (2, timedelta(minutes=5), (timedelta(minutes=5), timedelta(minutes=6))),
+        (3, timedelta(seconds=1), (timedelta(minutes=27), timedelta(minutes=33))),
+        (1, timedelta(days=365), (LONGEST, LONGEST)),
+    ],
+)
+def test_a_receiver_is_left_alone_for_as_long_as_it_asks(
+    failures: int, asked: timedelta, waits: tuple[timedelta, timedelta]
+) -> None:
+    assert (delay_after(failures, lambda: 0.0, asked=asked), delay_after(failures, lambda: 1.0, asked=asked)) == waits
+    assert delay_after(len(DELAYS) + 1, lambda: 0.5, asked=asked) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("120", 120),
+        (" 7 ", 7),
+        ("Mon, 02 Nov 2026 09:01:05 GMT", 59.876544),
+        ("Mon, 02 Nov 2026 09:01:05", 59.876544),
+        ("Mon, 02 Nov 2020 09:01:05 GMT", 0),
+        ("9" * 4000, 999_999_999),
+        *((text, 0) for text in (None, "", "-1", "1.5", "soon", "\u0665", "Mon, 02 Nov 99999 09:01:05 GMT")),
+    ],
+)
+def test_the_time_of_a_receiver_is_read_as_http_writes_it(text: str | None, seconds: float) -> None:
+    assert parse_retry_after(text, AT) == timedelta(seconds=seconds)
 
 
 def test_retries_are_spread() -> None:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
 from exhaust.domain.requests import parse_resource
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http.endpoint import Answer
 from exhaust.postgres.grants import Grant
 from exhaust.postgres.license_keys import UnknownClientError
-from schemas.bodies import KeyBody, ShortText
+from schemas.bodies import KeyBody
 from services.gateway.handlers.admin.fields import (
     OperatorBody,
+    OwnerBody,
     ResourceBody,
     UnprovenBody,
     UserBody,
     actor,
-    optional_text,
+    owner,
     resource,
     user_names,
 )
@@ -32,10 +31,8 @@ class AuthorizeBody(UserBody, ResourceBody):
     """The body of an authorization: a user, and the resource that it wants to read."""
 
 
-class AssociateBody(KeyBody, OperatorBody, UnprovenBody):
+class AssociateBody(KeyBody, OwnerBody, OperatorBody, UnprovenBody):
     """The body of an association: the key whose holder gets a resource; it may name the resource's owner."""
-
-    owner_id: ShortText = Field(None, validation_alias="ownerId")
 
 
 class ClientHandler:
@@ -66,7 +63,8 @@ class ClientHandler:
     async def associate(self, call: Call[AssociateBody]) -> Answer:
         """Grant a resource to the holder of a license key."""
         client = await self._access.authenticate(call.body)
-        owner = optional_text(call.body.owner_id, "ownerId")
-        grant = Grant(client.client_name, client.license_key_name, parse_resource(call.path("resourceId")), owner=owner)
+        plain_id, kind = owner(call.body)
+        wanted = parse_resource(call.path("resourceId"))
+        grant = Grant(client.client_name, client.license_key_name, wanted, owner=plain_id, owner_kind=kind)
         await self._access.grants.add(grant, actor=actor(call.body), unproven=bool(call.body.unproven))
         return Answer()

@@ -9,6 +9,7 @@ from pydantic import Field
 from exhaust.domain.requests import parse_resource
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http.envelope import require_text
+from exhaust.postgres.grants import OwnerKind
 from schemas.bodies import Body, ShortText
 
 
@@ -35,6 +36,13 @@ class ResourceBody(Body):
 
     resource_id: ShortText = Field(None, validation_alias="resourceId")
     dataset_id: ShortText = Field(None, validation_alias="datasetId")
+
+
+class OwnerBody(Body):
+    """A body that may name the partner or channel whose resource it is."""
+
+    owner_id: ShortText = Field(None, validation_alias="ownerId")
+    owner_kind: ShortText = Field(None, validation_alias="ownerKind")
 
 
 class UnprovenBody(Body):
@@ -69,6 +77,18 @@ def resource(body: ResourceBody) -> str:
         ExhaustError: INVALID_DATA_ERROR when it is missing or malformed.
     """
     return parse_resource(require_text(body.resource_id, ErrorCode.INVALID_DATA_ERROR, "resourceId"))
+
+
+def owner(body: OwnerBody) -> tuple[str | None, OwnerKind | None]:
+    """Return the plain id of the owner, and its kind; None for what is missing.
+
+    Raises:
+        ExhaustError: INVALID_DATA_ERROR when the id cannot be stored, or the kind is none.
+    """
+    kind = optional_text(body.owner_kind, "ownerKind")
+    if kind is not None and kind not in set(OwnerKind):
+        raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, f"request/ownerKind must be one of: {', '.join(OwnerKind)}")
+    return optional_text(body.owner_id, "ownerId"), OwnerKind(kind) if kind else None
 
 
 def actor(body: OperatorBody) -> str:

@@ -12,6 +12,7 @@ from exhaust.postgres.grants import Grant
 from schemas.bodies import ShortText
 from services.gateway.handlers.admin.fields import (
     OperatorBody,
+    OwnerBody,
     ResourceBody,
     UnprovenBody,
     UserBody,
@@ -19,6 +20,7 @@ from services.gateway.handlers.admin.fields import (
     client_name,
     optional_text,
     optional_time,
+    owner,
     resource,
     user_names,
     written,
@@ -30,11 +32,10 @@ if TYPE_CHECKING:
     from exhaust.postgres.grants import GrantStore, ListedGrant
 
 
-class GrantBody(UserBody, ResourceBody, OperatorBody):
+class GrantBody(UserBody, ResourceBody, OwnerBody, OperatorBody):
     """The body of a grant to be added or removed."""
 
     expires_at: ShortText = Field(None, validation_alias="expiresAt")
-    owner_id: ShortText = Field(None, validation_alias="ownerId")
 
 
 class NewGrantBody(GrantBody, UnprovenBody):
@@ -72,8 +73,7 @@ class GrantHandler:
 
     def _grant(self, body: GrantBody) -> Grant:
         expires_at = optional_time(body.expires_at, "expiresAt")
-        owner = optional_text(body.owner_id, "ownerId")
-        return Grant(*user_names(body), resource(body), self._dataset(body), expires_at, owner)
+        return Grant(*user_names(body), resource(body), self._dataset(body), expires_at, *owner(body))
 
     def _dataset(self, body: ResourceBody) -> str | None:
         if not body.dataset_id:
@@ -90,6 +90,7 @@ def _described(grant: Grant) -> dict[str, object]:
         "licenseKeyName": grant.license_key_name,
         "resourceId": grant.resource,
         "ownerId": grant.owner,
+        "ownerKind": grant.owner_kind,
         "datasetId": grant.dataset,
         "expiresAt": written(grant.expires_at),
     }
