@@ -95,7 +95,8 @@ async def open_testbed() -> AsyncIterator[Testbed]:
             port = _free_port()
             bare_environment = environment | {
                 "EXHAUST_PORT": str(port),
-                "EXHAUST_POSTGRES_DSN": _in_schema(environment["EXHAUST_POSTGRES_DSN"]),
+                # It does by itself what gateway and status service share, so it needs the rights of both.
+                "EXHAUST_POSTGRES_DSN": _in_schema(stack.postgres),
             }
             peppers = json.loads(environment["EXHAUST_LICENSE_KEY_PEPPERS"])
             async with _serving(bare_environment, port):
