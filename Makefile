@@ -54,7 +54,7 @@ test: $(INSTALLED) ## check and the unit tests, then those on the real Kafka, Po
 	  wait $$others || code=$$?; cat .local/test-others.log; exit $$code
 
 test-unit: $(INSTALLED) ## the tests without I/O
-	$(RUN) pytest tests/unit client/tests
+	$(RUN) pytest tests/unit client/tests contract/tests
 
 test-client: ## the partners' package with its extras, and with nothing of the server; PYTHON=python3.9 takes another interpreter
 	$(call client_tests,$(PYTHON),.local/client-venv,[pandas$(comma)polars$(comma)duckdb$(comma)parquet])
@@ -151,14 +151,14 @@ logs: $(INSTALLED) ## follow the logs of the stack until Ctrl-C
 
 venv: $(INSTALLED) ## install what requirements.lock pins into .venv
 
-$(INSTALLED): requirements.lock pyproject.toml client/pyproject.toml
+$(INSTALLED): requirements.lock pyproject.toml client/pyproject.toml contract/pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed: apt-get install -y python3, or make PYTHON=/path/to/python3" >&2; exit 1; }
 	$(PYTHON) -c 'import ensurepip, venv' || \
 	  { echo "$(PYTHON) cannot make virtual environments: apt-get install -y python3-venv" >&2; exit 1; }
 	test -x $(VENV)/bin/pip || { $(call step,Make a virtual environment in $(VENV),$(PYTHON) -m venv --clear $(VENV)); }
 	$(call step,Install the $$(grep -c == requirements.lock) packages of requirements.lock,$(PIP) --require-hashes -r requirements.lock)
-	$(call step,Install this project and the partners' package into it,$(PIP) --no-deps --no-build-isolation -e . && $(PIP) --no-deps --no-build-isolation -e client)
+	$(call step,Install this project and the packages of partners and publishers into it,$(PIP) --no-deps --no-build-isolation -e . && $(PIP) --no-deps --no-build-isolation -e client -e contract)
 	touch $@
 
 $(BENCH_INSTALLED): $(INSTALLED) requirements-bench.lock

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from pydantic import TypeAdapter
 
 from exhaust.domain.days import FIRST_DAY, MAX_DAYS
-from exhaust.kafka.decoding import decode_record
 from exhaust.kafka.records import RejectedRecordError, RejectionCode
 from schemas.events import DatasetRequested, DayRequested
+from services.aggregator.decoding import decode_record
 from telemetry.resource_ids import resource_id
 
 if TYPE_CHECKING:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from exhaust_contract.archive_keys import path_within_attempt
+from exhaust_contract.refusals import RefusedEventError
 from pydantic import ValidationError
 
-from exhaust.domain.object_keys import CANCELLED, OUTCOME, PARTIAL, attempt_prefix
+from exhaust.domain.object_keys import CANCELLED, OUTCOME, PARTIAL
 from exhaust.kafka.records import RejectionCode
 from exhaust.s3.errors import ObjectMissingError
 from schemas.events import Outcome, PartialOutcome, RequestedWork
@@ -21,12 +22,6 @@ if TYPE_CHECKING:
     from exhaust.s3.object_info import ObjectInfo
     from exhaust.s3.store import ObjectStore
     from schemas.events import FinishedArchive
-
-# Names without an empty part, "." or "..", whichever system reads them.
-_PLAIN_PATH: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}(?:/[A-Za-z0-9_-][A-Za-z0-9._-]{0,199})*", re.ASCII)
-
-
-MAX_KEY_BYTES: Final = 1024  # of S3, which answers longer ones as if it were out of order
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +146,10 @@ def external_archive(stored: ObjectInfo) -> dict[str, Any]:
 
 
 def _path_within_attempt(asked: DatasetRequest, attempt: int, key: str) -> str:
-    prefix = attempt_prefix(asked.request_id, attempt)
-    path = key.removeprefix(prefix)
-    if path == key or len(key) > MAX_KEY_BYTES or not _PLAIN_PATH.fullmatch(path):
-        raise RefusedCompletionError(
-            RejectionCode.ARCHIVE_OUTSIDE_PREFIX, f"the archive does not lie under {prefix}", "/archive/key"
-        )
-    return path
+    try:
+        return path_within_attempt(str(asked.request_id), attempt, key)
+    except RefusedEventError as error:
+        raise RefusedCompletionError(RejectionCode(error.code), error.reason, error.pointer) from error
 
 
 def _missing(reason: str) -> RefusedCompletionError:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import structlog
+from exhaust_contract.checking import STATUSES, check
+from exhaust_contract.refusals import RefusedEventError
+from pydantic import ValidationError
 
-from exhaust.domain.text import is_storable_text
 from exhaust.errors import Dependency
-from exhaust.kafka.decoding import decode_record
 from exhaust.kafka.records import RejectedRecordError, RejectionCode
 from exhaust.logs import bind_trace
 from exhaust.metrics.catalogue import COMPLETIONS
 from exhaust.postgres.inbox import EventIdentity
-from schemas.events import COMPLETION, SPEC_VERSION, TYPE_COMPLETED, TYPE_FAILED, TYPE_PROGRESS
+from exhaust.violations import violations_text
+from schemas.events import COMPLETION
 from services.status.claims import RefusedCompletionError
 from services.status.request_states import Claim
 
@@ -25,9 +27,6 @@ if TYPE_CHECKING:
     from exhaust.process.slots import Slots
     from services.status.change_notifier import ChangeNotifier
     from services.status.request_states import RequestStates
-
-MAX_ATTRIBUTE_LENGTH: Final = 1024
-TYPES: Final = {"inprogress": TYPE_PROGRESS, "complete": TYPE_COMPLETED, "failed": TYPE_FAILED}
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +40,8 @@ class CompletionConsumer:
         self._retries = retries
         self._states = states
         self._changes = changes
-        self._applied = registry.counter(COMPLETIONS)
+        counter = registry.counter(COMPLETIONS)
+        self._applied = {status: counter.labels(status) for status in STATUSES}
 
     @property
     def slots(self) -> Slots:
@@ -56,7 +56,7 @@ class CompletionConsumer:
         """
         claim = claim_in(record)
         completion = claim.completion
-        bind_trace(record.header("traceparent"), request_id=str(completion.requestid))
+        bind_trace(claim.traceparent, request_id=str(completion.requestid))
 
         async def apply() -> None:
             await self._states.apply(claim)
@@ -66,7 +66,7 @@ class CompletionConsumer:
         except RefusedCompletionError as error:
             raise RejectedRecordError(error.code, str(error), error.pointer) from error
         self._changes.notify(completion.requestid)
-        self._applied.labels(completion.status).inc()
+        self._applied[completion.status].inc()
         log.info("completion.taken_in", status=completion.status, attempt=completion.attempt)
 
 
@@ -74,17 +74,15 @@ def claim_in(record: Record) -> Claim:
     """Return what a record claims.
 
     Raises:
-        RejectedRecordError: NOT_JSON, SCHEMA, or TYPE_MISMATCH when frame and value speak of different things.
+        RejectedRecordError: it does not follow the contract; `exhaust-events validate` says the same of it.
     """
-    completion = decode_record(record, COMPLETION)
-    attributes = {name: record.header(name) for name in ("ce_specversion", "ce_id", "ce_source", "ce_type")}
-    for name, value in attributes.items():
-        if not value or not is_storable_text(value) or len(value) > MAX_ATTRIBUTE_LENGTH:
-            raise RejectedRecordError(RejectionCode.SCHEMA, f"the header {name} is missing, or no text for it")
-    if attributes["ce_specversion"] != SPEC_VERSION:
-        raise RejectedRecordError(RejectionCode.SCHEMA, f"the header ce_specversion is not {SPEC_VERSION}")
-    kind = attributes["ce_type"]
-    if kind != TYPES[completion.status]:
-        raise RejectedRecordError(RejectionCode.TYPE_MISMATCH, f"ce_type does not agree with {completion.status}")
-    digest = hashlib.sha256(kind.encode() + b"\0" + record.value).digest()
-    return Claim(EventIdentity(attributes["ce_source"], attributes["ce_id"], digest), completion)
+    try:
+        event = check(record.headers, None if record.tombstone else record.value)
+        completion = COMPLETION.validate_python(event.value)
+    except RefusedEventError as error:
+        raise RejectedRecordError(RejectionCode(error.code), error.reason, error.pointer) from error
+    except ValidationError as error:  # the schema is as strict as the type, which tests try to prove wrong
+        raise RejectedRecordError(RejectionCode.SCHEMA, violations_text(error)) from error
+    frame = event.headers
+    digest = hashlib.sha256(frame["ce_type"].encode() + b"\0" + record.value).digest()
+    return Claim(EventIdentity(frame["ce_source"], frame["ce_id"], digest), completion, frame.get("traceparent", ""))

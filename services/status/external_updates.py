@@ -6,13 +6,15 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
+from exhaust_contract.archive_keys import MAX_KEY_BYTES
+
 from exhaust.domain.object_keys import request_prefix
 from exhaust.domain.requests import unknown_request
 from exhaust.domain.state_machine import State
 from exhaust.domain.text import is_storable_text
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.kafka.records import RejectionCode
-from services.status.archive_check import MAX_KEY_BYTES, external_archive
+from services.status.archive_check import external_archive
 from services.status.claims import RefusedCompletionError, place_of
 
 if TYPE_CHECKING:

@@ -48,10 +48,17 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A completion event, before anything of it is believed."""
+    """A completion event, before anything of it is believed.
+
+    Attributes:
+        event: which it is.
+        completion: what it says.
+        traceparent: W3C trace context, or empty.
+    """
 
     event: EventIdentity
     completion: Completion
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,19 @@ import pytest
 
 from tests.conftest import ROOT
 
-HOUSE = ("schemas", "telemetry", "exhaust", "services", "admin", "client", "deploy", "bench", "tests", "docs")
+HOUSE = (
+    "schemas",
+    "telemetry",
+    "exhaust",
+    "services",
+    "admin",
+    "client",
+    "contract",
+    "deploy",
+    "bench",
+    "tests",
+    "docs",
+)
 PLACE = re.compile(rf"(?<![\w./-])(?:{'|'.join(HOUSE)})/[A-Za-z0-9_./-]*[A-Za-z0-9_/]")
 MODULE = re.compile(r"(?<![\w./-])[a-z_]+(?:/[a-z_]+)*\.py\b")
 

@@ -8,8 +8,8 @@ from statistics import median
 import pytest
 
 ROOT = Path(__file__).parents[2]
-HOUSE = ("schemas", "telemetry", "exhaust", "services", "admin", "client/src", "deploy", "bench")
-TESTS = ("tests", "client/tests")
+HOUSE = ("schemas", "telemetry", "exhaust", "services", "admin", "client/src", "contract/src", "deploy", "bench")
+TESTS = ("tests", "client/tests", "contract/tests")
 MODULE_LINES = 400
 MEDIAN_MODULE_LINES = 120
 FUNCTION_LINES = 50

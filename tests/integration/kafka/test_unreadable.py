@@ -15,9 +15,9 @@ from aiokafka.record.util import calc_crc32c
 from pydantic import TypeAdapter
 
 from exhaust.kafka.connection import connection_options
-from exhaust.kafka.decoding import decode_record
 from exhaust.kafka.topic_reader import open_topic_reader
 from schemas.events import TOPIC_DEAD_LETTERS
+from services.aggregator.decoding import decode_record
 from tests.integration.kafka.conftest import AT_ONCE, Handled, Scene, new_scene
 
 if TYPE_CHECKING:

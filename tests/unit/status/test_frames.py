@@ -10,7 +10,7 @@ from schemas.events import SOURCE_AGGREGATOR, TYPE_COMPLETED, TYPE_FAILED, TYPE_
 from services.status.completions import claim_in
 
 REQUEST = "7d0b1c57-3c52-4a2c-8f0a-5f0c4f6f6c11"
-ARCHIVE = {"key": "requests/x", "size": 1, "digest": "0" * 64, "events": 1, "bytes": 1}
+ARCHIVE = {"key": f"requests/{REQUEST}/attempt-1/x.zip", "size": 1, "digest": "0" * 64, "events": 1, "bytes": 1}
 VALUES: dict[str, dict[str, Any]] = {
     TYPE_PROGRESS: {"requestid": REQUEST, "attempt": 1, "status": "inprogress", "daystotal": 1},
     TYPE_COMPLETED: {"requestid": REQUEST, "attempt": 1, "status": "complete", "archive": ARCHIVE},
@@ -36,7 +36,7 @@ def test_an_event_is_known_by_source_id_and_all_that_it_says(kind: str) -> None:
     assert (claim.event.source, claim.event.event_id) == (SOURCE_AGGREGATOR, "1")
     assert claim.completion.status == VALUES[kind]["status"]
     assert claim_in(record(kind, VALUES[kind])).event == claim.event
-    assert claim_in(record(kind, VALUES[kind] | {"attempt": 2})).event != claim.event
+    assert claim_in(record(kind, VALUES[kind] | {"workid": "0" * 16})).event != claim.event
 
 
 @pytest.mark.parametrize("name", ["ce_specversion", "ce_id", "ce_source", "ce_type"])

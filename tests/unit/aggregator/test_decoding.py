@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from exhaust.kafka.decoding import decode_record
 from exhaust.kafka.records import Record, RejectedRecordError
 from schemas.events import COMPLETION, DayRequested
+from services.aggregator.decoding import decode_record
 
 REQUEST = "7d0b1c57-3c52-4a2c-8f0a-5f0c4f6f6c11"
 ARCHIVE = {"key": "requests/x", "size": 1, "digest": "0" * 64, "events": 1, "bytes": 1}

@@ -1,0 +1,1 @@
+"""What the command `exhaust-events` can do: a module each."""
