@@ -34,7 +34,7 @@ comma := ,
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SILENT:
-.PHONY: help venv demo test test-unit test-client test-client-everywhere test-browser chromium picture kills-client test-api check-metrics metrics-page mutants bench bench-gateway bench-shares bench-console bench-fairness bench-eta bench-sessions chaos chaos-long failures check check-alerts up load down logs lock clean rehearse
+.PHONY: help venv demo test test-unit test-client test-client-everywhere test-browser chromium picture kills-client test-api check-metrics metrics-page mutants bench bench-gateway bench-shares bench-console bench-fairness bench-eta bench-sessions chaos chaos-long failures check check-alerts check-asyncapi up load down logs lock clean rehearse
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -136,6 +136,15 @@ metrics-page: $(INSTALLED) ## write docs/operations/metrics.md from the catalogu
 check-alerts: $(INSTALLED) ## the alerts of deploy/prometheus, with promtool of PATH or of Debian's package prometheus
 	$(RUN) tests.support.promtool check rules deploy/prometheus/rules.yaml
 	$(RUN) tests.support.promtool test rules deploy/prometheus/tests.yaml
+
+# The two linters from npm come with 2,000 packages (1.5 GB), so that `make test` does without; their scripts stay unrun.
+ASYNCAPI := .local/asyncapi
+check-asyncapi: ## schemas/asyncapi.yaml, by @asyncapi/cli and spectral from npm; needs Node 20
+	mkdir -p $(ASYNCAPI)
+	test -x $(ASYNCAPI)/node_modules/.bin/asyncapi || npm install --prefix $(ASYNCAPI) --no-save --no-audit --no-fund --ignore-scripts --loglevel=error \
+	  @asyncapi/cli@4.1.1 @stoplight/spectral-cli@6.16.3
+	CI=true $(ASYNCAPI)/node_modules/.bin/asyncapi validate schemas/asyncapi.yaml --fail-severity=warn
+	$(ASYNCAPI)/node_modules/.bin/spectral lint schemas/asyncapi.yaml --ruleset schemas/.spectral.yaml --fail-severity=warn
 
 up: $(INSTALLED) ## start the stack in the background, or only what has ended of it
 	$(RUN) deploy.local up

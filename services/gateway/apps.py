@@ -35,6 +35,7 @@ from schemas.operations import (
     UpdateBody,
 )
 from services.gateway.api_document import listener_part, load_document
+from services.gateway.handlers.contract import contract_routes
 from services.gateway.handlers.days import EstimateBody
 from services.gateway.handlers.docs import docs_routes
 from services.gateway.handlers.download import DOWNLOAD_V1, DOWNLOAD_V3, DownloadBody
@@ -148,6 +149,7 @@ def internal_app(health: Health, operations: Operations, token: SecretStr, metri
     app = edge_app(service_token_check(token))
     app.add_routes(docs_routes(listener_part(load_document(), "internal")))
     app.add_routes(help_routes())
+    app.add_routes(contract_routes())
     update = endpoint(UPDATE_STATUS, UpdateBody, operations.status.update, metrics)
     app.add_routes(
         [
