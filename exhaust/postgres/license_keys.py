@@ -61,6 +61,10 @@ _REVOKE: Final = """
 UPDATE license_keys SET revoked_at = now()
 WHERE user_id = $1 AND revoked_at IS NULL AND ($2::bigint IS NULL OR id = $2)
 """
+_FIND_LASTING: Final = """
+SELECT id FROM license_keys WHERE user_id = $1 AND id = $2 AND revoked_at IS NULL AND expires_at IS NULL
+"""
+_FIND_VALID: Final = "SELECT id FROM valid_license_keys WHERE user_id = $1 AND id = $2"
 _COUNT_VALID: Final = "SELECT count(*) AS valid FROM valid_license_keys WHERE user_id = $1"
 _COUNT_BY_PEPPER: Final = """
 SELECT pepper_version, count(*) AS keys FROM valid_license_keys GROUP BY pepper_version ORDER BY pepper_version
@@ -152,6 +156,15 @@ async def find_holder(connection: Connection, client_name: str, license_key_name
     return int(row["user_id"])
 
 
+async def _require_lasting(connection: Connection, user_id: int, number: int) -> None:
+    """Check that a key is not being replaced: whoever has an old one must not outlast its end, nor end the new one."""
+    if await connection.fetch_one(_FIND_LASTING, user_id, number) is None:
+        raise ExhaustError(
+            ErrorCode.AUTHORIZATION_FAILED,
+            "this license key is being replaced, so it makes and revokes no keys; sign in with its successor",
+        )
+
+
 class KeyStore:
     """The license keys in PostgreSQL, which holds keyed hashes of them and no key."""
 
@@ -219,6 +232,10 @@ class KeyStore:
             await self._database.fetch_one(_RESTORE, row["id"], hashes[newest], newest)
         return ShownKey(Client(row["user_id"], row["client_name"], row["license_key_name"]), row["id"])
 
+    async def is_valid(self, client: Client, number: int) -> bool:
+        """Return True when a user's key of this number is neither expired nor revoked."""
+        return await self._database.fetch_one(_FIND_VALID, client.user_id, number) is not None
+
     async def describe(self, license_key: str) -> LicenseKey | None:
         """Return the description of a valid key; None for an unknown, expired or revoked one."""
         row = await self._database.fetch_one(_FIND_KEY, [self._hash(license_key, version) for version in self._peppers])
@@ -267,14 +284,21 @@ class KeyStore:
             )
         return license_key
 
-    async def add(self, client: Client, *, actor: str) -> str:
+    async def add(self, client: Client, *, shown: int, actor: str) -> str:
         """Make one more key of a user and return it, stored nowhere. The others stay valid until they are revoked.
 
+        Args:
+            client: the user.
+            shown: number of the key by which the user asks.
+            actor: as in an audit entry.
+
         Raises:
-            ExhaustError: INVALID_DATA_ERROR with status 409 when the user has MOST_VALID_KEYS already.
+            ExhaustError: AUTHORIZATION_FAILED when the key that was shown is being replaced; INVALID_DATA_ERROR with
+                status 409 when the user has MOST_VALID_KEYS already.
         """
         async with self._database.transaction() as connection:
             await connection.fetch(_LOCK_KEYS, client.user_id)  # of two at once, the second counts the first's key
+            await _require_lasting(connection, client.user_id, shown)
             row = await connection.fetch_one(_COUNT_VALID, client.user_id)
             if row is None or row["valid"] >= MOST_VALID_KEYS:
                 raise ExhaustError(
@@ -287,7 +311,15 @@ class KeyStore:
             await record_action(connection, actor=actor, action=Action.ROTATE, subject=subject, detail={"added": True})
         return license_key
 
-    async def revoke(self, client_name: str, license_key_name: str, *, actor: str, number: int | None = None) -> int:
+    async def revoke(
+        self,
+        client_name: str,
+        license_key_name: str,
+        *,
+        actor: str,
+        number: int | None = None,
+        shown: int | None = None,
+    ) -> int:
         """Revoke keys for good, and return the number of keys that were valid until now.
 
         Args:
@@ -295,13 +327,17 @@ class KeyStore:
             license_key_name: as registered.
             actor: as in an audit entry.
             number: the one key to revoke; None for all keys of the user.
+            shown: number of the key by which the user asks; None for an operator.
 
         Raises:
             UnknownClientError: there is no such user.
+            ExhaustError: AUTHORIZATION_FAILED when the key that was shown is being replaced.
         """
         async with self._database.transaction() as connection:
             user_id = await find_user(connection, client_name, license_key_name)
             await connection.fetch(_LOCK_KEYS, user_id)  # waits for a rotation that is just making a key
+            if shown is not None:
+                await _require_lasting(connection, user_id, shown)
             revoked = await connection.execute(_REVOKE, user_id, number)
             if revoked:
                 await record_action(

@@ -9,7 +9,6 @@ from aiohttp import web
 
 from exhaust.errors import ErrorCode, ExhaustError, token_refused
 from exhaust.postgres.grants import AccessQuery
-from exhaust.postgres.license_keys import Client
 from exhaust.postgres.token_subjects import TokenSubject
 from services.gateway.auth.hints import no_access, not_for_partner
 from telemetry.resource_ids import resource_id
@@ -20,14 +19,29 @@ if TYPE_CHECKING:
     from exhaust.domain.catalogue import Catalogue, Dataset
     from exhaust.http.endpoint import Call
     from exhaust.postgres.grants import GrantStore
-    from exhaust.postgres.license_keys import KeyStore
+    from exhaust.postgres.license_keys import Client, KeyStore
     from exhaust.postgres.token_subjects import TokenSubjects
     from exhaust.tokens.verifier import TokenVerifier
     from schemas.bodies import Body, KeyBody
     from services.gateway.rate_limits import RateLimits
 
+
+@dataclass(slots=True)
+class SignedIn:
+    """The holder of a session of the portal, in whose name a page makes one call.
+
+    Attributes:
+        key_number: of the license key that opened the session.
+        is_fresh: the page has just looked the session up; True for the first look at the caller alone.
+    """
+
+    client: Client
+    key_number: int
+    is_fresh: bool = True
+
+
 # Set by the portal for the holder of a session, whose license key it does not keep; no caller can set it.
-SIGNED_IN: Final = web.RequestKey("signed_in", Client)
+SIGNED_IN: Final = web.RequestKey("signed_in", SignedIn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +65,7 @@ class Access:
         Raises:
             ExhaustError: LOGIN_FAILED for a missing or wrong key, RATE_LIMITED for one call too many.
         """
-        client = call.http.get(SIGNED_IN) or await self.authenticate(call.body)
+        client = await self._signed_in(call) or await self.authenticate(call.body)
         return self._throttle(call, client, cost=cost)
 
     async def authenticate_api_key_and_throttle(self, call: Call[Body], *, cost: int = 1) -> Client:
@@ -93,13 +107,27 @@ class Access:
         Raises:
             ExhaustError: LOGIN_FAILED for a missing, unknown or revoked key.
         """
-        signed_in: Client | None = call.http.get(SIGNED_IN)
+        signed_in = await self._signed_in(call)
         if signed_in is not None:
             return signed_in
         license_key = call.http.headers.get("X-API-Key")
         if license_key is None:
             raise ExhaustError(ErrorCode.LOGIN_FAILED, "send the license key as X-API-Key")
         return await self._authenticate_key(license_key)
+
+    async def _signed_in(self, call: Call[Body]) -> Client | None:
+        """Return the holder of the session in whose name a page calls, if one does.
+
+        Raises:
+            ExhaustError: LOGIN_FAILED when the session's key was revoked since the page looked it up.
+        """
+        signed_in: SignedIn | None = call.http.get(SIGNED_IN)
+        if signed_in is None:
+            return None
+        if not signed_in.is_fresh and not await self.keys.is_valid(signed_in.client, signed_in.key_number):
+            raise ExhaustError(ErrorCode.LOGIN_FAILED, "the license key of this session is not valid any more")
+        signed_in.is_fresh = False
+        return signed_in.client
 
     async def _authenticate_key(self, license_key: str | None) -> Client:
         if license_key is None or not license_key.strip():

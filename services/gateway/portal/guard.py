@@ -19,7 +19,6 @@ from exhaust.http.pages.same_origin import check_origin
 from exhaust.http.request import media_type, read_bytes
 from exhaust.logs import REFUSED, bind_trace, traceparent_from
 from schemas.operations import Operation
-from services.gateway.auth.access import SIGNED_IN
 from services.gateway.portal.frame import FRAGMENT_HEADER, PREFIX, SESSION, SIGN_IN, see_other, url
 from services.gateway.portal.operations import UNREAD
 from services.gateway.portal.sessions import check_csrf_token
@@ -93,7 +92,6 @@ class Guard:
         if session is None:
             return False
         request[SESSION] = session
-        request[SIGNED_IN] = session.client
         self._limits.check_holder(request, session.client.user_id)
         if request.method == "POST":
             check_csrf_token(session, request[FORM].get(CSRF_FIELD, ""))

@@ -34,8 +34,8 @@ class Keys:
 
     async def make(self, request: web.Request) -> web.Response:
         """Answer POST /portal/keys: make one more key; those before it stay valid until they are revoked."""
-        client = request[SESSION].client
-        made = await self._keys.add(client, actor=f"user/{client.user_id}")
+        session = request[SESSION]
+        made = await self._keys.add(session.client, shown=session.key_number, actor=f"user/{session.client.user_id}")
         return await self._page(request, made=made)
 
     async def revoke(self, request: web.Request) -> web.Response:
@@ -47,8 +47,13 @@ class Keys:
                 ErrorCode.INVALID_DATA_ERROR, "you have signed in with this key; sign in with another one to revoke it"
             )
         client = session.client
-        actor = f"user/{client.user_id}"
-        revoked = await self._keys.revoke(client.client_name, client.license_key_name, actor=actor, number=number)
+        revoked = await self._keys.revoke(
+            client.client_name,
+            client.license_key_name,
+            actor=f"user/{client.user_id}",
+            number=number,
+            shown=session.key_number,
+        )
         if not revoked:
             raise ExhaustError(ErrorCode.NOT_FOUND, "there is no such key, or it is revoked already")
         return see_other("/keys")
@@ -58,4 +63,5 @@ class Keys:
         every = await self._keys.find_by_client(session.client.client_name)
         own = [key for key in every if key.license_key_name == session.client.license_key_name]
         shown = [(key, key.state(now)) for key in reversed(own)]
-        return self._frame.page(request, "keys.html", keys=shown, current=session.key_number, made=made)
+        lasts = any(key.number == session.key_number and state == "valid" for key, state in shown)
+        return self._frame.page(request, "keys.html", keys=shown, current=session.key_number, made=made, lasts=lasts)

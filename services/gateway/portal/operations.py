@@ -17,7 +17,8 @@ from yarl import URL
 
 from exhaust.errors import ErrorCode, ExhaustError, unavailable
 from exhaust.http.endpoint import Answer, Endpoint
-from services.gateway.auth.access import SIGNED_IN
+from services.gateway.auth.access import SIGNED_IN, SignedIn
+from services.gateway.portal.frame import SESSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,7 +74,8 @@ class ApiOperations:
         given = {name.rstrip("_"): str(value) for name, value in (query or {}).items() if value not in {None, ""}}
         url = URL(path, encoded=True).with_query(given)
         http = page[UNREAD].clone(method=method, rel_url=url, headers={"Accept": "application/json", **(headers or {})})
-        http[SIGNED_IN] = page[SIGNED_IN]
+        session = page[SESSION]
+        http[SIGNED_IN] = SignedIn(session.client, session.key_number)
         match = await self._public.router.resolve(http)
         endpoint = getattr(match.handler, "__self__", None)
         if not isinstance(endpoint, Endpoint):

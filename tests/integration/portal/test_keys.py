@@ -80,6 +80,22 @@ async def test_keys_of_others_are_like_unknown_ones(gateway: Gateway, signed_in:
     assert {row["id"] for row in valid} == {own, *others}
 
 
+async def test_a_key_that_is_being_replaced_makes_and_revokes_no_key(
+    gateway: Gateway, signed_in: Visitor, database: Database
+) -> None:
+    """An operator rotates a key that was found by somebody else: it still works for a while."""
+    keys = KeyStore(database, PEPPERS)
+    new = await keys.rotate("client", "dashboard", actor="test")
+    before = await numbers(database)
+    assert (await signed_in.send("/keys")).status == 403
+    assert (await signed_in.send(f"/keys/{before[-1]}/revoke")).status == 403
+    assert "Make a new key</button>" not in (await signed_in.get("/keys")).text
+    assert await numbers(database) == before
+    assert await keys.authenticate(gateway.license_key) is not None
+    await signed_in.sign_in(new)
+    assert (await signed_in.send(f"/keys/{before[0]}/revoke")).location == "/portal/keys"
+
+
 async def test_a_form_without_its_token_makes_no_key(signed_in: Visitor, database: Database) -> None:
     assert (await signed_in.post("/keys", {})).status == 403
     assert len(await numbers(database)) == 1
