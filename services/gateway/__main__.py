@@ -91,7 +91,7 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
             StatusHandler(client, access, shares),
             RequestDownloadHandler(client, access, shares),
             MeHandler(access, settings, settings, settings.day_zone, settings.day_closes_after),
-            RequestActionHandler(client, access, submit_limits(settings), relay.wake),
+            RequestActionHandler(client, access, shares, submit_limits(settings), relay.wake),
             RequestEventsHandler(client, access, shares, health.draining),
             DaysHandler(client, access, shares, zone=settings.day_zone),
             AdminHandlers.build(access, database),

@@ -16,7 +16,7 @@ PREFLIGHT_MAX_AGE: Final = timedelta(minutes=10)
 _ALLOWED_HEADERS: Final = ", ".join(
     (
         *("Authorization", "Content-Type", "Idempotency-Key", "X-API-Key", "X-Channel-ID", "traceparent"),
-        *("If-None-Match", "If-Range", "Range"),
+        *("If-None-Match", "If-Range", "Last-Event-ID", "Range"),
     )
 )
 _EXPOSED_HEADERS: Final = ", ".join(

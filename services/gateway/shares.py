@@ -19,6 +19,8 @@ MAX_LISTS: Final = 16
 MAX_LOOKS: Final = 8
 MAX_DOWNLOADS: Final = 1024
 MAX_LINKS: Final = 128
+MAX_CHANGES: Final = 64
+CHANGES_PER_KEY: Final = 8
 MAX_EVENT_STREAMS: Final = 200  # also the connections for them to the status service
 MAX_STREAMS: Final = 128  # also the connections to S3 for them; each takes two to three MiB of memory
 
@@ -81,6 +83,7 @@ class Shares:
         looks: questions about days.
         links: calls that are sent on to a signed link.
         events: streams of a request's progress.
+        changes: cancels, retries and deletions.
     """
 
     waits: Share
@@ -90,6 +93,7 @@ class Shares:
     looks: Share
     links: Share
     events: Share
+    changes: Share
 
     @classmethod
     def of(cls, settings: ShareSettings) -> Shares:
@@ -103,4 +107,5 @@ class Shares:
             looks=Share("questions about days", per_holder=settings.max_lists_per_key, total=MAX_LOOKS),
             links=Share("downloads", per_holder=per_key, total=MAX_LINKS),
             events=Share("event streams", per_holder=settings.max_waits_per_key, total=MAX_EVENT_STREAMS),
+            changes=Share("cancels, retries and deletions", per_holder=CHANGES_PER_KEY, total=MAX_CHANGES),
         )

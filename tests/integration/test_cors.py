@@ -58,7 +58,7 @@ def listed(text: str) -> set[str]:
         ("/v1/client", {"post"}),
         (Ask().path, {"post"}),
         (Ask().path.replace("/v2", "/v1"), {"get", "head", "post"}),
-        ("/v2/datasets/requests/org.example", {"post"}),
+        ("/v2/datasets/requests/org.example", {"delete", "get", "head", "post"}),
         (V3, {"get", "head", "post"}),
     ],
 )
@@ -71,6 +71,7 @@ async def test_a_preflight_of_an_allowed_origin_is_answered(
     assert listed(headers["access-control-allow-methods"]) == methods
     assert listed(headers["access-control-allow-headers"]) >= {
         *("content-type", "authorization", "x-api-key", "x-channel-id", "idempotency-key", "range", "if-range"),
+        "last-event-id",
     }
     assert int(headers["access-control-max-age"]) > 0
     assert "access-control-allow-credentials" not in headers

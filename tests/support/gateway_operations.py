@@ -52,7 +52,7 @@ def gateway_operations(
         StatusHandler(client, access, shares),
         RequestDownloadHandler(client, access, shares),
         MeHandler(access, limited, ShareSettings(), UTC, timedelta(hours=4)),
-        RequestActionHandler(client, access, submit_limits(limited), lambda: None),
+        RequestActionHandler(client, access, shares, submit_limits(limited), lambda: None),
         RequestEventsHandler(client, access, shares, draining or asyncio.Event()),
         DaysHandler(client, access, shares, zone=UTC),
         AdminHandlers.build(access, database),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from exhaust.postgres.requests import Limits
     from schemas.bodies import KeyBody
     from services.gateway.auth.access import Access
+    from services.gateway.shares import Shares
     from services.gateway.status_client import StatusServiceClient
 
 
@@ -26,18 +27,25 @@ class RequestActionHandler:
     """Answers retry and delete calls. The license key is in X-API-Key, or in a body."""
 
     def __init__(
-        self, client: StatusServiceClient, access: Access, limits: Limits, on_retried: Callable[[], None]
+        self,
+        client: StatusServiceClient,
+        access: Access,
+        shares: Shares,
+        limits: Limits,
+        on_retried: Callable[[], None],
     ) -> None:
         """Prepare.
 
         Args:
             client: of the status service.
             access: who calls.
+            shares: how many such calls of one holder may be at work at once.
             limits: of new requests, which a retried one is like.
             on_retried: called when an attempt was started, so that it need not wait for the relay's next round.
         """
         self._client = client
         self._access = access
+        self._shares = shares
         self._limits = limits
         self._on_retried = on_retried
 
@@ -48,7 +56,8 @@ class RequestActionHandler:
         limits = self._limits
         body = retry_request(limits.open_requests, limits.days_built, limits.bytes_built)
         forwarded = Forwarded(call, client.user_id, path)
-        reply = await forwarded.send(self._client, self._client.pools.updates, request=body)
+        with self._shares.changes.hold(client.user_id):
+            reply = await forwarded.send(self._client, self._client.pools.updates, request=body)
         if reply.status == HTTPStatus.ACCEPTED:
             self._on_retried()
         return response_of(reply)
@@ -58,7 +67,8 @@ class RequestActionHandler:
         client = await self._authenticate(call)
         path = DELETE_PATH.format(partnerid=parse_request_id(call.path("partnerid")))
         forwarded = Forwarded(call, client.user_id, path)
-        return response_of(await forwarded.send(self._client, self._client.pools.updates, method=hdrs.METH_DELETE))
+        with self._shares.changes.hold(client.user_id):
+            return response_of(await forwarded.send(self._client, self._client.pools.updates, method=hdrs.METH_DELETE))
 
     async def _authenticate(self, call: Call[KeyBody]) -> Client:
         if call.body.license_key is not None:

@@ -75,7 +75,8 @@ class StatusHandler:
         )
         client = await authenticate(call)
         path = STATUS_PATH.format(requestid=parse_request_id(call.path("requestid")))
-        return await self._forward(self._client.pools.updates, call, client.user_id, path, method=hdrs.METH_DELETE)
+        with self._shares.changes.hold(client.user_id):
+            return await self._forward(self._client.pools.updates, call, client.user_id, path, method=hdrs.METH_DELETE)
 
     async def list_requests(self, call: Call[KeyBody]) -> web.Response:
         """Answer POST /v2/datasets/requests/{partnerid}."""

@@ -7,7 +7,7 @@ import pytest
 from exhaust.errors import ErrorCode, ExhaustError
 from services.gateway.handlers.status import list_cost
 from services.gateway.settings import ShareSettings
-from services.gateway.shares import MAX_DOWNLOADS, MAX_LISTS, MAX_STREAMS, MAX_WAITS, Share, Shares
+from services.gateway.shares import MAX_CHANGES, MAX_DOWNLOADS, MAX_LISTS, MAX_STREAMS, MAX_WAITS, Share, Shares
 
 
 def taken(share: Share, *users: int) -> ExitStack:
@@ -67,13 +67,14 @@ def test_a_place_that_is_given_back_is_one_place() -> None:
 
 def test_a_gateway_has_the_shares_of_its_settings() -> None:
     """The totals are what pools and memory are made for: changing one means to look at those."""
-    assert (MAX_WAITS, MAX_LISTS, MAX_DOWNLOADS, MAX_STREAMS) == (400, 16, 1024, 128)
+    assert (MAX_WAITS, MAX_LISTS, MAX_DOWNLOADS, MAX_STREAMS, MAX_CHANGES) == (400, 16, 1024, 128, 64)
     shares = Shares.of(ShareSettings(max_waits_per_key=1, max_lists_per_key=2, max_downloads_per_key=3))
     expected = (
         (shares.waits, "1 waiting status calls", 1, MAX_WAITS),
         (shares.lists, "2 lists", 2, MAX_LISTS),
         (shares.downloads, "3 downloads", 3, MAX_DOWNLOADS),
         (shares.streams, "3 downloads", 3, MAX_STREAMS),
+        (shares.changes, "8 cancels, retries and deletions", 8, MAX_CHANGES),
     )
     for share, named, per_key, total in expected:
         with taken(share, *[0] * per_key, *range(1, total - per_key + 1)):
