@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 _LOOK: Final = """
 WITH wanted AS MATERIALIZED (
     SELECT request_id, dataset_id, resource, attempt, greatest(from_date, $1) AS first, least(to_date, $2) AS last,
-           state IN ('submitted', 'inprogress') AS is_open, CASE state WHEN 'failed' THEN outcome END AS failure
+           state IN ('submitted', 'inprogress') AS is_open,
+           CASE WHEN state = 'failed' AND deleted_at IS NULL THEN outcome END AS failure
     FROM requests
     WHERE from_date <= $2 AND to_date >= $1 AND ($3::text IS NULL OR dataset_id = $3)
 ), done AS (

@@ -17,7 +17,7 @@ _CAUSES: Final = """
 SELECT outcome->>'code' AS code, outcome->>'object' AS object, dataset_id AS dataset, count(*) AS requests,
        count(DISTINCT coalesce(nullif(partner_resource, ''), partner_id)) AS partners,
        readable_time(min(ended_at)) AS since, readable_time(max(ended_at)) AS latest
-FROM requests WHERE state = 'failed' AND ended_at >= now() - $1::interval
+FROM requests WHERE state = 'failed' AND deleted_at IS NULL AND ended_at >= now() - $1::interval
 GROUP BY 1, 2, 3 ORDER BY requests DESC, latest DESC LIMIT $2
 """
 

@@ -13,8 +13,12 @@ if TYPE_CHECKING:
 
 MAX_KEY_AGE: Final = timedelta(hours=24)
 
-_FORGET_EXPIRED: Final = """
-DELETE FROM idempotency_keys WHERE user_id = $1 AND key = $2 AND created_at <= now() - $3::interval
+# A deletion takes keys with it, but not one that another transaction gives to the request at that moment.
+_FORGET_USELESS: Final = """
+DELETE FROM idempotency_keys k WHERE user_id = $1 AND key = $2 AND (
+    created_at <= now() - $3::interval
+    OR EXISTS (SELECT FROM requests r WHERE r.request_id = k.request_id AND r.deleted_at IS NOT NULL)
+)
 """
 _TAKE: Final = """
 INSERT INTO idempotency_keys (user_id, key, fingerprint, request_id) VALUES ($1, $2, $3, $4)
@@ -57,9 +61,9 @@ class KeyedRequest:
     fingerprint: bytes
 
 
-async def forget_expired_key(connection: Connection, key: IdempotencyKey, max_age: timedelta) -> None:
-    """Delete a key that is older than `max_age`."""
-    await connection.execute(_FORGET_EXPIRED, key.user_id, key.text, max_age)
+async def forget_useless_key(connection: Connection, key: IdempotencyKey, max_age: timedelta) -> None:
+    """Delete a key that is older than `max_age`, or stands for a request that its partner has deleted."""
+    await connection.execute(_FORGET_USELESS, key.user_id, key.text, max_age)
 
 
 async def take_key(connection: Connection, key: IdempotencyKey, request: KeyedRequest) -> bool:

@@ -1,4 +1,7 @@
-"""Requests as operators look for them: by state, partner, dataset, cause and age, newest or oldest first."""
+"""Requests as operators look for them: by state, partner, dataset, cause and age, newest or oldest first.
+
+Those that their partners have deleted are in no list and no count.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,8 @@ WITH page AS (
     SELECT request_id, partner_id, dataset_id, resource, state, attempt, from_date, to_date, created_at, moved_at,
            ended_at, parked_at, parked_reason, outcome
     FROM requests
-    WHERE ($1::request_state[] IS NULL OR state = ANY ($1))
+    WHERE deleted_at IS NULL
+      AND ($1::request_state[] IS NULL OR state = ANY ($1))
       AND (NOT $2 OR parked_at IS NOT NULL)
       AND ($3::text[] IS NULL OR partner_resource = ANY ($3))
       AND ($4::text[] IS NULL OR dataset_id = ANY ($4))
@@ -47,7 +51,8 @@ _OLDEST_FIRST: Final = _PAGE.format(behind=">", order="ASC")
 _COUNT_CAUSES: Final = """
 SELECT outcome->>'code' AS code, outcome->>'object' AS object, dataset_id, count(*) AS requests,
        count(DISTINCT partner_resource) AS partners, readable_time(max(ended_at)) AS latest
-FROM requests WHERE state = 'failed' GROUP BY 1, 2, 3 ORDER BY requests DESC, latest DESC LIMIT $1
+FROM requests WHERE state = 'failed' AND deleted_at IS NULL
+GROUP BY 1, 2, 3 ORDER BY requests DESC, latest DESC LIMIT $1
 """
 # Those that are open are all counted; of the others there may be millions. The order is that of the index.
 _COUNT: Final = """
@@ -56,11 +61,17 @@ WHERE state IN ('submitted', 'inprogress') GROUP BY state
 UNION ALL
 SELECT 'parked', count(*) FROM (SELECT FROM requests WHERE parked_at IS NOT NULL LIMIT $1) p
 UNION ALL
-SELECT 'failed', count(*) FROM (SELECT FROM requests WHERE state = 'failed' ORDER BY created_at LIMIT $1) f
+SELECT 'failed', count(*) FROM (
+    SELECT FROM requests WHERE state = 'failed' AND deleted_at IS NULL ORDER BY created_at LIMIT $1
+) f
 UNION ALL
-SELECT 'complete', count(*) FROM (SELECT FROM requests WHERE state = 'complete' ORDER BY created_at LIMIT $1) c
+SELECT 'complete', count(*) FROM (
+    SELECT FROM requests WHERE state = 'complete' AND deleted_at IS NULL ORDER BY created_at LIMIT $1
+) c
 UNION ALL
-SELECT 'cancelled', count(*) FROM (SELECT FROM requests WHERE state = 'cancelled' ORDER BY created_at LIMIT $1) n
+SELECT 'cancelled', count(*) FROM (
+    SELECT FROM requests WHERE state = 'cancelled' AND deleted_at IS NULL ORDER BY created_at LIMIT $1
+) n
 """
 COUNTED_TO: Final = 10_000
 

@@ -59,7 +59,7 @@ FROM present p LEFT JOIN accepted a ON true
 _FIND_IDENTICAL: Final = """
 SELECT request_id, state FROM requests
 WHERE user_id = $1 AND dataset_id = $2 AND resource = $3 AND from_date = $4 AND to_date = $5 AND tags = $6
-  AND partner_resource = $7
+  AND partner_resource = $7 AND deleted_at IS NULL
 ORDER BY created_at DESC LIMIT 1
 """
 _FIND_RECENT_OUTCOME: Final = """
@@ -73,12 +73,12 @@ _FILL_PARTNER_RESOURCE: Final = """
 UPDATE requests SET partner_resource = CASE WHEN resource = partner_id THEN resource ELSE $2 END
 WHERE partner_id = $1 AND partner_resource = ''
 """
-_FIND_STATE: Final = "SELECT state, outcome FROM requests WHERE request_id = $1"
+_FIND_STATE: Final = "SELECT state, outcome FROM requests WHERE request_id = $1 AND deleted_at IS NULL"
 
 _FIND_ASKED: Final = """
 SELECT partner_id, dataset_id, resource, readable_date(from_date) AS from_date, readable_date(to_date) AS to_date, tags,
        readable_time(created_at) AS created_at
-FROM requests WHERE request_id = $1
+FROM requests WHERE request_id = $1 AND deleted_at IS NULL
 """
 
 
@@ -233,13 +233,13 @@ async def find_recent_outcome(
 
 
 async def find_request_state(database: Database, request_id: UUID) -> RequestState | None:
-    """Return the state of a request, or None when there is no such request."""
+    """Return the state of a request, or None when there is no such request, or its partner has deleted it."""
     row = await database.fetch_one(_FIND_STATE, request_id)
     return RequestState(State(row["state"]), row["outcome"]) if row else None
 
 
 async def find_asked(database: Database, request_id: UUID) -> AskedFor | None:
-    """Return what a request asks for; the caller has checked who may know it."""
+    """Return what a request asks for, or None as of its state; the caller has checked who may know it."""
     row = await database.fetch_one(_FIND_ASKED, request_id)
     if row is None:
         return None

@@ -17,7 +17,7 @@ from exhaust.postgres.idempotency_keys import (
     MAX_KEY_AGE,
     KeyedRequest,
     find_keyed_request,
-    forget_expired_key,
+    forget_useless_key,
     point_key_to,
     sweep_expired_keys,
     take_key,
@@ -84,7 +84,7 @@ async def create_once(
     Raises:
         ExhaustError: INVALID_DATA_ERROR with status 422 when the key was used for something else.
     """
-    await forget_expired_key(connection, key, MAX_KEY_AGE)
+    await forget_useless_key(connection, key, MAX_KEY_AGE)
     if not await take_key(connection, key, KeyedRequest(request_id, fingerprint)):
         return await _created_before(connection, key, fingerprint)
     failpoint("idempotency.after_take")

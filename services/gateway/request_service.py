@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from exhaust.errors import unavailable
 from exhaust.postgres.idempotency_keys import IdempotencyKey
 from exhaust.postgres.requests import Acceptance, accept_request, find_identical_request
 from exhaust.postgres.submit_limits import limit_error
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from exhaust.postgres.database import Connection, Database
     from exhaust.postgres.requests import Limits
 
+
+_MOST_TRIES: Final = 5  # of an insertion that meets an identical request, which is gone when it is looked for
 
 log = structlog.get_logger(__name__)
 
@@ -70,15 +73,17 @@ class RequestService:
         self, database: Connection | Database, request: DatasetRequest, submitter: Submitter, traceparent: str
     ) -> UUID:
         failpoint("submit.before_accept")
-        acceptance = await accept_request(database, request, submitter, traceparent, self._limits)
-        if acceptance is Acceptance.ACCEPTED:
-            return request.request_id
-        identical = await find_identical_request(database, request, submitter)
-        if acceptance is Acceptance.IDENTICAL:
-            # It may have ended since the insertion met it; then its download is as good as a new one.
-            if identical is None:
-                raise LookupError("the identical request vanished; requests go long after their end")
-            return identical.request_id
-        if identical is not None and not identical.state.is_terminal:
-            return identical.request_id
-        raise limit_error(self._limits, acceptance)
+        for _ in range(_MOST_TRIES):
+            acceptance = await accept_request(database, request, submitter, traceparent, self._limits)
+            if acceptance is Acceptance.ACCEPTED:
+                return request.request_id
+            identical = await find_identical_request(database, request, submitter)
+            if acceptance is not Acceptance.IDENTICAL:
+                if identical is not None and not identical.state.is_terminal:
+                    return identical.request_id
+                raise limit_error(self._limits, acceptance)
+            # It may have ended since the insertion met it; then its download is as good as a new one. Or it was
+            # deleted since, and this request is the first of its kind again.
+            if identical is not None:
+                return identical.request_id
+        raise unavailable("the service")

@@ -114,12 +114,14 @@ class SynchronousDownloads:
         deadline = time.monotonic() + self._settings.max_wait.total_seconds()
         while time.monotonic() < deadline:
             found = await find_request_state(self._database, request_id)
-            if found is not None and found.state is State.COMPLETE:
+            if found is None:
+                raise ExhaustError(ErrorCode.INTERNAL_ERROR, "the request for this dataset was deleted; ask again")
+            if found.state is State.COMPLETE:
                 return found.outcome or {}
-            if found is not None and found.state is State.FAILED:
+            if found.state is State.FAILED:
                 failure = RequestFailure.of(found.outcome)
                 raise ExhaustError(ErrorCode.INTERNAL_ERROR, f"the dataset could not be made: {failure.message}")
-            if found is not None and found.state is State.CANCELLED:
+            if found.state is State.CANCELLED:
                 raise ExhaustError(ErrorCode.INTERNAL_ERROR, "the request for this dataset was cancelled; ask again")
             await asyncio.sleep(POLL_INTERVAL.total_seconds())
         raise ExhaustError(

@@ -123,7 +123,7 @@ class RequestStates:
     async def _stored_archive(self, claim: Claim, completion: Completed) -> Mapping[str, Any] | None:
         """Return what the store says of a claimed archive; None when the event does not count any more."""
         request = self._checked(claim, await find_request(self._database, completion.requestid))
-        if not counts(request.version, completion.attempt):
+        if request.deleted or not counts(request.version, completion.attempt):
             return None
         check = self._archives.own if self._executor(request) == SOURCE_AGGREGATOR else self._archives.elsewhere
         return await check(request.asked, completion.attempt, completion.archive)
@@ -226,7 +226,7 @@ def unknown(request_id: UUID) -> RefusedCompletionError:
 async def _apply(
     connection: Connection, request: StandingRequest, completion: Completion, outcome: Mapping[str, Any] | None
 ) -> EndedRequest | None:
-    """Write what an event says; return the end of the request if it was that."""
+    """Write what an event says; return the end of the request if it was that. A deleted one stays as it ended."""
     is_cancelled = completion.attempt == request.attempt and request.state is State.CANCELLED
     if isinstance(completion, Progress) and completion.day is not None:
         day = completion.day
@@ -234,13 +234,13 @@ async def _apply(
             connection,
             completion.requestid,
             # What was built before the aggregators knew counts for the quota all the same.
-            AFTER_CANCEL if is_cancelled else completion.attempt,
+            AFTER_CANCEL if is_cancelled or request.deleted else completion.attempt,
             day.day,
             events=day.events,
             size=day.bytes,
             built=not day.reused,
         )
-    if counts(request.version, completion.attempt):
+    if counts(request.version, completion.attempt) and not request.deleted:
         version = after_report(request.version, reported_version(completion))
         return await _move(connection, request, version, outcome)
     return None
