@@ -34,7 +34,7 @@ comma := ,
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SILENT:
-.PHONY: help venv demo test test-unit test-client test-client-everywhere test-browser chromium picture kills-client test-api check-metrics metrics-page mutants bench bench-gateway bench-shares bench-console bench-fairness bench-eta bench-sessions chaos chaos-long failures check check-alerts check-asyncapi up load down logs lock clean rehearse
+.PHONY: help venv demo test test-unit test-client test-client-everywhere test-browser chromium picture kills-client test-api check-metrics metrics-page mutants bench bench-gateway bench-shares bench-console bench-fairness bench-eta bench-portal bench-sessions chaos chaos-long failures check check-alerts check-asyncapi up load down logs lock clean rehearse
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -112,6 +112,9 @@ rehearse: $(INSTALLED) ## make the fault of each runbook, see its alert, do what
 
 bench-eta: $(INSTALLED) ## how often the forecast of a request's end is right at half-way, over 50 requests
 	$(RUN) bench.eta
+
+bench-portal: $(INSTALLED) ## the start page of the portal with twenty grants, whose days are all built
+	$(RUN) bench.portal
 
 bench-fairness: $(INSTALLED) ## one partner's one-day request alone, and beside 300 requests of another partner
 	$(RUN) bench.fairness

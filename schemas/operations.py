@@ -54,7 +54,12 @@ LIST_ALL: Final = Operation(
     "ekstep.data_exhaust_dataset_requests_service", "2.0", "listall", "v2", query=frozenset({"limit", "next"})
 )
 DAYS: Final = Operation(
-    "ekstep.data_exhaust_days_service", "2.0", "days", "v2", query=frozenset({"dataset", "resource", "from", "to"})
+    "ekstep.data_exhaust_days_service",
+    "2.0",
+    "days",
+    "v2",
+    query=frozenset({"dataset", "from", "to"}),
+    query_lists=frozenset({"resource"}),
 )
 # Of the status service, which reads the body and no query.
 KNOWN_DAYS: Final = Operation("ekstep.data_exhaust_days_service", "2.0", "days", "v2")
@@ -87,6 +92,7 @@ DOWNLOAD_PATH: Final = "/v2/datasets/requests/{requestid}/download"
 FINISHED_PART: Final = "finished"  # of a download: the days that are finished
 
 USER_HEADER: Final = "X-Exhaust-User"  # carries the id of the user whom the gateway has authenticated
+MAX_RESOURCES: Final = 20  # of one question about days
 MAX_READS: Final = 100
 MAX_WAIT: Final = timedelta(seconds=30)  # of `?wait=` in a status call
 
@@ -117,11 +123,20 @@ class StatusesBody(Body):
         return [StatusRead(read.userid, UUID(read.requestid)) for read in self.reads]
 
 
+_ResourceId = Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9._-]+$")]
+_ResourceIds = Annotated[list[_ResourceId], Field(max_length=MAX_RESOURCES)]
+
+
 class DaysBody(Body):
-    """The body of a question about days of a resource: which days, and the present day in the day zone."""
+    """The body of a question about days of a resource: which days, and the present day in the day zone.
+
+    Attributes:
+        resource_ids: all resources, where the question is about several; `resource_id` is the first of them.
+    """
 
     dataset_id: Annotated[str, Field(validation_alias="datasetid", max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
-    resource_id: Annotated[str, Field(validation_alias="resourceid", max_length=128, pattern=r"^[A-Za-z0-9._-]+$")]
+    resource_id: Annotated[_ResourceId, Field(validation_alias="resourceid")]
+    resource_ids: Annotated[_ResourceIds, Field(validation_alias="resourceids", default_factory=list)]
     from_date: Annotated[str, Field(validation_alias="fromdate", max_length=10)]
     to_date: Annotated[str, Field(validation_alias="todate", max_length=10)]
     today: Annotated[str, Field(max_length=10)]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
-from exhaust.http.pages.templates import ABSENT, page_environment
-from exhaust.lag.sentences import shown
+from exhaust.http.pages.templates import page_environment
 from services.console.markdown import to_html
 from services.console.settings import OWN_RUNBOOKS
 
@@ -48,7 +47,7 @@ class Frame:
         self._static = static
         self._context: list[Callable[[web.Request], Mapping[str, Any]]] = []
         self._environment = page_environment(FOLDER)
-        self._environment.filters |= {"duration": duration, "runbook": self._runbook}
+        self._environment.filters |= {"runbook": self._runbook}
         self._environment.globals |= {
             "navigation": tuple(navigation),
             "url": self.url,
@@ -100,8 +99,3 @@ class Frame:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def duration(seconds: float | None) -> str:
-    """Return a duration as people say it."""
-    return ABSENT if seconds is None else shown(timedelta(seconds=seconds))

@@ -6,6 +6,7 @@ somebody who guesses keys uses up the limit of an address, never that of a key's
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -17,10 +18,9 @@ from exhaust.http.error_responses import UNKNOWN_OPERATION, error_response
 from services.gateway.token_buckets import Allowance, TokenBuckets
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from services.gateway.settings import LimitSettings
 
+ErrorAnswer = Callable[[web.Request, ExhaustError], web.Response]
 REGISTER_PATH: Final = "/v1/client"
 _HOUR: Final = timedelta(hours=1)
 _ALLOWANCE: Final = web.RequestKey("allowance", Allowance)
@@ -35,11 +35,16 @@ class RateLimits:
         self._addresses = TokenBuckets(settings.address_calls_per_minute, clock)
         self._registrations = TokenBuckets(settings.registrations_per_hour, clock, period=_HOUR)
         self._proxies = settings.trusted_proxies
+        self._answers: dict[str, ErrorAnswer] = {}
 
     def install(self, app: web.Application) -> None:
         """Limit every call of a listener by its address, and add the RateLimit headers to every answer."""
         app.middlewares.append(self._by_address)
         app.on_response_prepare.append(_add_headers)
+
+    def answer_below(self, prefix: str, answer: ErrorAnswer) -> None:
+        """Answer a call too many at paths below a prefix in another way than by the envelope."""
+        self._answers[prefix] = answer
 
     def check_holder(self, request: web.Request, user_id: int, *, cost: int = 1) -> None:
         """Count a call against the holder of a valid key or token.
@@ -70,8 +75,14 @@ class RateLimits:
         request[_ALLOWANCE] = allowance
         if not allowance.allowed:
             error = _too_many(f"this address may {what.format(allowance.limit)}", allowance)
-            return error_response(request, UNKNOWN_OPERATION, "", error)
+            return self._answer(request, error)
         return await handler(request)
+
+    def _answer(self, request: web.Request, error: ExhaustError) -> web.Response:
+        for prefix, answer in self._answers.items():
+            if f"{request.path}/".startswith(f"{prefix}/"):
+                return answer(request, error)
+        return error_response(request, UNKNOWN_OPERATION, "", error)
 
 
 def caller_address(request: web.BaseRequest, proxies: int) -> str:

@@ -96,7 +96,7 @@ def _outlooks(settings: StatusSettings, catalogue: Catalogue, database: Database
 
 
 def _days(settings: StatusSettings, database: Database, objects: ObjectStore) -> DayCalls:
-    return DayCalls(database, DayRecords(objects, settings.s3_exhaust_bucket))
+    return DayCalls(database, DayRecords(objects, settings.s3_exhaust_bucket, time.monotonic))
 
 
 def _consumer_loop(

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Final
 from exhaust.domain.days import MAX_LOOKED_AT_DAYS, DayRange, parse_day
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http.endpoint import Answer
-from exhaust.postgres.asked_days import find_asked_days, find_durations
+from exhaust.postgres.asked_days import find_asked_days, find_durations, find_moving_resources
+from services.status.day_records import LISTED_FOR
 from services.status.day_states import KnownDay, known_day
 from services.status.estimates import estimated_bytes, estimated_seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from exhaust.http.endpoint import Call
     from exhaust.postgres.database import Database
     from schemas.operations import DaysBody
@@ -31,19 +34,25 @@ class DayCalls:
         self._records = records
 
     async def days(self, call: Call[DaysBody]) -> Answer:
-        """Answer with each day of a range."""
+        """Answer with each day of a range; where several resources are asked for, for each of them."""
         days, today = _range(call.body)
+        resources = call.body.resource_ids or [call.body.resource_id]
         async with asyncio.timeout(DEADLINE.total_seconds()):
-            known = await self._known(call.body, days, today)
-        return Answer({"days": [day.to_json() for day in known]})
+            known = await self._known(call.body.dataset_id, resources, days, today)
+        told = [[day.to_json() for day in of_resource] for of_resource in known]
+        if not call.body.resource_ids:
+            return Answer({"days": told[0]})
+        named = zip(resources, told, strict=True)
+        return Answer({"resources": [{"resource": resource, "days": each} for resource, each in named]})
 
     async def estimate(self, call: Call[DaysBody]) -> Answer:
         """Answer how long a request would take, and how large its download would be."""
         days, today = _range(call.body)
         looked_at = DayRange(min(days.first, days.last - timedelta(days=SAMPLE_DAYS - 1)), days.last)
         async with asyncio.timeout(DEADLINE.total_seconds()):
-            known, durations = await asyncio.gather(
-                self._known(call.body, looked_at, today), find_durations(self._database, call.body.dataset_id)
+            (known,), durations = await asyncio.gather(
+                self._known(call.body.dataset_id, [call.body.resource_id], looked_at, today),
+                find_durations(self._database, call.body.dataset_id),
             )
         samples = [day.built.record for day in known if day.built]
         built = [day.built.record for day in known if day.built and day.day >= days.first]
@@ -58,16 +67,22 @@ class DayCalls:
             }
         )
 
-    async def _known(self, asked: DaysBody, days: DayRange, today: date) -> list[KnownDay]:
-        built, requests = await asyncio.gather(
-            self._records.find(asked.dataset_id, asked.resource_id, days),
-            find_asked_days(self._database, asked.dataset_id, asked.resource_id, days),
+    async def _known(self, dataset: str, resources: Sequence[str], days: DayRange, today: date) -> list[list[KnownDay]]:
+        requests, moving = await asyncio.gather(
+            find_asked_days(self._database, dataset, resources, days),
+            find_moving_resources(self._database, dataset, resources, LISTED_FOR),
         )
-        return [known_day(day, built.get(day), requests.get(day), today=today) for day in days]
+        built = await asyncio.gather(
+            *(self._records.find(dataset, resource, days, moving=resource in moving) for resource in resources)
+        )
+        return [
+            [known_day(day, of_resource.get(day), requests.get((resource, day)), today=today) for day in days]
+            for resource, of_resource in zip(resources, built, strict=True)
+        ]
 
 
 def _range(asked: DaysBody) -> tuple[DayRange, date]:
-    if not asked.dataset_id.strip(".") or not asked.resource_id.strip("."):
+    if not all(part.strip(".") for part in (asked.dataset_id, asked.resource_id, *asked.resource_ids)):
         raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "dataset and resource must not be dots alone")
     first, last = parse_day(asked.from_date, "fromdate"), parse_day(asked.to_date, "todate")
     if not 1 <= (last - first).days + 1 <= MAX_LOOKED_AT_DAYS:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.integration.conftest import (
     EXPIRED,
+    FULL_SHA1,
     LEFT_OUT,
     ONE_DATASET,
     PARTNER,
@@ -30,16 +31,25 @@ NO_ACCESS: dict[str, Mapping[str, object]] = {
     "foreign or unknown partner": {"resource": "org.example.stranger"},
     "grant for another dataset": {"resource": ONE_DATASET},
     "expired grant": {"resource": EXPIRED},
+    "one of several": {"resource": [RESOURCE, "0" * 32]},
 }
 
 
 async def look(gateway: Gateway, fields: Mapping[str, object], license_key: str | None = None) -> Reply:
     query = {name: value for name, value in (GOOD | dict(fields)).items() if value is not LEFT_OUT}
     headers = {"X-API-Key": gateway.license_key if license_key is None else license_key}
-    return await gateway.call(f"/v2/days?{urlencode(query)}", b"", method="GET", headers=headers)
+    return await gateway.call(f"/v2/days?{urlencode(query, doseq=True)}", b"", method="GET", headers=headers)
 
 
-@pytest.mark.parametrize("fields", [{}, {"resource": PARTNER}, {"dataset": "channel-raw", "resource": ONE_DATASET}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"resource": PARTNER},
+        {"dataset": "channel-raw", "resource": ONE_DATASET},
+        {"resource": [RESOURCE, FULL_SHA1]},
+    ],
+)
 async def test_who_may_read_a_resource_may_ask_for_its_days(gateway: Gateway, fields: Mapping[str, object]) -> None:
     assert_refused(await look(gateway, fields), 503, "SERVICE_UNAVAILABLE")  # it came as far as the status service
 
@@ -55,6 +65,14 @@ async def test_every_missing_parameter_is_named(gateway: Gateway) -> None:
     assert_refused(reply, 400, "INVALID_DATA_ERROR")
     assert "resource: " in reply.body["params"]["errmsg"]
     assert "from: " in reply.body["params"]["errmsg"]
+
+
+async def test_twenty_resources_at_most(gateway: Gateway) -> None:
+    assert_refused(await look(gateway, {"resource": [RESOURCE] * 20}), 503, "SERVICE_UNAVAILABLE")
+    reply = await look(gateway, {"resource": [RESOURCE] * 21})
+    assert_refused(reply, 400, "INVALID_DATA_ERROR")
+    assert "at most 20" in reply.body["params"]["errmsg"]
+    assert_refused(await look(gateway, {"resource": [RESOURCE, ""]}), 400, "INVALID_DATA_ERROR")
 
 
 @pytest.mark.parametrize(

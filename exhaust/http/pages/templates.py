@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import ByteSize
+
+from exhaust.lag.sentences import shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +26,7 @@ def page_environment(folder: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "size": size, "moment": moment, "exact": exact}
+    environment.filters |= {"number": number, "size": size, "duration": duration, "moment": moment, "exact": exact}
     return environment
 
 
@@ -36,6 +38,11 @@ def number(value: float | None) -> str:
 def size(value: int | None) -> str:
     """Return a number of bytes as people read it."""
     return ABSENT if value is None else ByteSize(value).human_readable(separator=" ")
+
+
+def duration(seconds: float | None) -> str:
+    """Return a duration as people say it."""
+    return ABSENT if seconds is None else shown(timedelta(seconds=seconds))
 
 
 def moment(written: str | datetime | None) -> str:

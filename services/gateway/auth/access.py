@@ -160,21 +160,26 @@ class Access:
         if not await self.grants.may_read(client.user_id, resource_id(partner_id), None):
             raise not_for_partner(partner_id)
 
-    async def authorize(self, client: Client, dataset_name: str, resource: str) -> Dataset:
-        """Return the dataset, and require that the caller may read the resource in it.
+    async def authorize(self, client: Client, dataset_name: str, *resources: str) -> Dataset:
+        """Return the dataset, and require that the caller may read the resources in it.
 
         Args:
             client: the caller.
             dataset_name: the id or an alias, as in the path.
-            resource: in canonical form.
+            resources: in canonical form.
 
         Raises:
             ExhaustError: AUTHORIZATION_FAILED, the same for an unknown resource and no grant.
         """
         dataset = self.catalogue.find(dataset_name)
-        if dataset is not None and await self.grants.may_read(client.user_id, resource, dataset.id):
-            return dataset
-        raise no_access(self.catalogue, dataset_name, resource)
+        if dataset is None:
+            raise no_access(self.catalogue, dataset_name, resources[0])
+        queries = [AccessQuery(client.user_id, resource, resource, dataset.id) for resource in resources]
+        found = await self.grants.access_rights(queries)
+        for resource, rights in zip(resources, found, strict=True):
+            if not rights.may_read:
+                raise no_access(self.catalogue, dataset_name, resource)
+        return dataset
 
     async def authorize_for_partner(
         self, client: Client, *, partner_id: str, dataset_name: str, resource: str

@@ -12,12 +12,12 @@ from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http.envelope import require_text
 from exhaust.http.query import list_values
 from schemas.bodies import KeyBody, ShortText
-from schemas.operations import DAYS_PATH, ESTIMATE_PATH
+from schemas.operations import DAYS_PATH, ESTIMATE_PATH, MAX_RESOURCES
 from services.gateway.forwarding import Forwarded, response_of
 from telemetry.resource_ids import is_resource_hash, resource_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from zoneinfo import ZoneInfo
 
     from aiohttp import web
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from services.gateway.shares import Shares
     from services.gateway.status_client import StatusServiceClient
 
-PARAMETERS: Final = ("dataset", "resource", "from", "to")
-LOOK_COST: Final = 4  # calls that a look counts as, since it may read many small objects
+LOOK_COST: Final = 4  # calls that a look at a resource counts as, since it may read many small objects
 
 
 class EstimateBody(KeyBody):
@@ -52,12 +51,14 @@ class DaysHandler:
 
     async def days(self, call: Call[EmptyBody]) -> web.Response:
         """Answer GET /v2/days; the license key is in X-API-Key."""
-        client = await self._access.authenticate_api_key_and_throttle(call, cost=LOOK_COST)
-        dataset_name, text, first, last = _parameters(call)
-        resource = await self._resource(client, text)
+        texts = list_values(call.http.query, "resource")
+        client = await self._access.authenticate_api_key_and_throttle(call, cost=LOOK_COST * max(1, len(texts)))
+        dataset_name, first, last = _parameters(call, texts)
+        resources = [await self._resource(client, text.strip()) for text in texts]
         days = looked_at_days(first, last)
-        dataset = await self._access.authorize(client, dataset_name, resource)
-        asked = {"datasetid": dataset.id, "resourceid": resource}
+        dataset = await self._access.authorize(client, dataset_name, *resources)
+        several = {"resourceids": resources} if len(resources) > 1 else {}
+        asked = {"datasetid": dataset.id, "resourceid": resources[0], **several}
         return await self._ask(Forwarded(call, client.user_id, DAYS_PATH), days, asked)
 
     async def estimate(self, call: Call[EstimateBody]) -> web.Response:
@@ -94,14 +95,16 @@ class DaysHandler:
             return response_of(await forwarded.send(self._client, self._client.pools.reads, request=request, query={}))
 
 
-def _parameters(call: Call[Body]) -> list[str]:
-    """Return the query parameters in their order.
+def _parameters(call: Call[Body], resources: Sequence[str]) -> tuple[str, str, str]:
+    """Return the dataset, the first and the last day.
 
     Raises:
-        ExhaustError: INVALID_DATA_ERROR; it names each that is missing.
+        ExhaustError: INVALID_DATA_ERROR; it names each parameter that is missing.
     """
-    given = [call.http.query.get(name, "").strip() for name in PARAMETERS]
-    missing = [name for name, value in zip(PARAMETERS, given, strict=True) if not value]
+    dataset, first, last = (call.http.query.get(name, "").strip() for name in ("dataset", "from", "to"))
+    named = all(resource.strip() for resource in resources) and resources
+    given = {"dataset": dataset, "resource": named, "from": first, "to": last}
+    missing = [name for name, value in given.items() if not value]
     if missing:
         what = "this query parameter is needed"
         raise ExhaustError(
@@ -109,4 +112,7 @@ def _parameters(call: Call[Body]) -> list[str]:
             "; ".join(f"{name}: {what}" for name in missing),
             violations=[(f"?{name}", what) for name in missing],
         )
-    return given
+    if len(resources) > MAX_RESOURCES:
+        what = f"ask for at most {MAX_RESOURCES} resources at once"
+        raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, f"resource: {what}", violations=[("?resource", what)])
+    return dataset, first, last

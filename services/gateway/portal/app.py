@@ -60,6 +60,7 @@ def install_portal(public: web.Application, parts: PortalParts, metrics: HttpMet
     sessions = Sessions(parts.database, parts.access.keys)
     guard = Guard(sessions, cookie, parts.access.rate_limits, frame, metrics.of(PORTAL))
     app = web.Application(middlewares=[guard.guard], client_max_size=MAX_BODY_BYTES)
+    parts.access.rate_limits.answer_below(PREFIX, guard.refuse)
     app.on_response_prepare.append(_add_headers)
     sign_in = SignIn(sessions, cookie, frame)
     app.add_routes(

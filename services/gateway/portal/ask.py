@@ -26,9 +26,15 @@ if TYPE_CHECKING:
     from services.gateway.portal.operations import ApiOperations
 
 _QUERY: Final = Operation("/ask", "", query=frozenset(FIELDS))
-_CHOSEN_WRONG: Final = frozenset({ErrorCode.INVALID_DATA_ERROR, ErrorCode.INVALID_DATE, ErrorCode.DATE_RANGE_TOO_LARGE})
-# Then the page does without one: whoever knows what is wanted can still ask for it.
-_NO_ESTIMATE: Final = frozenset({ErrorCode.NOT_FOUND, ErrorCode.SERVICE_UNAVAILABLE})
+# Of the choice; the visitor puts it right on the page.
+_CHOSEN_WRONG: Final = frozenset(
+    {
+        ErrorCode.INVALID_DATA_ERROR,
+        ErrorCode.INVALID_DATE,
+        ErrorCode.DATE_RANGE_TOO_LARGE,
+        ErrorCode.AUTHORIZATION_FAILED,
+    }
+)
 _INTENT: Final = "intent"  # of a form, so that a second press of its button asks for nothing more
 
 
@@ -44,16 +50,18 @@ class Ask:
         """Answer GET /portal/ask."""
         check_query(request.query, _QUERY)
         choice = choice_of(request.query)
-        refused, estimate = "", None
         try:
-            path = f"{choice.path}/estimate"
-            estimate = (await self._operations.call(request, hdrs.METH_POST, path, body=_body(request, choice))).result
+            reply = await self._operations.call(
+                request, hdrs.METH_POST, f"{choice.path}/estimate", body=_body(request, choice)
+            )
         except ExhaustError as error:
             if error.code in _CHOSEN_WRONG:
-                refused = error.message
-            elif error.code not in _NO_ESTIMATE:
+                return self._page(request, choice, refused=error)
+            if error.code is not ErrorCode.SERVICE_UNAVAILABLE:
                 raise
-        return self._page(request, choice, estimate, refused, status=400 if refused else 200)
+            # Whoever knows what is wanted can still ask for it.
+            return self._page(request, choice)
+        return self._page(request, choice, reply.result)
 
     async def submit(self, request: web.Request) -> web.Response:
         """Answer POST /portal/requests: submit the choice, and show the request."""
@@ -65,24 +73,33 @@ class Ask:
                 request, hdrs.METH_POST, choice.path, body=_body(request, choice), headers=headers
             )
         except ExhaustError as error:
-            return self._page(request, choice, None, error.message, status=error.status)
+            return self._page(request, choice, refused=error)
         return see_other("/requests", reply.result["requestid"])
 
     def _page(
-        self, request: web.Request, choice: Choice, estimate: Mapping[str, Any] | None, refused: str, *, status: int
+        self,
+        request: web.Request,
+        choice: Choice,
+        estimate: Mapping[str, Any] | None = None,
+        *,
+        refused: ExhaustError | None = None,
     ) -> web.Response:
         session = request[SESSION]
         base = f"{self._cookie.scheme(request)}://{request.host}"
         return self._frame.page(
             request,
             "ask.html",
-            status=status,
+            status=refused.status if refused else 200,
             choice=choice,
             estimate=estimate,
-            refused=refused,
+            refused=_in_words_of_the_page(refused.message) if refused else "",
             intent=str(uuid4()),
             copies=copies_of(choice, base, session.client.license_key_name),
         )
+
+
+def _in_words_of_the_page(message: str) -> str:
+    return message.replace("fromDate", "the first day").replace("toDate", "the last day")
 
 
 def _body(request: web.Request, choice: Choice) -> dict[str, object]:

@@ -77,15 +77,15 @@ class Guard:
                 return self._to_sign_in(request)
             return await handler(request)
         except ExhaustError as error:
-            return self._error(request, error)
+            return self.refuse(request, error)
         except web.HTTPException as error:
             what = _SENTENCES.get(error.status, error.reason)
-            return self._error(request, ExhaustError(ErrorCode.NOT_FOUND, what, status=error.status))
+            return self.refuse(request, ExhaustError(ErrorCode.NOT_FOUND, what, status=error.status))
         except ConnectionError:
             raise
         except Exception:
             log.exception("http.failed")
-            return self._error(request, internal_error())
+            return self.refuse(request, internal_error())
 
     async def _is_signed_in(self, request: web.Request) -> bool:
         session = await self._sessions.find(self._cookie.read(request))
@@ -106,7 +106,8 @@ class Guard:
         self._cookie.clear(request, response)
         return response
 
-    def _error(self, request: web.Request, error: ExhaustError) -> web.Response:
+    def refuse(self, request: web.Request, error: ExhaustError) -> web.Response:
+        """Answer with an error as a page."""
         log.info(REFUSED, code=error.code, status=error.status)
         headers = {"Retry-After": str(RETRY_AFTER.seconds)} if error.code in CODES_WITH_RETRY_AFTER else {}
         title = HTTPStatus(error.status).phrase

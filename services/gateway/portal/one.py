@@ -15,7 +15,7 @@ from exhaust.s3.errors import ObjectMissingError
 from schemas.operations import STATUS_PATH, Operation
 from services.gateway.portal.archive_reading import MOST_EVENTS
 from services.gateway.portal.frame import SESSION, see_other
-from services.gateway.portal.home import DAYS
+from services.gateway.portal.known_days import find_known_days
 from services.gateway.portal.listed import tracked_of
 from services.gateway.portal.operations import path_of
 from services.gateway.portal.strips import STATES, Strip, strip_of
@@ -132,11 +132,6 @@ class OneRequest:
             return None  # the page says so, and the download may still work
 
     async def _strip(self, request: web.Request, asked: AskedFor) -> Strip:
-        days = asked.days
-        try:
-            told = await self._operations.get(
-                request, DAYS, dataset=asked.dataset, resource=asked.resource, from_=days.first, to=days.last
-            )
-        except ExhaustError:
-            return strip_of(days.first, days.last, ())
-        return strip_of(days.first, days.last, told["days"])
+        first, last = asked.days.first, asked.days.last
+        (told,) = await find_known_days(self._operations, request, asked.dataset, [asked.resource], first, last)
+        return strip_of(first, last, told or ())

@@ -64,14 +64,14 @@ class ApiOperations:
             page: the call of the page.
             method: of the operation.
             path: with its parts quoted, see `path_of`.
-            query: parameters; those that are None or empty are left out.
+            query: parameters; those that are None or empty are left out, and a list is sent value by value.
             body: the `request` part.
             headers: beside those that every call has.
 
         Raises:
-            ExhaustError: as the operation answers it; NOT_FOUND when this version has no such operation.
+            ExhaustError: as the operation answers it; NOT_FOUND when this gateway has no such operation.
         """
-        given = {name.rstrip("_"): str(value) for name, value in (query or {}).items() if value not in {None, ""}}
+        given = {name.rstrip("_"): _written(value) for name, value in (query or {}).items() if value not in (None, "")}
         url = URL(path, encoded=True).with_query(given)
         http = page[UNREAD].clone(method=method, rel_url=url, headers={"Accept": "application/json", **(headers or {})})
         session = page[SESSION]
@@ -94,6 +94,10 @@ class ApiOperations:
 def path_of(template: str, **parts: object) -> str:
     """Return the path of an operation, with its parts quoted."""
     return template.format(**{name: quote(str(part), safe="") for name, part in parts.items()})
+
+
+def _written(value: object) -> str | list[str]:
+    return [str(one) for one in value] if isinstance(value, list) else str(value)
 
 
 def _reply_of(response: web.Response) -> Reply:

@@ -70,8 +70,8 @@ class Strip:
 
 
 def range_of(newest: date) -> tuple[date, date]:
-    """Return the first and the last day of a strip."""
-    return newest - timedelta(days=DAYS - 1), newest
+    """Return the first and the last day of a strip: the last is the day after the newest that is closed."""
+    return newest - timedelta(days=DAYS - 2), newest + timedelta(days=1)
 
 
 def strip_of(first: date, last: date, told: Sequence[Mapping[str, Any]]) -> Strip:

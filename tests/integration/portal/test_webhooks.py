@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -11,27 +10,14 @@ from uuid import uuid4
 import aiohttp
 import pytest
 
-from exhaust.domain.catalogue import load_catalogue
-from exhaust.http.app import edge_app
-from exhaust.http.endpoint import HttpMetrics
-from exhaust.http.listener import open_listener
-from exhaust.metrics.registry import MetricRegistry
-from exhaust.postgres.grants import GrantStore
 from exhaust.postgres.license_keys import KeyStore
-from exhaust.postgres.token_subjects import TokenSubjects
-from exhaust.tokens.verifier import open_token_verifier
 from exhaust.webhooks.secrets import SecretSeal
-from services.gateway.auth.access import Access
-from services.gateway.handlers.webhooks import WebhookHandler
-from services.gateway.portal.app import PortalParts, install_portal
 from services.gateway.portal.webhooks import ACTIONS
-from services.gateway.rate_limits import RateLimits
-from services.gateway.settings import LimitSettings
 from services.gateway.webhook_service import WebhookService
 from tests.integration.conftest import PEPPERS
 from tests.integration.webhooks.conftest import KEYS
+from tests.support.portal_app import open_portal
 from tests.support.portal_visitor import TOKEN, Visitor
-from tests.support.s3_proxy import closed_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -52,21 +38,14 @@ async def public_address(_host: str) -> Sequence[str]:
 async def visitors(database: Database, away_objects: ObjectStore) -> AsyncIterator[list[Visitor]]:
     """Two holders of license keys who have signed in at a portal that has webhooks."""
     async with AsyncExitStack() as stack:
-        tokens = await stack.enter_async_context(open_token_verifier(None))
-        keys, metrics = KeyStore(database, PEPPERS), HttpMetrics(MetricRegistry())
-        rates = RateLimits(LimitSettings(holder_calls_per_minute=100_000), time.monotonic)
-        access = Access(keys, TokenSubjects(database), GrantStore(database), load_catalogue(None), tokens, rates)
         service = WebhookService(database, SecretSeal(KEYS), public_address, ())
-        app = edge_app()
-        app.add_routes(WebhookHandler(service, access, database).routes(metrics))
-        install_portal(app, PortalParts(database, access, away_objects, "exhaust", 0), metrics)
-        port = closed_port()
-        await stack.enter_async_context(open_listener(app, "127.0.0.1", port))
+        keys = KeyStore(database, PEPPERS)
+        base = await stack.enter_async_context(open_portal(database, keys, away_objects, webhooks=service))
         made = []
         for name in ("maple", "oak"):
             jar = aiohttp.CookieJar(unsafe=True)
             session = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=jar))
-            made.append(Visitor(session, f"http://127.0.0.1:{port}"))
+            made.append(Visitor(session, base))
             assert (await made[-1].sign_in(await keys.register(name, "dashboard"))).status == 303
         yield made
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import count
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -32,7 +33,7 @@ from services.status.cancel_calls import CancelCalls
 from services.status.cancel_markers import CancelMarkers
 from services.status.change_notifier import ChangeNotifier
 from services.status.day_calls import DayCalls
-from services.status.day_records import DayRecords
+from services.status.day_records import LISTED_FOR, DayRecords
 from services.status.download_calls import DownloadCalls
 from services.status.external_updates import ExternalUpdates
 from services.status.link_audit import LinkAudit
@@ -64,6 +65,7 @@ from tests.support.kafka_cluster import KafkaTestSettings
 from tests.support.s3_proxy import closed_port
 
 DAYS = 3
+NEVER_LATELY = count(0, LISTED_FOR.total_seconds()).__next__  # a clock by which every look was long ago
 DOWNLOAD = bytes(range(256)) * 40
 
 
@@ -148,7 +150,7 @@ async def status(
     cancels = CancelCalls(database, reader, changes, markers.wake)
     actions = ActionCalls(database, reader, changes, load_catalogue(None), lambda: None)
     statuses = StatusCalls(*shown, outlooks)
-    watches, days = WatchCalls(reader, statuses), DayCalls(database, DayRecords(objects, bucket))
+    watches, days = WatchCalls(reader, statuses), DayCalls(database, DayRecords(objects, bucket, NEVER_LATELY))
     operations = Operations(statuses, DownloadCalls(*shown), cancels, updates, actions, watches, days)
     app = internal_app(Health(checks={"postgres": database.ping}), settings.service_token, operations)
     async with aiohttp.ClientSession() as session, open_listener(app, settings.host, settings.port):

@@ -9,13 +9,14 @@ import pytest
 
 from exhaust.domain.days import DayRange
 from exhaust.domain.object_keys import day_summary_key
+from exhaust.postgres.asked_days import find_moving_resources
 from exhaust.postgres.database import Database
 from exhaust.s3.store import ObjectStore
 from exhaust.settings import S3RawBucketSettings
 from services.aggregator.archive.day_summary import DaySummary
-from services.status.day_records import DayRecords
+from services.status.day_records import LISTED_FOR, DayRecords
 from tests.integration.conftest import LONG_AGO, RESOURCE, Reply, RequestFactory, envelope
-from tests.integration.status.conftest import Status, headers
+from tests.integration.status.conftest import NEVER_LATELY, Status, headers
 from tests.unit.aggregator.archive.test_day_summary import SUMMARY
 
 DATASET = "eks-consumption-raw"
@@ -81,6 +82,21 @@ async def test_days_are_known_from_their_archives(status: Status, built: Archive
     ]
 
 
+async def test_several_resources_are_told_of_in_the_order_of_the_question(
+    status: Status, built: Archives, resource: str, owner_database: Database, request_factory: RequestFactory
+) -> None:
+    await built.write(0, SUMMARY)
+    request_id = await request_factory.request()
+    await owner_database.fetch("UPDATE requests SET tags = '{}' WHERE request_id = $1 RETURNING tags", request_id)
+    asked = [RESOURCE, resource, OTHER]
+    reply = await ask(status, RESOURCE, 0, 0, resourceids=asked)
+    assert reply.status == 200, reply.body
+    told = reply.body["result"]["resources"]
+    assert [one["resource"] for one in told] == asked
+    assert [one["days"][0]["state"] for one in told] == ["building", "ready", "unknown"]
+    assert (await ask(status, RESOURCE, 0, 0, resourceids=[OTHER] * 21)).status == 400
+
+
 async def test_an_archive_of_some_tags_says_nothing(status: Status, built: Archives, resource: str) -> None:
     await built.write(0, replace(SUMMARY, tags=("a",)))
     of_version_before = json.loads(SUMMARY.to_json())
@@ -137,14 +153,47 @@ async def test_each_summary_is_read_once(
     for offset in range(62):
         await built.write(offset, SUMMARY)
     assert await states(status, resource, 0, 61) == ["ready"] * 62
-    records = DayRecords(objects, s3_settings.s3_exhaust_bucket, max_remembered=61)
-    first = await records.find(DATASET, resource, days(0, 60))
-    again = await records.find(DATASET, resource, days(0, 60))
+    records = DayRecords(objects, s3_settings.s3_exhaust_bucket, NEVER_LATELY, max_remembered=61)
+    first = await records.find(DATASET, resource, days(0, 60), moving=False)
+    again = await records.find(DATASET, resource, days(0, 60), moving=False)
     assert first == again
     assert all(again[day].record is first[day].record for day in first)  # remembered, not read again
-    await records.find(DATASET, resource, days(61, 61))
-    last = await records.find(DATASET, resource, days(0, 0))
+    await records.find(DATASET, resource, days(61, 61), moving=False)
+    last = await records.find(DATASET, resource, days(0, 0), moving=False)
     assert last[LONG_AGO].record is not first[LONG_AGO].record  # forgotten for the newest
+
+
+async def test_a_listing_counts_until_its_resource_moves_or_it_is_old(
+    objects: ObjectStore, s3_settings: S3RawBucketSettings, built: Archives, resource: str
+) -> None:
+    now = 1000.0
+    records = DayRecords(objects, s3_settings.s3_exhaust_bucket, lambda: now)
+    assert not await records.find(DATASET, resource, days(0, 1), moving=False)
+    await built.write(0, SUMMARY)
+    assert not await records.find(DATASET, resource, days(0, 1), moving=False)
+    assert list(await records.find(DATASET, resource, days(0, 0), moving=False)) == [LONG_AGO]  # another range
+    assert list(await records.find(DATASET, resource, days(0, 1), moving=True)) == [LONG_AGO]
+    await built.write(1, SUMMARY)
+    assert len(await records.find(DATASET, resource, days(0, 1), moving=False)) == 1
+    now += LISTED_FOR.total_seconds()
+    assert len(await records.find(DATASET, resource, days(0, 1), moving=False)) == 2
+
+
+async def test_a_resource_moves_while_a_request_is_open_and_a_while_after(
+    database: Database, owner_database: Database, request_factory: RequestFactory, caller: int
+) -> None:
+    async def moving() -> frozenset[str]:
+        return await find_moving_resources(database, DATASET, [RESOURCE, OTHER], LISTED_FOR)
+
+    assert await moving() == frozenset()
+    await request_factory.request(user_id=caller)
+    assert await moving() == {RESOURCE}
+    for minutes, expected in ((4, {RESOURCE}), (6, set())):
+        await owner_database.fetch(
+            "UPDATE requests SET state = 'complete', ended_at = now() - $1::interval RETURNING state",
+            timedelta(minutes=minutes),
+        )
+        assert await moving() == expected
 
 
 @pytest.mark.parametrize(

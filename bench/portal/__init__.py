@@ -1,0 +1,1 @@
+"""How long the start page of the portal takes."""
