@@ -34,7 +34,7 @@ comma := ,
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SILENT:
-.PHONY: help venv demo test test-unit test-client test-client-everywhere test-browser chromium picture kills-client test-api check-metrics metrics-page mutants bench bench-gateway bench-shares bench-console bench-fairness bench-eta bench-portal bench-sessions chaos chaos-long failures check check-alerts check-asyncapi up load down logs lock clean rehearse
+.PHONY: help venv demo test test-unit test-client test-client-everywhere test-browser chromium picture kills-client test-api check-metrics metrics-page mutants bench bench-gateway bench-shares bench-console bench-fairness bench-by-hash bench-eta bench-portal bench-sessions chaos chaos-long failures check check-alerts check-asyncapi up load down logs lock clean rehearse
 
 help: ## list the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -118,6 +118,9 @@ bench-portal: $(INSTALLED) ## the start page of the portal with twenty grants, w
 
 bench-fairness: $(INSTALLED) ## one partner's one-day request alone, and beside 300 requests of another partner
 	$(RUN) bench.fairness
+
+bench-by-hash: $(INSTALLED) ## a day that was never built, by the hash of its owner (v1) and by the plain id (v2), in turns
+	$(RUN) bench.by_hash
 
 bench-sessions: $(INSTALLED) ## `exhaust sessions` on a download of 10 million events: speed and memory; OPTIONS="--events 1000000" makes a smaller one
 	$(RUN) bench.sessions $(OPTIONS)

@@ -18,7 +18,7 @@ from bench.errors import BenchError
 from deploy.local.s3_settings import s3_settings
 from deploy.local.stack import PROJECT, Stack, start_stack, stop_stack
 from exhaust.postgres.database import Database, open_database
-from exhaust.postgres.grants import Grant, GrantStore
+from exhaust.postgres.grants import Grant, GrantStore, OwnerKind
 from exhaust.s3.store import open_object_store
 from telemetry.generator import GeneratorPlan, generate
 from telemetry.resource_ids import resource_id
@@ -42,7 +42,7 @@ _OK: Final = (200, 202)
 
 @dataclass(frozen=True, slots=True)
 class Partner:
-    """A partner that submits requests, each for archives that do not exist."""
+    """A partner that submits requests, and downloads; its grant names its plain id."""
 
     http: aiohttp.ClientSession
     gateway: str
@@ -51,17 +51,33 @@ class Partner:
     license_key: str
     numbers: count[int]
 
-    async def submit(self, first: date, last: date) -> str:
+    async def submit(self, first: date, last: date, *, tagged: bool = True) -> str:
         """Submit a request for these days, and return its id.
+
+        Args:
+            first: day.
+            last: day.
+            tagged: with tags that no other request has, so that its archives do not exist.
 
         Raises:
             BenchError: it was refused.
         """
-        # Nothing has the second tag: it makes each request another one.
-        tags = f"tags[]={self.tag}&tags[]={self.owner}-{next(self.numbers)}"
-        path = f"v2/datasets/{DATASET}/{resource_id(self.owner)}/{first}/{last}?{tags}"
+        # Nothing has the second tag.
+        tags = f"?tags[]={self.tag}&tags[]={self.owner}-{next(self.numbers)}" if tagged else ""
+        path = f"v2/datasets/{DATASET}/{resource_id(self.owner)}/{first}/{last}{tags}"
         result = await self._call(path, partnerid=self.owner, username="bench")
         return str(result["requestid"])
+
+    async def download(self, first: date, last: date) -> None:
+        """Wait for the archive of these days by the hash alone, and return when its first bytes are there.
+
+        Raises:
+            BenchError: it was refused.
+        """
+        path = f"v1/datasets/{DATASET}/{resource_id(self.owner)}/{first}/{last}"
+        async with self.http.get(f"{self.gateway}/{path}", headers={"X-API-Key": self.license_key}) as answer:
+            if answer.status not in _OK:
+                raise BenchError(f"{path} was answered with {answer.status}: {(await answer.text())[:300]}")
 
     async def finish(self, request_id: str) -> None:
         """Wait until a request is complete.
@@ -155,5 +171,6 @@ async def _partner(http: aiohttp.ClientSession, stack: Stack, database: Database
     body = {"request": {"clientName": owner, "licenseKeyName": "bench"}}
     async with http.post(f"{stack.gateway}/v1/client", json=body) as answer:
         license_key = str((await answer.json())["result"]["licenseKey"])
-    await GrantStore(database).add(Grant(owner, "bench", resource_id(owner)), actor="operator/bench")
+    grant = Grant(owner, "bench", resource_id(owner), owner=owner, owner_kind=OwnerKind.PARTNER)
+    await GrantStore(database).add(grant, actor="operator/bench")
     return Partner(http, stack.gateway, owner, tag, license_key, count())

@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from exhaust.s3.store import ObjectStore
     from services.gateway.request_service import RequestService
 
-POLL_INTERVAL: Final = timedelta(milliseconds=100)
+# The outcome is looked for again after a share of the time that the caller has waited already, so that looking makes no
+# wait longer by more than that share.
+LOOK_SHARE: Final = 1 / 20
+LEAST_INTERVAL: Final = timedelta(milliseconds=10)
+MOST_INTERVAL: Final = timedelta(milliseconds=100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +115,8 @@ class SynchronousDownloads:
         return StoredArchive(info, str(outcome.get("digest", info.etag)))
 
     async def _wait_for_outcome(self, request_id: UUID) -> Mapping[str, Any]:
-        deadline = time.monotonic() + self._settings.max_wait.total_seconds()
-        while time.monotonic() < deadline:
+        began = time.monotonic()
+        while (waited := timedelta(seconds=time.monotonic() - began)) < self._settings.max_wait:
             found = await find_request_state(self._database, request_id)
             if found is None:
                 raise ExhaustError(ErrorCode.INTERNAL_ERROR, "the request for this dataset was deleted; ask again")
@@ -123,7 +127,8 @@ class SynchronousDownloads:
                 raise ExhaustError(ErrorCode.INTERNAL_ERROR, f"the dataset could not be made: {failure.message}")
             if found.state is State.CANCELLED:
                 raise ExhaustError(ErrorCode.INTERNAL_ERROR, "the request for this dataset was cancelled; ask again")
-            await asyncio.sleep(POLL_INTERVAL.total_seconds())
+            interval = min(max(waited * LOOK_SHARE, LEAST_INTERVAL), MOST_INTERVAL)
+            await asyncio.sleep(interval.total_seconds())
         raise ExhaustError(
             ErrorCode.SERVICE_UNAVAILABLE, "the dataset is still being made; the same call will find it in a while"
         )
