@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,9 +17,13 @@ import aiohttp
 from pydantic import SecretStr
 
 from admin.test_issuer import LocalIssuer, make_issuer, mint_token
-from deploy.local.stack import Stack, start_stack, stop_stack
+from deploy.local.s3_settings import s3_settings
+from deploy.local.stack import Stack, StackError, start_stack, stop_stack
 from exhaust.postgres.database import open_database
+from exhaust.postgres.license_keys import find_user
 from exhaust.postgres.token_subjects import TokenSubject, TokenSubjects
+from exhaust.s3.store import open_object_store
+from schemas.operations import USER_HEADER
 from services.gateway.api_document import listener_part, load_document
 from tests.api.known import Known
 from tests.conftest import ROOT
@@ -29,6 +33,8 @@ FOLDER = ROOT / ".local" / "test-api"
 PARTNER = "org.example.api"
 DATASET = "eks-consumption-raw"
 EXAMPLES = 25
+DELETABLE = 60
+DELETABLE_WEBHOOKS = 6
 LIMIT = timedelta(minutes=15)
 # A caller who makes some thousand calls in a few minutes is what the limits are there for.
 NO_LIMITS = {
@@ -46,13 +52,16 @@ async def prepare(stack: Stack, issuer: LocalIssuer) -> Known:
     async with aiohttp.ClientSession() as http:
         partner = await Partner.register(http, stack)
         await partner.grant(PARTNER)
-        reply = await partner.submit(f"{DATASET}/{resource_of(PARTNER)}/{first}/{last}", partner_id=PARTNER)
-        result = await partner.finished(reply.result["requestid"])
-        webhook = await new_webhook(partner)
+        result = await partner.finished(request_id := await submit(partner, first, last))
+        failed_id = await failed_request(partner, stack, today)
+        deletable = [await ended_request(partner, first, last) for _ in range(DELETABLE)]
+        webhook, *others = [await new_webhook(partner) for _ in range(1 + DELETABLE_WEBHOOKS)]
         victim = await Partner.register(http, stack)
     async with open_database(SecretStr(stack.postgres), pool_size=1) as owner:
         bearer = TokenSubject(issuer.issuer, partner.name)
         await TokenSubjects(owner).bind(bearer, partner.name, KEY_NAME, actor="operator/test")
+        async with owner.transaction() as connection:
+            user_id = await find_user(connection, partner.name, KEY_NAME)
     return Known(
         license_key=partner.license_key,
         client_name=partner.name,
@@ -61,14 +70,43 @@ async def prepare(stack: Stack, issuer: LocalIssuer) -> Known:
         partner_id=PARTNER,
         channel=PARTNER,
         resource_id=resource_of(PARTNER),
-        request_id=reply.result["requestid"],
+        request_id=request_id,
+        failed_id=failed_id,
+        deletable=",".join(deletable),
         webhook_id=webhook,
+        deletable_webhooks=",".join(others),
         archive_key=urlsplit(result["downloadurl"]).path.removeprefix(f"/{stack.s3.exhaust_bucket}/"),
         dataset=DATASET,
         first_day=first,
         last_day=last,
+        user_id=str(user_id),
         token=mint_token(issuer, partner.name, timedelta(hours=1)),
     )
+
+
+async def submit(partner: Partner, first: str, last: str) -> str:
+    """The id of a new request."""
+    reply = await partner.submit(f"{DATASET}/{resource_of(PARTNER)}/{first}/{last}", partner_id=PARTNER)
+    return str(reply.result["requestid"])
+
+
+async def ended_request(partner: Partner, first: str, last: str) -> str:
+    """The id of a request that is complete; its days are there already."""
+    request_id = await submit(partner, first, last)
+    await partner.finished(request_id)
+    return request_id
+
+
+async def failed_request(partner: Partner, stack: Stack, today: date) -> str:
+    """The id of a request of which one day is finished, and another cannot be read."""
+    damaged, sound = today - timedelta(days=4), today - timedelta(days=3)
+    async with open_object_store(s3_settings(stack.s3)) as objects:
+        await objects.put(stack.s3.raw_bucket, f"raw/{damaged}-1575399627832.json.gz", b"no gzip")
+    request_id = await submit(partner, damaged.isoformat(), sound.isoformat())
+    result = await partner.finished(request_id)
+    if result["status"] != "failed":
+        raise StackError(f"a request for a damaged day is {result['status']}")
+    return request_id
 
 
 async def new_webhook(partner: Partner) -> str:
@@ -118,7 +156,10 @@ def main() -> int:
         calls = {
             "public": (stack.gateway, ()),
             "internal": (stack.gateway_internal, token),
-            "status": (stack.status_internal, (*token, "--include-tag", "internal")),
+            "status": (
+                stack.status_internal,
+                (*token, "--header", f"{USER_HEADER}: {known.user_id}", "--include-tag", "internal"),
+            ),
         }
         passed = {
             listener: check(listener, base, known, *arguments)

@@ -4,6 +4,9 @@ What a call is meant to be refused for stays as it was made up.
 """
 
 import re
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
@@ -23,12 +26,23 @@ EXISTING_PATH = {
     "fromDate": KNOWN.first_day,
     "toDate": KNOWN.last_day,
 }
+EXISTING_QUERY = {
+    "dataset": KNOWN.dataset,
+    "resource": KNOWN.partner_id,
+    "from": KNOWN.first_day,
+    "to": KNOWN.last_day,
+}
 EXISTING_FIELDS = {
     "licenseKey": KNOWN.license_key,
     "licensekey": KNOWN.license_key,
     "partnerid": KNOWN.partner_id,
     "resourceId": KNOWN.resource_id,
+    "resourceid": KNOWN.resource_id,
     "datasetId": KNOWN.dataset,
+    "datasetid": KNOWN.dataset,
+    "fromdate": KNOWN.first_day,
+    "todate": KNOWN.last_day,
+    "ownerId": KNOWN.partner_id,
     "downloadurl": KNOWN.archive_key,
     "licenseKeyName": KNOWN.key_name,
     "expiresAt": "2099-01-01T00:00:00Z",
@@ -38,6 +52,13 @@ EXISTING_FIELDS = {
     "url": "http://127.0.0.1:1024/",  # nobody listens there
 }
 MOST_TAGS = 20
+PARTIAL = "finished"
+# What a call removes is there once.
+REMOVABLE = {
+    "/v2/datasets/requests/{partnerid}": iter(KNOWN.deletable.split(",")),
+    "/v2/webhooks/{webhookid}": iter(KNOWN.deletable_webhooks.split(",")),
+}
+NUMBERS: defaultdict[str, Iterator[int]] = defaultdict(count)
 
 
 @schemathesis.auth(refresh_interval=None).apply_to(path_regex="^/data/v3/")
@@ -56,6 +77,10 @@ class Credentials:
 
 
 @schemathesis.auth(refresh_interval=None).apply_to(path_regex="^/v2/webhooks")
+@schemathesis.auth(refresh_interval=None).apply_to(
+    method=["GET", "HEAD", "DELETE"], path_regex="^/v2/(me|days|datasets/requests)"
+)
+@schemathesis.auth(refresh_interval=None).apply_to(path_regex="^/v2/datasets/requests/{requestid}/retry")
 @schemathesis.auth(refresh_interval=None).apply_to(method=["GET", "HEAD"], path_regex="^/v1/datasets/")
 class HeaderKey:
     """The license key, where there is no body for it."""
@@ -75,6 +100,8 @@ def before_call(_context: HookContext, case: Case[Any], _kwargs: dict[str, Any])
         _fill_headers(case)
     if _is_good(case, ParameterLocation.QUERY):
         case.query.pop("next", None)  # what it may be only the server knows
+        if case.operation.path == "/v2/days" and case.method != "POST":
+            case.query.update(EXISTING_QUERY)
         if sum(len(case.query.get(name, ())) for name in ("tags", "tags[]")) > MOST_TAGS:
             del case.query["tags"]
     if _is_good(case, ParameterLocation.BODY) and isinstance(case.body, dict):
@@ -87,14 +114,32 @@ def _is_good(case: Case[Any], location: ParameterLocation) -> bool:
 
 
 def _fill_path(case: Case[Any]) -> None:
+    if case.method == "DELETE" and case.operation.path in REMOVABLE:
+        _fill_removable(case)
+        return
     for name, value in EXISTING_PATH.items():
         if name in case.path_parameters:
             case.path_parameters[name] = value
-    reports = case.operation.path.endswith("/update/{requestid}")
-    if case.path_parameters.get("webhookid") == EXAMPLE_WEBHOOK:
-        case.path_parameters["webhookid"] = KNOWN.webhook_id
-    if reports or case.path_parameters.get("requestid") == EXAMPLE_REQUEST:
-        case.path_parameters["requestid"] = KNOWN.request_id
+    fails = case.operation.path.endswith("/retry") or case.query.get("part") == PARTIAL
+    known = {"webhookid": KNOWN.webhook_id, "requestid": KNOWN.failed_id if fails else KNOWN.request_id}
+    for name, value in known.items():
+        if name in case.path_parameters and _is_for_known(case, name):
+            case.path_parameters[name] = value
+
+
+def _is_for_known(case: Case[Any], name: str) -> bool:
+    """Examples, reports, and every second of the others are of what exists."""
+    example = case.path_parameters[name] in {EXAMPLE_REQUEST, EXAMPLE_WEBHOOK}
+    return (
+        example or case.operation.path.endswith("/update/{requestid}") or next(NUMBERS[case.operation.label]) % 2 == 0
+    )
+
+
+def _fill_removable(case: Case[Any]) -> None:
+    (name,) = case.path_parameters
+    removable = next(REMOVABLE[case.operation.path], None)
+    if removable is not None:
+        case.path_parameters[name] = removable
 
 
 def _fill_headers(case: Case[Any]) -> None:
@@ -112,6 +157,8 @@ def _fill_request(path: str, request: Any) -> None:
     for name, value in EXISTING_FIELDS.items():
         if isinstance(request.get(name), str):
             request[name] = value
+    if request.get("ownerKind"):
+        request["ownerId"] = KNOWN.partner_id  # without it the kind says nothing
     if path == "/v1/client":
         request["licenseKeyName"] = str(uuid4())  # the same name twice is an error
         request["clientName"] = f"client {uuid4()}"  # which letters a name may have no pattern can say

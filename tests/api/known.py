@@ -14,8 +14,13 @@ class Known:
 
     Attributes:
         victim_name: a client whose keys may be replaced and revoked; the others' keys may not.
+        request_id: of a request that is complete.
+        failed_id: of a request that has failed, with a finished day.
+        deletable: requests that have ended, of which nothing else depends, with commas between them.
+        deletable_webhooks: the same of webhooks.
         archive_key: an object under the prefix of `request_id`.
         first_day: with `last_day` a range that may be asked for.
+        user_id: of the client, as the gateway tells it to the status service.
         token: a JWT whose bearer is the client.
     """
 
@@ -27,11 +32,15 @@ class Known:
     channel: str
     resource_id: str
     request_id: str
+    failed_id: str
+    deletable: str
     webhook_id: str
+    deletable_webhooks: str
     archive_key: str
     dataset: str
     first_day: str
     last_day: str
+    user_id: str
     token: str
 
     def environment(self) -> Mapping[str, str]:

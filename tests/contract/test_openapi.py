@@ -86,9 +86,10 @@ def examples(media_type: dict[str, Any]) -> list[Any]:
 def fields(schema: Any) -> dict[str, Any]:
     """The fields that a schema names, also in its parts."""
     schema = resolved(schema)
-    named = dict(schema.get("properties", {}))
+    named: dict[str, Any] = {}
     for part in (*schema.get("allOf", ()), *schema.get("anyOf", ())):
         named |= fields(part)
+    named |= schema.get("properties", {})
     return named
 
 
