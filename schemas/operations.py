@@ -141,6 +141,7 @@ class DaysBody(Body):
     to_date: Annotated[str, Field(validation_alias="todate", max_length=10)]
     today: Annotated[str, Field(max_length=10)]
     tagged: bool = False
+    partner: ShortText = None  # by resource id, who would ask; of a gateway of an earlier version it is the resource's
 
 
 class UpdateBody(Body):

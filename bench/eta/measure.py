@@ -1,7 +1,7 @@
-"""How often the end of a request lies in the range that its status told at half-way.
+"""How often the end of a request lies in the range that its status told at half-way, and that an estimate told before.
 
-Requests of 1 to 31 days, with and without tags, come at random; some wait for their turn. Each is polled as a partner
-would, more often than one, and every forecast is kept until its end is known.
+Requests of 1 to 31 days, with and without tags, come at random; some wait for their turn, and of some days are built.
+Each is polled as a partner would, more often than one, and every forecast is kept until its end is known.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ WARM_UP: Final = 6  # before them nothing is known of any pace
 LEAST_RIGHT: Final = 90.0
 HALF_WAY: Final = 0.5
 BESIDE: Final = (0.25, 0.75)
+TAGGED: Final = 2 / 3  # of the requests; of the others the days are built sooner or later
 _LENGTHS: Final = (1, 1, 1, 2, 3, 5, 7, 10, 14, 21, 31)
 _MEAN_GAP: Final = timedelta(seconds=0.4)
 _LOOK_FIRST: Final = timedelta(milliseconds=20)
@@ -47,9 +48,10 @@ class Forecast:
 
 @dataclass(slots=True)
 class Life:
-    """A request from its submit to its end, with what was told meanwhile."""
+    """A request from its submit to its end, with what was told meanwhile, and before in seconds."""
 
     days: int
+    estimate: dict[str, int] | None
     created_at: datetime
     ended_at: datetime
     told: list[Forecast]
@@ -63,6 +65,11 @@ class Life:
         """Return True when the end lies in the range that was told at this share of its life."""
         told = self.at(share)
         return bool(told and told.earliest and told.latest and told.earliest <= self.ended_at <= told.latest)
+
+    def is_right_before(self) -> bool:
+        """Return True when the time lies in the range that was estimated."""
+        took = (self.ended_at - self.created_at).total_seconds()
+        return self.estimate is not None and self.estimate["least"] <= took <= self.estimate["most"]
 
     def width(self) -> float | None:
         """Return how wide the range at half-way was, as a multiple of the whole life."""
@@ -89,7 +96,15 @@ class ForecastResult:
             f" ({right[BESIDE[0]]:.0f} % at a quarter, {right[BESIDE[1]]:.0f} % at three quarters; the range is"
             f" {median(widths):.1f} lives wide at the median; {untold} were told none)"
         )
-        return [at_least(told, right[HALF_WAY], LEAST_RIGHT, "%")]
+        before = 100 * sum(life.is_right_before() for life in self.lives) / len(self.lives)
+        widest = median(life.estimate["most"] - life.estimate["least"] for life in self.lives if life.estimate)
+        estimated = (
+            f"the time lies in the range that was estimated before the submit ({widest:.0f} s wide at the median)"
+        )
+        return [
+            at_least(told, right[HALF_WAY], LEAST_RIGHT, "%"),
+            at_least(estimated, before, LEAST_RIGHT, "%"),
+        ]
 
     def _right(self, share: float) -> float:
         return 100 * sum(life.is_right(share) for life in self.lives) / len(self.lives)
@@ -118,6 +133,9 @@ async def measure_forecasts(testbed: Testbed) -> ForecastResult:
         told = life.at(HALF_WAY)
         if not life.is_right(HALF_WAY):
             report_progress(_missed(life, told))
+        if not life.is_right_before():
+            took = life.ended_at - life.created_at
+            report_progress(f"{life.days} days took {took.total_seconds():.2f} s; estimated were {life.estimate} s")
     return result
 
 
@@ -135,13 +153,16 @@ def _missed(life: Life, told: Forecast | None) -> str:
 async def _live(testbed: Testbed, random: Random) -> Life:
     days = random.choice(_LENGTHS)
     partner = random.choice((testbed.flooding, testbed.modest))
+    tagged = random.random() < TAGGED
     first = random.randrange(len(testbed.days) - days + 1)
-    request_id = await partner.submit(testbed.days[first], testbed.days[first + days - 1])
+    ends = testbed.days[first], testbed.days[first + days - 1]
+    estimate = await partner.estimate(*ends, tagged=tagged)
+    request_id = await partner.submit(*ends, tagged=tagged)
     told = await _watch(partner, request_id)
     (row,) = await testbed.database.fetch(
         "SELECT created_at, ended_at FROM requests WHERE request_id = $1", UUID(request_id)
     )
-    return Life(days, row["created_at"], row["ended_at"], told)
+    return Life(days, estimate, row["created_at"], row["ended_at"], told)
 
 
 async def _watch(partner: Partner, request_id: str) -> list[Forecast]:

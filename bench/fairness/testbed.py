@@ -68,6 +68,13 @@ class Partner:
         result = await self._call(path, partnerid=self.owner, username="bench")
         return str(result["requestid"])
 
+    async def estimate(self, first: date, last: date, *, tagged: bool) -> dict[str, int] | None:
+        """Return the seconds that a request for these days is estimated to take; None while nothing tells."""
+        path = f"v2/datasets/{DATASET}/{resource_id(self.owner)}/{first}/{last}/estimate"
+        tags = f"?tags[]={self.tag}" if tagged else ""
+        seconds: dict[str, int] | None = (await self._call(path + tags, partnerid=self.owner))["seconds"]
+        return seconds
+
     async def download(self, first: date, last: date) -> None:
         """Wait for the archive of these days by the hash alone, and return when its first bytes are there.
 

@@ -1,4 +1,4 @@
-"""What the tables of requests know of the days of resources, and how long requests took lately."""
+"""What the tables of requests know of the days of resources."""
 
 from __future__ import annotations
 
@@ -43,13 +43,6 @@ _MOVING: Final = """
 SELECT resource FROM requests WHERE state IN ('submitted', 'inprogress') AND dataset_id = $1 AND resource = ANY ($2)
 UNION SELECT resource FROM requests WHERE ended_at > now() - $3::interval AND dataset_id = $1 AND resource = ANY ($2)
 """
-_RECENT: Final = """
-SELECT extract(epoch FROM ended_at - created_at)::float8 AS seconds, days_total AS days FROM requests
-WHERE state = 'complete' AND created_at > now() - interval '2 days' AND dataset_id = $1
-  AND ended_at BETWEEN created_at AND now()
-ORDER BY created_at DESC LIMIT $2
-"""
-MOST_RECENT: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +56,6 @@ class AskedDay:
 
     building: bool
     failed_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Duration:
-    """How long a request of some days took, from its submit to its end."""
-
-    seconds: float
-    days: int
 
 
 async def find_asked_days(
@@ -95,12 +80,3 @@ async def find_moving_resources(
     """
     rows = await database.fetch(_MOVING, dataset, list(resources), within)
     return frozenset(row["resource"] for row in rows)
-
-
-async def find_durations(database: Database, dataset: str) -> list[Duration]:
-    """Return how long the latest requests of a dataset took, whoever made them.
-
-    Raises:
-        ExhaustError: SERVICE_UNAVAILABLE.
-    """
-    return [Duration(row["seconds"], row["days"]) for row in await database.fetch(_RECENT, dataset, MOST_RECENT)]

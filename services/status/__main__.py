@@ -95,8 +95,8 @@ def _outlooks(settings: StatusSettings, catalogue: Catalogue, database: Database
     )
 
 
-def _days(settings: StatusSettings, database: Database, objects: ObjectStore) -> DayCalls:
-    return DayCalls(database, DayRecords(objects, settings.s3_exhaust_bucket, time.monotonic))
+def _days(settings: StatusSettings, database: Database, objects: ObjectStore, outlooks: Outlooks) -> DayCalls:
+    return DayCalls(database, DayRecords(objects, settings.s3_exhaust_bucket, time.monotonic), outlooks)
 
 
 def _consumer_loop(
@@ -168,10 +168,11 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         cancels = CancelCalls(database, reader, changes, markers.wake)
         updates = UpdateCalls(ExternalUpdates(states, archives, changes))
         shown = reader, *_shown(settings, objects, catalogue, database, archives)
-        statuses = StatusCalls(*shown, _outlooks(settings, catalogue, database))
+        outlooks = _outlooks(settings, catalogue, database)
+        statuses = StatusCalls(*shown, outlooks)
         deletions = Deletions(database, objects, settings.s3_exhaust_bucket)
         actions = ActionCalls(database, reader, changes, catalogue, lambda: _wake(deletions, markers))
-        watches, days = WatchCalls(reader, statuses), _days(settings, database, objects)
+        watches, days = WatchCalls(reader, statuses), _days(settings, database, objects, outlooks)
         operations = Operations(statuses, DownloadCalls(*shown), cancels, updates, actions, watches, days)
         gates = await stack.enter_async_context(
             open_gates(health.registry, _pings(database, producer, objects, settings.s3_exhaust_bucket))

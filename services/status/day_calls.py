@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 from exhaust.domain.days import MAX_LOOKED_AT_DAYS, DayRange, parse_day
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http.endpoint import Answer
-from exhaust.postgres.asked_days import find_asked_days, find_durations, find_moving_resources
+from exhaust.postgres.asked_days import find_asked_days, find_moving_resources
 from services.status.day_records import LISTED_FOR
 from services.status.day_states import KnownDay, known_day
-from services.status.estimates import estimated_bytes, estimated_seconds
+from services.status.estimates import estimated_bytes, in_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from exhaust.postgres.database import Database
     from schemas.operations import DaysBody
     from services.status.day_records import DayRecords
+    from services.status.outlooks import Outlooks
 
 DEADLINE: Final = timedelta(seconds=10)
 SAMPLE_DAYS: Final = MAX_LOOKED_AT_DAYS  # whose sizes tell how large a day is that is not built
@@ -29,9 +30,10 @@ SAMPLE_DAYS: Final = MAX_LOOKED_AT_DAYS  # whose sizes tell how large a day is t
 class DayCalls:
     """Answers what is known of days, from summaries and requests; it looks at no raw telemetry."""
 
-    def __init__(self, database: Database, records: DayRecords) -> None:
+    def __init__(self, database: Database, records: DayRecords, outlooks: Outlooks) -> None:
         self._database = database
         self._records = records
+        self._outlooks = outlooks
 
     async def days(self, call: Call[DaysBody]) -> Answer:
         """Answer with each day of a range; where several resources are asked for, for each of them."""
@@ -49,20 +51,19 @@ class DayCalls:
         """Answer how long a request would take, and how large its download would be."""
         days, today = _range(call.body)
         looked_at = DayRange(min(days.first, days.last - timedelta(days=SAMPLE_DAYS - 1)), days.last)
+        partner = call.body.partner or call.body.resource_id
         async with asyncio.timeout(DEADLINE.total_seconds()):
-            (known,), durations = await asyncio.gather(
-                self._known(call.body.dataset_id, [call.body.resource_id], looked_at, today),
-                find_durations(self._database, call.body.dataset_id),
-            )
-        samples = [day.built.record for day in known if day.built]
-        built = [day.built.record for day in known if day.built and day.day >= days.first]
-        to_build = len(days) - len(built)
-        seconds = estimated_seconds(durations, len(days), to_build)
+            (known,) = await self._known(call.body.dataset_id, [call.body.resource_id], looked_at, today)
+            samples = [day.built.record for day in known if day.built]
+            asked = [day.built.record for day in known if day.built and day.day >= days.first]
+            built = [] if call.body.tagged else asked  # archives of tags are others
+            to_build = len(days) - len(built)
+            remaining = await self._outlooks.forecast(call.body.dataset_id, partner, days=len(days), to_build=to_build)
         size = None if call.body.tagged else estimated_bytes(built, to_build, samples)
         return Answer(
             {
                 "days": {"total": len(days), "built": len(built), "tobuild": to_build},
-                "seconds": seconds.to_json() if seconds else None,
+                "seconds": in_seconds(remaining).to_json() if remaining else None,
                 "bytes": size.to_json() if size else None,
             }
         )

@@ -41,6 +41,25 @@ class Remaining:
         }
 
 
+def before_submit(
+    pace: Pace | None, line: PartnerLine, days: int, to_build: int, *, max_in_flight: int
+) -> Remaining | None:
+    """Forecast for a request that would be submitted now; None while no pace is known.
+
+    Args:
+        pace: of complete requests.
+        line: of its partner, in which it would stand behind all that are not longer.
+        days: that it would have.
+        to_build: those of them whose archive is not there.
+        max_in_flight: released and unfinished requests that a partner may have.
+    """
+    own = once_released(pace, days, to_build)
+    before = [waiting.days for waiting in line.waiting.values() if waiting.paused is None and waiting.days <= days]
+    if own is None or len(line.at_work) + len(before) < max_in_flight:
+        return own
+    return _behind(line, pace, sum(before), own)
+
+
 def while_waiting(waiting: Waiting, line: PartnerLine, pace: Pace | None, days: int) -> Remaining | None:
     """Forecast for a request that waits for others of its partner; None while no pace is known.
 
@@ -51,20 +70,34 @@ def while_waiting(waiting: Waiting, line: PartnerLine, pace: Pace | None, days: 
         days: that the request has.
     """
     own = once_released(pace, days)
-    if pace is None or own is None:
+    return own and _behind(line, pace, waiting.days_before, own)
+
+
+def _behind(line: PartnerLine, pace: Pace | None, days_before: int, own: Remaining) -> Remaining | None:
+    """Return how long a request takes that waits for so many days, and for what of its partner is at work."""
+    if pace is None:
         return None
     at_once = max(len(line.at_work), 1)
     first_to_end = min(line.at_work, default=0)
-    least = pace.least * (first_to_end + waiting.days_before) / at_once
-    most = pace.most * (sum(line.at_work) + waiting.days_before) / at_once
+    least = pace.least * (first_to_end + days_before) / at_once
+    most = pace.most * (sum(line.at_work) + days_before) / at_once
     return Remaining(least / MARGIN + own.least, most * MARGIN + own.most)
 
 
-def once_released(pace: Pace | None, days: int) -> Remaining | None:
-    """Return how long a request of so many days takes from its release on; None while no pace is known."""
+def once_released(pace: Pace | None, days: int, to_build: int | None = None) -> Remaining | None:
+    """Return how long a request takes from its release on; None while no pace is known.
+
+    Args:
+        pace: of complete requests.
+        days: that it has.
+        to_build: those of them whose archive is not there, if that is known. The others take no longer than the days
+            of the fastest requests, which found theirs.
+    """
     if pace is None:
         return None
-    return Remaining(pace.least * days / MARGIN, pace.most * days * MARGIN + JOIN_WITHIN)
+    unknown = days if to_build is None else to_build
+    most = pace.most * unknown + pace.least * (days - unknown)
+    return Remaining(pace.least * unknown / MARGIN, most * MARGIN + JOIN_WITHIN)
 
 
 def while_building(view: RequestView, pace: Pace | None) -> Remaining | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from exhaust.postgres.partner_lines import PartnerLine, find_pace, find_partner_lines, tell_positions
 from services.status import because
-from services.status.eta import once_released, while_building, while_joining, while_waiting
+from services.status.eta import before_submit, once_released, while_building, while_joining, while_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -109,30 +109,48 @@ class Outlooks:
             for view in unfinished
         }
 
+    async def forecast(self, dataset: str, partner: str, *, days: int, to_build: int) -> Remaining | None:
+        """Forecast for a request that would be submitted now; None when nothing tells how long it would take.
+
+        Args:
+            dataset: the dataset's own id.
+            partner: the resource id of the partner that would submit it.
+            days: that it would have.
+            to_build: those of them whose archive is not there.
+
+        Raises:
+            ExhaustError: SERVICE_UNAVAILABLE.
+        """
+        if not self._is_built_here(dataset):
+            return None
+        lines = await find_partner_lines(self._database, [partner])
+        pace = await self._find_pace()
+        return before_submit(pace, lines[partner], days, to_build, max_in_flight=self._max_in_flight)
+
     def _waiting(self, view: RequestView, line: PartnerLine, position: int | None, pace: Pace | None) -> Outlook:
         if position is None:
             return Outlook(Phase.WAITING, because.PARKED, view.told_position)
         waiting = line.waiting.get(view.request_id)
         sentence = because.waits_because(view, waiting, line, position, self._max_in_flight)
         eta = None
-        if self._built_here(view) and waiting is None:
+        if self._is_built_here(view.dataset) and waiting is None:
             eta = once_released(pace, len(view.days))
-        elif self._built_here(view) and waiting is not None and waiting.paused is None:
+        elif self._is_built_here(view.dataset) and waiting is not None and waiting.paused is None:
             eta = while_waiting(waiting, line, pace, len(view.days))
         return _outlook(view, Phase.WAITING, sentence, eta, position)
 
     def _released(self, view: RequestView, pace: Pace | None) -> Outlook:
         if view.parked:
             return Outlook(Phase.BUILDING, because.PARKED)
-        if not self._built_here(view):
+        if not self._is_built_here(view.dataset):
             return Outlook(Phase.BUILDING, because.ELSEWHERE)
         joins = view.days_done == len(view.days)
         sentence = because.builds_because(view, self._no_progress_after)
         eta = while_joining(view) if joins else while_building(view, pace)
         return _outlook(view, Phase.JOINING if joins else Phase.BUILDING, sentence, eta)
 
-    def _built_here(self, view: RequestView) -> bool:
-        dataset = self._catalogue.find(view.dataset)
+    def _is_built_here(self, name: str) -> bool:
+        dataset = self._catalogue.find(name)
         return dataset is None or dataset.is_built_here
 
     async def _find_pace(self) -> Pace | None:

@@ -75,7 +75,12 @@ class DaysHandler:
         dataset = await self._access.authorize_for_partner(
             client, partner_id=partner_id, dataset_name=call.path("datasetId"), resource=resource
         )
-        asked = {"datasetid": dataset.id, "resourceid": resource, "tagged": bool(tags)}
+        asked = {
+            "datasetid": dataset.id,
+            "resourceid": resource,
+            "tagged": bool(tags),
+            "partner": resource_id(partner_id),
+        }
         return await self._ask(Forwarded(call, client.user_id, ESTIMATE_PATH), days, asked)
 
     async def _resource(self, client: Client, text: str) -> str:

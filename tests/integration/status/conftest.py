@@ -150,7 +150,8 @@ async def status(
     cancels = CancelCalls(database, reader, changes, markers.wake)
     actions = ActionCalls(database, reader, changes, load_catalogue(None), lambda: None)
     statuses = StatusCalls(*shown, outlooks)
-    watches, days = WatchCalls(reader, statuses), DayCalls(database, DayRecords(objects, bucket, NEVER_LATELY))
+    records = DayRecords(objects, bucket, NEVER_LATELY)
+    watches, days = WatchCalls(reader, statuses), DayCalls(database, records, outlooks)
     operations = Operations(statuses, DownloadCalls(*shown), cancels, updates, actions, watches, days)
     app = internal_app(Health(checks={"postgres": database.ping}), settings.service_token, operations)
     async with aiohttp.ClientSession() as session, open_listener(app, settings.host, settings.port):

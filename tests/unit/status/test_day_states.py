@@ -3,13 +3,12 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from exhaust.postgres.asked_days import AskedDay, Duration
+from exhaust.postgres.asked_days import AskedDay
 from services.status.day_records import BuiltDay, DayRecord
 from services.status.day_states import DayState, known_day
-from services.status.estimates import LEAST_SAMPLES, estimated_bytes, estimated_seconds
+from services.status.estimates import estimated_bytes, in_seconds
+from services.status.eta import Remaining
 
 DAY, TODAY = date(2026, 11, 1), date(2026, 11, 3)
 BUILT_AT = datetime(2026, 11, 2, 5, tzinfo=UTC)
@@ -47,16 +46,13 @@ def test_a_day_that_is_not_over_is_open(day: date) -> None:
     assert known_day(day, BuiltDay(FULL, BUILT_AT), WANTED, today=TODAY).state is DayState.OPEN
 
 
-def test_too_few_requests_tell_nothing() -> None:
-    assert estimated_seconds([Duration(1.0, 1)] * (LEAST_SAMPLES - 1), 3, 3) is None
-
-
-@given(st.lists(st.builds(Duration, st.floats(0, 1e4), st.integers(1, 31)), min_size=LEAST_SAMPLES), st.integers(1, 31))
-def test_more_to_build_never_takes_less(durations: list[Duration], days: int) -> None:
-    ranges = [estimated_seconds(durations, days, to_build) for to_build in range(days + 1)]
-    for found in ranges:
-        assert found is not None
-        assert 0 <= found.least <= found.most
+@pytest.mark.parametrize(
+    ("least", "most", "told"),
+    [(0.0, 2.0, (0, 2)), (0.9, 0.95, (0, 1)), (3.0, 3.0, (3, 4)), (1.2, 60.01, (1, 61))],
+)
+def test_whole_seconds_hold_a_forecast(least: float, most: float, told: tuple[int, int]) -> None:
+    found = in_seconds(Remaining(timedelta(seconds=least), timedelta(seconds=most)))
+    assert (found.least, found.most) == told
 
 
 def test_the_size_of_what_is_built_is_known_but_for_its_frame() -> None:

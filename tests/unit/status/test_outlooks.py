@@ -17,7 +17,7 @@ from exhaust.postgres.partner_lines import Pace, PartnerLine, Waiting
 from exhaust.postgres.pauses import PausedKind
 from exhaust.postgres.request_views import RequestView
 from services.status.because import builds_because, of_attempt, waits_because
-from services.status.eta import MARGIN, once_released, while_building, while_joining, while_waiting
+from services.status.eta import MARGIN, before_submit, once_released, while_building, while_joining, while_waiting
 
 NOW = datetime(2026, 11, 10, 12, tzinfo=UTC)
 FIRST = date(2026, 11, 1)
@@ -151,6 +151,30 @@ def test_whoever_waits_longer_in_line_is_told_a_later_end() -> None:
     assert released is not None
     assert released.least <= first.least < third.least
     assert released.most < first.most < third.most
+
+
+def test_an_estimate_is_told_what_the_status_tells_of_the_same_request() -> None:
+    free = PartnerLine(at_work=[3] * (LIMIT - 1))
+    assert before_submit(PACE, free, 10, 10, max_in_flight=LIMIT) == once_released(PACE, 10)
+    behind = PartnerLine(at_work=[3] * LIMIT, waiting={UUID(int=1): Waiting(1, 2, 0, None)})
+    waiting = while_waiting(Waiting(2, 10, 2, None), behind, PACE, 10)
+    assert before_submit(PACE, behind, 10, 10, max_in_flight=LIMIT) == waiting
+    assert before_submit(None, behind, 10, 10, max_in_flight=LIMIT) is None
+
+
+def test_an_estimate_waits_for_neither_longer_nor_paused_requests() -> None:
+    others = {UUID(int=1): Waiting(1, 31, 0, None), UUID(int=2): Waiting(1, 1, 0, PausedKind.DATASET)}
+    line = PartnerLine(at_work=[3] * (LIMIT - 1), waiting=others)
+    assert before_submit(PACE, line, 10, 10, max_in_flight=LIMIT) == once_released(PACE, 10)
+
+
+@given(st.integers(1, 31))
+def test_the_more_days_are_built_the_sooner_a_request_ends(days: int) -> None:
+    ranges = [once_released(PACE, days, to_build) for to_build in range(days + 1)]
+    ends = [(found.least, found.most) for found in ranges if found is not None]
+    assert ends == sorted(ends)
+    assert all(least < most for least, most in ends)
+    assert ranges[-1] == once_released(PACE, days)
 
 
 @given(st.integers(0, 10), st.floats(0, 1e6), st.floats(0, 1e6), st.none() | st.just(PACE))
