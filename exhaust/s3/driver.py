@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +33,7 @@ READ_TIMEOUT: Final = timedelta(seconds=30)
 CALL_TIMEOUT: Final = timedelta(minutes=2)
 CONNECT_TIMEOUT: Final = timedelta(seconds=5)
 CONNECTIONS: Final = 32  # of a client, where nothing else is said
+USER_AGENT: Final = "telemetry-exhaust"  # the driver's own is put together anew for each call
 
 # Raised by a connection, a time-out or the driver itself; an answer of the store that is an error is a ClientError.
 DRIVER_ERRORS: Final = (BotoCoreError, aiohttp.ClientError, OSError, TimeoutError)
@@ -95,6 +97,7 @@ def _config(connections: int) -> AioConfig:
         connect_timeout=CONNECT_TIMEOUT.total_seconds(),
         read_timeout=READ_TIMEOUT.total_seconds(),
         max_pool_connections=connections,
+        user_agent=USER_AGENT,
         retries={"mode": "standard", "max_attempts": 3},
         signature_version="s3v4",
         s3={"addressing_style": "path"},
@@ -134,10 +137,12 @@ def _parse_timestamp(text: str) -> datetime:
 
     The driver's own parser takes two thirds of the time of a listing, in which the event loop stands still.
     """
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return parse_timestamp(text)  # headers use the format of HTTP
+    for parse in (datetime.fromisoformat, parsedate_to_datetime):  # headers use the format of HTTP
+        try:
+            return parse(text)
+        except ValueError:
+            continue
+    return parse_timestamp(text)
 
 
 @asynccontextmanager
