@@ -47,7 +47,7 @@ demo: $(INSTALLED) ## show the whole way from raw telemetry to a checked downloa
 test: $(INSTALLED) ## check and the unit tests, then those on the real Kafka, PostgreSQL and S3
 	rm -rf .local/test-*
 	mkdir -p .local
-	$(MAKE) --jobs=2 --output-sync=target --no-print-directory check test-unit test-client
+	$(MAKE) --jobs=2 --output-sync=target --no-print-directory check test-unit test-client test-contract
 	$(RUN) pytest tests --ignore tests/unit --ignore tests/integration --ignore tests/browser > .local/test-others.log 2>&1 & others=$$!; \
 	  trap "kill $$others" INT TERM; \
 	  $(RUN) pytest tests/integration; code=$$?; \
@@ -64,6 +64,12 @@ test-client-everywhere: ## the same on every interpreter from 3.9 on that is her
 	  $$python -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2> /dev/null || continue; \
 	  $$python --version || exit 1; $(call client_tests,$$python,.local/client-everywhere,) || exit 1; \
 	done
+
+.PHONY: test-contract
+test-contract: ## the package for publishers of events, with nothing of the server; PYTHON=python3.10 takes another interpreter
+	$(PYTHON) -m venv --clear .local/contract-venv && (cd contract && python=../.local/contract-venv/bin/python && \
+	  $$python -m pip install --quiet --disable-pip-version-check . pytest vermin && \
+	  $$python -m pytest -q tests && ../.local/contract-venv/bin/vermin --quiet --target=3.10- --no-tips --violations src)
 
 kills-client: $(INSTALLED) ## kill `exhaust get` and `exhaust sync` 100 times each, at random bytes; SEED=7 draws others
 	PYTHONPATH=client/tests $(RUN) kills 100 $(SEED)

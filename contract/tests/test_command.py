@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from exhaust_contract import progressed
 from exhaust_contract.command import run
 from exhaust_contract.documents import KINDS, VARIANTS, example
 from exhaust_contract.publishing import PublishError, client_settings
@@ -22,6 +23,35 @@ if TYPE_CHECKING:
 def test_examples_are_printed(name: str, variant: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["example", name, variant]) == 0
     assert json.loads(capsys.readouterr().out) == example(name, variant)
+
+
+REQUEST = "0B1C2D3E-0000-4000-8000-00000000000A"
+OF_MINE = ["--request", REQUEST, "--attempt", "3", "--source", "/mine"]
+
+
+@pytest.mark.parametrize("variant", ["least", "full"])
+@pytest.mark.parametrize("name", [kind.name for kind in KINDS if kind.topic == "dataset.completions"])
+def test_an_example_of_another_request_is_right_and_has_the_id_of_the_builders(
+    name: str, variant: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["example", name, variant, *OF_MINE]) == 0
+    file = tmp_path / "event.json"
+    file.write_text(capsys.readouterr().out)
+    assert run(["validate", str(file)]) == 0
+    made = json.loads(file.read_text())
+    request = REQUEST.lower()
+    assert (made["key"], made["value"]["requestid"], made["value"]["attempt"]) == (request, request, 3)
+    assert made["headers"]["ce_source"] == "/mine"
+    if (name, variant) == ("progress", "least"):
+        assert made["headers"]["ce_id"] == progressed(request, 3, source="/mine", daystotal=3).id
+
+
+def test_an_example_of_another_topic_is_made_over_too(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("requested", "beat"):
+        assert run(["example", name, *OF_MINE]) == 0
+        made = json.loads(capsys.readouterr().out)
+        assert made["headers"]["ce_source"] == "/mine"
+        assert made["value"].get("requestid", REQUEST.lower()) == REQUEST.lower()
 
 
 def test_validate_reads_an_array_lines_and_the_standard_input(

@@ -160,6 +160,19 @@ def failed(
     return _event("failed", "failed", request, attempt, {"error": error}, _Frame(source, of_day, time, traceparent))
 
 
+def event_id(source: str, request: str, attempt: int, status: str, day: str = "") -> str:
+    """Return the ce_id of a happening, the same whenever it is told.
+
+    Args:
+        source: who tells it.
+        request: its id, in lower case.
+        attempt: of the request.
+        status: as the value has it.
+        day: that it speaks of, or empty.
+    """
+    return str(uuid5(_NAMESPACE, "\n".join([source, request, str(attempt), status, day])))
+
+
 @dataclass(frozen=True)
 class _Frame:
     source: str
@@ -171,12 +184,11 @@ class _Frame:
 def _event(name: str, status: str, request: UUID | str, attempt: int, said: dict[str, Any], frame: _Frame) -> Event:
     id_of_request = str(request).lower()
     value = {"requestid": id_of_request, "attempt": attempt, "status": status} | said
-    happening = "\n".join([frame.source, id_of_request, str(attempt), status, frame.day])
     headers = {
         "ce_specversion": "1.0",
         "ce_type": _TYPES[name],
         "ce_source": frame.source,
-        "ce_id": str(uuid5(_NAMESPACE, happening)),
+        "ce_id": event_id(frame.source, id_of_request, attempt, status, frame.day),
         "ce_time": (frame.time or datetime.now(timezone.utc)).isoformat(),
         "content-type": "application/json",
         "traceparent": frame.traceparent,

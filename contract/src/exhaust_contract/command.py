@@ -50,6 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     example.add_argument(
         "variant", choices=VARIANTS, nargs="?", default="least", help="least (as it stands), full, refused"
     )
+    example.add_argument("--request", metavar="ID", help="of this request")
+    example.add_argument("--attempt", type=int, metavar="N", help="of this attempt")
+    example.add_argument("--source", metavar="URI", help="from this ce_source, such as /spark")
     validate = commands.add_parser("validate", help="say what the status service would say of events")
     validate.add_argument("file", help="a JSON object, an array, or one object a line; - reads the standard input")
     validate.add_argument("--json", action="store_true", help="print a JSON object an event")

@@ -83,8 +83,9 @@ def publish(events: Sequence[WrittenEvent], settings: Mapping[str, str]) -> list
         ) from error
     places = ["" for _ in events]
     failures: list[str] = []
+    troubles: list[str] = []  # with the connection, which the client goes on trying
     try:
-        producer = Producer(dict(settings))
+        producer = Producer({**settings, "error_cb": lambda error: troubles.append(str(error))})
         for number, event in enumerate(events):
             producer.produce(
                 TOPIC, event.value, event.key, headers=list(event.headers), on_delivery=_note(number, places, failures)
@@ -96,6 +97,7 @@ def publish(events: Sequence[WrittenEvent], settings: Mapping[str, str]) -> list
         raise PublishError(f"Kafka took nothing: {error}") from error
     if failures or not all(places):
         why = failures[0] if failures else f"no acknowledgement within {SEND_TIMEOUT} s"
+        why += f" ({troubles[-1]})" if troubles else ""
         raise PublishError(
             f"{sum(map(bool, places))} of {len(events)} events were sent: {why}. Sending again is harmless"
         )
