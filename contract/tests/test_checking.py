@@ -49,6 +49,8 @@ def test_each_example_earns_what_it_says(name: str, variant: str) -> None:
     [
         b"",
         b"{",
+        b"{} {}",
+        b"\xc2\xa0{}",
         b"\xff",
         b"\xef\xbb\xbf{}",
         '{"requestid": "x"}'.encode("utf-16"),
@@ -64,6 +66,11 @@ def test_each_example_earns_what_it_says(name: str, variant: str) -> None:
 )
 def test_what_is_no_json_is_called_so(value: bytes) -> None:
     assert verdict(bytes_of(LEAST["headers"]), value) == ("NOT_JSON", "")
+
+
+def test_blanks_around_the_value_are_let_be() -> None:
+    value = b" \t\r\n" + json.dumps(LEAST["value"]).encode() + b"\n"
+    assert verdict(bytes_of(LEAST["headers"]), value) is None
 
 
 def test_brackets_that_are_many_and_not_deep_are_let_be() -> None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 MAX_DEPTH: Final = 100
+_BLANKS: Final = " \t\n\r"  # of JSON
 
 
 def read_json(value: bytes) -> Any:
@@ -21,7 +22,7 @@ def read_json(value: bytes) -> Any:
     """
     try:
         text = value.decode()
-        found = _DECODER.decode(text)
+        found = _read(text.strip(_BLANKS))
         if "\\u" in text:
             json.dumps(found, ensure_ascii=False).encode()  # fails on half of a surrogate pair
     except (ValueError, RecursionError) as error:
@@ -29,6 +30,13 @@ def read_json(value: bytes) -> Any:
     # Counting is quick, and few values have so many brackets that they could be deep.
     if text.count("{") + text.count("[") > MAX_DEPTH and _is_deep(found):
         raise RefusedEventError(RefusalCode.NOT_JSON, f"the value is nested more than {MAX_DEPTH} deep")
+    return found
+
+
+def _read(text: str) -> Any:
+    found, end = _DECODER.raw_decode(text)
+    if end != len(text):
+        raise json.JSONDecodeError("more than one value", text, end)
     return found
 
 
