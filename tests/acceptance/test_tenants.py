@@ -36,6 +36,7 @@ class Tenant:
     Attributes:
         request_id: of a request of its own that is complete.
         link: the signed link to its archive.
+        webhook_id: of a webhook of its own, to which nobody listens.
     """
 
     partner: Partner
@@ -43,15 +44,17 @@ class Tenant:
     token: str
     request_id: str
     link: str
+    webhook_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a caller reaches for: an owner's resource, a request for it, and that request's archive."""
+    """What a caller reaches for: an owner's resource, a request for it, that request's archive, and a webhook."""
 
     owner: str
     request_id: str
     archive: str
+    webhook_id: str
 
     @property
     def path(self) -> str:
@@ -88,6 +91,9 @@ class Outcome:
         envelope["params"].pop("resmsgid")
         envelope.pop("ts")
         return envelope
+
+
+Operation = Callable[[Tenant, Target], Awaitable[Outcome]]
 
 
 async def call(http: aiohttp.ClientSession, method: str, url: str, **arguments: Any) -> Outcome:
@@ -206,6 +212,27 @@ def events_of_a_request(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
     return get(tenant, f"/v2/datasets/requests/{target.request_id}/events", X_API_Key=tenant.partner.license_key)
 
 
+async def webhook(tenant: Tenant, webhook_id: str, method: str, path: str, request: dict[str, Any]) -> Outcome:
+    url = f"{tenant.partner.stack.gateway}/v2/webhooks/{webhook_id}{path}"
+    body = {"json": {"request": request}} if request or method == "POST" else {}
+    return await call(tenant.partner.http, method, url, headers={"X-API-Key": tenant.partner.license_key}, **body)
+
+
+def on_webhook(name: str, method: str, path: str = "", **request: Any) -> Operation:
+    async def operation(tenant: Tenant, target: Target) -> Outcome:
+        return await webhook(tenant, target.webhook_id, method, path, request)
+
+    operation.__name__ = name
+    return operation
+
+
+async def delete_webhook(tenant: Tenant, target: Target) -> Outcome:
+    """A webhook of one's own, made for this; a foreign one as it is."""
+    own = target.webhook_id == tenant.webhook_id
+    webhook_id = await new_webhook(tenant.partner) if own else target.webhook_id
+    return await webhook(tenant, webhook_id, "DELETE", "", {})
+
+
 def signed_link(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
     """One's own signature under the address of another archive."""
     link = tenant.link.replace(URL(tenant.link).raw_path, target.archive)
@@ -242,7 +269,6 @@ def update_in_public(tenant: Tenant, target: Target) -> Awaitable[Outcome]:
     return post(tenant, path, key(tenant) | {"status": "failed"})
 
 
-Operation = Callable[[Tenant, Target], Awaitable[Outcome]]
 # What a client gets for its own resource, and for one that is foreign or unknown.
 MATRIX: dict[Operation, tuple[str, str]] = {
     v1: (ZIP, "403 AUTHORIZATION_FAILED"),
@@ -263,6 +289,13 @@ MATRIX: dict[Operation, tuple[str, str]] = {
     retry: ("409 INVALID_DATA_ERROR", "404 INVALID_REQUESTID"),
     delete: (DONE, "404 INVALID_REQUESTID"),
     download_of_a_request: (ZIP, "404 INVALID_REQUESTID"),
+    on_webhook("show_webhook", "GET"): (DONE, "404 NOT_FOUND"),
+    on_webhook("change_webhook", "PATCH", enabled=True): (DONE, "404 NOT_FOUND"),
+    on_webhook("rotate_webhook", "POST", "/rotate"): (DONE, "404 NOT_FOUND"),
+    on_webhook("deliveries_of_a_webhook", "GET", "/deliveries"): (DONE, "404 NOT_FOUND"),
+    on_webhook("replay_webhook", "POST", "/replay", since="2026-01-01T00:00:00Z"): ("202", "404 NOT_FOUND"),
+    on_webhook("test_webhook", "POST", "/test"): ("202", "404 NOT_FOUND"),
+    delete_webhook: (DONE, "404 NOT_FOUND"),
     signed_link: (ZIP, "403 SignatureDoesNotMatch"),
     update: (DONE, "400 INVALID_DATA_ERROR"),
     authorize: (DONE, "403 AUTHORIZATION_FAILED"),
@@ -270,6 +303,16 @@ MATRIX: dict[Operation, tuple[str, str]] = {
     associate_in_public: ("404 NOT_FOUND", "404 NOT_FOUND"),
     update_in_public: ("404 NOT_FOUND", "404 NOT_FOUND"),
 }
+
+
+async def new_webhook(partner: Partner) -> str:
+    request = {"url": "http://127.0.0.1:1024/", "events": ["request.failed"]}
+    outcome = await call(
+        *(partner.http, "POST", f"{partner.stack.gateway}/v2/webhooks"),
+        json={"request": request},
+        headers={"X-API-Key": partner.license_key},
+    )
+    return str(json.loads(outcome.body)["result"]["webhook"]["id"])
 
 
 async def tenant_of(http: aiohttp.ClientSession, stack: Stack, issuer: LocalIssuer, owner: str) -> Tenant:
@@ -281,7 +324,7 @@ async def tenant_of(http: aiohttp.ClientSession, stack: Stack, issuer: LocalIssu
     path = f"{DATASET}/{resource_of(owner)}/{FIRST}/{FIRST}"
     request_id = (await partner.submit(path, partner_id=owner)).result["requestid"]
     link = (await partner.finished(request_id))["downloadurl"]
-    return Tenant(partner, owner, mint_token(issuer, partner.name), request_id, link)
+    return Tenant(partner, owner, mint_token(issuer, partner.name), request_id, link, await new_webhook(partner))
 
 
 @pytest.fixture(scope="module")
@@ -291,13 +334,14 @@ async def tenants(http: aiohttp.ClientSession, stack: Stack, issuer: LocalIssuer
 
 
 def target_of(tenant: Tenant) -> Target:
-    return Target(tenant.owner, tenant.request_id, URL(tenant.link).raw_path)
+    return Target(tenant.owner, tenant.request_id, URL(tenant.link).raw_path, tenant.webhook_id)
 
 
 def unknown_target(tenant: Tenant) -> Target:
-    """Of nobody: an owner without grants, a request and an archive that are not there."""
+    """Of nobody: an owner without grants, a request, an archive and a webhook that are not there."""
     request_id = str(uuid4())
-    return Target(NOBODY, request_id, URL(tenant.link).raw_path.replace(tenant.request_id, request_id))
+    archive = URL(tenant.link).raw_path.replace(tenant.request_id, request_id)
+    return Target(NOBODY, request_id, archive, str(uuid4()))
 
 
 @pytest.mark.parametrize("resource", range(3))
