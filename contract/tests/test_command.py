@@ -13,6 +13,7 @@ from exhaust_contract import progressed
 from exhaust_contract.command import run
 from exhaust_contract.documents import KINDS, VARIANTS, example
 from exhaust_contract.publishing import PublishError, client_settings
+from exhaust_contract.refusals import RefusalCode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +24,24 @@ if TYPE_CHECKING:
 def test_examples_are_printed(name: str, variant: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["example", name, variant]) == 0
     assert json.loads(capsys.readouterr().out) == example(name, variant)
+
+
+JUDGED_HERE = {"NOT_JSON", "SCHEMA", "TOMBSTONE", "TYPE_MISMATCH", "ARCHIVE_OUTSIDE_PREFIX"}
+
+
+@pytest.mark.parametrize("code", list(RefusalCode))
+def test_every_code_has_an_example_that_earns_it_as_far_as_the_package_can_tell(
+    code: RefusalCode, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["example", code.value]) == 0
+    file = tmp_path / "event.json"
+    file.write_text(capsys.readouterr().out)
+    assert json.loads(file.read_text())["refused"]["code"] == code.value
+    assert run(["validate", "--json", str(file)]) == (code.value in JUDGED_HERE)
+    said = json.loads(capsys.readouterr().out)
+    assert {"code": said.get("code"), "pointer": said.get("pointer")} == (
+        json.loads(file.read_text())["refused"] if code.value in JUDGED_HERE else {"code": None, "pointer": None}
+    )
 
 
 REQUEST = "0B1C2D3E-0000-4000-8000-00000000000A"

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 from exhaust_contract import __version__
-from exhaust_contract.documents import KINDS, VARIANTS, example, part_of, schema
+from exhaust_contract.documents import KINDS, VARIANTS, example, part_of, refusal_example, schema
 from exhaust_contract.refusals import EXPLANATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from exhaust_contract.documents import EventKind
+    from exhaust_contract.refusals import Explanation
 
 _RULES: Final = {
     "const": "always {}",
@@ -59,7 +60,7 @@ def contract_document() -> dict[str, Any]:
         "topics": [_topic(channel) for channel in api["channels"].values()],
         "headers": list(fields(schema("headers"))),
         "events": [_event(kind, titles[kind.type]) for kind in KINDS],
-        "refusals": [{"code": code.value, **said._asdict()} for code, said in EXPLANATIONS.items()],
+        "refusals": [_refusal(code.value, said) for code, said in EXPLANATIONS.items()],
     }
 
 
@@ -87,6 +88,10 @@ def _event(kind: EventKind, message: Mapping[str, Any]) -> dict[str, Any]:
         "fields": list(fields(part_of(schema(kind.topic), kind.part))),
         "examples": [_example(kind.name, variant) for variant in VARIANTS],
     }
+
+
+def _refusal(code: str, said: Explanation) -> dict[str, str]:
+    return {"code": code, "text": json.dumps(refusal_example(code), indent=2), **said._asdict()}
 
 
 def _example(name: str, variant: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from exhaust_contract.documents import KINDS, VARIANTS
 from exhaust_contract.output import tell
+from exhaust_contract.refusals import RefusalCode
 from exhaust_contract.written_events import UnreadableFileError
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 OK: Final = 0
 REFUSED: Final = 1
 NO_FILE: Final = 2
+_NAMES: Final = [kind.name for kind in KINDS]
+_EXAMPLES: Final = [*_NAMES, *(code.value for code in RefusalCode)]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -46,7 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="exhaust-events", description="Events by which services report requests.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     example = commands.add_parser("example", help="print an example, to be changed and sent")
-    example.add_argument("kind", choices=[kind.name for kind in KINDS], help="what it tells")
+    names = f"{', '.join(_NAMES)}; or the code of a refusal, such as SCHEMA"
+    example.add_argument("kind", metavar="KIND", choices=_EXAMPLES, help=names)
     example.add_argument(
         "variant", choices=VARIANTS, nargs="?", default="least", help="least (as it stands), full, refused"
     )

@@ -69,6 +69,12 @@ def example(name: str, variant: str, place: Traversable | None = None) -> dict[s
     return found
 
 
+def refusal_example(code: str) -> dict[str, Any]:
+    """Return an event that earns a code: as an example, but with `text` for a value that is no JSON, or without one."""
+    found: dict[str, Any] = json.loads((folder() / "examples" / "refusals" / f"{code}.json").read_text("utf-8"))
+    return found
+
+
 def part_of(document: dict[str, Any], part: str) -> dict[str, Any]:
     """Return the schema of one part of a schema; the whole for an empty name."""
     if not part:

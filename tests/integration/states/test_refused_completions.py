@@ -1,19 +1,27 @@
 """The events that do not count, and the code under which each is refused."""
 
 import json
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+from exhaust_contract.commands.example import made_over
+from exhaust_contract.documents import refusal_example
+from exhaust_contract.refusals import RefusalCode
+from exhaust_contract.written_events import read_events
 
 from exhaust.domain.object_keys import attempt_prefix
 from exhaust.domain.state_machine import State
 from exhaust.errors import ExhaustError
+from exhaust.kafka.records import Record, RejectedRecordError
 from exhaust.postgres.database import Database
 from exhaust.s3.store import open_object_store
 from exhaust.settings import S3RawBucketSettings
 from schemas.events import Completed, FinishedArchive
 from services.status.archive_check import ArchiveCheck
+from services.status.claims import RefusedCompletionError
+from services.status.completions import claim_in
 from services.status.request_reader import RequestReader
 from services.status.request_states import RequestStates
 from tests.integration.conftest import RequestFactory
@@ -194,3 +202,30 @@ async def test_while_the_store_is_away_an_end_is_neither_believed_nor_refused(
     assert (await view_of(reader, request_id)).state is State.SUBMITTED
     await states.apply(true)
     assert (await view_of(reader, request_id)).state is State.COMPLETE
+
+
+@pytest.mark.parametrize("code", sorted(set(RefusalCode)))
+async def test_the_example_of_every_code_earns_it(
+    states: RequestStates,
+    request_factory: RequestFactory,
+    owner_database: Database,
+    downloads: Downloads,
+    tmp_path: Path,
+    code: RefusalCode,
+) -> None:
+    request_id = await request_factory.request(days=DAYS, waiting=False)
+    async with owner_database.transaction() as connection:
+        await connection.execute("UPDATE requests SET dataset_id = $2 WHERE request_id = $1", request_id, SPARK_DATASET)
+    await downloads.objects.put(downloads.bucket, f"{attempt_prefix(request_id, 1)}november.zip", DOWNLOAD)
+    shown = refusal_example(code.value)
+    source = None if code is RefusalCode.NOT_YOURS else EXECUTOR
+    attempt = shown.get("value", {}).get("attempt")
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps(made_over(shown, str(request_id), attempt, source)))
+    [event] = read_events(str(file))
+    record = Record("topic", 0, 0, event.key, event.value or b"", event.headers, tombstone=event.value is None)
+    with pytest.raises((RejectedRecordError, RefusedCompletionError)) as refused:
+        await states.apply(claim_in(record))
+    told = refused.value
+    assert isinstance(told, RejectedRecordError | RefusedCompletionError)
+    assert {"code": told.code, "pointer": told.pointer} == shown["refused"]

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from exhaust_contract.builders import event_id
-from exhaust_contract.documents import example
+from exhaust_contract.documents import example, refusal_example
 from exhaust_contract.output import show_json
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def run(asked: Namespace) -> int:
     """Print an example, of another request and source where they are given."""
-    shown = example(asked.kind, asked.variant)
+    shown = refusal_example(asked.kind) if asked.kind.isupper() else example(asked.kind, asked.variant)
     if asked.request or asked.attempt or asked.source:
         shown = made_over(shown, asked.request, asked.attempt, asked.source)
     show_json(shown, indent=2)
@@ -24,7 +24,7 @@ def run(asked: Namespace) -> int:
 
 def made_over(shown: dict[str, Any], request: str | None, attempt: int | None, source: str | None) -> dict[str, Any]:
     """Return an example of another request, attempt or source, with the ce_id that the builders would give it."""
-    value = shown["value"]
+    value = shown.get("value", {})
     if "requestid" in value:
         before = value["requestid"], f"/attempt-{value['attempt']}/"
         after = (request or value["requestid"]).lower(), f"/attempt-{attempt or value['attempt']}/"
