@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # request often come together.
 MARGIN: Final = 3.0
 SOONEST_SHARE: Final = 1 / 8
+# Who else will ask before a request is submitted, and right after it, nobody knows; and its own days tell nothing yet.
+STILL_TO_COME: Final = 2.5
 # A join is short: copies within the store.
 JOIN_WITHIN: Final = timedelta(seconds=2)
 LEAST_WIDTH: Final = timedelta(seconds=1)
@@ -55,9 +57,9 @@ def before_submit(
     """
     own = once_released(pace, days, to_build)
     before = [waiting.days for waiting in line.waiting.values() if waiting.paused is None and waiting.days <= days]
-    if own is None or len(line.at_work) + len(before) < max_in_flight:
-        return own
-    return _behind(line, pace, sum(before), own)
+    waits = len(line.at_work) + len(before) >= max_in_flight
+    found = _behind(line, pace, sum(before), own) if own and waits else own
+    return found and Remaining(found.least, found.most * STILL_TO_COME)
 
 
 def while_waiting(waiting: Waiting, line: PartnerLine, pace: Pace | None, days: int) -> Remaining | None:
