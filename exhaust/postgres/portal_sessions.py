@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
 from exhaust.postgres.audit import Action, record_action
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from exhaust.postgres.database import Database
-    from exhaust.postgres.license_keys import ShownKey
+    from exhaust.postgres.token_subjects import TokenSubject
 
 MOST_OF_A_USER: Final = 20  # a sign-in beyond them ends the oldest
 SWEEP_LIMIT: Final = 100  # expired sessions that one sign-in removes
@@ -22,10 +22,20 @@ INSERT INTO portal_sessions (id_hash, user_id, key_id, csrf_token, ends_at)
 SELECT $1, user_id, id, $4, now() + $5::interval FROM valid_license_keys WHERE user_id = $2 AND id = $3
 RETURNING id_hash
 """
+_OPEN_FOR_SUBJECT: Final = """
+INSERT INTO portal_sessions (id_hash, user_id, key_id, issuer, subject, csrf_token, ends_at)
+SELECT $1, b.user_id, k.id, b.issuer, b.subject, $5, now() + $6::interval
+FROM token_subjects b JOIN valid_license_keys k ON k.user_id = b.user_id
+WHERE b.user_id = $2 AND b.issuer = $3 AND b.subject = $4
+ORDER BY k.id DESC LIMIT 1
+RETURNING id_hash
+"""
 _FIND: Final = """
 SELECT k.user_id, k.client_name, k.license_key_name, k.id, s.csrf_token, s.ends_at
 FROM portal_sessions s JOIN valid_license_keys k ON k.id = s.key_id AND k.user_id = s.user_id
-WHERE s.id_hash = $1 AND s.ends_at > now()
+WHERE s.id_hash = $1 AND s.ends_at > now() AND (s.issuer IS NULL OR EXISTS (
+    SELECT FROM token_subjects b WHERE (b.issuer, b.subject, b.user_id) = (s.issuer, s.subject, s.user_id)
+))
 """
 _END: Final = "DELETE FROM portal_sessions WHERE id_hash = $1 RETURNING id_hash"
 _END_OLDEST: Final = """
@@ -48,7 +58,7 @@ class PortalSession:
 
     Attributes:
         client: who has signed in.
-        key_number: of the license key that was shown.
+        key_number: of the license key that was shown; for whoever signed in at an issuer, of the holder's newest.
         csrf_token: that every form of this session holds.
     """
 
@@ -59,21 +69,40 @@ class PortalSession:
 
 
 async def open_portal_session(
-    database: Database, key: ShownKey, *, id_hash: bytes, csrf_token: str, lifetime: timedelta
+    database: Database,
+    user_id: int,
+    shown: int | TokenSubject,
+    *,
+    id_hash: bytes,
+    csrf_token: str,
+    lifetime: timedelta,
 ) -> bool:
-    """Keep a new session, and remove some that have expired; return False when the key was revoked meanwhile."""
-    user_id = key.client.user_id
+    """Keep a new session, and remove some that have expired.
+
+    Args:
+        database: the gateway's.
+        user_id: whose session it is.
+        shown: by what it was opened: the number of a license key, or the subject of a token.
+        id_hash: of the session's id.
+        csrf_token: that its forms hold.
+        lifetime: of the session.
+
+    Returns:
+        False when the key was revoked meanwhile, or the subject is no longer bound.
+    """
+    by: dict[str, object] = {"number": shown} if isinstance(shown, int) else asdict(shown)
+    statement = _OPEN if isinstance(shown, int) else _OPEN_FOR_SUBJECT
     async with database.transaction() as connection:
         await connection.execute(_SWEEP, SWEEP_LIMIT)
         await connection.execute(_END_OLDEST, user_id, MOST_OF_A_USER - 1)
-        if not await connection.execute(_OPEN, id_hash, user_id, key.number, csrf_token, lifetime):
+        if not await connection.execute(statement, id_hash, user_id, *by.values(), csrf_token, lifetime):
             return False
         await record_action(
             connection,
             actor=f"user/{user_id}",
             action=Action.SIGN_IN,
             subject=f"user/{user_id}",
-            detail={"number": key.number},
+            detail=by,
         )
     return True
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from exhaust.errors import token_refused
 from exhaust.postgres.token_subjects import TokenSubject
-from exhaust.tokens.issuers import Issuer, load_issuers
+from exhaust.tokens.issuers import Issuer, IssuersFileError, load_issuers
 from exhaust.tokens.key_sources import RemoteJwks
 from exhaust.tokens.parser import BadTokenError, Claims, parse_token
 
@@ -52,6 +52,16 @@ class TokenVerifier:
     def __init__(self, issuers: Iterable[Issuer]) -> None:
         """Prepare. Without issuers it refuses every token."""
         self._issuers = {issuer.name: issuer for issuer in issuers}
+
+    def only_issuer(self, setting: str) -> Issuer:
+        """Return the one issuer of a file that shall name no other.
+
+        Raises:
+            IssuersFileError: it names several.
+        """
+        if len(self._issuers) != 1:
+            raise IssuersFileError(f"{setting} names a file with {len(self._issuers)} issuers; give it one")
+        return next(iter(self._issuers.values()))
 
     async def verify(self, token: str) -> TokenSubject:
         """Verify a token, and return its subject.

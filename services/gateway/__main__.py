@@ -37,6 +37,7 @@ from services.gateway.handlers.status import StatusHandler
 from services.gateway.handlers.submit import SubmitHandler
 from services.gateway.handlers.webhooks import WebhookHandler
 from services.gateway.portal.app import PortalParts, install_portal
+from services.gateway.portal.issuer_client import open_issuer_client
 from services.gateway.rate_limits import RateLimits
 from services.gateway.relay import Relay, RequestPublisher
 from services.gateway.request_service import RequestService
@@ -103,7 +104,8 @@ async def serve(stall_limit: timedelta = STALL_LIMIT) -> None:
         internal = internal_app(health, operations, settings.service_token, metrics)
         public = public_app(health, operations, limits, Cors(settings.cors_origins), metrics)
         if settings.portal == "on":
-            parts = PortalParts(database, access, objects, settings.s3_exhaust_bucket, settings.trusted_proxies)
+            issuer = await stack.enter_async_context(open_issuer_client(settings)) if settings.portal_issuer else None
+            parts = PortalParts(database, access, objects, settings.s3_exhaust_bucket, settings.trusted_proxies, issuer)
             install_portal(public, parts, metrics)
         await stack.enter_async_context(_open_listeners(internal, public, settings, health))
         await run_until_stopped(health, relay.run(health, settings.relay_interval), drain_delay=settings.drain_delay)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AliasChoices, ByteSize, Field, HttpUrl, model_validator
+from pydantic import AliasChoices, ByteSize, Field, HttpUrl, SecretStr, model_validator
 
 from exhaust.http.connections import MAX_OPEN_FILES, ConnectionLimits
 from exhaust.http.endpoint import HANDLER_TIMEOUT
@@ -33,6 +33,8 @@ _REST_OF_THE_CALL: Final = timedelta(seconds=5)
 MIB: Final = 1024**2
 TIB: Final = 1024**4
 MAX_SYNC_TIMEOUT: Final = HANDLER_TIMEOUT - _REST_OF_THE_CALL
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
+ClientSecret = Annotated[SecretStr, Field(min_length=1, max_length=1024)]
 MAX_CONNECTIONS: Final = MAX_OPEN_FILES // 2  # a listener never accepts more
 
 
@@ -96,6 +98,35 @@ class ConnectionSettings(SettingsGroup):
     read_window: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(minutes=10))] = timedelta(seconds=30)
 
 
+class IssuerSettings(SettingsGroup):
+    """The issuer of tokens at which partners may sign in to the portal.
+
+    Attributes:
+        portal_issuer: the file that names it, written as that of `token_issuers`; its audience is our client id.
+        portal_authorization_url: where a browser is sent.
+        portal_token_url: where the gateway exchanges a code.
+        portal_client_secret: of our client; without one it is a public client.
+    """
+
+    portal_issuer: Path | None = None
+    portal_authorization_url: HttpUrl | None = None
+    portal_token_url: HttpUrl | None = None
+    portal_client_secret: ClientSecret | None = None
+
+    @model_validator(mode="after")
+    def _all_or_none(self) -> Self:
+        urls = {
+            "EXHAUST_PORTAL_AUTHORIZATION_URL": self.portal_authorization_url,
+            "EXHAUST_PORTAL_TOKEN_URL": self.portal_token_url,
+        }
+        for name, address in urls.items():
+            if (address is None) != (self.portal_issuer is None):
+                raise ValueError(f"EXHAUST_PORTAL_ISSUER and {name} go together")
+            if address and address.scheme != "https" and address.host not in _LOOPBACK:
+                raise ValueError(f"{name} must begin with https://")
+        return self
+
+
 class GatewaySettings(
     ProcessSettings,
     DrainSettings,
@@ -111,6 +142,7 @@ class GatewaySettings(
     LimitSettings,
     ShareSettings,
     WebhookSettings,
+    IssuerSettings,
 ):
     """The settings of the gateway.
 

@@ -39,13 +39,17 @@ class Browser:
 
     def look(self, url: str, *, dark: bool = False, width: int = WIDE, scripts: bool = True) -> None:
         """Open a page."""
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         metrics = {"width": width, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": False}
-        self._tell("Emulation.setEmulatedMedia", features=[scheme])
+        self.prefer(dark=dark)
         self._tell("Emulation.setDeviceMetricsOverride", **metrics)
         self._tell("Emulation.setScriptExecutionDisabled", value=not scripts)
         self.complaints()  # of the page before
         self.driver.get(url)
+
+    def prefer(self, *, dark: bool) -> None:
+        """Prefer dark or light pages from now on."""
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self._tell("Emulation.setEmulatedMedia", features=[scheme])
 
     def complaints(self) -> list[str]:
         """What the browser has written into its console since the last call, such as breaches of the policy."""

@@ -12,6 +12,8 @@ from selenium.webdriver.support.wait import WebDriverWait
 from tests.browser.chromium import NARROW, WIDE
 from tests.browser.portal_scene import PortalScene, open_scene
 from tests.conftest import ROOT
+from tests.support.partner import resource_of
+from tests.support.s3_proxy import closed_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,11 +72,13 @@ def sign_in(browser: Browser, scene: PortalScene, **options: Any) -> None:
 
 
 def fits(browser: Browser, name: str, width: int) -> None:
-    """What everybody needs of a page: it fits, it breaks no rule of its policy, and axe finds nothing serious."""
-    browser.save(SCREENSHOTS / f"{name}-{width}.png")
+    """Check what everybody needs: a page fits, breaks no rule of its policy, and axe finds nothing serious."""
     assert browser.complaints() == [], name
     assert browser.sideways() <= 0, name
-    assert browser.violations() == [], name
+    for scheme in ("dark", "light"):
+        browser.prefer(dark=scheme == "dark")
+        browser.save(SCREENSHOTS / f"{name}-{width}-{scheme}.png")
+        assert browser.violations() == [], (name, scheme)
 
 
 @pytest.mark.parametrize("width", [WIDE, NARROW])
@@ -82,7 +86,7 @@ def test_by_keyboard_alone_from_signing_in_to_the_download(
     browser: Browser, scene: PortalScene, tmp_path: Path, width: int
 ) -> None:
     browser.downloads_to(tmp_path)
-    sign_in(browser, scene, width=width, dark=width == NARROW)
+    sign_in(browser, scene, width=width)
     assert scene.owner in browser.driver.page_source
     fits(browser, "start", width)
     first, last = scene.days[-3], scene.days[-1]
@@ -111,6 +115,10 @@ def test_by_keyboard_alone_from_signing_in_to_the_download(
     enter(browser, browser.driver.current_url.rstrip("/") + "/events")
     assert '"eid"' in browser.run("return document.querySelector('main').textContent")
     fits(browser, "events", width)
+    browser.driver.get(scene.address)
+    assert browser.run("return document.querySelectorAll('.strip .ready').length") >= len(scene.days[-3:])
+    assert browser.run("return document.querySelector('.legend').textContent").split()[:2] == ["✓", "ready"]
+    fits(browser, "start-again", width)
 
 
 def test_days_are_chosen_by_dragging_over_the_strip(browser: Browser, scene: PortalScene) -> None:
@@ -134,6 +142,39 @@ def test_a_new_key_is_shown_once(browser: Browser, scene: PortalScene, width: in
     made = browser.run("return document.querySelector('#new-key').textContent")
     browser.driver.get(f"{scene.address}/keys")
     assert made not in browser.driver.page_source
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_a_webhook_is_registered_and_tested(browser: Browser, scene: PortalScene, width: int) -> None:
+    sign_in(browser, scene, width=width)
+    browser.driver.get(f"{scene.address}/webhooks")
+    tab_to(browser, "it.name === 'url'")
+    press(browser, f"http://127.0.0.1:{closed_port()}/hooks")
+    press(browser, Keys.ENTER)
+    until(browser, lambda: browser.run("return document.querySelector('#new-secret') !== null"))
+    fits(browser, "new-webhook", width)
+    tab_to(browser, "it.textContent === 'Test'")
+    press(browser, Keys.ENTER)
+    until(browser, lambda: "webhook.test" in browser.driver.page_source)
+    fits(browser, "webhooks", width)
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_what_is_refused_is_said_on_a_page(browser: Browser, scene: PortalScene, width: int) -> None:
+    browser.look(f"{scene.address}/sign-in", width=width)
+    press(browser, "no key")
+    press(browser, Keys.ENTER)
+    until(browser, lambda: browser.run("return document.querySelector('[role=alert]#refused') !== null"))
+    browser.complaints()  # of the status 401
+    fits(browser, "refused", width)
+    sign_in(browser, scene, width=width)
+    browser.driver.get(f"{scene.address}/nothing")
+    browser.complaints()  # of the status 404
+    fits(browser, "error", width)
+    query = f"dataset=eks-consumption-raw&resource={resource_of(scene.owner)}&kind=partner&partner={scene.owner}"
+    browser.driver.get(f"{scene.address}/ask?{query}&first=2099-01-01&last=2099-01-02")
+    browser.complaints()  # of the status 400
+    fits(browser, "wrong-days", width)
 
 
 def test_without_scripts_everything_but_live_progress_works(browser: Browser, scene: PortalScene) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from exhaust.postgres.database import Database
     from exhaust.postgres.license_keys import KeyStore
     from exhaust.s3.store import ObjectStore
+    from services.gateway.portal.issuer_client import IssuerClient
     from services.gateway.webhook_service import WebhookService
 
 
@@ -37,6 +38,7 @@ async def open_portal(
     objects: ObjectStore,
     *,
     webhooks: WebhookService | None = None,
+    issuer: IssuerClient | None = None,
     calls_by_address: int = 100_000,
 ) -> AsyncIterator[str]:
     """Listen until the block ends, and return the address."""
@@ -48,7 +50,7 @@ async def open_portal(
         limits.install(app)
         if webhooks:
             app.add_routes(WebhookHandler(webhooks, access, database).routes(metrics))
-        install_portal(app, PortalParts(database, access, objects, "exhaust", 0), metrics)
+        install_portal(app, PortalParts(database, access, objects, "exhaust", 0, issuer), metrics)
         port = closed_port()
         async with open_listener(app, "127.0.0.1", port):
             yield f"http://127.0.0.1:{port}"

@@ -36,6 +36,7 @@ PLACES: Final = frozenset(
         *("catalogue", "token_issuers", "s3_endpoint", "s3_access_key", "s3_secret_key", "s3_region"),
         *("s3_raw_bucket", "s3_exhaust_bucket", "console_prefix", "runbook_base"),
         *("postgres_operator_dsn", "console_token_issuers", "console_loopback_role"),
+        *("portal_issuer", "portal_authorization_url", "portal_token_url"),
         *("kafka_security_protocol", "kafka_sasl_mechanism", "kafka_sasl_username", "kafka_sasl_password"),
     }
 )

@@ -11,10 +11,11 @@ from exhaust.http.pages.headers import SECURITY_HEADERS
 from exhaust.http.request import MAX_BODY_BYTES
 from services.gateway.portal.archive_reading import ArchiveReader
 from services.gateway.portal.ask import Ask
-from services.gateway.portal.cookies import SessionCookie
-from services.gateway.portal.frame import PREFIX, SIGN_IN, Frame
+from services.gateway.portal.cookies import ATTEMPT_LIFETIME, ATTEMPT_NAME, PortalCookie
+from services.gateway.portal.frame import CALLBACK, ISSUER, PREFIX, SIGN_IN, Frame
 from services.gateway.portal.guard import PORTAL, Guard
 from services.gateway.portal.home import Home
+from services.gateway.portal.issuer_sign_in import IssuerSignIn
 from services.gateway.portal.keys import Keys
 from services.gateway.portal.one import OneRequest
 from services.gateway.portal.operations import ApiOperations
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from exhaust.postgres.database import Database
     from exhaust.s3.store import ObjectStore
     from services.gateway.auth.access import Access
+    from services.gateway.portal.issuer_client import IssuerClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class PortalParts:
         objects: where archives are read from.
         bucket: of archives.
         proxies: how many trusted proxies stand before the gateway.
+        issuer: at which partners may sign in, too.
     """
 
     database: Database
@@ -46,6 +49,7 @@ class PortalParts:
     objects: ObjectStore
     bucket: str
     proxies: int
+    issuer: IssuerClient | None = None
 
 
 def install_portal(public: web.Application, parts: PortalParts, metrics: HttpMetrics) -> None:
@@ -56,18 +60,15 @@ def install_portal(public: web.Application, parts: PortalParts, metrics: HttpMet
         parts: what the portal works with.
         metrics: counts the calls.
     """
-    frame, cookie = Frame(), SessionCookie(parts.proxies)
-    sessions = Sessions(parts.database, parts.access.keys)
+    frame, cookie = Frame(), PortalCookie(parts.proxies)
+    sessions = Sessions(parts.database, parts.access.keys, parts.access.subjects)
     guard = Guard(sessions, cookie, parts.access.rate_limits, frame, metrics.of(PORTAL))
     app = web.Application(middlewares=[guard.guard], client_max_size=MAX_BODY_BYTES)
     parts.access.rate_limits.answer_below(PREFIX, guard.refuse)
     app.on_response_prepare.append(_add_headers)
-    sign_in = SignIn(sessions, cookie, frame)
     app.add_routes(
         [
-            web.get(SIGN_IN, sign_in.form),
-            web.post(SIGN_IN, sign_in.sign_in),
-            web.post("/sign-out", sign_in.sign_out),
+            *_sign_in_routes(parts, sessions, frame, cookie),
             web.get("/static/{name}", frame.static.serve),
             *_page_routes(ApiOperations(public), parts, frame, cookie),
         ]
@@ -75,8 +76,26 @@ def install_portal(public: web.Application, parts: PortalParts, metrics: HttpMet
     public.add_subapp(PREFIX, app)
 
 
+def _sign_in_routes(parts: PortalParts, sessions: Sessions, frame: Frame, cookie: PortalCookie) -> list[web.RouteDef]:
+    sign_in = SignIn(sessions, cookie, frame, parts.issuer.host if parts.issuer else "")
+    routes = [
+        web.get(SIGN_IN, sign_in.form),
+        web.post(SIGN_IN, sign_in.sign_in),
+        web.post("/sign-out", sign_in.sign_out),
+    ]
+    if parts.issuer:
+        attempts = PortalCookie(parts.proxies, ATTEMPT_NAME, ATTEMPT_LIFETIME)
+        by_issuer = IssuerSignIn(parts.issuer, sessions, cookie, attempts, frame)
+        routes += [
+            web.get(f"{SIGN_IN}{ISSUER}", by_issuer.leave),
+            web.get(f"{SIGN_IN}{CALLBACK}", by_issuer.arrive),
+            web.post(f"{SIGN_IN}{CALLBACK}", by_issuer.finish),
+        ]
+    return routes
+
+
 def _page_routes(
-    operations: ApiOperations, parts: PortalParts, frame: Frame, cookie: SessionCookie
+    operations: ApiOperations, parts: PortalParts, frame: Frame, cookie: PortalCookie
 ) -> list[web.RouteDef]:
     home, ask, keys = Home(operations, frame), Ask(operations, frame, cookie), Keys(parts.access.keys, frame)
     one = OneRequest(operations, frame, parts.database, ArchiveReader(parts.objects, parts.bucket))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from services.gateway.portal.cookies import SessionCookie
+    from services.gateway.portal.cookies import PortalCookie
     from services.gateway.portal.frame import Frame
     from services.gateway.portal.operations import ApiOperations
 
@@ -41,7 +41,7 @@ _INTENT: Final = "intent"  # of a form, so that a second press of its button ask
 class Ask:
     """The page that tells what a request takes, and its form."""
 
-    def __init__(self, operations: ApiOperations, frame: Frame, cookie: SessionCookie) -> None:
+    def __init__(self, operations: ApiOperations, frame: Frame, cookie: PortalCookie) -> None:
         self._operations = operations
         self._frame = frame
         self._cookie = cookie

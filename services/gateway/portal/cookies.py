@@ -1,4 +1,4 @@
-"""The cookie of the portal: a random id, which no script reads and no other site makes a browser send."""
+"""The cookies of the portal: random ids, which no script reads and no other site makes a browser send."""
 
 from __future__ import annotations
 
@@ -10,34 +10,40 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 LIFETIME: Final = timedelta(hours=8)
+SESSION_NAME: Final = "exhaust-portal"
+ATTEMPT_NAME: Final = "exhaust-portal-attempt"  # to sign in at an issuer
+ATTEMPT_LIFETIME: Final = timedelta(minutes=10)
 # Browsers take a name with this prefix only when it is Secure, of this host alone, and of the path /.
-SECURE_NAME: Final = "__Host-exhaust-portal"
-PLAIN_NAME: Final = "exhaust-portal"
+SECURE_PREFIX: Final = "__Host-"
 
 
-class SessionCookie:
-    """Reads and writes the cookie.
+class PortalCookie:
+    """Reads and writes a cookie.
 
     Args:
         proxies: how many trusted proxies stand before the gateway.
+        name: of the cookie, without the prefix of secure ones.
+        lifetime: of what it holds.
     """
 
-    def __init__(self, proxies: int) -> None:
+    def __init__(self, proxies: int, name: str = SESSION_NAME, lifetime: timedelta = LIFETIME) -> None:
         self._proxies = proxies
+        self._plain_name = name
+        self._lifetime = lifetime
 
     def read(self, request: web.Request) -> str:
         """Return the id that a browser sends; an empty text without one."""
         return request.cookies.get(self._name(request), "")
 
     def write(self, request: web.Request, response: web.StreamResponse, session_id: str) -> None:
-        """Give a browser the id for the time of a session."""
+        """Give a browser the id."""
         name = self._name(request)
         response.set_cookie(
             name,
             session_id,
-            max_age=int(LIFETIME.total_seconds()),
+            max_age=int(self._lifetime.total_seconds()),
             path="/",
-            secure=name == SECURE_NAME,
+            secure=name != self._plain_name,
             httponly=True,
             samesite="Strict",
         )
@@ -45,16 +51,17 @@ class SessionCookie:
     def clear(self, request: web.Request, response: web.StreamResponse) -> None:
         """Take the id away from a browser."""
         name = self._name(request)
-        response.del_cookie(name, path="/", secure=name == SECURE_NAME, httponly=True, samesite="Strict")
+        response.del_cookie(name, path="/", secure=name != self._plain_name, httponly=True, samesite="Strict")
 
     def scheme(self, request: web.Request) -> str:
         """Return the scheme of the address at which a browser calls; behind a proxy, that is taken for https."""
-        return "http" if self._name(request) == PLAIN_NAME else "https"
+        return "http" if self._name(request) == self._plain_name else "https"
 
     def _name(self, request: web.Request) -> str:
         """Return the name of the secure cookie, unless a browser on this machine calls by plain HTTP."""
         by_loopback = not self._proxies and not request.secure and _is_loopback(request.remote or "")
-        return PLAIN_NAME if by_loopback and _is_loopback(request.url.host or "") else SECURE_NAME
+        is_plain = by_loopback and _is_loopback(request.url.host or "")
+        return self._plain_name if is_plain else f"{SECURE_PREFIX}{self._plain_name}"
 
 
 def _is_loopback(host: str) -> bool:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "/portal"
 SIGN_IN: Final = "/sign-in"
+ISSUER: Final = "/issuer"  # below it
+CALLBACK: Final = "/callback"  # below it
 TEMPLATES: Final = Path(__file__).with_name("templates")
 STATIC: Final = Path(__file__).with_name("static")
 FRAGMENT_HEADER: Final = "HX-Request"  # of htmx, which asks for the living part of a page

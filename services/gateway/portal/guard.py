@@ -19,7 +19,7 @@ from exhaust.http.pages.same_origin import check_origin
 from exhaust.http.request import media_type, read_bytes
 from exhaust.logs import REFUSED, bind_trace, traceparent_from
 from schemas.operations import Operation
-from services.gateway.portal.frame import FRAGMENT_HEADER, PREFIX, SESSION, SIGN_IN, see_other, url
+from services.gateway.portal.frame import CALLBACK, FRAGMENT_HEADER, ISSUER, PREFIX, SESSION, SIGN_IN, see_other, url
 from services.gateway.portal.operations import UNREAD
 from services.gateway.portal.sessions import check_csrf_token
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from exhaust.http.endpoint import OperationMetrics
-    from services.gateway.portal.cookies import SessionCookie
+    from services.gateway.portal.cookies import PortalCookie
     from services.gateway.portal.frame import Frame
     from services.gateway.portal.sessions import Sessions
     from services.gateway.rate_limits import RateLimits
@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 PORTAL: Final = Operation("ekstep.data_exhaust_portal", "1.0", "portal", "")
 FORM: Final = web.RequestKey("portal_form", MultiDict[str])
 CSRF_FIELD: Final = "csrf_token"
-_OPEN_PATHS: Final = frozenset({f"{PREFIX}{SIGN_IN}", f"{PREFIX}/static/{{name}}"})
+_OPEN_PATHS: Final = frozenset(
+    {*(f"{PREFIX}{SIGN_IN}{below}" for below in ("", ISSUER, CALLBACK)), f"{PREFIX}/static/{{name}}"}
+)
 _SENTENCES: Final = {404: "there is no such page", 405: "this address does not take such a call"}
 
 log = structlog.get_logger(__name__)
@@ -45,7 +47,7 @@ class Guard:
     """The middleware of every page of the portal."""
 
     def __init__(
-        self, sessions: Sessions, cookie: SessionCookie, limits: RateLimits, frame: Frame, metrics: OperationMetrics
+        self, sessions: Sessions, cookie: PortalCookie, limits: RateLimits, frame: Frame, metrics: OperationMetrics
     ) -> None:
         self._sessions = sessions
         self._cookie = cookie

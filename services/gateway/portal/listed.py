@@ -137,7 +137,8 @@ def _word(status: Mapping[str, Any]) -> str:
 
 def _sentence(status: Mapping[str, Any]) -> str:
     error, eta = status.get("error") or {}, status.get("eta") or {}
-    parts = [error.get("message", "") or status.get("because", "")]
+    because = status.get("because", "") if status["status"] == "inprogress" else ""  # else it is about links
+    parts = [error.get("message", "") or because]
     if "position" in status:
         parts.append(f"number {status['position']} in the queue")
     if eta:

@@ -1,4 +1,4 @@
-"""The sessions of the portal: who has signed in with a license key, for eight hours, in PostgreSQL."""
+"""The sessions of the portal: who has signed in, for eight hours, in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from services.gateway.portal.cookies import LIFETIME
 
 if TYPE_CHECKING:
     from exhaust.postgres.database import Database
-    from exhaust.postgres.license_keys import KeyStore
+    from exhaust.postgres.license_keys import Client, KeyStore
     from exhaust.postgres.portal_sessions import PortalSession
+    from exhaust.postgres.token_subjects import TokenSubject, TokenSubjects
 
 _ID_BYTES: Final = 32
 _MOST_CHARACTERS: Final = 256  # of a license key; a longer one is none
@@ -23,9 +24,10 @@ _MOST_CHARACTERS: Final = 256  # of a license key; a longer one is none
 class Sessions:
     """Opens, finds and ends sessions."""
 
-    def __init__(self, database: Database, keys: KeyStore) -> None:
+    def __init__(self, database: Database, keys: KeyStore, subjects: TokenSubjects) -> None:
         self._database = database
         self._keys = keys
+        self._subjects = subjects
 
     async def open(self, license_key: str) -> str:
         """Return the id of a new session of a license key's holder.
@@ -34,14 +36,35 @@ class Sessions:
             ExhaustError: LOGIN_FAILED, the same for an unknown, expired or revoked key.
         """
         shown = await self._keys.find_key(license_key) if 0 < len(license_key) <= _MOST_CHARACTERS else None
-        session_id, csrf_token = secrets.token_urlsafe(_ID_BYTES), secrets.token_urlsafe(_ID_BYTES)
-        if shown is None or not await open_portal_session(
-            self._database, shown, id_hash=_hash(session_id), csrf_token=csrf_token, lifetime=LIFETIME
-        ):
+        session_id = await self._open(shown.client, shown.number) if shown else ""
+        if not session_id:
             raise ExhaustError(
                 ErrorCode.LOGIN_FAILED, "this is no valid license key; check it, or ask the operator for a new one"
             )
         return session_id
+
+    async def open_for_subject(self, subject: TokenSubject) -> str:
+        """Return the id of a new session of the holder of license keys that a token's subject is bound to.
+
+        Raises:
+            ExhaustError: LOGIN_FAILED when it is bound to nobody, or the holder has no valid key left.
+        """
+        client = await self._subjects.find_client(subject)
+        session_id = await self._open(client, subject) if client else ""
+        if not session_id:
+            raise ExhaustError(
+                ErrorCode.LOGIN_FAILED,
+                f"you are known at {subject.issuer}, and not here yet; ask the operator to bind the subject "
+                f"{subject.subject} to your license key",
+            )
+        return session_id
+
+    async def _open(self, client: Client, shown: int | TokenSubject) -> str:
+        session_id, csrf_token = secrets.token_urlsafe(_ID_BYTES), secrets.token_urlsafe(_ID_BYTES)
+        opened = await open_portal_session(
+            self._database, client.user_id, shown, id_hash=_hash(session_id), csrf_token=csrf_token, lifetime=LIFETIME
+        )
+        return session_id if opened else ""
 
     async def find(self, session_id: str) -> PortalSession | None:
         """Return the session of an id; None when it has ended, also because its license key was revoked."""

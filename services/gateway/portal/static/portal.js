@@ -2,6 +2,8 @@
 "use strict";
 
 (() => {
+  document.querySelector("form[data-continue]")?.requestSubmit();
+
   const days = (strip) => [...strip.querySelectorAll("[data-day]")];
 
   const mark = (strip, first, last) => {
