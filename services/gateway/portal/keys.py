@@ -44,7 +44,7 @@ class Keys:
         number = int(text) if text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS else 0
         if number == session.key_number:
             raise ExhaustError(
-                ErrorCode.INVALID_DATA_ERROR, "you have signed in with this key; sign in with another one to revoke it"
+                ErrorCode.INVALID_DATA_ERROR, "your session ends with this key; sign in with a newer one to revoke it"
             )
         client = session.client
         revoked = await self._keys.revoke(
