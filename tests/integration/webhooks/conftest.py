@@ -27,7 +27,7 @@ from exhaust.webhooks.secrets import SecretSeal, new_secret, written_secret
 from schemas.webhooks import REQUEST_COMPLETE, REQUEST_FAILED
 from services.status.webhooks.deliverer import Deliverer, Lane
 from services.status.webhooks.sender import open_sender
-from tests.integration.conftest import RequestFactory
+from tests.integration.conftest import RESOURCE, RequestFactory
 from tests.support.s3_proxy import closed_port
 
 KEYS = {1: SecretStr("a key of webhooks with more than enough characters")}
@@ -103,7 +103,12 @@ class Hooks:
     secrets: dict[UUID, str] = field(default_factory=dict)
 
     async def user(self) -> int:
-        return await self.requests.user()
+        """A holder who may read what requests of the tests ask for."""
+        user = await self.requests.user()
+        grant = "INSERT INTO data_exhaust_users_resources (user_id, resource_id) VALUES ($1, $2)"
+        async with self.database.transaction() as connection:
+            await connection.execute(grant, user, RESOURCE)
+        return user
 
     async def create(
         self, url: str, *, user_id: int, events: Sequence[str] = (REQUEST_COMPLETE, REQUEST_FAILED)

@@ -28,7 +28,7 @@ async def grant(owner: Database, user: int, dataset: str | None, *, until: datet
 
 
 async def test_a_closed_day_is_told_once(hooks: Hooks, owner_database: Database, receiver: Receiver) -> None:
-    user = await hooks.user()
+    user = await hooks.requests.user()
     await grant(owner_database, user, DATASET)
     _, verifier = await hooks.create(receiver.base, user_id=user, events=EVENTS)
     days = closer(hooks.database)
@@ -47,7 +47,7 @@ async def test_a_closed_day_is_told_once(hooks: Hooks, owner_database: Database,
 
 
 async def test_days_that_were_missed_are_told_in_their_turn(hooks: Hooks, owner_database: Database) -> None:
-    user = await hooks.user()
+    user = await hooks.requests.user()
     await grant(owner_database, user, DATASET)
     await hooks.create("https://receiver.example.org/", user_id=user, events=EVENTS)
     days = closer(hooks.database)
@@ -58,7 +58,7 @@ async def test_days_that_were_missed_are_told_in_their_turn(hooks: Hooks, owner_
 
 
 async def test_only_those_are_told_who_may_read_the_dataset(hooks: Hooks, owner_database: Database) -> None:
-    every, other, former, nobody = [await hooks.user() for _ in range(4)]
+    every, other, former, nobody = [await hooks.requests.user() for _ in range(4)]
     await grant(owner_database, every, None)
     await grant(owner_database, other, "another-dataset")
     await grant(owner_database, former, None, until=datetime.now(UTC) - timedelta(days=1))

@@ -48,3 +48,13 @@ async def test_webhooks_go_with_their_client(
     assert (receipt["erased"]["webhooks"], receipt["erased"]["webhook_deliveries"]) == (1, 1)
     assert [row["user_id"] for row in await owner_database.fetch("SELECT user_id FROM webhooks")] == [other]
     assert [row["request_id"] for row in await hooks.deliveries()] == [request_id]
+
+
+async def test_whose_grant_was_withdrawn_is_told_nothing_of_a_request(hooks: Hooks, owner_database: Database) -> None:
+    user, other = await hooks.user(), await hooks.user()
+    for holder in (user, other):
+        await hooks.create(URL, user_id=holder)
+    await owner_database.fetch("DELETE FROM data_exhaust_users_resources WHERE user_id = $1", user)
+    await hooks.end_request(user)
+    kept = await hooks.end_request(other)
+    assert [row["request_id"] for row in await hooks.deliveries()] == [kept]
