@@ -31,11 +31,12 @@ _REPLAY_ONE: Final = """
 UPDATE webhook_deliveries SET state = 'waiting', next_at = now(), failures = 0, reason = NULL
 WHERE webhook_id = $1 AND delivery_id = $2 AND (claimed_until IS NULL OR claimed_until <= now())
 """
-# What is due or in hand is on its way already.
+# What is due or in hand is on its way already, and a test is asked for anew.
 _REPLAY_SINCE: Final = """
 WITH wanted AS MATERIALIZED (
     SELECT delivery_id FROM webhook_deliveries
-    WHERE webhook_id = $1 AND created_at >= $2 AND (claimed_until IS NULL OR claimed_until <= now())
+    WHERE webhook_id = $1 AND created_at >= $2 AND event <> 'webhook.test'
+      AND (claimed_until IS NULL OR claimed_until <= now())
     ORDER BY created_at LIMIT $3
 )
 UPDATE webhook_deliveries d SET state = 'waiting', next_at = now(), failures = 0, reason = NULL

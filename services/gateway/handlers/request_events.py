@@ -36,7 +36,7 @@ WRITE_WITHIN: Final = timedelta(seconds=10)  # an event; who does not read it is
 RETRY: Final = b"retry: 3000\n\n"  # milliseconds
 HEADERS: Final = {
     "Content-Type": "text/event-stream; charset=utf-8",
-    "Cache-Control": "no-cache",
+    "Cache-Control": "no-store",  # the last status has a signed link
     "X-Accel-Buffering": "no",
 }
 _VERSION: Final = re.compile(r"[0-9]{1,9}\.[0-9]{1,2}\.[0-9]{1,9}", re.ASCII)

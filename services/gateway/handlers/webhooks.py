@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Final
 from uuid import UUID
 
@@ -18,6 +20,7 @@ from schemas.bodies import Body, EmptyBody, ShortText
 from schemas.operations import REQUEST_ID, Operation
 from services.gateway.handlers.admin.fields import optional_time, written
 from services.gateway.handlers.admin.keys import SECRET
+from services.gateway.token_buckets import TokenBuckets
 
 if TYPE_CHECKING:
     from exhaust.http.endpoint import BodyT, Call, Handler, HttpMetrics
@@ -32,6 +35,10 @@ ONE: Final = f"{PATH}/{{webhookid}}"
 # The calls that these count as: nobody may use us to call somebody else without end.
 TEST_COST: Final = 10
 REPLAY_COST: Final = 100
+# Beside that, what a holder may have sent to addresses that nobody has proven to be the holder's.
+SENDS_AN_HOUR: Final = 600
+SENDS_OF_A_TEST: Final = 10
+SENDS_OF_A_REPLAY: Final = 50  # of all since a time; one delivery counts once
 _Url = Annotated[str, Field(max_length=MAX_URL_LENGTH)]
 _Events = Annotated[list[Annotated[str, Field(max_length=64)]], Field(min_length=1, max_length=16)]
 _UUID: Final = re.compile(REQUEST_ID, re.ASCII)
@@ -66,6 +73,7 @@ class WebhookHandler:
         self._service = service
         self._access = access
         self._database = database
+        self._sends = TokenBuckets(SENDS_AN_HOUR, time.monotonic, period=timedelta(hours=1))
 
     def routes(self, metrics: HttpMetrics) -> list[web.RouteDef]:
         """Build the routes."""
@@ -139,14 +147,28 @@ class WebhookHandler:
         if (since is None) == (not call.body.delivery):
             raise ExhaustError(ErrorCode.INVALID_DATA_ERROR, "request must hold either since or delivery")
         wanted = _delivery_id(call.body.delivery) if call.body.delivery else None
+        await owner.find(_webhook_id(call))
+        self._count_sends(owner.user_id, 1 if wanted else SENDS_OF_A_REPLAY)
         count = await replay(self._database, owner.user_id, _webhook_id(call), since=since, delivery=wanted)
         return Answer({"replayed": count}, status=202)
 
     async def test(self, call: Call[EmptyBody]) -> Answer:
         """Deliver an event that means nothing."""
         owner = self._service.of(await self._user(call, cost=TEST_COST))
+        await owner.find(_webhook_id(call))
+        self._count_sends(owner.user_id, SENDS_OF_A_TEST)
         delivery = await put_test(self._database, owner.user_id, _webhook_id(call))
         return Answer({"delivery": str(delivery)}, status=202)
+
+    def _count_sends(self, user_id: int, sends: int) -> None:
+        allowance = self._sends.check(str(user_id), sends)
+        if not allowance.allowed:
+            most = f"{SENDS_AN_HOUR // SENDS_OF_A_TEST} tests or {SENDS_AN_HOUR // SENDS_OF_A_REPLAY} replays"
+            raise ExhaustError(
+                ErrorCode.RATE_LIMITED,
+                f"this license key may ask for {most} an hour; try again in {allowance.reset_seconds} s",
+                headers={"Retry-After": str(allowance.reset_seconds)},
+            )
 
     async def _user(self, call: Call[BodyT], *, cost: int = 1) -> int:
         return (await self._access.authenticate_api_key_and_throttle(call, cost=cost)).user_id

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import struct
 import zipfile
 import zlib
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from exhaust.errors import ErrorCode, ExhaustError
+from exhaust.errors import ErrorCode, ExhaustError, unavailable
+from services.gateway.shares import Share
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
     from exhaust.s3.object_info import ObjectInfo
     from exhaust.s3.store import ObjectStore
@@ -26,6 +29,10 @@ HEAD: Final = 512 * 1024  # of a day archive
 MOST_EVENTS: Final = 20
 MOST_INFLATED: Final = 2 * 1024**2
 LONGEST_LINE: Final = 4096  # characters that are shown
+READ_WITHIN: Final = timedelta(seconds=5)  # all that a page needs of an archive
+# Readings at once, each of which may hold a TAIL in memory.
+READS_PER_KEY: Final = 4
+MAX_READS: Final = 16
 _LOCAL_HEADER: Final = struct.Struct("<4s5H3I2H")
 _SIGNATURE: Final = b"PK\x03\x04"
 _DEFLATED: Final = 8
@@ -37,24 +44,49 @@ class ArchiveReader:
     def __init__(self, objects: ObjectStore, bucket: str) -> None:
         self._objects = objects
         self._bucket = bucket
+        self._share = Share("looks into downloads", per_holder=READS_PER_KEY, total=MAX_READS)
 
-    async def manifest(self, key: str) -> Mapping[str, Any] | None:
+    async def manifest(self, key: str, user_id: int) -> Mapping[str, Any] | None:
         """Return the manifest of a download; None when it is too large to be shown.
 
+        Args:
+            key: of the download.
+            user_id: who looks.
+
         Raises:
+            ExhaustError: RATE_LIMITED, SERVICE_UNAVAILABLE also when it takes longer than READ_WITHIN.
             ObjectMissingError: the download has expired.
         """
-        info = await self._objects.head(self._bucket, key)
-        found = await self._directory(info)
-        return None if found is None else orjson.loads(found.read(MANIFEST))
+        async with self._looking(user_id):
+            info = await self._objects.head(self._bucket, key)
+            found = await self._directory(info)
+            return None if found is None else orjson.loads(found.read(MANIFEST))
 
-    async def first_events(self, key: str) -> list[str]:
+    async def first_events(self, key: str, user_id: int) -> list[str]:
         """Return the first lines of the first day of a download that has any, each cut to LONGEST_LINE.
 
+        Args:
+            key: of the download.
+            user_id: who looks.
+
         Raises:
-            ExhaustError: INTERNAL_ERROR when the archive cannot be read, or its manifest is too large.
+            ExhaustError: as from `manifest`; INTERNAL_ERROR when the archive cannot be read, or its manifest is too
+                large.
             ObjectMissingError: the download has expired.
         """
+        async with self._looking(user_id):
+            return await self._first_events(key)
+
+    @asynccontextmanager
+    async def _looking(self, user_id: int) -> AsyncIterator[None]:
+        with self._share.hold(user_id):
+            try:
+                async with asyncio.timeout(READ_WITHIN.total_seconds()):
+                    yield
+            except TimeoutError as error:
+                raise unavailable("the store") from error
+
+    async def _first_events(self, key: str) -> list[str]:
         info = await self._objects.head(self._bucket, key)
         archive = await self._directory(info)
         if archive is None:

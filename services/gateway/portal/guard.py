@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -11,8 +12,8 @@ import structlog
 from aiohttp import web
 from multidict import MultiDict
 
-from exhaust.errors import ErrorCode, ExhaustError
-from exhaust.http.endpoint import CALL_ID
+from exhaust.errors import ErrorCode, ExhaustError, unavailable
+from exhaust.http.endpoint import CALL_ID, HANDLER_TIMEOUT
 from exhaust.http.error_responses import CODES_WITH_RETRY_AFTER, RETRY_AFTER, internal_error
 from exhaust.http.pages.forms import FORM_TYPE, form_pairs
 from exhaust.http.pages.same_origin import check_origin
@@ -77,7 +78,11 @@ class Guard:
                 await _read_form(request)
             if not _is_open(request) and not await self._is_signed_in(request):
                 return self._to_sign_in(request)
-            return await handler(request)
+            async with asyncio.timeout(HANDLER_TIMEOUT.total_seconds()):
+                return await handler(request)
+        except TimeoutError:
+            log.warning("http.timeout")
+            return self.refuse(request, unavailable("the service"))
         except ExhaustError as error:
             return self.refuse(request, error)
         except web.HTTPException as error:

@@ -52,7 +52,7 @@ class OneRequest:
         request_id, status = await self._status(request)
         asked = await self._asked(request_id)
         tracked = tracked_of(status)
-        manifest = await self._manifest(request_id) if tracked.may_download else None
+        manifest = await self._manifest(request, request_id) if tracked.may_download else None
         strip = await self._strip(request, asked) if tracked.open else None
         return self._frame.page(
             request,
@@ -84,7 +84,7 @@ class OneRequest:
                 detail={"firstevents": MOST_EVENTS},
             )
         try:
-            events = await self._archives.first_events(key)
+            events = await self._archives.first_events(key, user)
         except ObjectMissingError as error:
             raise ExhaustError(ErrorCode.NOT_FOUND, "the download has expired; ask for these days again") from error
         return self._frame.page(request, "events.html", id=str(request_id), events=events)
@@ -124,10 +124,10 @@ class OneRequest:
         key = (found.outcome or {}).get("key") if found else None
         return key if isinstance(key, str) else None
 
-    async def _manifest(self, request_id: UUID) -> Mapping[str, Any] | None:
+    async def _manifest(self, request: web.Request, request_id: UUID) -> Mapping[str, Any] | None:
         key = await self._key(request_id)
         try:
-            return await self._archives.manifest(key) if key else None
+            return await self._archives.manifest(key, request[SESSION].client.user_id) if key else None
         except (ExhaustError, ObjectMissingError, ValueError, KeyError):
             return None  # the page says so, and the download may still work
 

@@ -60,7 +60,7 @@ async def test_each_change_comes_as_an_event_and_the_end_as_the_last(
     async with streamed(door, own) as answer:
         assert answer.status == 200
         assert answer.content_type == "text/event-stream"
-        assert (answer.headers["Cache-Control"], answer.headers["X-Accel-Buffering"]) == ("no-cache", "no")
+        assert (answer.headers["Cache-Control"], answer.headers["X-Accel-Buffering"]) == ("no-store", "no")
         assert "Content-Encoding" not in answer.headers
         first = await next_event(answer)
         assert first is not None

@@ -24,7 +24,7 @@ from exhaust.tokens.verifier import open_token_verifier
 from exhaust.webhooks.secrets import SecretSeal
 from services.gateway.api_document import load_document
 from services.gateway.auth.access import Access
-from services.gateway.handlers.webhooks import WebhookHandler
+from services.gateway.handlers.webhooks import SENDS_AN_HOUR, SENDS_OF_A_TEST, WebhookHandler
 from services.gateway.rate_limits import RateLimits
 from services.gateway.settings import LimitSettings
 from services.gateway.webhook_service import WebhookService
@@ -130,7 +130,7 @@ async def test_a_webhook_from_its_registration_to_its_end(callers: list[Caller],
         *(sent, "webhook.test", "waiting", 0),
     )
     assert (await maple("POST", f"{path}/replay", {"delivery": sent})).body["result"] == {"replayed": 1}
-    assert (await maple("POST", f"{path}/replay", {"since": "2026-01-01"})).body["result"] == {"replayed": 1}
+    assert (await maple("POST", f"{path}/replay", {"since": "2026-01-01"})).body["result"] == {"replayed": 0}
     assert (await maple("DELETE", path)).body["result"] == {"id": made["webhook"]["id"], "deleted": True}
     assert (await maple("GET")).body["result"]["webhooks"] == []
     entries = await find_audit_entries(database, AuditFilter(subject=f"webhook{path}"))
@@ -231,3 +231,21 @@ async def test_a_wrong_key_sees_nothing(callers: list[Caller]) -> None:
 async def test_a_replay_names_a_delivery_or_a_time(callers: list[Caller], request_part: object) -> None:
     path = f"/{(await create(callers[0]))['webhook']['id']}/replay"
     assert (await callers[0]("POST", path, request_part)).status == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "most"),
+    [("test", {}, SENDS_AN_HOUR // SENDS_OF_A_TEST), ("replay", {"since": "2026-01-01"}, 12)],
+)
+async def test_nobody_has_us_call_a_third_party_without_end(
+    callers: list[Caller], database: Database, path: str, asked: dict[str, str], most: int
+) -> None:
+    """A webhook may lead to somebody who never asked for it, and each of these calls makes us send."""
+    maple, oak = callers
+    ids = [(await create(maple))["webhook"]["id"] for _ in range(2)]
+    replies = [await maple("POST", f"/{ids[number % 2]}/{path}", asked) for number in range(most + 1)]
+    assert [reply.status for reply in replies] == [202] * most + [429]
+    assert replies[-1].body["params"]["err"] == "RATE_LIMITED"
+    sent = await database.fetch("SELECT FROM webhook_deliveries")
+    assert len(sent) == (most if path == "test" else 0)
+    assert (await oak("POST", f"/{(await create(oak))['webhook']['id']}/{path}", asked)).status == 202
