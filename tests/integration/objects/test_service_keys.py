@@ -1,4 +1,4 @@
-"""What the status service may write to the local stack's store: the markers of cancelled attempts, and nothing else."""
+"""What the status service may write to the local stack's store: what belongs to requests, and nothing else."""
 
 import os
 from dataclasses import replace
@@ -11,14 +11,14 @@ from deploy.local.folder import Folder
 from deploy.local.s3_settings import s3_settings
 from deploy.local.servers import choose_servers
 from deploy.local.stack import Stack
-from exhaust.domain.object_keys import attempt_prefix, cancelled_key
+from exhaust.domain.object_keys import cancelled_key, request_prefix
 from exhaust.errors import ExhaustError
 from exhaust.s3.store import open_object_store
 
 REQUEST = uuid4()
 
 
-async def test_the_status_service_writes_markers_of_cancelled_attempts_alone(
+async def test_the_status_service_writes_and_deletes_objects_of_requests_alone(
     servers: Stack, servers_folder: Path
 ) -> None:
     chosen = choose_servers(os.environ, Folder(servers_folder).settings(may_change_ports=False))
@@ -28,11 +28,8 @@ async def test_the_status_service_writes_markers_of_cancelled_attempts_alone(
         for attempt in (1, 2, 1):
             await objects.put(bucket, cancelled_key(REQUEST, attempt), b"")
             assert (await objects.head(bucket, cancelled_key(REQUEST, attempt))).size == 0
-        prefix = attempt_prefix(REQUEST, 1)
-        for key in (
-            *(f"{prefix}x.zip", f"{prefix}0123456789abcdef/outcome.json", f"{prefix}cancelled.zip"),
-            *("days/eks-consumption-raw/x.zip", "records/x/cancelled", "cancelled"),
-        ):
+        assert await objects.delete_prefix(bucket, request_prefix(REQUEST)) == 2
+        for key in ("days/eks-consumption-raw/x.zip", "records/x/cancelled", "cancelled", "requests-of-others/x.zip"):
             with pytest.raises(ExhaustError, match="S3 refuses access"):
                 await objects.put(bucket, key, b"")
         with pytest.raises(ExhaustError, match="S3 refuses access"):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MOST_S = 0.5
 OPEN, LETTERS = 10_000, 100_000
+LETTERS_A_STATEMENT = 10_000
 A_PARTNER = hashlib.md5(b"7", usedforsecurity=False).hexdigest()
 _REQUESTS = """
 WITH made AS (
@@ -39,7 +40,7 @@ _LETTERS = """
 INSERT INTO dead_letters (kafka_partition, kafka_offset, written_at, topic, record_partition, record_offset,
     consumer_group, code, pointer, error, source, size, digest, truncated, replays)
 SELECT n % 3, n, now() - n * interval '1 s', 'dataset.completions', 0, n, 'status', 'CODE' || n % 7, '', 'x',
-       '/source/' || n % 11, 10, sha256(n::text::bytea), '', 0 FROM generate_series(1, $1::integer) n
+       '/source/' || n % 11, 10, sha256(n::text::bytea), '', 0 FROM generate_series($1::integer, $2::integer) n
 """
 
 
@@ -57,7 +58,8 @@ async def crowded(operator: Operator) -> Database:
     user_id = await operator.requests.user()
     async with operator.owner.transaction() as connection:
         await connection.execute(_REQUESTS, user_id, RESOURCE, LONG_AGO, OPEN)
-        await connection.execute(_LETTERS, LETTERS)
+        for first in range(1, LETTERS + 1, LETTERS_A_STATEMENT):
+            await connection.execute(_LETTERS, first, first + LETTERS_A_STATEMENT - 1)
         await connection.execute("ANALYZE requests; ANALYZE outbox; ANALYZE dead_letters")
     return operator.owner
 
