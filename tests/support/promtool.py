@@ -20,7 +20,7 @@ HOME: Final = ROOT / ".cache" / "prometheus"
 PACKAGE: Final = "prometheus"
 PROGRAMS: Final = ("promtool", "prometheus")
 DOWNLOAD_WITHIN: Final = timedelta(minutes=5)
-RUN_WITHIN: Final = timedelta(minutes=1)
+RUN_WITHIN: Final = timedelta(minutes=3)
 
 
 class PromtoolMissingError(Exception):
