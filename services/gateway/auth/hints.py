@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from exhaust.errors import ErrorCode, ExhaustError
+from schemas.operations import REQUEST_ID, STATUS_PATH
 from telemetry.resource_ids import is_resource_hash, resource_id
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ def not_for_partner(partner_id: str) -> ExhaustError:
     said = "this license key may not act for this partnerid; ask for a grant on it"
     if is_resource_hash(partner_id):
         said += "; partnerid is a plain id such as org.example.partner, and no resource id"
+    if re.fullmatch(REQUEST_ID, partner_id, re.ASCII):
+        said += f"; if it is the id of a request, its status is at {STATUS_PATH.format(requestid=partner_id)}"
     return ExhaustError(ErrorCode.AUTHORIZATION_FAILED, said)
 
 

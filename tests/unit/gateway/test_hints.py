@@ -36,3 +36,6 @@ def test_any_other_dataset_is_not_repeated(name: str) -> None:
 def test_a_hash_for_a_partner_is_answered_with_what_is_wanted() -> None:
     assert "plain id" in not_for_partner(EKSTEP).message
     assert "plain id" not in not_for_partner("org.ekstep").message
+    request_id = "0b0f6f0e-6a3c-4d5a-9f0b-3f1c2d4e5a6b"
+    assert f"/v2/datasets/requests/status/{request_id}" in not_for_partner(request_id).message
+    assert "status" not in not_for_partner("org.ekstep").message
