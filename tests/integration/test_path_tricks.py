@@ -28,14 +28,22 @@ GOOD_PARTS = {
     "resourceId": RESOURCE,
     "partnerid": PARTNER,
     "requestid": REQUEST_ID,
+    "webhookid": REQUEST_ID,
+    "document": "envelope.json",
     "fromDate": today(-3).isoformat(),
     "toDate": today(-1).isoformat(),
 }
 CODES = {
     "datasetId": {(403, "AUTHORIZATION_FAILED")},
     "resourceId": {(400, "INVALID_DATA_ERROR"), (403, "AUTHORIZATION_FAILED")},
-    "partnerid": {(403, "AUTHORIZATION_FAILED"), (400, "MISSING_PARTNERID"), (400, "INVALID_DATA_ERROR")},
+    # The list has the path of a request, whose id the same part is then.
+    "partnerid": {
+        *((403, "AUTHORIZATION_FAILED"), (400, "MISSING_PARTNERID"), (400, "INVALID_DATA_ERROR")),
+        (404, "INVALID_REQUESTID"),
+    },
     "requestid": {(404, "INVALID_REQUESTID")},
+    "webhookid": {(404, "NOT_FOUND")},
+    "document": {(404, "NOT_FOUND")},
     "fromDate": {(400, "INVALID_DATE")},
     "toDate": {(400, "INVALID_DATE")},
 }
