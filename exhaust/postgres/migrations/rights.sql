@@ -83,7 +83,7 @@ BEGIN
             -- It reads what operators look at, and writes what it saw. No username of a request, no license key.
             GRANT SELECT (request_id, user_id, partner_id, partner_resource, dataset_id, resource, from_date, to_date,
                 tags, days_total, synchronous, created_at, state, attempt, moved_at, ended_at, outcome, parked_at,
-                parked_reason, released_at, planned_at, first_day_at, last_day_at) ON requests TO %1$I;
+                parked_reason, deleted_at, released_at, planned_at, first_day_at, last_day_at) ON requests TO %1$I;
             GRANT SELECT ON outbox, request_days, cancel_markers, pauses, audit TO %1$I;
             GRANT SELECT, INSERT, DELETE ON stage_samples TO %1$I;
             GRANT SELECT, INSERT, UPDATE, DELETE ON worker_beats, dead_letters TO %1$I
