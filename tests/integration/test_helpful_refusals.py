@@ -23,5 +23,7 @@ async def test_a_plain_id_for_a_resource_is_answered_with_its_hash(gateway: Gate
     for asked in (PARTNER, STRANGER):
         reply = await gateway.ask(Ask(resource=asked, dataset="eks-consumption-row"))
         assert_refused(reply, 403, "AUTHORIZATION_FAILED")
-        assert f"did you mean {resource_id(asked)}, the resource id of {asked}?" in reply.body["params"]["errmsg"]
+        assert (
+            f"did you mean {resource_id(asked)}, the resource id of what was given?" in reply.body["params"]["errmsg"]
+        )
         assert "did you mean eks-consumption-raw" in reply.body["params"]["errmsg"]

@@ -1,4 +1,7 @@
-"""The refusals of callers without a grant, with what may help: hashes and names that are no secret."""
+"""The refusals of callers without a grant, with what may help: hashes and names that are no secret.
+
+What a caller wrote is never repeated, since it may be a license key in the wrong place.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ def no_access(catalogue: Catalogue, dataset_name: str, resource: str) -> Exhaust
     if catalogue.find(dataset_name) is None:
         said.append(_no_dataset(catalogue, dataset_name))
     if not is_resource_hash(resource):
-        said.append(f"did you mean {resource_id(resource)}, the resource id of {resource}?")
+        said.append(f"did you mean {resource_id(resource)}, the resource id of what was given?")
     return ExhaustError(ErrorCode.AUTHORIZATION_FAILED, "; ".join(said))
 
 
@@ -39,7 +42,7 @@ def not_for_partner(partner_id: str) -> ExhaustError:
     if is_resource_hash(partner_id):
         said += "; partnerid is a plain id such as org.example.partner, and no resource id"
     if re.fullmatch(REQUEST_ID, partner_id, re.ASCII):
-        said += f"; if it is the id of a request, its status is at {STATUS_PATH.format(requestid=partner_id)}"
+        said += f"; if it is the id of a request, its status is at {STATUS_PATH}"
     return ExhaustError(ErrorCode.AUTHORIZATION_FAILED, said)
 
 
