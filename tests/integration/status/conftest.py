@@ -23,7 +23,7 @@ from exhaust.postgres.license_keys import KeyStore
 from exhaust.process.health import Health
 from exhaust.s3.store import ObjectStore
 from exhaust.settings import S3RawBucketSettings
-from schemas.events import Completed
+from schemas.events import Completed, Failed, Failure
 from schemas.operations import USER_HEADER
 from services.status.action_calls import ActionCalls
 from services.status.answers import AnswerBuilder
@@ -212,6 +212,27 @@ class FinishedDownloads:
 @pytest.fixture
 def downloads(objects: ObjectStore, s3_settings: S3RawBucketSettings) -> FinishedDownloads:
     return FinishedDownloads(objects, s3_settings.s3_exhaust_bucket)
+
+
+@pytest.fixture
+async def own(request_factory: RequestFactory, holder: int) -> UUID:
+    """A request of the license key's holder, released."""
+    return await request_factory.request(user_id=holder, days=DAYS, waiting=False)
+
+
+@pytest.fixture
+async def complete(own: UUID, states: RequestStates, downloads: FinishedDownloads) -> UUID:
+    """The holder's request, once it is complete."""
+    await states.apply(claim(await downloads.write(own)))
+    return own
+
+
+@pytest.fixture
+async def failed(own: UUID, states: RequestStates) -> UUID:
+    """The holder's request, once it has failed."""
+    failure = Failure(code="LIMIT_EXCEEDED", message="for operators", day=LONG_AGO)
+    await states.apply(claim(Failed(requestid=own, attempt=1, error=failure)))
+    return own
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
-import pytest
-
 from exhaust.domain.requests import Submitter
 from exhaust.domain.state_machine import State
 from exhaust.postgres.day_overview import find_built_days
@@ -21,9 +19,8 @@ from exhaust.postgres.request_lists import (
     list_requests,
 )
 from exhaust.postgres.requests import find_asked, find_identical_request, find_recent_outcome, find_request_state
-from schemas.events import Failed, Failure
 from services.gateway.idempotency import create_once
-from tests.integration.conftest import LONG_AGO, PARTNER
+from tests.integration.conftest import PARTNER
 from tests.integration.status.conftest import DAYS
 from tests.support.completions import claim
 
@@ -33,18 +30,10 @@ if TYPE_CHECKING:
     from tests.integration.conftest import RequestFactory
     from tests.integration.status.conftest import FinishedDownloads
 
-FAILURE = Failure(code="LIMIT_EXCEEDED", message="for operators", day=LONG_AGO)
 WEBHOOK = """
 INSERT INTO webhooks (webhook_id, user_id, url, events, secret)
 SELECT gen_random_uuid(), $1, 'https://example.org/', '{request.complete}', ''
 """
-
-
-@pytest.fixture
-async def failed(request_factory: RequestFactory, holder: int, states: RequestStates) -> UUID:
-    request_id = await request_factory.request(user_id=holder, days=DAYS, waiting=False)
-    await states.apply(claim(Failed(requestid=request_id, attempt=1, error=FAILURE)))
-    return request_id
 
 
 async def test_a_download_that_comes_late_neither_completes_a_deleted_request_nor_is_told(

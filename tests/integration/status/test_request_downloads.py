@@ -14,33 +14,10 @@ from exhaust.postgres.database import Database
 from exhaust.postgres.request_commands import cancel_request
 from exhaust.s3.store import ObjectStore
 from exhaust.settings import S3RawBucketSettings
-from schemas.events import Failed, Failure
 from services.status.link_audit import DOWNLOAD_AGAIN_AFTER
-from services.status.request_states import RequestStates
-from tests.integration.conftest import LONG_AGO, Gateway, Reply, RequestFactory, assert_refused, envelope
-from tests.integration.status.conftest import DAYS, DOWNLOAD, FinishedDownloads, Status
+from tests.integration.conftest import Gateway, Reply, RequestFactory, assert_refused, envelope
+from tests.integration.status.conftest import DOWNLOAD, Status
 from tests.integration.status.test_partial_links import Partials
-from tests.support.completions import claim
-
-FAILURE = Failure(code="LIMIT_EXCEEDED", message="for operators", day=LONG_AGO)
-
-
-@pytest.fixture
-async def own(request_factory: RequestFactory, holder: int) -> UUID:
-    """A request of the license key's holder, released."""
-    return await request_factory.request(user_id=holder, days=DAYS, waiting=False)
-
-
-@pytest.fixture
-async def complete(own: UUID, states: RequestStates, downloads: FinishedDownloads) -> UUID:
-    await states.apply(claim(await downloads.write(own)))
-    return own
-
-
-@pytest.fixture
-async def failed(own: UUID, states: RequestStates) -> UUID:
-    await states.apply(claim(Failed(requestid=own, attempt=1, error=FAILURE)))
-    return own
 
 
 async def followed(door: Gateway, request_id: object, query: str = "", method: str = "GET", key: str = "") -> Reply:

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import aiohttp
-import pytest
 
 from exhaust.kafka.producer import Producer
 from exhaust.postgres.database import Database
@@ -24,12 +23,6 @@ from tests.support.completions import claim
 
 WITHIN_S = 30
 Event = dict[str, Any]
-
-
-@pytest.fixture
-async def own(request_factory: RequestFactory, holder: int) -> UUID:
-    """A request of the license key's holder, released."""
-    return await request_factory.request(user_id=holder, days=DAYS, waiting=False)
 
 
 @asynccontextmanager

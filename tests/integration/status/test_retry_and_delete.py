@@ -15,7 +15,7 @@ from exhaust.postgres.deleted_requests import KEPT_FOR
 from exhaust.postgres.request_commands import cancel_request, delete_request
 from exhaust.s3.store import ObjectStore
 from exhaust.settings import S3RawBucketSettings
-from schemas.events import Failed, Failure, FinishedDay, Progress
+from schemas.events import FinishedDay, Progress
 from services.status.deletions import Deletions
 from services.status.request_states import RequestStates
 from tests.integration.conftest import (
@@ -30,26 +30,6 @@ from tests.integration.conftest import (
 )
 from tests.integration.status.conftest import DAYS, FinishedDownloads, Status, listed
 from tests.support.completions import claim
-
-FAILURE = Failure(code="LIMIT_EXCEEDED", message="for operators", day=LONG_AGO)
-
-
-@pytest.fixture
-async def own(request_factory: RequestFactory, holder: int) -> UUID:
-    """A request of the license key's holder, released."""
-    return await request_factory.request(user_id=holder, days=DAYS, waiting=False)
-
-
-@pytest.fixture
-async def complete(own: UUID, states: RequestStates, downloads: FinishedDownloads) -> UUID:
-    await states.apply(claim(await downloads.write(own)))
-    return own
-
-
-@pytest.fixture
-async def failed(own: UUID, states: RequestStates) -> UUID:
-    await states.apply(claim(Failed(requestid=own, attempt=1, error=FAILURE)))
-    return own
 
 
 @dataclass(frozen=True, slots=True)
