@@ -37,14 +37,18 @@ def error_response(request: web.BaseRequest, operation: Operation, msgid: str, e
 def failure_response(operation: Operation, msgid: str, error: ExhaustError, *, wants_problem: bool) -> web.Response:
     """Build the response for an error, as problem details or as the envelope."""
     log.info(REFUSED, code=error.code, status=error.status)
-    headers = {"Retry-After": str(RETRY_AFTER.seconds)} if error.code in CODES_WITH_RETRY_AFTER else {}
-    headers |= error.headers
     return web.Response(
         body=problem(error) if wants_problem else failure(operation, msgid, error),
         status=error.status,
-        headers=headers,
+        headers=error_headers(error),
         content_type=PROBLEM_JSON if wants_problem else JSON,
     )
+
+
+def error_headers(error: ExhaustError) -> dict[str, str]:
+    """Return the headers of the response for an error, whatever its body is."""
+    retry = {"Retry-After": str(RETRY_AFTER.seconds)} if error.code in CODES_WITH_RETRY_AFTER else {}
+    return retry | dict(error.headers)
 
 
 def http_exception_response(request: web.BaseRequest, error: web.HTTPException) -> web.Response:

@@ -11,7 +11,7 @@ from aiohttp import web
 from exhaust.errors import ErrorCode, ExhaustError
 from exhaust.http.accept import prefers_html
 from exhaust.http.envelope import problem
-from exhaust.http.error_responses import CODES_WITH_RETRY_AFTER, PROBLEM_JSON, RETRY_AFTER, internal_error
+from exhaust.http.error_responses import PROBLEM_JSON, error_headers, internal_error
 from services.console.pages import html_response
 
 if TYPE_CHECKING:
@@ -72,7 +72,5 @@ def _response(request: web.Request, frame: Frame, error: ExhaustError) -> web.Re
         response = html_response(text, error.status)
     else:
         response = web.Response(body=problem(error, with_help=False), status=error.status, content_type=PROBLEM_JSON)
-    if error.code in CODES_WITH_RETRY_AFTER:
-        response.headers["Retry-After"] = str(RETRY_AFTER.seconds)
-    response.headers.update(error.headers)
+    response.headers.update(error_headers(error))
     return response

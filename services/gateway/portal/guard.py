@@ -14,7 +14,7 @@ from multidict import MultiDict
 
 from exhaust.errors import ErrorCode, ExhaustError, unavailable
 from exhaust.http.endpoint import CALL_ID, HANDLER_TIMEOUT
-from exhaust.http.error_responses import CODES_WITH_RETRY_AFTER, RETRY_AFTER, internal_error
+from exhaust.http.error_responses import error_headers, internal_error
 from exhaust.http.pages.forms import FORM_TYPE, form_pairs
 from exhaust.http.pages.same_origin import check_origin
 from exhaust.http.request import media_type, read_bytes
@@ -116,10 +116,9 @@ class Guard:
     def refuse(self, request: web.Request, error: ExhaustError) -> web.Response:
         """Answer with an error as a page."""
         log.info(REFUSED, code=error.code, status=error.status)
-        headers = {"Retry-After": str(RETRY_AFTER.seconds)} if error.code in CODES_WITH_RETRY_AFTER else {}
         title = HTTPStatus(error.status).phrase
         return self._frame.page(
-            request, "error.html", status=error.status, headers=headers | dict(error.headers), title=title, error=error
+            request, "error.html", status=error.status, headers=error_headers(error), title=title, error=error
         )
 
 
