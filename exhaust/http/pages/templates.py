@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import ByteSize
 
 from exhaust.lag.sentences import shown
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+SHARED: Final = Path(__file__).with_name("templates")
 ABSENT: Final = "\N{EN DASH}"
 
 
 def page_environment(folder: Path) -> Environment:
-    """Build the environment of the templates in a folder: all they show is text, and a missing value is an error."""
+    """Build the environment of the templates in a folder; they may extend base.html, the frame of all pages.
+
+    All they show is text, and a missing value is an error.
+    """
     environment = Environment(
-        loader=FileSystemLoader(folder),
+        loader=FileSystemLoader([folder, SHARED]),
         autoescape=True,
         undefined=StrictUndefined,
         auto_reload=False,
